@@ -25,7 +25,9 @@ class _Rfc3339:
         aware = handler(source)
         text = core_schema.str_schema(pattern=RFC3339)
         return core_schema.json_or_python_schema(
-            json_schema=core_schema.chain_schema([text, core_schema.datetime_schema(tz_constraint="aware", strict=False)]),
+            json_schema=core_schema.chain_schema(
+                [text, core_schema.datetime_schema(tz_constraint="aware", strict=False)]
+            ),
             python_schema=aware,
         )
 
@@ -61,7 +63,7 @@ class _Verdict(_Event):
     submission_id: Text = Field(description="The judge's stable id of the submission.")
     user_id: Text = Field(description="Who submitted; the record's key.")
     problem_id: Text = Field(description="Which problem it answers.")
-    judged_at: Time = Field(description="When this verdict was reached. Of one submission's verdicts the latest stands.")
+    judged_at: Time = Field(description="When it was reached. Of one submission's verdicts the latest stands.")
 
     @property
     def happened_at(self) -> datetime:

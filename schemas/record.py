@@ -160,7 +160,8 @@ def _check_times(event: Event | Rejected, broker_timestamp_ms: int) -> Event | R
         times = {"judged_at": event.judged_at}
     for name, time in times.items():
         if not EARLIEST_TIME <= time <= latest:
-            said = f"{name} {time.isoformat()} is not between 1970 and one day after the broker's {latest - CLOCK_TOLERANCE}"
+            stamp = latest - CLOCK_TOLERANCE
+            said = f"{name} {time.isoformat()} is not between 1970 and one day after the broker's {stamp.isoformat()}"
             return Rejected(Reason.TIME_OUT_OF_RANGE, said)
     return event
 

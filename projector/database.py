@@ -1,0 +1,134 @@
+"""How is PostgreSQL reached, and what does each of its failures ask of us? The one module that connects.
+
+Limits on each session keep a writer that stops inside a transaction from holding its locks for longer than
+seconds (I3): the server ends an idle transaction, notices a client that is gone, and no lock is waited for long.
+"""
+
+import asyncio
+import ssl
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from enum import Enum, auto
+from typing import Any
+from urllib.parse import urlsplit
+
+import asyncpg
+import asyncpg.pool
+
+from projector.errors import DatabaseUnavailable, SettingsError
+from projector.settings import ProjectorSettings
+
+# what a pool lends stands for a connection
+Connection = asyncpg.Connection | asyncpg.pool.PoolConnectionProxy
+
+CONNECT_TIMEOUT_S = 10.0
+COMMAND_TIMEOUT_S = 120.0
+LOCK_TIMEOUT_MS = 15_000
+POOL_SIZE = 4
+
+# SQLSTATE classes and codes: PostgreSQL manual, appendix A.
+DATA_CLASSES = ("22", "23", "54")
+TRANSIENT_CLASSES = ("08", "40", "53", "55", "57", "58", "XX")
+TRANSIENT_STATES = ("25P03", "25P04", "25006")  # idle transaction ended; not (yet) the primary
+
+
+class Failure(Enum):
+    """What a failed transaction asks for."""
+
+    DATA = auto()  # a record of the batch is refused: halve it
+    TRANSIENT = auto()  # perhaps committed, perhaps not: read the offsets again and build again
+    FINAL = auto()  # somebody must act
+
+
+def classify(error: BaseException) -> Failure:
+    """Tells PostgreSQL's failures apart by SQLSTATE; a client-side encoding error counts as data."""
+    if isinstance(error, asyncpg.DataError):  # also the client's, for a value it cannot encode
+        return Failure.DATA
+    if isinstance(error, asyncpg.PostgresError):
+        state = error.sqlstate or ""
+        if state[:2] in DATA_CLASSES:
+            return Failure.DATA
+        if state[:2] in TRANSIENT_CLASSES or state in TRANSIENT_STATES:
+            return Failure.TRANSIENT
+        return Failure.FINAL
+    if isinstance(error, asyncpg.InterfaceError | OSError | asyncio.TimeoutError | EOFError):
+        return Failure.TRANSIENT
+    return Failure.FINAL
+
+
+def connect_options(settings: ProjectorSettings) -> dict[str, Any]:
+    """Keyword arguments for asyncpg, with the session's limits. Raises SettingsError on an unusable CA file."""
+    options: dict[str, Any] = {
+        "dsn": settings.database_url.get_secret_value(),
+        "timeout": CONNECT_TIMEOUT_S,
+        "command_timeout": COMMAND_TIMEOUT_S,
+        "server_settings": {
+            "application_name": "solve-projector",
+            "search_path": f"{settings.database_schema},pg_catalog",
+            "timezone": "UTC",
+            "jit": "off",
+            # arrays are planned well without their lengths, and planning a large batch again costs more than it brings
+            "plan_cache_mode": "force_generic_plan",
+            "enable_bitmapscan": "off",
+            "work_mem": "64MB",
+            "lock_timeout": str(LOCK_TIMEOUT_MS),
+            "idle_in_transaction_session_timeout": str(settings.transaction_idle_timeout_ms),
+            "statement_timeout": str(int(COMMAND_TIMEOUT_S * 1000)),
+            "client_connection_check_interval": "2000",
+            "tcp_keepalives_idle": "10",
+            "tcp_keepalives_interval": "5",
+            "tcp_keepalives_count": "3",
+            "tcp_user_timeout": "15000",
+        },
+    }
+    if settings.database_ssl_cafile:
+        try:
+            options["ssl"] = ssl.create_default_context(cafile=settings.database_ssl_cafile)
+        except (OSError, ssl.SSLError) as error:
+            raise SettingsError(f"cannot use DATABASE_SSL_CAFILE {settings.database_ssl_cafile}: {error}") from error
+    return options
+
+
+def database_place(settings: ProjectorSettings) -> str:
+    """Which server and database, without the password (I12)."""
+    parts = urlsplit(settings.database_url.get_secret_value())
+    return f"{parts.hostname or 'localhost'}:{parts.port or 5432}{parts.path or ''}"
+
+
+async def connect(settings: ProjectorSettings) -> asyncpg.Connection:
+    """One connection. Raises DatabaseUnavailable."""
+    try:
+        return await asyncpg.connect(**connect_options(settings))
+    except (TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError, OSError, ValueError) as error:
+        raise _unavailable(settings, error) from error
+
+
+async def _keep_session(_connection: asyncpg.Connection) -> None:
+    """A session keeps nothing between uses that would need a round trip to reset."""
+
+
+@asynccontextmanager
+async def open_pool(settings: ProjectorSettings) -> AsyncIterator[asyncpg.Pool]:
+    """The process's connections; closed on exit, by force where PostgreSQL no longer answers.
+
+    Raises DatabaseUnavailable where there is no connection to begin with.
+    """
+    pool = asyncpg.create_pool(**connect_options(settings), min_size=1, max_size=POOL_SIZE, reset=_keep_session)
+    try:
+        await pool
+    except (TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError, OSError, ValueError) as error:
+        raise _unavailable(settings, error) from error
+    try:
+        yield pool
+    finally:
+        try:
+            await asyncio.wait_for(pool.close(), timeout=5)
+        except TimeoutError:
+            pool.terminate()
+
+
+def _unavailable(settings: ProjectorSettings, error: BaseException) -> DatabaseUnavailable:
+    said = str(error) or type(error).__name__
+    return DatabaseUnavailable(
+        f"cannot connect to PostgreSQL at {database_place(settings)}: {said}; check DATABASE_URL and the server"
+    )

@@ -1,0 +1,1 @@
+"""What does Kafka say? The only package that knows the Kafka client."""

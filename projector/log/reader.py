@@ -1,0 +1,277 @@
+"""Which records come next? Reads the assigned partitions from PostgreSQL's offsets on, never from Kafka's own.
+
+A record counts only if its partition was sought to PostgreSQL's offset within this assignment. aiokafka can return
+records from Kafka's committed offset while the assignment callback still runs, swallows what that callback raises,
+and loses records it had already taken when a later partition fails: so positions are kept here, and after every
+rebalance, fence or error all partitions are sought again. What was read before that is dropped.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
+from time import perf_counter
+
+import structlog
+from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, ConsumerRecord, TopicPartition
+from aiokafka.errors import (
+    CommitFailedError,
+    GroupAuthorizationFailedError,
+    IllegalStateError,
+    KafkaError,
+    NoOffsetForPartitionError,
+    OffsetOutOfRangeError,
+    RecordTooLargeError,
+    TopicAuthorizationFailedError,
+)
+
+from projector.batch import Batch, LogRecord, decode_records, size_in_bytes
+from projector.errors import KafkaUnavailable, OffsetOutOfRange, ReadInterrupted, RecordUnreadable
+from projector.log.inspection import unavailable
+from projector.settings import ProjectorSettings
+from schemas.connection import KafkaConnection
+
+POLL_MS = 500
+REBALANCE_TIMEOUT_MS = 30_000
+# A batch that waits for PostgreSQL must not cost the membership (aiokafka #848).
+MAX_POLL_INTERVAL_MS = 30 * 60 * 1000
+
+log = structlog.get_logger()
+ReadPositions = Callable[[set[int]], Awaitable[dict[int, int]]]
+
+
+class LogReader(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka is untyped
+    """A member of the consumer group whose positions are PostgreSQL's."""
+
+    def __init__(self, connection: KafkaConnection, settings: ProjectorSettings, read_positions: ReadPositions) -> None:
+        """`read_positions` gives the offset to read next of each partition; it must not give up while it can hope."""
+        self.topic = connection.topic
+        self._connection = connection
+        self._settings = settings
+        self._read_positions = read_positions
+        self._positions: dict[int, int] = {}
+        self._sought: dict[int, int] | None = None
+        self._assigned: set[int] = set()
+        self._assignments = 0
+        self._assigned_event = asyncio.Event()
+        self.generation = 0
+        self.fetch_seconds = 0.0
+        self.decode_seconds = 0.0
+        self._consumer = self._new_consumer()
+
+    def _new_consumer(self) -> AIOKafkaConsumer:
+        session = self._settings.kafka_session_timeout_ms
+        return AIOKafkaConsumer(
+            **self._connection.client_options(),
+            client_id="solve-projector",
+            group_id=self._settings.kafka_group_id,
+            enable_auto_commit=False,
+            auto_offset_reset="none",
+            isolation_level="read_committed",
+            session_timeout_ms=session,
+            heartbeat_interval_ms=max(100, session // 3),
+            rebalance_timeout_ms=max(session, REBALANCE_TIMEOUT_MS),
+            max_poll_interval_ms=MAX_POLL_INTERVAL_MS,
+            metadata_max_age_ms=self._settings.kafka_metadata_max_age_ms,
+        )
+
+    @property
+    def assigned(self) -> frozenset[int]:
+        """The partitions whose positions are known; empty during a rebalance."""
+        return frozenset(self._positions)
+
+    async def start(self) -> None:
+        """Joins the group. Raises KafkaUnavailable."""
+        try:
+            await self._consumer.start()
+        except (TimeoutError, KafkaError, OSError) as error:
+            raise unavailable(self._connection, error) from error
+        self._consumer.subscribe([self.topic], listener=self)
+
+    async def stop(self) -> None:
+        """Leaves the group, so that others take over at once."""
+        await self._consumer.stop()
+
+    async def rejoin(self) -> None:
+        """Begins anew as another member: a consumer can be alive and never come back to its group (aiokafka #1154)."""
+        await self.stop()
+        self._assignments += 1
+        self._assigned = set()
+        self._seek({})
+        self._consumer = self._new_consumer()
+        await self.start()
+
+    async def on_partitions_revoked(self, revoked: set[TopicPartition]) -> None:
+        """Nothing read from here on counts until the next assignment."""
+        self._assignments += 1
+        self._assigned = set()
+        self._seek({})
+        if revoked:
+            log.info("partitions revoked", action="revoked", partitions=sorted(tp.partition for tp in revoked))
+
+    async def on_partitions_assigned(self, assigned: set[TopicPartition]) -> None:
+        """Reads PostgreSQL's offsets; the next read seeks to them."""
+        self._assigned = {tp.partition for tp in assigned}
+        log.info("partitions assigned", action="assigned", partitions=sorted(self._assigned))
+        await self.commit(await self.reposition())
+
+    async def reposition(self) -> dict[int, int]:
+        """Reads PostgreSQL's offsets of the assigned partitions again, and seeks to them before the next read."""
+        assignment = self._assignments
+        offsets = await self._read_positions(set(self._assigned))
+        if assignment == self._assignments:
+            self._seek(offsets)
+        return offsets
+
+    async def commit(self, offsets: Mapping[int, int]) -> None:
+        """Tells Kafka how far PostgreSQL is, for monitors only (I9); a failure costs nothing and is logged."""
+        mine = {TopicPartition(self.topic, p): at for p, at in offsets.items() if p in self._assigned}
+        if not mine:
+            return
+        try:
+            await self._consumer.commit(mine)
+        except (CommitFailedError, IllegalStateError) as error:
+            log.debug("group offsets not committed during a rebalance", action="group_commit", error=str(error))
+        except KafkaError as error:
+            log.warning("group offsets not committed", action="group_commit", error=str(error) or type(error).__name__)
+
+    async def read(self) -> list[Batch]:
+        """The next batches, each within the limits, or none after half a second without records.
+
+        Raises OffsetOutOfRange, RecordUnreadable, KafkaUnavailable; and ReadInterrupted, which the caller answers with
+        `reposition`.
+        """
+        self._apply_seek()
+        if not self._positions:
+            await self._wait_for_positions()
+            return []
+        found = await self._poll()
+        if self._sought is not None:
+            return []
+        begins = dict(self._positions)
+        for partition in begins:
+            self._positions[partition] = await self._consumer.position(TopicPartition(self.topic, partition))
+        if self._sought is not None:
+            return []
+        moved = {p: (begin, self._positions[p]) for p, begin in begins.items() if self._positions[p] != begin}
+        records = {tp.partition: records for tp, records in found.items() if tp.partition in moved}
+        return list(self._batches(moved, records)) if moved else []
+
+    async def _poll(self) -> dict[TopicPartition, list[ConsumerRecord]]:
+        began = perf_counter()
+        try:
+            with self._translated():
+                return dict(
+                    await self._consumer.getmany(timeout_ms=POLL_MS, max_records=self._settings.batch_max_records)
+                )
+        except NoOffsetForPartitionError:
+            return {}  # a partition that was not sought yet
+        finally:
+            self.fetch_seconds += perf_counter() - began
+        return {}
+
+    @contextmanager
+    def _translated(self) -> Iterator[None]:
+        """The client's errors as ours; those that a seek under way explains are dropped."""
+        try:
+            yield
+        except NoOffsetForPartitionError:
+            raise
+        except OffsetOutOfRangeError as error:
+            if self._sought is None:
+                raise self._out_of_range(error) from error
+        except RecordTooLargeError as error:
+            raise RecordUnreadable(f"topic {self.topic}: {error}; the broker does not return it whole") from error
+        except (TopicAuthorizationFailedError, GroupAuthorizationFailedError) as error:
+            raise KafkaUnavailable(
+                f"not allowed: {error!r}; the projector needs READ on the topic and on the group"
+            ) from error
+        except KafkaError as error:
+            raise ReadInterrupted(str(error) or type(error).__name__) from error
+        except UnicodeDecodeError as error:
+            raise RecordUnreadable(
+                f"topic {self.topic} near {self._positions}: a record's header name is not UTF-8: {error}"
+            ) from error
+
+    def _batches(self, moved: dict[int, tuple[int, int]], records: dict[int, list[ConsumerRecord]]) -> Iterator[Batch]:
+        """Cuts what was read where it gets too many bytes for one transaction."""
+        limit = self._settings.batch_max_bytes
+        chunk: list[LogRecord] = []
+        size = 0
+        begins = {partition: begin for partition, (begin, _) in moved.items()}
+        for partition in moved:
+            for record in records.get(partition, ()):
+                weight = size_in_bytes(record)
+                if chunk and size + weight > limit:
+                    yield self._cut(chunk, begins, _ends(chunk))
+                    chunk, size = [], 0
+                chunk.append(record)
+                size += weight
+        yield self._cut(chunk, begins, {partition: end for partition, (_, end) in moved.items()})
+
+    def _cut(self, chunk: list[LogRecord], begins: dict[int, int], ends: dict[int, int]) -> Batch:
+        ranges = {partition: (begins[partition], end) for partition, end in ends.items() if end > begins[partition]}
+        begins.update(ends)
+        began = perf_counter()
+        decoded = decode_records(chunk)
+        self.decode_seconds += perf_counter() - began
+        return Batch(ranges, decoded)
+
+    def _seek(self, positions: dict[int, int]) -> None:
+        self._sought = positions
+        self._positions = {}
+        self.generation += 1
+        self._assigned_event.set()
+
+    def _apply_seek(self) -> None:
+        if self._sought is None:
+            return
+        sought, self._sought = self._sought, None
+        try:
+            for partition, offset in sought.items():
+                self._consumer.seek(TopicPartition(self.topic, partition), offset)
+        except IllegalStateError:  # a rebalance came first; its own assignment seeks again
+            return
+        self._positions = sought
+
+    async def _wait_for_positions(self) -> None:
+        """Sleeps until there is something to seek, and lets the group's errors through meanwhile."""
+        self._assigned_event.clear()
+        if self._sought is not None:
+            return
+        try:
+            await asyncio.wait_for(self._assigned_event.wait(), POLL_MS / 1000)
+        except TimeoutError:
+            await self._group_errors()
+
+    async def _group_errors(self) -> None:
+        """A read is how aiokafka reports what its coordinator met; without positions it must find no partition."""
+        try:
+            with self._translated():
+                await self._consumer.getmany(TopicPartition(self.topic, -1), timeout_ms=0)
+        except NoOffsetForPartitionError:
+            return
+
+    def _out_of_range(self, error: OffsetOutOfRangeError) -> OffsetOutOfRange:
+        (at,) = error.args[:1] or ({},)
+        said = ", ".join(f"partition {tp.partition} offset {offset}" for tp, offset in dict(at).items())
+        return OffsetOutOfRange(
+            f"topic {self.topic} no longer has {said}: it was recreated, or records were deleted before they were "
+            "applied; restore it, or project the new log into an empty database"
+        )
+
+
+@asynccontextmanager
+async def open_reader(
+    connection: KafkaConnection, settings: ProjectorSettings, read_positions: ReadPositions
+) -> AsyncIterator[LogReader]:
+    """A member of the group that leaves it on exit. Raises KafkaUnavailable."""
+    reader = LogReader(connection, settings, read_positions)
+    try:
+        await reader.start()
+        yield reader
+    finally:
+        await reader.stop()
+
+
+def _ends(chunk: list[LogRecord]) -> dict[int, int]:
+    return {record.partition: record.offset + 1 for record in chunk}

@@ -1,0 +1,177 @@
+"""How does a record travel? Reading, PostgreSQL and Redis as three stages that overlap, and end in order.
+
+What happens to a batch, and what a crash after each step leaves:
+1. read and decode records (nothing happened yet);
+2. one PostgreSQL transaction: counts, parked events, dead letters, offsets (before the commit nothing, after it all);
+3. write the changed users to Redis with the batch's range (else the watermark stays behind and the board is healed);
+4. commit the offsets to Kafka's group, for monitors (else they follow at the next commit or assignment).
+Step 1 of the next batch runs beside step 2, and step 3 beside the next batch's step 2.
+"""
+
+import asyncio
+from dataclasses import dataclass
+from time import perf_counter
+from typing import NamedTuple
+
+import asyncpg
+import structlog
+
+from projector.batch import Batch, Rows, fold
+from projector.counts import Applied
+from projector.errors import LeaderboardUnavailable, ReadInterrupted
+from projector.keeper import BoardKeeper
+from projector.leaderboard import Leaderboard
+from projector.log.reader import LogReader
+from projector.writer import BatchWriter, Outcome
+
+BOARD_QUEUE_BATCHES = 16
+GROUP_COMMIT_INTERVAL_S = 1.0
+READ_RETRY_S = 0.5
+
+log = structlog.get_logger()
+
+
+@dataclass
+class Totals:
+    """What a run has done so far: rows, and seconds of work in each stage (stages overlap)."""
+
+    batches: int = 0
+    records: int = 0
+    verdicts: int = 0
+    registered: int = 0
+    parked: int = 0
+    unparked: int = 0
+    dead_letters: int = 0
+    mis_keyed: int = 0
+    fenced: int = 0
+    board_writes_dropped: int = 0
+    fetch_seconds: float = 0.0
+    decode_seconds: float = 0.0
+    database_seconds: float = 0.0
+    board_seconds: float = 0.0
+
+
+class Pending(NamedTuple):
+    """A batch on its way to PostgreSQL; stale once the reader has another generation."""
+
+    generation: int
+    batch: Batch
+    rows: Rows
+
+
+class Pipeline:
+    """One projector process between its open connections. `run` returns once `stop` was called."""
+
+    def __init__(
+        self, pool: asyncpg.Pool, board: Leaderboard, reader: LogReader, keeper: BoardKeeper, reached: dict[int, int]
+    ) -> None:
+        """`reached` is kept at how far this process has committed, by partition."""
+        self.totals = Totals()
+        self._board = board
+        self._reader = reader
+        self._keeper = keeper
+        self._writer = BatchWriter(pool, reader.topic, reached, self._after_commit)
+        self._reached = reached
+        self._batches: asyncio.Queue[Pending | None] = asyncio.Queue(maxsize=1)
+        self._board_writes: asyncio.Queue[Applied | None] = asyncio.Queue(maxsize=BOARD_QUEUE_BATCHES)
+        self._stopping = asyncio.Event()
+
+    def stop(self) -> None:
+        """Finishes the batch in hand, brings it to Redis, and ends."""
+        self._stopping.set()
+
+    async def run(self) -> None:
+        """Projects until stopped. Raises ProjectorError where somebody must act."""
+        async with asyncio.TaskGroup() as chain:
+            commits = chain.create_task(self._commit_to_group())
+            chain.create_task(self._read())
+            chain.create_task(self._write())
+            board = chain.create_task(self._write_board())
+            await board
+            commits.cancel()
+        await self._reader.commit(self._reached)
+
+    async def _read(self) -> None:
+        while not self._stopping.is_set():
+            try:
+                batches = await self._reader.read()
+            except ReadInterrupted as error:
+                log.warning("read failed, trying again", action="read_failed", error=str(error))
+                await asyncio.sleep(READ_RETRY_S)
+                await self._reader.reposition()
+                continue
+            generation = self._reader.generation
+            for batch in batches:
+                began = perf_counter()
+                rows = fold(batch)
+                self._reader.decode_seconds += perf_counter() - began
+                await self._batches.put(Pending(generation, batch, rows))
+        await self._batches.put(None)
+
+    async def _write(self) -> None:
+        while pending := await self._batches.get():
+            if pending.generation != self._reader.generation:
+                continue
+            began = perf_counter()
+            outcome = await self._writer.write(pending.batch, pending.rows)
+            self.totals.database_seconds += perf_counter() - began
+            if outcome is Outcome.REBUILD:
+                self.totals.fenced += 1
+                await self._reader.reposition()
+        await self._board_writes.put(None)
+
+    async def _after_commit(self, applied: Applied) -> None:
+        """Hands a commit's changes to the board, and lets them go where Redis is away: the keeper heals the board."""
+        self._count(applied)
+        if self._keeper.available and not self._board_writes.full():
+            self._board_writes.put_nowait(applied)
+        else:
+            self.totals.board_writes_dropped += 1
+        log.debug(
+            "batch applied",
+            action="applied",
+            ranges=dict(applied.ranges),
+            verdicts=applied.verdicts,
+            parked=applied.parked,
+            dead_letters=applied.dead_letters,
+        )
+        if applied.parked or applied.dead_letters or applied.mis_keyed:
+            log.warning(
+                "records need a look",
+                action="set_aside",
+                ranges=dict(applied.ranges),
+                parked=applied.parked,
+                dead_letters=applied.dead_letters,
+                mis_keyed=applied.mis_keyed,
+            )
+
+    async def _write_board(self) -> None:
+        while applied := await self._board_writes.get():
+            began = perf_counter()
+            try:
+                await self._board.write(applied.epoch, applied.standings, applied.ranges)
+            except LeaderboardUnavailable as error:
+                self._keeper.lose(error)
+                self.totals.board_writes_dropped += 1
+            self.totals.board_seconds += perf_counter() - began
+
+    async def _commit_to_group(self) -> None:
+        told: dict[int, int] = {}
+        while True:
+            await asyncio.sleep(GROUP_COMMIT_INTERVAL_S)
+            if self._reached != told:
+                told = dict(self._reached)
+                await self._reader.commit(told)
+
+    def _count(self, applied: Applied) -> None:
+        totals = self.totals
+        totals.batches += 1
+        totals.records += applied.records
+        totals.verdicts += applied.verdicts
+        totals.registered += applied.registered
+        totals.parked += applied.parked
+        totals.unparked += applied.unparked
+        totals.dead_letters += applied.dead_letters
+        totals.mis_keyed += applied.mis_keyed
+        totals.fetch_seconds = self._reader.fetch_seconds
+        totals.decode_seconds = self._reader.decode_seconds

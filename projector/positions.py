@@ -1,0 +1,77 @@
+"""Where does reading go on? At PostgreSQL's offsets, once the log was seen to be the one they belong to (I3, I10)."""
+
+import asyncio
+from collections.abc import Callable, Mapping
+
+import asyncpg
+import structlog
+from tenacity import AsyncRetrying, retry_if_exception, wait_random_exponential
+
+from projector.database import Failure, classify
+from projector.errors import KafkaUnavailable, ProjectorError
+from projector.log.inspection import LogInspector, Progress
+from projector.progress import begin_partitions, read_progress
+
+RETRY_FIRST_S = 0.05
+RETRY_MOST_S = 2.0
+
+log = structlog.get_logger()
+
+
+class PositionSource:
+    """Gives the reader its positions; keeps what went wrong, since aiokafka swallows what its callbacks raise."""
+
+    def __init__(
+        self, pool: asyncpg.Pool, inspector: LogInspector, reached: Mapping[int, int], on_went_back: Callable[[], None]
+    ) -> None:
+        """`reached` is how far this process has committed; PostgreSQL below it has gone back, which is told."""
+        self._pool = pool
+        self._inspector = inspector
+        self._reached = reached
+        self._on_went_back = on_went_back
+        self._failures: asyncio.Queue[BaseException] = asyncio.Queue()
+
+    async def read(self, partitions: set[int]) -> dict[int, int]:
+        """The offset to read next of each partition; nothing where the log is not to be trusted (see `watch`).
+
+        Waits for PostgreSQL and Kafka as long as it takes.
+        """
+        if not partitions:
+            return {}
+        try:
+            async for attempt in until_answered():
+                with attempt:
+                    return await self._read(partitions)
+        except (ProjectorError, asyncpg.PostgresError) as error:
+            self._failures.put_nowait(error)
+        return {}
+
+    async def watch(self) -> None:
+        """Raises what `read` met and cannot be waited for."""
+        raise await self._failures.get()
+
+    async def _read(self, partitions: set[int]) -> dict[int, int]:
+        await begin_partitions(self._pool, self._inspector.topic, partitions)
+        progress = await read_progress(self._pool, self._inspector.topic)
+        mine: dict[int, Progress] = {partition: progress[partition] for partition in partitions}
+        await self._inspector.verify(mine, await self._inspector.state())
+        if any(row.next_offset < self._reached.get(partition, 0) for partition, row in mine.items()):
+            self._on_went_back()
+        return {partition: row.next_offset for partition, row in mine.items()}
+
+
+def until_answered() -> AsyncRetrying:
+    """Tries again while PostgreSQL or Kafka is away or busy, for ever, a few times a second at first."""
+    return AsyncRetrying(
+        retry=retry_if_exception(
+            lambda error: isinstance(error, KafkaUnavailable) or classify(error) is Failure.TRANSIENT
+        ),
+        wait=wait_random_exponential(multiplier=RETRY_FIRST_S, max=RETRY_MOST_S),
+        before_sleep=lambda state: log.warning(
+            "no answer, trying again",
+            action="away",
+            attempt=state.attempt_number,
+            error=repr(state.outcome.exception()) if state.outcome else "",
+        ),
+        reraise=True,
+    )

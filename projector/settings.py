@@ -1,0 +1,40 @@
+"""What can be set? Every setting of the projector, read once, range-checked, secrets masked."""
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field, SecretStr
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from schemas.connection import SETTINGS_CONFIG
+
+
+class ProjectorSettings(BaseSettings):
+    """Read from the environment, `.env` and `/run/secrets`; see the README's table."""
+
+    model_config = SettingsConfigDict(**SETTINGS_CONFIG)
+
+    kafka_group_id: str = Field("solve-projector", min_length=1, max_length=200)
+    kafka_session_timeout_ms: int = Field(10_000, ge=500, le=1_800_000, description="How fast a dead one is replaced.")
+    kafka_metadata_max_age_ms: int = Field(30_000, ge=500, le=3_600_000, description="How fast partitions are seen.")
+
+    database_url: SecretStr = Field(SecretStr("postgresql://localhost:5432/solves"))
+    database_schema: str = Field("public", pattern=r"^[a-z_][a-z0-9_]{0,62}$")
+    database_ssl_cafile: Path | None = Field(None, description="CA of PostgreSQL's certificate (PEM); checks its name.")
+
+    redis_url: SecretStr = Field(SecretStr("redis://localhost:6379/0"), description="rediss:// for TLS")
+    redis_ssl_cafile: Path | None = Field(None, description="CA of Redis' certificate (PEM).")
+    leaderboard_prefix: str = Field("solves", pattern=r"^[A-Za-z0-9_.-]{1,64}$", description="Begins every Redis key.")
+
+    batch_max_records: int = Field(5_000, ge=1, le=50_000)
+    batch_max_bytes: int = Field(16 * 1024 * 1024, ge=1024, le=256 * 1024 * 1024)
+    sweep_interval_s: float = Field(20.0, gt=0, le=60, description="How often parked events look for their users.")
+    leaderboard_check_interval_s: float = Field(2.0, gt=0, le=60)
+    log_check_interval_s: float = Field(10.0, gt=0, le=300)
+    stall_after_s: float = Field(60.0, gt=0, description="Work but no progress for this long: rejoin the group.")
+    transaction_idle_timeout_ms: int = Field(
+        5_000, ge=100, le=60_000, description="A projector that stops inside a transaction loses its locks after this."
+    )
+
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+    log_format: Literal["auto", "json", "console"] = "auto"
