@@ -1,0 +1,5 @@
+"""What can keep the local stack from starting?"""
+
+
+class StackError(Exception):
+    """A server cannot be started or stopped; the message says which, why, and what to do."""
