@@ -57,7 +57,7 @@ class BoardKeeper:
         while True:
             epoch = await self._epoch()
             state = await self._board.state(epoch)
-            behind = any(state.watermarks.get(p, -1) < at for p, at in offsets.items())
+            behind = any(state.watermarks.get(p, 0) < at for p, at in offsets.items())
             in_step = await self.check_once()
             if state.current == epoch and not behind and (in_step or not self._doubted):
                 return
@@ -96,7 +96,7 @@ class BoardKeeper:
             self._doubted = False
             return False
         await self._drain_outbox(epoch)
-        behind = {p: state.watermarks.get(p, -1) for p, at in offsets.items() if state.watermarks.get(p, -1) < at}
+        behind = {p: state.watermarks.get(p, 0) for p, at in offsets.items() if state.watermarks.get(p, 0) < at}
         stuck = [p for p, at in behind.items() if self._behind.get(p) == at]
         lost = state.current != epoch or (not behind and await self._members_are_missing(state))
         self._behind = behind

@@ -113,7 +113,8 @@ class LogInspector:
 
     async def create_topic(self, partitions: int, replication_factor: int) -> bool:
         """Creates the log with the settings it needs; False where it exists already. Raises KafkaUnavailable."""
-        new_topic = NewTopic(self.topic, partitions, replication_factor, topic_configs=dict(TOPIC_SETTINGS))
+        new_topic = NewTopic(self.topic, partitions, 1, topic_configs=dict(TOPIC_SETTINGS))
+        new_topic.replication_factor = replication_factor  # its constructor refuses -1, the broker's default
         try:
             response = await self._admin.create_topics([new_topic])
         except (TimeoutError, KafkaError, OSError) as error:

@@ -2,7 +2,7 @@
 -- KEYS: 1 watermarks (hash); ARGV: for each partition: name, offset
 for at = 1, #ARGV, 2 do
     local partition, reached = ARGV[at], tonumber(ARGV[at + 1])
-    local before = tonumber(redis.call('HGET', KEYS[1], partition) or '-1')
+    local before = tonumber(redis.call('HGET', KEYS[1], partition) or '0')
     if before > reached then
         reached = before
     end

@@ -22,7 +22,7 @@ local behind = {}
 while at <= #ARGV do
     local partition, from, to = ARGV[at], tonumber(ARGV[at + 1]), tonumber(ARGV[at + 2])
     at = at + 3
-    local reached = tonumber(redis.call('HGET', KEYS[3], partition) or '-1')
+    local reached = tonumber(redis.call('HGET', KEYS[3], partition) or '0')
     if from <= reached then
         if to > reached then
             redis.call('HSET', KEYS[3], partition, ARGV[at - 1])

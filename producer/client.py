@@ -1,0 +1,225 @@
+"""How does a judge publish? A small async client that returns once the broker has the event.
+
+Idempotent and `acks=all`: the broker drops its own duplicates (KIP-98), and every replica in sync has the event
+before a call returns. A call that cannot be sure raises DeliveryUncertain; sending again is always harmless.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncIterable, AsyncIterator, Iterable
+from datetime import datetime
+from types import TracebackType
+from typing import Any, Self, TypeVar
+
+from aiokafka import AIOKafkaProducer
+from aiokafka.errors import (
+    KafkaConnectionError,
+    KafkaError,
+    MessageSizeTooLargeError,
+    NoBrokersAvailable,
+    SaslAuthenticationFailed,
+    TopicAuthorizationFailedError,
+    UnknownTopicOrPartitionError,
+)
+from pydantic import ValidationError
+
+from producer.errors import (
+    BrokerUnreachable,
+    DeliveryUncertain,
+    InvalidEvent,
+    NotAllowed,
+    ProducerError,
+    RecordTooLarge,
+    TopicMissing,
+)
+from schemas.connection import KafkaConnection
+from schemas.events import Event, SubmissionRevoked, SubmissionSolved, UserRegistered
+from schemas.record import DEFAULT_SOURCE, EncodedRecord, encode
+
+# Under the broker's own limit (message.max.bytes, 1 MiB by default) with room for a batch's frame.
+MAX_REQUEST_BYTES = 1_000_000
+MAX_BATCH_BYTES = 256 * 1024
+LINGER_MS = 5
+IN_FLIGHT_EVENTS = 10_000
+
+SomeEvent = TypeVar("SomeEvent", UserRegistered, SubmissionSolved, SubmissionRevoked)
+
+
+class SolveProducer:
+    """Publishes events of one judge.
+
+    Use it as `async with SolveProducer() as producer:` and share it between tasks; it belongs to one event loop.
+    A cancelled call leaves its event sent or not sent, as with DeliveryUncertain.
+    """
+
+    def __init__(
+        self, connection: KafkaConnection | None = None, *, source: str = DEFAULT_SOURCE, delivery_timeout_s: float = 30.0
+    ) -> None:
+        """`connection` defaults to the environment; `source` names the judge in each event (CloudEvents `source`)."""
+        self._connection = connection or KafkaConnection()
+        self._source = source
+        self._delivery_timeout_s = delivery_timeout_s
+        self._producer: Any = None
+        self._restarting = asyncio.Lock()
+
+    async def __aenter__(self) -> Self:
+        """Connects. Raises BrokerUnreachable, TopicMissing, NotAllowed."""
+        self._producer = await self._connect()
+        return self
+
+    async def __aexit__(
+        self, _kind: type[BaseException] | None, _error: BaseException | None, _trace: TracebackType | None
+    ) -> None:
+        """Sends what is still waiting, and disconnects."""
+        await self._producer.stop()
+
+    async def submission_solved(
+        self,
+        *,
+        submission_id: str,
+        user_id: str,
+        problem_id: str,
+        judged_at: datetime,
+        submitted_at: datetime | None = None,
+        language: str | None = None,
+        contest_id: str | None = None,
+    ) -> None:
+        """The submission is right. Times need a zone. Raises InvalidEvent and what `send` raises."""
+        fields = {name: value for name, value in locals().items() if name != "self"}
+        await self.send(_event(SubmissionSolved, fields))
+
+    async def submission_revoked(
+        self, *, submission_id: str, user_id: str, problem_id: str, judged_at: datetime, reason: str | None = None
+    ) -> None:
+        """The submission counts no more. Raises InvalidEvent and what `send` raises."""
+        fields = {name: value for name, value in locals().items() if name != "self"}
+        await self.send(_event(SubmissionRevoked, fields))
+
+    async def user_registered(self, *, user_id: str, username: str, registered_at: datetime) -> None:
+        """The user exists, or has another name from this time on. Raises InvalidEvent and what `send` raises."""
+        fields = {name: value for name, value in locals().items() if name != "self"}
+        await self.send(_event(UserRegistered, fields))
+
+    async def send(self, event: Event) -> None:
+        """Returns once the broker has the event.
+
+        Raises DeliveryUncertain, BrokerUnreachable, TopicMissing, NotAllowed, RecordTooLarge.
+        """
+        await self.publish([event])
+
+    async def publish(self, events: Iterable[Event] | AsyncIterable[Event]) -> int:
+        """Publishes many; takes them from the iterable only as fast as the brokers do. How many were published.
+
+        Raises what `send` raises; then an unknown part was published, and publishing all again is harmless.
+        """
+        return await self.publish_records(_encoded(events, self._source))
+
+    async def publish_records(self, records: AsyncIterable[EncodedRecord]) -> int:
+        """Like `publish`, for records that are encoded already."""
+        sent = 0
+        waiting: deque[asyncio.Future[Any]] = deque()
+        producer = self._producer
+        try:
+            async for record in records:
+                waiting.append(
+                    await producer.send(self._connection.topic, record.value, key=record.key, headers=record.headers)
+                )
+                if len(waiting) >= IN_FLIGHT_EVENTS:
+                    await waiting.popleft()
+                    sent += 1
+            while waiting:
+                await waiting.popleft()
+                sent += 1
+        except (KafkaError, OSError, asyncio.TimeoutError) as error:
+            for future in waiting:
+                future.add_done_callback(_look_at)
+            await self._replace(producer)
+            raise self._translated(error, sent) from error
+        return sent
+
+    async def _connect(self) -> Any:
+        producer = AIOKafkaProducer(
+            **self._connection.client_options(),
+            client_id="solve-producer",
+            enable_idempotence=True,
+            acks="all",
+            compression_type="lz4",
+            linger_ms=LINGER_MS,
+            max_batch_size=MAX_BATCH_BYTES,
+            max_request_size=MAX_REQUEST_BYTES,
+            request_timeout_ms=int(self._delivery_timeout_s * 1000),
+        )
+        try:
+            await producer.start()
+            # all topics, because asking for one by name could make a broker create it
+            if self._connection.topic not in (await producer.client.fetch_all_metadata()).topics():
+                raise UnknownTopicOrPartitionError(self._connection.topic)
+        except (KafkaError, OSError, asyncio.TimeoutError) as error:
+            await producer.stop()
+            raise self._translated(error, 0, connecting=True) from error
+        return producer
+
+    async def _replace(self, failed: Any) -> None:
+        """An idempotent producer that lost its place cannot go on (KIP-360): the next call gets a new one."""
+        async with self._restarting:
+            if self._producer is failed:
+                with_timeout = asyncio.create_task(failed.stop())
+                await asyncio.wait([with_timeout], timeout=1)
+                with_timeout.cancel()
+                self._producer = _Reconnecting(self)
+
+    def _translated(self, error: BaseException, sent: int, *, connecting: bool = False) -> ProducerError:
+        said = str(error) or type(error).__name__
+        where = self._connection.bootstrap_servers
+        if isinstance(error, UnknownTopicOrPartitionError):
+            return TopicMissing(f"topic {self._connection.topic} does not exist; create it with: solve-projector setup")
+        if isinstance(error, SaslAuthenticationFailed | TopicAuthorizationFailedError):
+            return NotAllowed(f"Kafka at {where} refuses us: {said}; check KAFKA_SASL_USERNAME and the topic's ACLs")
+        if isinstance(error, MessageSizeTooLargeError):
+            return RecordTooLarge(f"the broker takes no record this large: {said}; shorten the event's fields")
+        if connecting or isinstance(error, NoBrokersAvailable | KafkaConnectionError):
+            return BrokerUnreachable(f"no Kafka broker answers at {where}: {said}; check KAFKA_BOOTSTRAP_SERVERS")
+        return DeliveryUncertain(
+            f"Kafka at {where} confirmed {sent} events, then: {said}; the others may be in the log or not. "
+            "Send them again: the same event counts once"
+        )
+
+
+class _Reconnecting:
+    """Stands in for a producer that failed, and connects at the next use."""
+
+    def __init__(self, owner: SolveProducer) -> None:
+        self._owner = owner
+
+    async def send(self, *words: Any, **named: Any) -> Any:
+        async with self._owner._restarting:  # noqa: SLF001
+            if self._owner._producer is self:  # noqa: SLF001
+                self._owner._producer = await self._owner._connect()  # noqa: SLF001
+        return await self._owner._producer.send(*words, **named)  # noqa: SLF001
+
+    async def stop(self) -> None:
+        """There is nothing to stop."""
+
+
+def _event(model: type[SomeEvent], fields: dict[str, Any]) -> SomeEvent:
+    try:
+        return model(**fields)
+    except ValidationError as error:
+        problems = error.errors(include_url=False, include_input=False)
+        said = "; ".join(f"{'.'.join(map(str, problem['loc']))}: {problem['msg']}" for problem in problems)
+        raise InvalidEvent(f"{model.type_name}: {said}") from error
+
+
+async def _encoded(events: Iterable[Event] | AsyncIterable[Event], source: str) -> AsyncIterator[EncodedRecord]:
+    if isinstance(events, AsyncIterable):
+        async for event in events:
+            yield encode(event, source)
+    else:
+        for event in events:
+            yield encode(event, source)
+
+
+def _look_at(future: asyncio.Future[Any]) -> None:
+    """What became of the others is part of "may be in the log or not"; asyncio need not warn of it."""
+    if not future.cancelled():
+        future.exception()
