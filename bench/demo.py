@@ -1,0 +1,132 @@
+"""Does the main job work on this machine? Publishes a season, projects it, shows the board, and proves every count."""
+
+import argparse
+import asyncio
+import subprocess
+import sys
+from collections.abc import Callable
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from time import perf_counter
+from typing import Any
+
+from bench.model import Model, differences, model_of
+from producer.client import SolveProducer
+from producer.errors import ProducerError
+from producer.progress import progress_bar
+from producer.simulation import Season, simulate
+from producer.sources import clics
+from projector.database import connect
+from projector.leaderboard import open_leaderboard
+from projector.logs import configure_logs
+from projector.provision import provision
+from projector.service import open_projector, run_projector
+from projector.settings import ProjectorSettings
+from schemas.connection import KafkaConnection
+from schemas.errors import SolveCountsError
+from schemas.events import Event
+
+SHOWN = 10
+
+
+def main() -> None:
+    """Exits with 1 where a count is not what the plain model says."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--feed", help="a CLICS event feed instead of a simulated season")
+    parser.add_argument("--events", type=int, default=40_000)
+    options = parser.parse_args()
+    configure_logs("ERROR", "console")
+    try:
+        agrees = asyncio.run(demo(_events(options.feed, options.events)))
+    except SolveCountsError as error:
+        print(f"demo: {error}", file=sys.stderr)
+        sys.exit(1)
+    sys.exit(not agrees)
+
+
+async def demo(events: list[Event]) -> bool:
+    """Runs all parts against the servers of the environment; whether every count is right."""
+    connection, settings = KafkaConnection(), ProjectorSettings()
+    took: dict[str, float] = {}
+    with _timed(took, "setup"):
+        await provision(connection, settings)
+    with _timed(took, "publish"), progress_bar("publishing", len(events)) as bar:
+        async with SolveProducer(connection) as producer:
+            await producer.publish(_each(events, bar))
+    with _timed(took, "project"), progress_bar("projecting", len(events)) as bar:
+        async with open_projector(connection, settings) as projector:
+            totals = await run_projector(projector, asyncio.Event(), once=True, on_progress=_advance(bar))
+    await asyncio.to_thread(_show_board)
+    with _timed(took, "check"):
+        model = model_of(events)
+        wrong = await _check(model, settings, connection.topic)
+    print(
+        f"\n{totals.records} records: {totals.verdicts} verdicts, {totals.registered} registrations, "
+        f"{len(model.parked)} events parked for users nobody registered, {totals.dead_letters} dead letters"
+    )
+    print("took " + ", ".join(f"{name} {seconds:.1f} s" for name, seconds in took.items()))
+    for line in wrong:
+        print(f"WRONG: {line}")
+    if not wrong:
+        total = sum(one.problems_solved for one in model.solved.values())
+        print(
+            f"check: PostgreSQL = Redis = the plain model, for {len(model.names)} users with {total} problems solved: OK"
+        )
+    return not wrong
+
+
+def _show_board() -> None:
+    subprocess.run([Path(sys.executable).with_name("solve-projector"), "top", "-n", str(SHOWN)], check=True)
+
+
+async def _check(model: Model, settings: ProjectorSettings, topic: str) -> list[str]:
+    async with open_leaderboard(settings, topic) as board:
+        database = await connect(settings)
+        try:
+            return await differences(model, database, board)
+        finally:
+            await database.close()
+
+
+def _events(feed: str | None, number: int) -> list[Event]:
+    if feed is None:
+        lasts = Season(start=datetime.now(UTC), events=number).lasts
+        return list(simulate(Season(start=datetime.now(UTC) - lasts - timedelta(hours=1), users=2_000, events=number)))
+    try:
+        with Path(feed).open("rb") as lines:
+            conversion = clics.convert(lines, feed)
+    except OSError as error:
+        raise ProducerError(
+            f"cannot read {feed}: {error.strerror}; name a CLICS event feed: make demo FEED=path"
+        ) from error
+    print("\n".join(conversion.report.people()))
+    return conversion.events
+
+
+def _each(events: list[Event], bar: Callable[[int], None]) -> Any:
+    for event in events:
+        yield event
+        bar(1)
+
+
+def _advance(bar: Callable[[int], None]) -> Callable[[int, int], None]:
+    seen = 0
+
+    def advance(done: int, _total: int) -> None:
+        nonlocal seen
+        bar(done - seen)
+        seen = done
+
+    return advance
+
+
+@contextmanager
+def _timed(took: dict[str, float], name: str) -> Any:
+    began = perf_counter()
+    yield
+    took[name] = perf_counter() - began
+
+
+if __name__ == "__main__":
+    main()

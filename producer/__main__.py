@@ -1,0 +1,5 @@
+"""How is the producer started without its console script? `python -m producer`."""
+
+from producer.cli import main
+
+main()

@@ -1,0 +1,253 @@
+"""What can a judge's operator type? Thin commands over functions that tests call too; errors are printed here alone."""
+
+import asyncio
+import json
+import signal
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from itertools import islice
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from pydantic import ValidationError
+
+from producer.client import SolveProducer
+from producer.errors import BadLine
+from producer.event_file import STANDARD_INPUT, open_events
+from producer.progress import Bar, progress_bar
+from producer.publishing import check_files, publish_files, publish_stream
+from producer.simulation import Season, bad_records
+from producer.simulation import simulate as simulated
+from producer.sources import clics
+from schemas.connection import KafkaConnection
+from schemas.errors import SolveCountsError
+from schemas.record import EncodedRecord, encode, encode_line
+
+OPTIONS: dict[str, Any] = {
+    "no_args_is_help": True,
+    "add_completion": False,
+    "rich_markup_mode": None,
+    "pretty_exceptions_enable": False,
+}
+app = typer.Typer(
+    **OPTIONS,
+    help="Publishes judge events to the log.\n\n"
+    "Settings come from the environment or .env: KAFKA_BOOTSTRAP_SERVERS, KAFKA_TOPIC and more.",
+)
+import_app = typer.Typer(**OPTIONS, help="Publish what a judge has in its own format.")
+app.add_typer(import_app, name="import")
+Json = Annotated[bool, typer.Option("--json", help="Print the summary as JSON for machines.")]
+Share = Annotated[float, typer.Option(min=0, max=1)]
+BAD_LINES_SHOWN = 20
+
+
+@app.command()
+def publish(
+    files: Annotated[
+        list[str], typer.Argument(metavar="FILE|-...", help="NDJSON, one event a line; - is standard input.")
+    ],
+    skip_invalid: Annotated[
+        bool,
+        typer.Option("--skip-invalid", help="Send the good lines all the same, and exit with 1 where some were bad."),
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Send event files to the log. A file is checked first: with one bad line, nothing of any file is sent.
+
+    Standard input is sent as it is read, and stops at the first bad line. Sending the same file again is harmless.
+
+    Example: solve-producer publish events.ndjson
+
+    Example: generate-events | solve-producer publish -
+    """
+    now = datetime.now(UTC)
+    if STANDARD_INPUT in files and files != [STANDARD_INPUT]:
+        raise typer.BadParameter("standard input is read alone, without files")
+    if files == [STANDARD_INPUT]:
+        result = _run(
+            lambda: publish_stream(KafkaConnection(), open_events(STANDARD_INPUT), now, skip_invalid=skip_invalid)
+        )
+    else:
+        with progress_bar("checking", sum(_size(file) for file in files)) as bar:
+            bad = check_files(files, now, bar)
+        _show_bad_lines(bad)
+        if bad and not skip_invalid:
+            raise BadLine(f"{len(bad)} bad lines; nothing was sent. Mend them, or send the rest with --skip-invalid")
+        with progress_bar("publishing", sum(_size(file) for file in files)) as bar:
+            result = _run(lambda: publish_files(KafkaConnection(), files, now, bar))
+    if files == [STANDARD_INPUT]:
+        _show_bad_lines(result.bad_lines)
+    _summary({"published": result.published, "invalid": result.invalid}, as_json)
+    if result.invalid:
+        raise typer.Exit(1)
+
+
+@import_app.command("clics")
+def import_clics(
+    file: Annotated[str, typer.Argument(metavar="FILE|-", help="A contest's event feed (NDJSON).")],
+    contest_id: Annotated[str | None, typer.Option(help="Where the feed does not name its contest.")] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the events as NDJSON and publish nothing.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Publish a CLICS event feed, as contest systems write it: teams become users, judgements become verdicts.
+
+    Example: solve-producer import clics event-feed.ndjson
+    """
+    with open_events(file) as stream:
+        conversion = clics.convert(stream, file, contest_id)
+    if dry_run:
+        for event in conversion.events:
+            print(encode_line(event))
+        return
+    with progress_bar("publishing", len(conversion.events)) as bar:
+        published = _run(lambda: _publish_counted(conversion.events, bar))
+    if as_json:
+        _summary({"published": published, **conversion.report.as_dict()}, True)
+    else:
+        print("\n".join([*conversion.report.people(), f"published {published} events"]))
+
+
+@app.command()
+def simulate(
+    events: Annotated[int, typer.Option("--events", "-n", min=1)] = 10_000,
+    users: Annotated[int, typer.Option(min=1)] = 1_000,
+    problems: Annotated[int, typer.Option(min=1)] = 500,
+    seed: Annotated[int, typer.Option(help="The same seed and start give the same events.")] = 1,
+    rate: Annotated[
+        float | None, typer.Option(min=0.001, help="Events a second; without it as fast as possible.")
+    ] = None,
+    output: Annotated[
+        str | None, typer.Option("--output", "-o", metavar="FILE|-", help="Write NDJSON, publish nothing.")
+    ] = None,
+    start: Annotated[
+        datetime | None, typer.Option(formats=["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S"], help="In UTC; by default it ends now.")
+    ] = None,
+    duplicates: Share = 0.05,
+    disorder: Share = 0.2,
+    rejudges: Share = 0.03,
+    unknown_users: Share = 0.005,
+    bad_records: Annotated[float, typer.Option(min=0, max=1, help="Not in files: these are no events.")] = 0.0,
+    as_json: Json = False,
+) -> None:
+    """Publish a seeded, realistic season: popular problems, strong and weak users, rejudges, duplicates, wrong order.
+
+    Example: solve-producer simulate --events 100000 --users 20000 --rate 1000
+    """
+    season = Season(
+        start=_start(start, events), seed=seed, users=users, problems=problems, events=events, duplicates=duplicates,
+        disorder=disorder, rejudges=rejudges, unknown_users=unknown_users,
+    )  # fmt: skip
+    with progress_bar("simulating", events) as bar:
+        if output:
+            _write(season, output, bar)
+            published = 0
+        else:
+            published = _run(lambda: _publish_season(season, rate, bad_records, bar))
+    if output != STANDARD_INPUT:
+        _summary({"events": events, "published": published, "seed": seed, "start": season.start.isoformat()}, as_json)
+
+
+def main() -> None:
+    """Runs the command; an error is one line on standard error and a non-zero exit."""
+    try:
+        app()
+    except SolveCountsError as error:
+        print(f"solve-producer: {error}", file=sys.stderr)
+        sys.exit(1)
+    except ValidationError as error:
+        problems = error.errors(include_input=False, include_url=False)
+        said = "; ".join(f"KAFKA_{'_'.join(map(str, p['loc'])).upper()}: {p['msg']}" for p in problems)
+        print(f"solve-producer: settings: {said}", file=sys.stderr)
+        sys.exit(2)
+    except (KeyboardInterrupt, asyncio.CancelledError):
+        print("solve-producer: interrupted; what was sent counts once, send all again to be sure", file=sys.stderr)
+        sys.exit(130)
+    except BrokenPipeError:  # the reader of our output has seen enough
+        sys.stderr.close()
+        sys.exit(141)
+
+
+def _run(work: Callable[[], Awaitable[Any]]) -> Any:
+    """Runs to the end; SIGTERM ends it like Ctrl-C, with what is in flight delivered by the client's exit."""
+
+    async def watched() -> Any:
+        task = asyncio.current_task()
+        assert task is not None  # noqa: S101
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+        return await work()
+
+    return asyncio.run(watched())
+
+
+async def _publish_counted(events: list[Any], bar: Bar) -> int:
+    async with SolveProducer() as producer:
+        return await producer.publish(_counted(events, bar))
+
+
+def _counted(events: list[Any], bar: Bar) -> Iterator[Any]:
+    for event in events:
+        yield event
+        bar(1)
+
+
+async def _publish_season(season: Season, rate: float | None, bad_share: float, bar: Bar) -> int:
+    async with SolveProducer() as producer:
+        return await producer.publish_records(_paced(season, rate, bad_share, bar))
+
+
+async def _paced(season: Season, rate: float | None, bad_share: float, bar: Bar) -> AsyncIterator[EncodedRecord]:
+    """The season's records at a rate, with bad ones in between: an exact share, spread evenly."""
+    loop = asyncio.get_running_loop()
+    began = loop.time()
+    bad = bad_records(season)
+    owed = 0.0
+    for number, event in enumerate(simulated(season)):
+        if rate and (early := began + number / rate - loop.time()) > 0:
+            await asyncio.sleep(early)
+        yield encode(event)
+        owed += bad_share
+        for record in islice(bad, int(owed)):
+            yield record
+        owed -= int(owed)
+        bar(1)
+
+
+def _write(season: Season, output: str, bar: Bar) -> None:
+    if output == STANDARD_INPUT:
+        for event in simulated(season):
+            print(encode_line(event))
+        return
+    with Path(output).open("w", encoding="utf-8") as file:
+        for event in simulated(season):
+            file.write(encode_line(event) + "\n")
+            bar(1)
+
+
+def _start(start: datetime | None, events: int) -> datetime:
+    if start is not None:
+        return start.replace(tzinfo=UTC)
+    # with room for the last rejudges: no simulated time may lie ahead of the broker's clock by a day
+    lasts = Season(start=datetime.now(UTC), events=events).lasts
+    return (datetime.now(UTC) - lasts - timedelta(hours=1)).replace(microsecond=0)
+
+
+def _size(file: str) -> int:
+    path = Path(file)
+    return path.stat().st_size if path.is_file() else 0
+
+
+def _show_bad_lines(bad: list[str]) -> None:
+    for line in bad[:BAD_LINES_SHOWN]:
+        print(line, file=sys.stderr)
+    if len(bad) > BAD_LINES_SHOWN:
+        print(f"… and {len(bad) - BAD_LINES_SHOWN} more", file=sys.stderr)
+
+
+def _summary(counts: dict[str, Any], as_json: bool) -> None:
+    print(json.dumps(counts) if as_json else ", ".join(f"{name} {value}" for name, value in counts.items()))
+
+
+if __name__ == "__main__":
+    main()
