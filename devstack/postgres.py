@@ -66,7 +66,7 @@ class Postgres(Server):
         return [str(POSTGRES_BIN_PATH / "postgres"), "-D", str(self.data), *settings]
 
     def answers(self) -> bool:
-        ready = [POSTGRES_BIN_PATH / "pg_isready", "-q", "-h", HOST, "-p", str(self.port)]
+        ready = [str(self.tool("pg_isready")), "-q", "-h", HOST, "-p", str(self.port)]
         if not self.running() or subprocess.run(ready, check=False).returncode != 0:
             return False
         return self._ensure_database()
