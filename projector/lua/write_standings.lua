@@ -1,4 +1,4 @@
--- Writes users' standings where they are newer, and moves the watermarks of the partitions they came from.
+-- Writes users' standings where they are not older (the same again mends a lost member), and moves the watermarks of the partitions they came from.
 -- KEYS: 1 board (sorted set), 2 versions (hash), 3 watermarks (hash)
 -- ARGV: 1 number of users, then for each: user_id, version, score ('' takes the user off the board)
 --       then for each partition: name, from, to
@@ -9,7 +9,7 @@ for _ = 1, users do
     local user_id, version, score = ARGV[at], ARGV[at + 1], ARGV[at + 2]
     at = at + 3
     local known = redis.call('HGET', KEYS[2], user_id)
-    if not known or tonumber(version) > tonumber(known) then
+    if not known or tonumber(version) >= tonumber(known) then
         redis.call('HSET', KEYS[2], user_id, version)
         if score == '' then
             redis.call('ZREM', KEYS[1], user_id)

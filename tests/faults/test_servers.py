@@ -1,0 +1,150 @@
+"""Is every count right when PostgreSQL, Redis and Kafka die and come back, without a restart of the projector? (I6)"""
+
+import asyncio
+import subprocess
+from collections.abc import Callable
+
+import asyncpg
+import pytest
+
+from devstack import Server, Stack
+from producer.client import SolveProducer
+from producer.errors import ProducerError
+from producer.simulation import Season, simulate
+from tests.events import BEGIN, registered, solved
+from tests.waiting import until
+from tests.world import World
+
+SEASON = Season(start=BEGIN, users=200, problems=100, events=4_000, seed=11)
+
+
+async def applied(world: World) -> int:
+    try:
+        return int(await world.value("SELECT coalesce(sum(next_offset), 0) FROM partition_offsets"))
+    except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
+        return -1
+
+
+async def publish_through_anything(world: World) -> None:
+    """What a judge does: the same piece again until the broker has confirmed it."""
+    some = list(simulate(SEASON))
+    world.published += some
+    async with SolveProducer(world.connection, delivery_timeout_s=5) as producer:
+        for begin in range(0, len(some), 200):
+            while True:
+                try:
+                    await producer.publish(some[begin : begin + 200])
+                except ProducerError:
+                    await asyncio.sleep(0.1)
+                else:
+                    break
+
+
+def kill_and_start(server: Server) -> Callable[[], None]:
+    def act() -> None:
+        server.kill()
+        server.start()
+
+    return act
+
+
+@pytest.mark.parametrize("name", ["postgres", "valkey", "kafka"])
+async def test_a_server_killed_under_load_costs_nothing(breakable: World, stack: Stack, name: str) -> None:
+    world, server = breakable, getattr(stack, name)
+    async with world.running() as run:
+        judge = asyncio.create_task(publish_through_anything(world))
+        for goal in (300, 1_500):
+            await until(lambda goal=goal: _reached(world, goal), f"offset {goal}")
+            await asyncio.to_thread(kill_and_start(server))
+        await judge
+        await world.until_right()
+        assert not run.done()
+
+
+async def _reached(world: World, goal: int) -> bool:
+    return await applied(world) >= goal
+
+
+async def test_postgresql_moves_on_while_redis_is_away(breakable: World, stack: Stack) -> None:
+    world = breakable
+    async with world.running():
+        await world.publish(simulate(SEASON))
+        await until(lambda: _reached(world, 1))
+        stack.valkey.kill()
+        await world.publish([registered("late"), solved("late", "late", "p")])
+        await until(lambda: _reached(world, len(world.published)), "PostgreSQL to have everything")
+        assert await world.value("SELECT problems_solved FROM users WHERE user_id = 'late'") == 1
+        await asyncio.to_thread(stack.valkey.start)
+        await world.until_right()
+
+
+async def test_a_frozen_redis_does_not_hold_up_postgresql(breakable: World, stack: Stack) -> None:
+    world = breakable
+    async with world.running():
+        await world.publish([registered("u"), solved("0", "u", "p0")])
+        await world.until_right()
+        stack.valkey.pause()
+        await world.publish(solved(str(number), "u", f"p{number}", number) for number in range(1, 500))
+        await until(lambda: _reached(world, len(world.published)), "PostgreSQL to have everything")
+        stack.valkey.resume()
+        await world.until_right()
+
+
+async def test_a_restored_backup_brings_both_stores_right_by_itself(breakable: World, stack: Stack, tmp_path) -> None:  # type: ignore[no-untyped-def]
+    """An older dump of PostgreSQL, and a board that is ahead of it."""
+    world = breakable
+    url = world.settings.database_url.get_secret_value()
+    some = list(simulate(SEASON))
+    await world.publish(some[:2_000])
+    await world.run_once()
+    dump = tmp_path / "backup.sql"
+    subprocess.run([stack.postgres.tool("pg_dump"), "--clean", "--if-exists", "-f", str(dump), url], check=True)
+    async with world.running():
+        await world.publish(some[2_000:])
+        await world.until_right()
+        ahead = await world.board()
+        await asyncio.to_thread(
+            subprocess.run,
+            [stack.postgres.tool("psql"), "-q", "-1", "-v", "ON_ERROR_STOP=1", "-f", str(dump), url],
+            check=True,
+            capture_output=True,
+        )
+        await world.publish([registered("after"), solved("after", "after", "p")])
+        await world.until_right()
+        assert len(await world.board()) == len(ahead) + 1
+    assert await world.value("SELECT epoch FROM leaderboard_epoch") > 1
+
+
+async def test_the_producer_says_that_nobody_answers(breakable: World, stack: Stack) -> None:
+    from producer.errors import BrokerUnreachable
+
+    stack.kafka.kill()
+    with pytest.raises(BrokerUnreachable, match="KAFKA_BOOTSTRAP_SERVERS"):
+        async with SolveProducer(breakable.connection, delivery_timeout_s=1):
+            pass
+
+
+async def test_the_producer_says_when_it_cannot_be_sure_and_sending_again_is_harmless(
+    breakable: World, stack: Stack
+) -> None:
+    from producer.errors import BrokerUnreachable, DeliveryUncertain
+
+    event = solved("1", "u", "p", 1)
+    async with SolveProducer(breakable.connection, delivery_timeout_s=2) as producer:
+        await producer.send(registered("u"))
+        stack.kafka.pause()
+        with pytest.raises((DeliveryUncertain, BrokerUnreachable)) as caught:
+            await producer.send(event)
+        assert "again" in str(caught.value)
+        stack.kafka.resume()
+
+        async def sent() -> bool:
+            try:
+                await producer.send(event)
+            except ProducerError:
+                return False
+            return True
+
+        await until(sent)
+    await breakable.run_once()
+    assert await breakable.differences([registered("u"), event]) == []
