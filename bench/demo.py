@@ -70,9 +70,7 @@ async def demo(events: list[Event]) -> bool:
         print(f"WRONG: {line}")
     if not wrong:
         total, users = sum(one.problems_solved for one in model.solved.values()), len(model.names)
-        print(
-            f"check: PostgreSQL = Redis = the plain model, for {users} users with {total} problems solved: OK"
-        )
+        print(f"check: PostgreSQL = Redis = the plain model, for {users} users with {total} problems solved: OK")
     return not wrong
 
 

@@ -1,5 +1,6 @@
 """What does every test get? Servers for the session, and a fresh database, topic and board for itself."""
 
+import asyncio
 import uuid
 from collections.abc import AsyncIterator, Iterator, Mapping
 from pathlib import Path
@@ -95,7 +96,7 @@ async def breakable(stack: Stack) -> AsyncIterator[World]:
     made = world_of(stack.kafka.url(), stack.postgres.url_of(name), stack.valkey.url())
     await provision(made.connection, made.settings, PARTITIONS)
     yield made
-    stack.start()
+    await asyncio.to_thread(stack.start)
 
 
 @pytest.fixture(scope="session")

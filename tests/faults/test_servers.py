@@ -98,7 +98,8 @@ async def test_a_restored_backup_brings_both_stores_right_by_itself(breakable: W
     await world.publish(some[:2_000])
     await world.run_once()
     dump = tmp_path / "backup.sql"
-    subprocess.run([stack.postgres.tool("pg_dump"), "--clean", "--if-exists", "-f", str(dump), url], check=True)
+    words = [stack.postgres.tool("pg_dump"), "--clean", "--if-exists", "-f", str(dump), url]
+    await asyncio.to_thread(subprocess.run, words, check=True)
     async with world.running():
         await world.publish(some[2_000:])
         await world.until_right()

@@ -14,11 +14,10 @@ from projector.batch import Batch, DecodedRecord, fold
 from projector.counts import apply_rows
 from projector.database import connect_options
 from projector.errors import Overtaken, RegistrationCrossed
-from projector.rule import count
 from projector.settings import ProjectorSettings
 from projector.statements import statement
 from projector.sweep import sweep
-from schemas.events import Event, UserRegistered
+from schemas.events import Event
 from tests import events as make
 from tests.events import at, registered, revoked, solved
 from tests.world import World
@@ -233,12 +232,10 @@ async def test_counting_in_sql_and_in_python_agree_on_ten_thousand_verdicts(log:
     rng = random.Random(7)
     users = [f"user {number}" for number in range(50)]
     some: list[Event] = [registered(user) for user in users]
-    for number in range(10_000):
+    for _ in range(10_000):
         user, problem, submission = rng.choice(users), f"p{rng.randrange(40)}", f"s{rng.randrange(3000)}"
         kind = solved if rng.random() < 0.7 else revoked
         some.append(kind(submission, user, problem, rng.randrange(10_000)))
     for begin in range(0, len(some), 1000):
         await log.apply(some[begin : begin + 1000])
     assert await tables(log.pool) == expected(some)
-    assert count(model_of(some).verdicts.values())
-    assert any(isinstance(event, UserRegistered) for event in some)

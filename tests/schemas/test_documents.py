@@ -1,0 +1,47 @@
+"""Do the published documents say what the models do?"""
+
+import json
+from typing import Any
+
+import jsonschema
+import pytest
+
+from schemas.documents import EXAMPLES, documents, drifted
+from schemas.events import EVENT_MODELS
+from schemas.record import Rejected, decode
+
+
+def test_the_committed_documents_are_those_of_the_models() -> None:
+    assert drifted() == []
+
+
+@pytest.mark.parametrize("name", EVENT_MODELS)
+def test_an_example_is_an_event_and_fits_its_schema(name: str) -> None:
+    value = json.dumps(EXAMPLES[name]).encode()
+    assert not isinstance(decode(value, [("ce_type", name.encode())], 1_900_000_000_000), Rejected)
+    jsonschema.validate(EXAMPLES[name], json.loads(documents()[f"{name}.json"]))
+
+
+@pytest.mark.parametrize("name", EVENT_MODELS)
+@pytest.mark.parametrize("changes", [{"user_id": ""}, {"user_id": 7}, {"user_id": "a\u0000b"}, {"user_id": "x" * 201}])
+def test_a_schema_refuses_what_the_model_refuses(name: str, changes: dict[str, Any]) -> None:
+    with pytest.raises(jsonschema.ValidationError):
+        jsonschema.validate(EXAMPLES[name] | changes, json.loads(documents()[f"{name}.json"]))
+
+
+def test_every_reference_of_the_asyncapi_document_leads_somewhere() -> None:
+    document = json.loads(documents()["asyncapi.json"])
+    assert document["asyncapi"] == "3.0.0"
+
+    def references(node: Any) -> list[str]:
+        if isinstance(node, dict):
+            own = [node["$ref"]] if "$ref" in node else []
+            return own + [found for value in node.values() for found in references(value)]
+        return [found for value in node for found in references(value)] if isinstance(node, list) else []
+
+    found = references(document)
+    assert found
+    for reference in found:
+        place = document
+        for step in reference.removeprefix("#/").split("/"):
+            place = place[step]
