@@ -202,15 +202,15 @@ async def _paced(season: Season, rate: float | None, bad_share: float, bar: Bar)
     loop = asyncio.get_running_loop()
     began = loop.time()
     bad = bad_records(season)
-    owed = 0.0
+    sent_bad = 0
     for number, event in enumerate(simulated(season)):
         if rate and (early := began + number / rate - loop.time()) > 0:
             await asyncio.sleep(early)
         yield encode(event)
-        owed += bad_share
-        for record in islice(bad, int(owed)):
+        owed = round((number + 1) * bad_share) - sent_bad
+        for record in islice(bad, owed):
             yield record
-        owed -= int(owed)
+        sent_bad += owed
         bar(1)
 
 

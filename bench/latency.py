@@ -1,0 +1,106 @@
+"""How soon does a verdict show? Single probes beside a steady load, from publish to PostgreSQL and to Redis."""
+
+import asyncio
+import sys
+from collections.abc import Awaitable, Callable
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from itertools import count
+from pathlib import Path
+from statistics import quantiles
+from time import perf_counter
+from typing import Any
+
+from producer.client import SolveProducer
+from projector.database import connect
+from projector.leaderboard import open_leaderboard
+from projector.settings import ProjectorSettings
+from schemas.connection import KafkaConnection
+from schemas.events import SubmissionSolved, UserRegistered
+
+LOAD_PER_SECOND = 1_000
+LOAD_USERS = 1_000
+PIECE_S = 0.01
+POLL_S = 0.001
+
+
+async def measure_latency(connection: KafkaConnection, settings: ProjectorSettings, seconds: float) -> dict[str, Any]:
+    """p50 and p99 in milliseconds, by store."""
+    async with (
+        _projector(),
+        SolveProducer(connection) as producer,
+        open_leaderboard(settings, connection.topic) as board,
+    ):
+        database = await connect(settings)
+        now = datetime.now(UTC)
+        await producer.publish(
+            UserRegistered(user_id=f"load-{user}", username="load", registered_at=now) for user in range(LOAD_USERS)
+        )
+        load = asyncio.create_task(_load(producer))
+        figures: dict[str, list[float]] = {"PostgreSQL": [], "Redis": []}
+        deadline = perf_counter() + seconds
+        for number in count():
+            if perf_counter() > deadline:
+                break
+            user_id = f"probe-{now:%H%M%S}-{number}"
+            await producer.send(UserRegistered(user_id=user_id, username="probe", registered_at=now))
+            began = perf_counter()
+            await producer.send(
+                SubmissionSolved(submission_id=user_id, user_id=user_id, problem_id="p", judged_at=datetime.now(UTC))
+            )
+
+            async def in_postgresql(user_id: str = user_id) -> Any:
+                return await database.fetchval("SELECT problems_solved FROM users WHERE user_id = $1", user_id)
+
+            async def in_redis(user_id: str = user_id) -> Any:
+                return await board.place(user_id)
+
+            for name, ask in (("PostgreSQL", in_postgresql), ("Redis", in_redis)):
+                await _until(ask)
+                if number >= 20:  # the first ones warm the statements up
+                    figures[name].append((perf_counter() - began) * 1000)
+        load.cancel()
+        await asyncio.wait([load])
+        await database.close()
+    return {
+        name: {
+            "p50": round(quantiles(took, n=100)[49], 1),
+            "p99": round(quantiles(took, n=100)[98], 1),
+            "probes": len(took),
+        }
+        for name, took in figures.items()
+    }
+
+
+async def _until(ask: Callable[[], Awaitable[Any]]) -> None:
+    while not await ask():  # noqa: ASYNC110 - another process moves it
+        await asyncio.sleep(POLL_S)
+
+
+async def _load(producer: SolveProducer) -> None:
+    """A thousand events a second, in pieces of ten."""
+    begun, sent = perf_counter(), 0
+    for number in count():
+        piece = [
+            SubmissionSolved(
+                submission_id=f"load-{begun}-{number}-{one}",
+                user_id=f"load-{(number * 7 + one * 131) % LOAD_USERS}",
+                problem_id=f"p{number % 500}",
+                judged_at=datetime.now(UTC),
+            )
+            for one in range(int(LOAD_PER_SECOND * PIECE_S))
+        ]
+        await producer.publish(piece)
+        sent += len(piece)
+        if (early := begun + sent / LOAD_PER_SECOND - perf_counter()) > 0:
+            await asyncio.sleep(early)
+
+
+@asynccontextmanager
+async def _projector() -> Any:
+    process = await asyncio.create_subprocess_exec(str(Path(sys.executable).with_name("solve-projector")), "run")
+    try:
+        yield
+    finally:
+        process.terminate()
+        await process.wait()

@@ -1,0 +1,144 @@
+"""Does the local stack start, come back with its data, and say clearly why it cannot?"""
+
+import json
+import os
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import psutil
+import pytest
+
+from devstack import Kafka, Stack, StackError, Valkey
+from devstack import kafka as kafka_module
+
+
+def devstack(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
+    where = [] if words[0] == "run" else ["--folder", str(folder)]
+    return subprocess.run(
+        [sys.executable, "-m", "devstack", words[0], *where, *words[1:]], capture_output=True, text=True, check=False
+    )
+
+
+def test_up_env_status_and_down_work_on_the_same_servers(tmp_path: Path) -> None:
+    try:
+        up = devstack(tmp_path, "up")
+        assert up.returncode == 0, up.stderr
+        assert [line.split("=")[0] for line in up.stdout.splitlines()] == [
+            "KAFKA_BOOTSTRAP_SERVERS",
+            "DATABASE_URL",
+            "REDIS_URL",
+        ]
+        assert devstack(tmp_path, "env").stdout == up.stdout
+        assert devstack(tmp_path, "status").returncode == 0
+
+        again = devstack(tmp_path, "up")
+        assert (again.stdout, again.returncode) == (up.stdout, 0)
+        assert "already running" in again.stderr
+
+        state = json.loads((tmp_path / "stack.json").read_text())
+        psutil.Process(state["valkey"]["pid"]).kill()
+        Valkey(tmp_path / "valkey").answers()
+        broken = devstack(tmp_path, "env")
+        assert broken.returncode == 1
+        assert "valkey not running" in broken.stderr
+        assert devstack(tmp_path, "up").stdout == up.stdout
+    finally:
+        down = devstack(tmp_path, "down")
+    assert down.returncode == 0, down.stderr
+    assert "nothing runs" in devstack(tmp_path, "down").stderr
+    assert devstack(tmp_path, "status").returncode == 1
+
+
+def test_run_passes_the_environment_and_the_exit_status_on_and_stops_the_servers(tmp_path: Path) -> None:
+    code = "import os, sys; print(os.environ['REDIS_URL']); sys.exit(7)"
+    done = devstack(tmp_path, "run", "--", sys.executable, "-c", code)
+    assert done.returncode == 7, done.stderr
+    port = int(done.stdout.strip().rsplit(":", 1)[1].split("/")[0])
+    with socket.socket() as probe:
+        assert probe.connect_ex(("127.0.0.1", port)) != 0
+
+
+def test_a_command_that_is_not_there_is_one_clear_line(tmp_path: Path) -> None:
+    done = devstack(tmp_path, "run", "--", "no-such-command")
+    assert done.returncode == 1
+    assert done.stderr.startswith("devstack: cannot run no-such-command")
+
+
+def test_data_survives_a_restart_and_a_kill(tmp_path: Path) -> None:
+    server = Valkey(tmp_path)
+    server.start()
+    port = server.port
+    with socket.create_connection(("127.0.0.1", port)) as connection:
+        connection.sendall(b"SET kept yes\r\n")
+        assert connection.recv(9).startswith(b"+OK")
+    server.stop()
+    server.start()
+    with socket.create_connection(("127.0.0.1", port)) as connection:
+        connection.sendall(b"GET kept\r\n")
+        assert b"yes" in connection.recv(64)
+    server.kill()
+    assert not server.running()
+    server.start()
+    server.stop()
+
+
+def test_a_taken_port_is_named(tmp_path: Path) -> None:
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        port = other.getsockname()[1]
+        with pytest.raises(StackError, match=f"port {port} is in use"):
+            Valkey(tmp_path, port).start()
+
+
+def test_starting_twice_is_refused(tmp_path: Path) -> None:
+    server = Valkey(tmp_path)
+    server.start()
+    try:
+        with pytest.raises(StackError, match="runs already"):
+            server.start()
+    finally:
+        server.stop()
+
+
+def test_a_stale_or_reused_process_id_is_not_mistaken_for_a_server(tmp_path: Path) -> None:
+    state = {
+        "valkey": {"port": 1, "pid": os.getpid(), "created_at": 1.0},
+        "kafka": {"port": 2},
+        "postgres": {"port": 3},
+    }
+    (tmp_path / "stack.json").write_text(json.dumps(state))
+    assert not Stack(tmp_path).valkey.running()
+    state["valkey"]["pid"] = 2**22 + 1
+    (tmp_path / "stack.json").write_text(json.dumps(state))
+    assert not Stack(tmp_path).valkey.running()
+
+
+def test_a_damaged_state_file_is_named(tmp_path: Path) -> None:
+    (tmp_path / "stack.json").write_text("{")
+    with pytest.raises(StackError, match=r"stack\.json is damaged"):
+        Stack(tmp_path)
+
+
+def test_no_network_for_the_jars_is_one_clear_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without jars in the cache and a repository that answers; the network cannot be taken away for real here."""
+
+    def nothing(*_: object, **__: object) -> None:
+        raise ConnectionError("network is unreachable")
+
+    monkeypatch.setattr(kafka_module.jgo, "build", nothing)
+    kafka_module.jars.cache_clear()
+    with pytest.raises(StackError, match="cannot fetch the jars of Kafka"):
+        Kafka(tmp_path).start()
+    kafka_module.jars.cache_clear()
+
+
+def test_a_server_that_cannot_start_shows_the_end_of_its_log(tmp_path: Path) -> None:
+    class Broken(Valkey):
+        def command(self) -> list[str]:
+            return [*super().command(), "--no-such-option", "yes"]
+
+    with pytest.raises(StackError, match="ended while starting"):
+        Broken(tmp_path).start()

@@ -1,0 +1,38 @@
+"""Is a simulated season what a test and a demo need: the same every time, and full of what goes wrong?"""
+
+from collections import Counter
+from itertools import islice
+
+from bench.model import model_of
+from producer.simulation import Season, bad_records, simulate
+from schemas.events import SubmissionRevoked, SubmissionSolved, UserRegistered
+from schemas.record import Rejected, decode
+from tests.events import BEGIN
+
+SEASON = Season(start=BEGIN, events=20_000)
+
+
+def test_the_same_options_give_the_same_events_and_another_seed_others() -> None:
+    assert list(simulate(SEASON)) == list(simulate(SEASON))
+    assert list(simulate(SEASON)) != list(simulate(Season(start=BEGIN, events=20_000, seed=2)))
+
+
+def test_a_season_holds_everything_that_goes_wrong() -> None:
+    events = list(simulate(SEASON))
+    kinds = Counter(type(event) for event in events)
+    assert len(events) == 20_000
+    assert min(kinds[UserRegistered], kinds[SubmissionSolved], kinds[SubmissionRevoked]) > 100
+    assert len(set(events)) < 20_000, "duplicates"
+    judged = [event.judged_at for event in events if isinstance(event, SubmissionSolved)]
+    assert judged != sorted(judged), "wrong order"
+    model = model_of(events)
+    assert model.parked, "users whom nobody registers"
+    assert len(set(model.names.values())) < len(model.names), "shared names"
+    counts = sorted(one.problems_solved for one in model.solved.values())
+    assert counts[-1] > 10 * counts[len(counts) // 2], "strong and weak users"
+
+
+def test_no_bad_record_is_an_event() -> None:
+    said = [decode(record.value, record.headers, 1_800_000_000_000) for record in islice(bad_records(SEASON), 200)]
+    assert all(isinstance(one, Rejected) for one in said)
+    assert len({one.reason for one in said if isinstance(one, Rejected)}) >= 4
