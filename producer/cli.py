@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import logging
 import signal
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
@@ -151,6 +152,7 @@ def simulate(
 
 def main() -> None:
     """Runs the command; an error is one line on standard error and a non-zero exit."""
+    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)  # what it retries is no news; what fails is ours to say
     try:
         app()
     except SolveCountsError as error:

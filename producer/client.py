@@ -220,7 +220,7 @@ async def _stop(producer: Any, patience_s: float) -> None:
     if not stopping.done():
         stopping.cancel()
         await asyncio.wait([stopping])
-        await producer._sender.close()  # noqa: SLF001 - a cancelled stop leaves its sender at work
+        await producer._sender.close()
         await producer.client.close()
 
 

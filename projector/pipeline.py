@@ -94,7 +94,7 @@ class Pipeline:
     async def _read(self) -> None:
         while not self._stopping.is_set():
             try:
-                batches = await self._reader.read()
+                batches = await self._read_unless_stopped()
             except ReadInterrupted as error:
                 log.warning("read failed, trying again", action="read_failed", error=str(error))
                 await asyncio.sleep(READ_RETRY_S)
@@ -107,6 +107,17 @@ class Pipeline:
                 self._reader.decode_seconds += perf_counter() - began
                 await self._batches.put(Pending(generation, batch, rows))
         await self._batches.put(None)
+
+    async def _read_unless_stopped(self) -> list[Batch]:
+        """A read can wait for a rebalance without end; what it had in hand is read again by whoever comes next."""
+        reading = asyncio.ensure_future(self._reader.read())
+        stopping = asyncio.ensure_future(self._stopping.wait())
+        try:
+            await asyncio.wait((reading, stopping), return_when=asyncio.FIRST_COMPLETED)
+            return reading.result() if reading.done() else []
+        finally:
+            reading.cancel()
+            stopping.cancel()
 
     async def _write(self) -> None:
         while pending := await self._batches.get():

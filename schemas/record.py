@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
+from functools import lru_cache
 from hashlib import blake2b
 
 from pydantic import ValidationError
@@ -22,6 +23,7 @@ CLOCK_TOLERANCE = timedelta(days=1)
 EARLIEST_TIME = datetime(1970, 1, 1, tzinfo=UTC)
 LATEST_TIME = datetime.max.replace(tzinfo=UTC)
 DETAIL_MAX_CHARS = 500
+_MODELS_BY_HEADER = {name.encode(): model for name, model in EVENT_MODELS.items()}
 
 
 class Reason(StrEnum):
@@ -75,16 +77,17 @@ def decode(value: bytes | None, headers: Headers, broker_timestamp_ms: int) -> E
     `broker_timestamp_ms` is the record's own LogAppendTime: times later than a day after it are refused, and
     comparing with the record instead of with the clock keeps a replay's answer the same.
     """
-    type_name = _type_name(headers)
+    named = next((content or b"" for name, content in headers if name == "ce_type"), None)
     if value is None:
         return Rejected(Reason.TOMBSTONE, "the record has no value; events are never deleted, publish a revocation")
-    if type_name is None:
+    if named is None:
         if b'"type"' in value and (mismatch := _type_inside(value)):
             return mismatch
         return _check_times(_validate(SubmissionSolved, value), broker_timestamp_ms)
-    model = EVENT_MODELS.get(type_name)
+    model = _MODELS_BY_HEADER.get(named)
     if model is None:
-        return Rejected(Reason.UNKNOWN_TYPE, _clip(f"ce_type {type_name!r} is none of {', '.join(EVENT_MODELS)}"))
+        said = named.decode("utf-8", "backslashreplace")
+        return Rejected(Reason.UNKNOWN_TYPE, _clip(f"ce_type {said!r} is none of {', '.join(EVENT_MODELS)}"))
     return _check_times(_validate(model, value), broker_timestamp_ms)
 
 
@@ -116,15 +119,6 @@ def decode_line(line: bytes, now: datetime) -> Event | Rejected:
     return _check_times(_validate(model, line), int(now.timestamp() * 1000))
 
 
-def _type_name(headers: Headers) -> str | None:
-    """The last `ce_type` header as text (broken bytes shown escaped), or None where there is none."""
-    found = None
-    for name, content in headers:
-        if name == "ce_type":
-            found = (content or b"").decode("utf-8", "backslashreplace")
-    return found
-
-
 def _type_inside(value: bytes) -> Rejected | None:
     """A revocation sent without its header must not count as a solve."""
     try:
@@ -152,20 +146,22 @@ def _check_times(event: Event | Rejected, broker_timestamp_ms: int) -> Event | R
     if isinstance(event, Rejected):
         return event
     latest = _latest_time(broker_timestamp_ms)
-    if isinstance(event, UserRegistered):
-        times = {"registered_at": event.registered_at}
-    elif isinstance(event, SubmissionSolved) and event.submitted_at is not None:
-        times = {"judged_at": event.judged_at, "submitted_at": event.submitted_at}
-    else:
-        times = {"judged_at": event.judged_at}
-    for name, time in times.items():
-        if not EARLIEST_TIME <= time <= latest:
-            stamp = latest - CLOCK_TOLERANCE
-            said = f"{name} {time.isoformat()} is not between 1970 and one day after the broker's {stamp.isoformat()}"
-            return Rejected(Reason.TIME_OUT_OF_RANGE, said)
+    if not EARLIEST_TIME <= event.happened_at <= latest:
+        name = "registered_at" if isinstance(event, UserRegistered) else "judged_at"
+        return _out_of_range(name, event.happened_at, latest)
+    submitted_at = event.submitted_at if isinstance(event, SubmissionSolved) else None
+    if submitted_at is not None and not EARLIEST_TIME <= submitted_at <= latest:
+        return _out_of_range("submitted_at", submitted_at, latest)
     return event
 
 
+def _out_of_range(name: str, time: datetime, latest: datetime) -> Rejected:
+    stamp = latest - CLOCK_TOLERANCE
+    said = f"{name} {time.isoformat()} is not between 1970 and one day after the broker's {stamp.isoformat()}"
+    return Rejected(Reason.TIME_OUT_OF_RANGE, said)
+
+
+@lru_cache(maxsize=64)  # the records of one batch on the wire share their LogAppendTime
 def _latest_time(broker_timestamp_ms: int) -> datetime:
     try:
         return EARLIEST_TIME + timedelta(milliseconds=broker_timestamp_ms) + CLOCK_TOLERANCE

@@ -31,6 +31,8 @@ from projector.settings import ProjectorSettings
 from schemas.connection import KafkaConnection
 
 POLL_MS = 500
+COMMIT_TIMEOUT_S = 5.0
+LEAVE_TIMEOUT_S = 10.0
 REBALANCE_TIMEOUT_MS = 30_000
 # A batch that waits for PostgreSQL must not cost the membership (aiokafka #848).
 MAX_POLL_INTERVAL_MS = 30 * 60 * 1000
@@ -88,8 +90,12 @@ class LogReader(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka is 
         self._consumer.subscribe([self.topic], listener=self)
 
     async def stop(self) -> None:
-        """Leaves the group, so that others take over at once."""
-        await self._consumer.stop()
+        """Leaves the group, so that others take over at once; by force where the client does not come to an end."""
+        try:
+            async with asyncio.timeout(LEAVE_TIMEOUT_S):
+                await self._consumer.stop()
+        except TimeoutError:
+            log.warning("the Kafka client did not stop; its session will time out", action="left_by_force")
 
     async def rejoin(self) -> None:
         """Begins anew as another member: a consumer can be alive and never come back to its group (aiokafka #1154)."""
@@ -128,10 +134,11 @@ class LogReader(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka is 
         if not mine:
             return
         try:
-            await self._consumer.commit(mine)
+            async with asyncio.timeout(COMMIT_TIMEOUT_S):
+                await self._consumer.commit(mine)
         except (CommitFailedError, IllegalStateError) as error:
             log.debug("group offsets not committed during a rebalance", action="group_commit", error=str(error))
-        except KafkaError as error:
+        except (TimeoutError, KafkaError) as error:
             log.warning("group offsets not committed", action="group_commit", error=str(error) or type(error).__name__)
 
     async def read(self) -> list[Batch]:
