@@ -102,9 +102,15 @@ def decode_records(records: Iterable[LogRecord]) -> list[DecodedRecord]:
 
 def fold(batch: Batch) -> Rows:
     """Folds the batch's own duplicates, since an upsert cannot touch a row twice."""
-    rows = Rows(batch.ranges, records=len(batch.records))
+    rows = Rows(batch.ranges)
+    fold_into(rows, batch.records)
+    return rows
+
+
+def fold_into(rows: Rows, records: Sequence[DecodedRecord]) -> None:
+    """Folds more records, in log order, into rows."""
     registrations, verdicts = rows.registrations, rows.verdicts
-    for record, said in batch.records:
+    for record, said in records:
         if isinstance(said, Rejected):
             rows.dead_letters.append(DeadLetter(record, said))
             continue
@@ -114,8 +120,12 @@ def fold(batch: Batch) -> Rows:
             fold_registration(registrations, said)
         else:
             fold_verdict(verdicts, verdict_of(said, record.partition, record.offset))
-    rows.marks = _marks(batch.records)
-    return rows
+    rows.records += len(records)
+    for partition, mark in _marks(records).items():
+        first = rows.marks.get(partition, mark)
+        rows.marks[partition] = Mark(
+            first.first_offset, first.first_timestamp_ms, mark.last_offset, mark.last_timestamp_ms
+        )
 
 
 def _marks(records: Iterable[DecodedRecord]) -> dict[int, Mark]:

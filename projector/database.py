@@ -67,9 +67,10 @@ def connect_options(settings: ProjectorSettings) -> dict[str, Any]:
             "search_path": f"{settings.database_schema},pg_catalog",
             "timezone": "UTC",
             "jit": "off",
-            # arrays are planned well without their lengths, and planning a large batch again costs more than it brings
+            # planning a large batch again costs more than it brings; but a plan made while a table was empty must not
+            # scan it whole for ever after
             "plan_cache_mode": "force_generic_plan",
-            "enable_bitmapscan": "off",
+            "enable_seqscan": "off",
             "work_mem": "64MB",
             "lock_timeout": str(LOCK_TIMEOUT_MS),
             "idle_in_transaction_session_timeout": str(settings.transaction_idle_timeout_ms),

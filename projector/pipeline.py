@@ -16,12 +16,12 @@ from typing import NamedTuple
 import asyncpg
 import structlog
 
-from projector.batch import Batch, Rows, fold
+from projector.batch import Batch, Rows, fold_into
 from projector.counts import Applied
 from projector.errors import LeaderboardUnavailable, ReadInterrupted
 from projector.keeper import BoardKeeper
 from projector.leaderboard import Leaderboard
-from projector.log.reader import LogReader
+from projector.log.reader import RECORDS_AT_ONCE, LogReader
 from projector.writer import BatchWriter, Outcome
 
 BOARD_QUEUE_BATCHES = 16
@@ -102,11 +102,17 @@ class Pipeline:
                 continue
             generation = self._reader.generation
             for batch in batches:
-                began = perf_counter()
-                rows = fold(batch)
-                self._reader.decode_seconds += perf_counter() - began
-                await self._batches.put(Pending(generation, batch, rows))
+                await self._batches.put(Pending(generation, batch, await self._fold(batch)))
         await self._batches.put(None)
+
+    async def _fold(self, batch: Batch) -> Rows:
+        rows = Rows(batch.ranges)
+        for begin in range(0, len(batch.records), RECORDS_AT_ONCE):
+            began = perf_counter()
+            fold_into(rows, batch.records[begin : begin + RECORDS_AT_ONCE])
+            self._reader.decode_seconds += perf_counter() - began
+            await asyncio.sleep(0)
+        return rows
 
     async def _read_unless_stopped(self) -> list[Batch]:
         """A read can wait for a rebalance without end; what it had in hand is read again by whoever comes next."""

@@ -77,7 +77,7 @@ def decode(value: bytes | None, headers: Headers, broker_timestamp_ms: int) -> E
     `broker_timestamp_ms` is the record's own LogAppendTime: times later than a day after it are refused, and
     comparing with the record instead of with the clock keeps a replay's answer the same.
     """
-    named = next((content or b"" for name, content in headers if name == "ce_type"), None)
+    named = _type_header(headers)
     if value is None:
         return Rejected(Reason.TOMBSTONE, "the record has no value; events are never deleted, publish a revocation")
     if named is None:
@@ -89,6 +89,13 @@ def decode(value: bytes | None, headers: Headers, broker_timestamp_ms: int) -> E
         said = named.decode("utf-8", "backslashreplace")
         return Rejected(Reason.UNKNOWN_TYPE, _clip(f"ce_type {said!r} is none of {', '.join(EVENT_MODELS)}"))
     return _check_times(_validate(model, value), broker_timestamp_ms)
+
+
+def _type_header(headers: Headers) -> bytes | None:
+    for name, content in headers:
+        if name == "ce_type":
+            return content or b""
+    return None
 
 
 def encode_line(event: Event) -> str:

@@ -24,13 +24,15 @@ from aiokafka.errors import (
     TopicAuthorizationFailedError,
 )
 
-from projector.batch import Batch, LogRecord, decode_records, size_in_bytes
+from projector.batch import Batch, DecodedRecord, LogRecord, decode_records, size_in_bytes
 from projector.errors import KafkaUnavailable, OffsetOutOfRange, ReadInterrupted, RecordUnreadable
 from projector.log.inspection import unavailable
 from projector.settings import ProjectorSettings
 from schemas.connection import KafkaConnection
 
 POLL_MS = 500
+# About a millisecond of work: while PostgreSQL works on a batch, its answers must not wait for the next batch.
+RECORDS_AT_ONCE = 250
 COMMIT_TIMEOUT_S = 5.0
 LEAVE_TIMEOUT_S = 10.0
 REBALANCE_TIMEOUT_MS = 30_000
@@ -152,29 +154,54 @@ class LogReader(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka is 
             await self._wait_for_positions()
             return []
         found = await self._poll()
-        if self._sought is not None:
+        moved = await self._advance()
+        if self._sought is not None or not moved:
             return []
-        begins = dict(self._positions)
-        for partition in begins:
-            self._positions[partition] = await self._consumer.position(TopicPartition(self.topic, partition))
-        if self._sought is not None:
-            return []
-        moved = {p: (begin, self._positions[p]) for p, begin in begins.items() if self._positions[p] != begin}
-        records = {tp.partition: records for tp, records in found.items() if tp.partition in moved}
-        return list(self._batches(moved, records)) if moved else []
+        generation = self.generation
+        records = {partition: some for partition, some in found.items() if partition in moved}
+        batches = [Batch(ranges, await self._decode(chunk)) for ranges, chunk in self._cut(moved, records)]
+        return batches if generation == self.generation else []
 
-    async def _poll(self) -> dict[TopicPartition, list[ConsumerRecord]]:
+    async def _poll(self) -> dict[int, list[ConsumerRecord]]:
+        """What is there, up to a batch; in pieces, so that PostgreSQL's answers do not wait for the client."""
+        found: dict[int, list[ConsumerRecord]] = {}
+        wanted = self._settings.batch_max_records
         began = perf_counter()
         try:
             with self._translated():
-                return dict(
-                    await self._consumer.getmany(timeout_ms=POLL_MS, max_records=self._settings.batch_max_records)
-                )
+                while wanted > 0 and self._sought is None:
+                    piece = await self._consumer.getmany(
+                        timeout_ms=0 if found else POLL_MS, max_records=min(wanted, RECORDS_AT_ONCE)
+                    )
+                    if not piece:
+                        break
+                    for tp, records in piece.items():
+                        found.setdefault(tp.partition, []).extend(records)
+                        wanted -= len(records)
+                    await asyncio.sleep(0)
         except NoOffsetForPartitionError:
             return {}  # a partition that was not sought yet
         finally:
             self.fetch_seconds += perf_counter() - began
-        return {}
+        return found
+
+    async def _advance(self) -> dict[int, tuple[int, int]]:
+        """Moves our positions to the client's; from where to where, of the partitions that moved."""
+        begins = dict(self._positions)
+        with self._translated():
+            for partition in begins:
+                position = await self._consumer.position(TopicPartition(self.topic, partition))
+                self._positions[partition] = position
+        return {p: (begin, self._positions[p]) for p, begin in begins.items() if self._positions.get(p, begin) != begin}
+
+    async def _decode(self, chunk: list[LogRecord]) -> list[DecodedRecord]:
+        decoded: list[DecodedRecord] = []
+        for begin in range(0, len(chunk), RECORDS_AT_ONCE):
+            began = perf_counter()
+            decoded += decode_records(chunk[begin : begin + RECORDS_AT_ONCE])
+            self.decode_seconds += perf_counter() - began
+            await asyncio.sleep(0)
+        return decoded
 
     @contextmanager
     def _translated(self) -> Iterator[None]:
@@ -199,8 +226,10 @@ class LogReader(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka is 
                 f"topic {self.topic} near {self._positions}: a record's header name is not UTF-8: {error}"
             ) from error
 
-    def _batches(self, moved: dict[int, tuple[int, int]], records: dict[int, list[ConsumerRecord]]) -> Iterator[Batch]:
-        """Cuts what was read where it gets too many bytes for one transaction."""
+    def _cut(
+        self, moved: dict[int, tuple[int, int]], records: dict[int, list[ConsumerRecord]]
+    ) -> Iterator[tuple[dict[int, tuple[int, int]], list[LogRecord]]]:
+        """Ranges and records of one transaction after the other: cut where it gets too many bytes for one."""
         limit = self._settings.batch_max_bytes
         chunk: list[LogRecord] = []
         size = 0
@@ -209,19 +238,13 @@ class LogReader(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka is 
             for record in records.get(partition, ()):
                 weight = size_in_bytes(record)
                 if chunk and size + weight > limit:
-                    yield self._cut(chunk, begins, _ends(chunk))
+                    ends = _ends(chunk)
+                    yield _ranges(begins, ends), chunk
+                    begins.update(ends)
                     chunk, size = [], 0
                 chunk.append(record)
                 size += weight
-        yield self._cut(chunk, begins, {partition: end for partition, (_, end) in moved.items()})
-
-    def _cut(self, chunk: list[LogRecord], begins: dict[int, int], ends: dict[int, int]) -> Batch:
-        ranges = {partition: (begins[partition], end) for partition, end in ends.items() if end > begins[partition]}
-        begins.update(ends)
-        began = perf_counter()
-        decoded = decode_records(chunk)
-        self.decode_seconds += perf_counter() - began
-        return Batch(ranges, decoded)
+        yield _ranges(begins, {partition: end for partition, (_, end) in moved.items()}), chunk
 
     def _seek(self, positions: dict[int, int]) -> None:
         self._sought = positions
@@ -278,6 +301,10 @@ async def open_reader(
         yield reader
     finally:
         await reader.stop()
+
+
+def _ranges(begins: dict[int, int], ends: dict[int, int]) -> dict[int, tuple[int, int]]:
+    return {partition: (begins[partition], end) for partition, end in ends.items() if end > begins[partition]}
 
 
 def _ends(chunk: list[LogRecord]) -> dict[int, int]:
