@@ -1,9 +1,9 @@
 """How would FastStream do it? A handler an event, with a transaction of its own that inserts and counts."""
 
 import asyncio
-import json
 import os
 from datetime import datetime
+from typing import Any
 
 import asyncpg
 from faststream import FastStream
@@ -27,9 +27,8 @@ async def connect() -> None:
 
 
 @broker.subscriber(os.environ["PEER_TOPIC"], group_id=os.environ["PEER_GROUP"], auto_offset_reset="earliest")
-async def handle(body: bytes) -> None:
+async def handle(fields: dict[str, Any]) -> None:
     """One transaction an event."""
-    fields = json.loads(body)
     if "submission_id" not in fields:
         return
     key = (fields["user_id"], fields["problem_id"], fields["submission_id"])
