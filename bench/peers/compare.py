@@ -29,7 +29,6 @@ async def measure_peers(
     """Events a second of each peer, from its first row until its last or until its time is over."""
     environment = os.environ | {
         "PEER_TOPIC": connection.topic,
-        "PEER_GROUP": f"peer-{os.getpid()}",
         "PEER_BATCH": str(settings.batch_max_records),
     }
     # events that are verdicts come to this many rows once all are applied
@@ -37,7 +36,9 @@ async def measure_peers(
     rates: dict[str, float] = {}
     for name, (script, table, most_s) in PEERS.items():
         print(f"measuring {name}", file=sys.stderr)
-        process = await asyncio.create_subprocess_exec(python, str(HERE / script), env=environment)
+        # a group of its own, or the second peer would begin where the first one ended
+        group = {"PEER_GROUP": f"peer-{os.getpid()}-{table}"}
+        process = await asyncio.create_subprocess_exec(python, str(HERE / script), env=environment | group)
         try:
             share, took = await _measure(database, table, rows_in_all, most_s)
         finally:
