@@ -111,7 +111,9 @@ class Kafka(Server):
 
     def _format(self) -> None:
         cluster_id = base64.urlsafe_b64encode(uuid.uuid4().bytes).rstrip(b"=").decode()
-        words = ["kafka.tools.StorageTool", "format", "-t", cluster_id, "-c", str(self.folder / "server.properties")]
+        # in one word: an id may begin with a dash
+        words = ["kafka.tools.StorageTool", "format", f"--cluster-id={cluster_id}"]
+        words += ["--config", str(self.folder / "server.properties")]
         done = subprocess.run([*self.java(), *words], check=False, capture_output=True, text=True)
         if done.returncode:
             raise StackError(f"kafka: cannot format {self.data}: {(done.stderr or done.stdout).strip()}")

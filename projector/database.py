@@ -26,6 +26,17 @@ COMMAND_TIMEOUT_S = 120.0
 LOCK_TIMEOUT_MS = 15_000
 POOL_SIZE = 4
 
+# What asyncpg raises. Its internal error too: a session that the server ended while this process was stopped is met
+# in the middle of a message.
+DATABASE_ERRORS = (
+    asyncpg.PostgresError,
+    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,
+    OSError,
+    TimeoutError,
+    EOFError,
+)
+
 # SQLSTATE classes and codes: PostgreSQL manual, appendix A.
 DATA_CLASSES = ("22", "23", "54")
 TRANSIENT_CLASSES = ("08", "40", "53", "55", "57", "58", "XX")
@@ -51,7 +62,7 @@ def classify(error: BaseException) -> Failure:
         if state[:2] in TRANSIENT_CLASSES or state in TRANSIENT_STATES:
             return Failure.TRANSIENT
         return Failure.FINAL
-    if isinstance(error, asyncpg.InterfaceError | OSError | asyncio.TimeoutError | EOFError):
+    if isinstance(error, DATABASE_ERRORS):
         return Failure.TRANSIENT
     return Failure.FINAL
 
@@ -100,7 +111,7 @@ async def connect(settings: ProjectorSettings) -> asyncpg.Connection:
     """One connection. Raises DatabaseUnavailable."""
     try:
         return await asyncpg.connect(**connect_options(settings))
-    except (TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError, OSError, ValueError) as error:
+    except (*DATABASE_ERRORS, ValueError) as error:
         raise _unavailable(settings, error) from error
 
 
@@ -117,7 +128,7 @@ async def open_pool(settings: ProjectorSettings) -> AsyncIterator[asyncpg.Pool]:
     pool = asyncpg.create_pool(**connect_options(settings), min_size=1, max_size=POOL_SIZE, reset=_keep_session)
     try:
         await pool
-    except (TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError, OSError, ValueError) as error:
+    except (*DATABASE_ERRORS, ValueError) as error:
         raise _unavailable(settings, error) from error
     try:
         yield pool

@@ -14,7 +14,7 @@ import asyncpg
 import structlog
 
 from projector.counts import Standing
-from projector.database import Connection, Failure, classify
+from projector.database import DATABASE_ERRORS, Connection, Failure, classify
 from projector.errors import LeaderboardUnavailable
 from projector.leaderboard import BoardState, Leaderboard
 from projector.statements import statement
@@ -76,7 +76,7 @@ class BoardKeeper:
         except LeaderboardUnavailable as error:
             self.lose(error)
             return False
-        except (TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
+        except DATABASE_ERRORS as error:
             if classify(error) is Failure.FINAL:
                 raise
             log.warning("leaderboard not checked", action="leaderboard_check", error=str(error) or type(error).__name__)

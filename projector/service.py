@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import asyncpg
 import structlog
 
-from projector.database import Failure, classify, open_pool
+from projector.database import DATABASE_ERRORS, Failure, classify, open_pool
 from projector.errors import LeaderboardUnavailable, ProjectorError
 from projector.keeper import BoardKeeper
 from projector.leaderboard import open_leaderboard
@@ -122,7 +122,7 @@ async def _sweep(projector: Projector) -> None:
         await asyncio.sleep(projector.settings.sweep_interval_s)
         try:
             await sweep(projector.pool, projector.topic)
-        except (TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
+        except DATABASE_ERRORS as error:
             if classify(error) is not Failure.TRANSIENT:
                 raise
             log.warning("sweep interrupted", action="sweep_failed", error=str(error) or type(error).__name__)

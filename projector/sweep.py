@@ -8,7 +8,7 @@ import asyncpg
 import structlog
 
 from projector.counts import unpark_users
-from projector.database import Connection, Failure, classify
+from projector.database import DATABASE_ERRORS, Connection, Failure, classify
 from projector.statements import statement
 
 SWEEP_USERS = 500
@@ -34,7 +34,7 @@ async def _unpark(connection: Connection, topic: str, user_ids: list[str]) -> No
     try:
         async with connection.transaction():
             await unpark_users(connection, user_ids)
-    except (asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+    except DATABASE_ERRORS as error:
         if classify(error) is not Failure.DATA:
             raise
         if len(user_ids) > 1:
@@ -55,7 +55,7 @@ async def _unpark_one_by_one(connection: Connection, topic: str, user_id: str) -
         try:
             async with connection.transaction():
                 await unpark_users(connection, [user_id], only=(problem_id, submission_id))
-        except (asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+        except DATABASE_ERRORS as error:
             if classify(error) is not Failure.DATA:
                 raise
             log.error(  # noqa: TRY400 - the refusal is the message, the traceback says nothing more

@@ -11,7 +11,7 @@ from time import monotonic
 import asyncpg
 import structlog
 
-from projector.database import Failure, classify
+from projector.database import DATABASE_ERRORS, Failure, classify
 from projector.errors import KafkaUnavailable, TopicMissing
 from projector.log.inspection import LogInspector, LogState
 from projector.progress import read_progress
@@ -51,7 +51,7 @@ class LogWatch:
                     raise
             except KafkaUnavailable as error:
                 log.warning("log not checked", action="log_check", error=str(error))
-            except (TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
+            except DATABASE_ERRORS as error:
                 if classify(error) is not Failure.TRANSIENT:
                     raise
                 log.warning("log not checked", action="log_check", error=str(error) or type(error).__name__)

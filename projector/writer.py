@@ -13,7 +13,7 @@ import structlog
 
 from projector.batch import Batch, Rows, fold
 from projector.counts import Applied, apply_rows
-from projector.database import Failure, classify
+from projector.database import DATABASE_ERRORS, Failure, classify
 from projector.errors import DatabaseRefused, Overtaken, RegistrationCrossed
 
 log = structlog.get_logger()
@@ -46,7 +46,7 @@ class BatchWriter:
             return Outcome.REBUILD
         except RegistrationCrossed:
             return await self.write(batch)
-        except (TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
+        except DATABASE_ERRORS as error:
             return await self._answer(error, batch)
         return Outcome.APPLIED
 
@@ -76,7 +76,7 @@ class BatchWriter:
             if rows.registrations:
                 try:
                     await self._apply(rows, unpark=False)
-                except (asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+                except DATABASE_ERRORS as error:
                     if classify(error) is not Failure.DATA:
                         raise
                 else:
@@ -94,7 +94,7 @@ class BatchWriter:
             await self._apply(fold(batch.reject_only_record(str(refusal))))
         except Overtaken:
             return Outcome.REBUILD
-        except (TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
+        except DATABASE_ERRORS as error:
             if classify(error) is not Failure.TRANSIENT:
                 raise _refused(batch, error) from error
             return Outcome.REBUILD

@@ -22,6 +22,7 @@ from schemas.events import Event
 from schemas.record import encode
 from tests.waiting import until
 
+MOST_SHOWN = 6_000  # characters
 # Quick takeovers and checks; every one of them is a setting an operator has too.
 FAST = {
     "kafka_session_timeout_ms": 1500,
@@ -30,6 +31,7 @@ FAST = {
     "sweep_interval_s": 0.3,
     "log_check_interval_s": 0.5,
     "transaction_idle_timeout_ms": 2000,
+    "stall_after_s": 10,
 }
 
 
@@ -105,9 +107,13 @@ class World:
         process.output = reader  # type: ignore[attr-defined]
         try:
             yield process
+        except BaseException as error:
+            _kill(process)
+            _, said = await reader
+            error.add_note(f"the log of process {process.pid} ends with\n{said.decode()[-MOST_SHOWN:]}")
+            raise
         finally:
-            if process.returncode is None:
-                process.kill()
+            _kill(process)
             await reader
 
     @asynccontextmanager
@@ -159,6 +165,11 @@ class World:
         """Redis' scores."""
         async with open_leaderboard(self.settings, self.connection.topic) as board:
             return await board.all_scores()
+
+
+def _kill(process: asyncio.subprocess.Process) -> None:
+    if process.returncode is None:
+        process.kill()
 
 
 def environment_of(connection: KafkaConnection, settings: ProjectorSettings) -> dict[str, str]:

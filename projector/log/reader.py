@@ -15,6 +15,7 @@ import structlog
 from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, ConsumerRecord, TopicPartition
 from aiokafka.errors import (
     CommitFailedError,
+    ConsumerStoppedError,
     GroupAuthorizationFailedError,
     IllegalStateError,
     KafkaError,
@@ -219,7 +220,7 @@ class LogReader(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka is 
             raise KafkaUnavailable(
                 f"not allowed: {error!r}; the projector needs READ on the topic and on the group"
             ) from error
-        except KafkaError as error:
+        except (KafkaError, ConsumerStoppedError) as error:  # stopped: this client was just replaced (`rejoin`)
             raise ReadInterrupted(str(error) or type(error).__name__) from error
         except UnicodeDecodeError as error:
             raise RecordUnreadable(

@@ -5,6 +5,7 @@ import os
 import socket
 import subprocess
 import sys
+import uuid
 from pathlib import Path
 
 import psutil
@@ -49,6 +50,16 @@ def test_up_env_status_and_down_work_on_the_same_servers(tmp_path: Path) -> None
     assert down.returncode == 0, down.stderr
     assert "nothing runs" in devstack(tmp_path, "down").stderr
     assert devstack(tmp_path, "status").returncode == 1
+
+
+def test_a_cluster_id_that_begins_with_a_dash_is_an_id_and_no_option(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(kafka_module.uuid, "uuid4", lambda: uuid.UUID(int=0xFA << 120))  # base64: "-g…"
+    tmp_path.joinpath("kafka").mkdir()
+    kafka = Kafka(tmp_path / "kafka")
+    kafka.prepare()
+    assert "cluster.id=-gAAA" in (kafka.data / "meta.properties").read_text()
 
 
 def test_run_passes_the_environment_and_the_exit_status_on_and_stops_the_servers(tmp_path: Path) -> None:
