@@ -1,27 +1,25 @@
 """What can an operator type? Thin commands over functions that tests call too; the one place that prints errors."""
 
 import asyncio
-import json
 import signal
 import sys
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable
 from dataclasses import asdict
 from typing import Annotated, Any
 
 import typer
 from pydantic import ValidationError
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Column, Table
 
 from projector.database import open_pool
 from projector.leaderboard import open_leaderboard
-from projector.logs import configure_logs
 from projector.provision import provision
 from projector.record_view import Place, user_record
 from projector.record_view import top as top_places
+from projector.replay_cli import replay_command, sync_leaderboard_command
 from projector.service import OnProgress, open_projector, run_projector
 from projector.settings import ProjectorSettings
+from projector.terminal import Json, PhaseBars, console_of_output, load_settings, print_json, run_async
 from schemas.connection import KafkaConnection
 from schemas.errors import SolveCountsError
 from schemas.topic import PARTITIONS
@@ -34,8 +32,8 @@ app = typer.Typer(
     help="Folds the log of judge events into PostgreSQL and a Redis leaderboard.\n\n"
     "Settings come from the environment or .env: KAFKA_BOOTSTRAP_SERVERS, DATABASE_URL, REDIS_URL and more.",
 )
-WIDTH_OF_A_FILE = 160
-Json = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
+app.command("replay")(replay_command)
+app.command("sync-leaderboard")(sync_leaderboard_command)
 
 
 @app.command()
@@ -48,10 +46,10 @@ def setup(
 
     Example: solve-projector setup --partitions 24 --replication-factor 3
     """
-    connection, settings = _load()
-    done = _run(provision(connection, settings, partitions, replication_factor))
+    connection, settings = load_settings()
+    done = run_async(provision(connection, settings, partitions, replication_factor))
     if as_json:
-        _print_json(asdict(done))
+        print_json(asdict(done))
     else:
         made = "created" if done.topic_created else "exists with safe settings"
         print(f"tables at revision {done.revision}; topic {done.topic} {made}, {done.partitions} partitions")
@@ -68,11 +66,11 @@ def run(
 
     Example: solve-projector run --once
     """
-    connection, settings = _load()
-    with _progress_bar(once) as on_progress:
-        totals = _run(_project(connection, settings, once, on_progress))
+    connection, settings = load_settings()
+    with PhaseBars(wanted=once) as bars:
+        totals = run_async(_project(connection, settings, once, lambda done, total: bars("projecting", done, total)))
     if as_json:
-        _print_json(totals)
+        print_json(totals)
     elif once:
         print(
             f"{totals['records']} records: {totals['verdicts']} verdicts, {totals['registered']} registrations, "
@@ -89,11 +87,11 @@ def top(
 
     Example: solve-projector top -n 20
     """
-    places, problem = _run(_with_stores(lambda pool, board: top_places(pool, board, limit)))
+    places, problem = run_async(_with_stores(lambda pool, board: top_places(pool, board, limit)))
     if as_json:
-        _print_json([asdict(place) | {"agrees": place.agrees} for place in places])
+        print_json([asdict(place) | {"agrees": place.agrees} for place in places])
     else:
-        _console().print(_board_table(places))
+        console_of_output().print(_board_table(places))
     if problem:
         print(f"Redis could not be asked: {problem}", file=sys.stderr)
 
@@ -104,11 +102,11 @@ def user(user_id: str, as_json: Json = False) -> None:
 
     Example: solve-projector user 47020
     """
-    record = _run(_with_stores(lambda pool, board: user_record(pool, board, user_id)))
+    record = run_async(_with_stores(lambda pool, board: user_record(pool, board, user_id)))
     if as_json:
-        _print_json(record)
+        print_json(record)
         return
-    console = _console()
+    console = console_of_output()
     row, cached = record["postgresql"], record["redis"]
     console.print(f"{row['user_id']}  {row['username']}  (known by {row['origin']})", markup=False, highlight=False)
     console.print(f"PostgreSQL: {_solved(row)}", markup=False, highlight=False)
@@ -137,20 +135,6 @@ def main() -> None:
         sys.exit(130)
 
 
-def _load() -> tuple[KafkaConnection, ProjectorSettings]:
-    connection, settings = KafkaConnection(), ProjectorSettings()
-    configure_logs(settings.log_level, settings.log_format)
-    return connection, settings
-
-
-def _run(work: Coroutine[Any, Any, Any]) -> Any:
-    try:
-        import uvloop
-    except ImportError:  # not built for this platform
-        return asyncio.run(work)
-    return uvloop.run(work)
-
-
 async def _project(
     connection: KafkaConnection, settings: ProjectorSettings, once: bool, on_progress: OnProgress | None
 ) -> dict[str, Any]:
@@ -165,41 +149,6 @@ async def _with_stores(ask: Callable[[Any, Any], Awaitable[Any]]) -> Any:
     connection, settings = KafkaConnection(), ProjectorSettings()
     async with open_pool(settings) as pool, open_leaderboard(settings, connection.topic) as board:
         return await ask(pool, board)
-
-
-class _progress_bar:  # noqa: N801 - reads as a statement
-    """A bar on a terminal's standard error, nothing elsewhere."""
-
-    def __init__(self, wanted: bool) -> None:
-        console = Console(stderr=True)
-        columns = (
-            TextColumn("projecting"),
-            BarColumn(),
-            MofNCompleteColumn(),
-            TimeRemainingColumn(),
-        )
-        self._progress = Progress(*columns, console=console) if wanted and console.is_terminal else None
-
-    def __enter__(self) -> OnProgress | None:
-        if self._progress is None:
-            return None
-        progress = self._progress
-        progress.start()
-        task = progress.add_task("projecting", total=None)
-        return lambda done, total: progress.update(task, completed=done, total=total)
-
-    def __exit__(self, *_: object) -> None:
-        if self._progress:
-            self._progress.stop()
-
-
-def _console() -> Console:
-    console = Console()
-    return console if console.is_terminal else Console(width=WIDTH_OF_A_FILE)
-
-
-def _print_json(value: Any) -> None:
-    print(json.dumps(value, default=str, ensure_ascii=False))
 
 
 def _solved(row: dict[str, Any]) -> str:

@@ -67,6 +67,18 @@ def classify(error: BaseException) -> Failure:
     return Failure.FINAL
 
 
+# A replay's statements are few, long and planned for what they meet; its transactions wait for Kafka in between.
+REPLAY_SESSION = {
+    "application_name": "solve-projector replay",
+    "plan_cache_mode": "auto",
+    "enable_seqscan": "on",
+    "work_mem": "128MB",
+    "maintenance_work_mem": "256MB",
+    "idle_in_transaction_session_timeout": "60000",
+    "statement_timeout": "0",
+}
+
+
 def connect_options(settings: ProjectorSettings) -> dict[str, Any]:
     """Keyword arguments for asyncpg, with the session's limits. Raises SettingsError on an unusable CA file."""
     options: dict[str, Any] = {
@@ -107,10 +119,14 @@ def database_place(settings: ProjectorSettings) -> str:
     return f"{parts.hostname or 'localhost'}:{parts.port or 5432}{parts.path or ''}"
 
 
-async def connect(settings: ProjectorSettings) -> asyncpg.Connection:
-    """One connection. Raises DatabaseUnavailable."""
+async def connect(settings: ProjectorSettings, *, replay: bool = False) -> asyncpg.Connection:
+    """One connection, with a replay's limits where it is for one. Raises DatabaseUnavailable."""
+    options = connect_options(settings)
+    if replay:
+        options["server_settings"] |= REPLAY_SESSION
+        options["command_timeout"] = None
     try:
-        return await asyncpg.connect(**connect_options(settings))
+        return await asyncpg.connect(**options)
     except (*DATABASE_ERRORS, ValueError) as error:
         raise _unavailable(settings, error) from error
 

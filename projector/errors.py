@@ -55,6 +55,14 @@ class LeaderboardUnavailable(ProjectorError):
     """Redis does not answer; PostgreSQL is right all the same."""
 
 
+class ReplayRunning(ProjectorError):
+    """Another replay holds the lock."""
+
+
+class ReplayInterrupted(ProjectorError):
+    """A replay could not come to its end; nothing half done is visible, and running it again finishes the job."""
+
+
 class UserUnknown(ProjectorError):
     """Nobody has this id."""
 

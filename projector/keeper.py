@@ -130,6 +130,15 @@ class BoardKeeper:
             ranked = await connection.fetchval("SELECT count(*) FROM users WHERE problems_solved > 0")
         return bool(ranked > state.members or ranked > state.versions)
 
+    async def rebuild_beside(self) -> None:
+        """Builds the board anew beside the one that readers see, and lets them see it.
+
+        Raises LeaderboardUnavailable.
+        """
+        epoch = await self._epoch()
+        state = await self._board.state(epoch)
+        await self._begin_epoch(max(epoch, state.current or 0))
+
     async def _begin_epoch(self, at_least: int) -> None:
         async with self._pool.acquire() as connection:
             epoch = await connection.fetchval(

@@ -153,6 +153,27 @@ class Leaderboard:
         rank, member_score = found
         return BoardRow(rank + 1, user_id, *solved_of(float(member_score)))
 
+    async def scores_of(self, user_ids: Sequence[str]) -> list[int | None]:
+        """Members' scores, as readers see them now; None where one is not on the board."""
+        with translated():
+            current = await self._redis.get(f"{self._prefix}:current")
+            if current is None or not user_ids:
+                return [None] * len(user_ids)
+            found = await self._redis.zmscore(self._key(int(current), "board"), list(user_ids))
+        return [int(member_score) if member_score is not None else None for member_score in found]
+
+    async def member_ids(self) -> AsyncIterator[list[str]]:
+        """Everybody on the board that readers see, some at a time, and some perhaps twice."""
+        with translated():
+            current = await self._redis.get(f"{self._prefix}:current")
+            cursor = 0 if current is not None else None
+            while cursor is not None:
+                cursor, found = await self._redis.zscan(
+                    self._key(int(current), "board"), cursor=cursor, count=SCAN_COUNT
+                )
+                yield [user_id.decode() for user_id, _ in found]
+                cursor = cursor or None
+
     async def all_scores(self) -> dict[str, int]:
         """Every member's score, as readers see them now; for proofs, not for pages."""
         with translated():

@@ -11,9 +11,13 @@ from projector.database import Failure, classify
 from projector.errors import KafkaUnavailable, ProjectorError
 from projector.log.inspection import LogInspector, Progress
 from projector.progress import begin_partitions, read_progress
+from projector.statements import statement
 
 RETRY_FIRST_S = 0.05
 RETRY_MOST_S = 2.0
+REBUILD_POLL_S = 0.5
+# The number only has to be ours ("solc"): held while a cold rebuild loads everything.
+REBUILD_LOCK = 0x736F6C63
 
 log = structlog.get_logger()
 
@@ -51,6 +55,7 @@ class PositionSource:
         raise await self._failures.get()
 
     async def _read(self, partitions: set[int]) -> dict[int, int]:
+        await self._wait_for_rebuild()
         await begin_partitions(self._pool, self._inspector.topic, partitions)
         progress = await read_progress(self._pool, self._inspector.topic)
         mine: dict[int, Progress] = {partition: progress[partition] for partition in partitions}
@@ -58,6 +63,17 @@ class PositionSource:
         if any(row.next_offset < self._reached.get(partition, 0) for partition, row in mine.items()):
             self._on_went_back()
         return {partition: row.next_offset for partition, row in mine.items()}
+
+    async def _wait_for_rebuild(self) -> None:
+        """A cold rebuild loads all of the log at once; what it has loaded need not be read again."""
+        said = False
+        while holder := await self._pool.fetchrow(statement("replay/lock_holder"), REBUILD_LOCK):
+            if not said:
+                log.warning("waiting for a rebuild from the log to end", action="rebuild_awaited", **dict(holder))
+            said = True
+            await asyncio.sleep(REBUILD_POLL_S)
+        if said:
+            log.info("the rebuild has ended", action="rebuild_ended")
 
 
 def until_answered() -> AsyncRetrying:

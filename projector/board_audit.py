@@ -1,0 +1,105 @@
+"""Does the leaderboard show what PostgreSQL says, and how is it made to? Compares all members, and rebuilds beside.
+
+Redis is always some milliseconds behind a commit, so a difference counts only where it is still there when looked at
+again and PostgreSQL's row has not changed in between.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import asyncpg
+
+from projector.counts import Standing
+from projector.errors import LeaderboardUnavailable
+from projector.keeper import BoardKeeper
+from projector.leaderboard import Leaderboard, score
+from projector.statements import statement
+
+CHUNK_USERS = 2_000
+LOOKS_AGAIN = 5
+PAUSE_S = 0.4
+STEP_TIMEOUT_S = 60.0
+
+
+@dataclass(slots=True)
+class BoardDifference:
+    """How many members of the board PostgreSQL says otherwise of: to be added, changed, removed."""
+
+    added: int = 0
+    changed: int = 0
+    removed: int = 0
+
+    def __bool__(self) -> bool:
+        return bool(self.added or self.changed or self.removed)
+
+
+async def compare_board(pool: asyncpg.Pool, board: Leaderboard) -> BoardDifference:
+    """Compares every user with the board that readers see. Changes nothing. Raises LeaderboardUnavailable."""
+    differing: dict[str, int] = {}
+    async for user_ids in _everybody(pool, board):
+        differing |= {user_id: version for user_id, version, _ in await _differences(pool, board, user_ids)}
+    found: list[tuple[str, int, str]] = []
+    for _ in range(LOOKS_AGAIN):
+        if not differing:
+            return BoardDifference()
+        await asyncio.sleep(PAUSE_S)
+        again = await _differences(pool, board, list(differing))
+        found = [one for one in again if differing[one[0]] == one[1]]
+        differing = {user_id: version for user_id, version, _ in found}
+    kinds = [kind for _, _, kind in found]
+    return BoardDifference(kinds.count("added"), kinds.count("changed"), kinds.count("removed"))
+
+
+async def mend_board(pool: asyncpg.Pool, board: Leaderboard, topic: str) -> BoardDifference:
+    """Brings the board into step, and builds it anew where something differs even then; what did."""
+    keeper = BoardKeeper(pool, board, topic)
+    await _bring_into_step(keeper, pool, topic)
+    difference = await compare_board(pool, board)
+    if difference:
+        await keeper.rebuild_beside()
+        await _bring_into_step(keeper, pool, topic)
+    return difference
+
+
+async def rebuild_board(pool: asyncpg.Pool, board: Leaderboard, topic: str) -> BoardDifference:
+    """Builds the board anew from PostgreSQL, whatever it shows; what differed. Raises LeaderboardUnavailable."""
+    difference = await compare_board(pool, board)
+    keeper = BoardKeeper(pool, board, topic)
+    await keeper.rebuild_beside()
+    await _bring_into_step(keeper, pool, topic)
+    return difference
+
+
+async def _bring_into_step(keeper: BoardKeeper, pool: asyncpg.Pool, topic: str) -> None:
+    rows = await pool.fetch(statement("read_offsets"), topic)
+    try:
+        async with asyncio.timeout(STEP_TIMEOUT_S):
+            await keeper.bring_into_step({row["partition"]: row["next_offset"] for row in rows})
+    except TimeoutError:
+        raise LeaderboardUnavailable("the leaderboard did not come into step within a minute") from None
+
+
+async def _everybody(pool: asyncpg.Pool, board: Leaderboard) -> AsyncIterator[list[str]]:
+    """Who is on the board, or should be; many of them twice."""
+    last = ""
+    while user_ids := [row[0] for row in await pool.fetch(statement("ranked_ids"), last, CHUNK_USERS)]:
+        yield user_ids
+        last = user_ids[-1]
+    async for members in board.member_ids():
+        yield members
+
+
+async def _differences(pool: asyncpg.Pool, board: Leaderboard, user_ids: Sequence[str]) -> list[tuple[str, int, str]]:
+    """Id, PostgreSQL's version and kind of each that differs now."""
+    rows: Mapping[str, Standing] = {
+        row[0]: Standing(*row) for row in await pool.fetch(statement("standings_of"), list(user_ids))
+    }
+    found = []
+    for user_id, shown in zip(user_ids, await board.scores_of(user_ids), strict=True):
+        row = rows.get(user_id)
+        right = score(row.problems_solved, row.last_solved_at) if row and row.last_solved_at else None
+        if shown != right:
+            kind = "added" if shown is None else "removed" if right is None else "changed"
+            found.append((user_id, row.version if row else 0, kind))
+    return found

@@ -1,0 +1,1 @@
+"""How are all counts proved, and rebuilt, from the log? See docs/replay.md."""

@@ -1,0 +1,38 @@
+-- Writes everything at once into empty tables; the caller holds the offset rows. Users whom the site made are kept.
+INSERT INTO users AS live (user_id, username, registered_at, origin, problems_solved, last_solved_at, version)
+SELECT
+    names.user_id, names.username, names.registered_at, 'log',
+    coalesce(counts.problems_solved, 0), counts.last_solved_at, (extract(epoch FROM now()) * 1000000)::bigint
+FROM solve_replay_names AS names
+LEFT JOIN solve_replay_counts AS counts USING (user_id)
+ORDER BY names.user_id
+ON CONFLICT (user_id) DO UPDATE SET
+    username = excluded.username,
+    registered_at = excluded.registered_at,
+    origin = 'log';
+
+UPDATE users SET
+    problems_solved = coalesce(counts.problems_solved, 0),
+    last_solved_at = counts.last_solved_at,
+    version = greatest(users.version + 1, (extract(epoch FROM now()) * 1000000)::bigint)
+FROM users AS everybody
+LEFT JOIN solve_replay_counts AS counts USING (user_id)
+WHERE users.user_id = everybody.user_id
+    AND (users.problems_solved, users.last_solved_at)
+        IS DISTINCT FROM (coalesce(counts.problems_solved, 0), counts.last_solved_at);
+
+INSERT INTO verdicts
+SELECT standing.* FROM solve_replay_standing AS standing JOIN solve_replay_known USING (user_id)
+ORDER BY user_id, problem_id, submission_id;
+
+-- nothing was applied yet, so nothing can be parked but what the log says
+DELETE FROM parked_events;
+INSERT INTO parked_events (
+    user_id, problem_id, submission_id, solved, judged_at, submitted_at, language, contest_id, reason,
+    source_partition, source_offset
+)
+SELECT *
+FROM solve_replay_standing AS standing
+WHERE NOT EXISTS (SELECT FROM solve_replay_known WHERE solve_replay_known.user_id = standing.user_id);
+
+UPDATE leaderboard_epoch SET epoch = epoch + 1;
