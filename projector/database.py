@@ -73,6 +73,9 @@ REPLAY_SESSION = {
     "plan_cache_mode": "auto",
     "enable_seqscan": "on",
     "work_mem": "128MB",
+    # sorts and joins of the whole log: over all cores
+    "parallel_setup_cost": "0",
+    "parallel_tuple_cost": "0",
     "maintenance_work_mem": "256MB",
     "idle_in_transaction_session_timeout": "60000",
     "statement_timeout": "0",

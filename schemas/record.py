@@ -152,7 +152,7 @@ def _validate(model: type[Event], value: bytes) -> Event | Rejected:
 def _check_times(event: Event | Rejected, broker_timestamp_ms: int) -> Event | Rejected:
     if isinstance(event, Rejected):
         return event
-    latest = _latest_time(broker_timestamp_ms)
+    latest = latest_time(broker_timestamp_ms)
     if not EARLIEST_TIME <= event.happened_at <= latest:
         name = "registered_at" if isinstance(event, UserRegistered) else "judged_at"
         return _out_of_range(name, event.happened_at, latest)
@@ -169,7 +169,8 @@ def _out_of_range(name: str, time: datetime, latest: datetime) -> Rejected:
 
 
 @lru_cache(maxsize=64)  # the records of one batch on the wire share their LogAppendTime
-def _latest_time(broker_timestamp_ms: int) -> datetime:
+def latest_time(broker_timestamp_ms: int) -> datetime:
+    """The latest time that an event of this record may name."""
     try:
         return EARLIEST_TIME + timedelta(milliseconds=broker_timestamp_ms) + CLOCK_TOLERANCE
     except OverflowError:
@@ -189,4 +190,5 @@ __all__ = [
     "decode_line",
     "encode",
     "encode_line",
+    "latest_time",
 ]

@@ -12,7 +12,7 @@ from projector.errors import ReplayInterrupted
 from projector.log.inspection import LogState
 from projector.log.scan import LogScan
 from projector.replay.report import UPDATES_IN_REPORT, Report, Update
-from projector.replay.staging import copy_rows, stage
+from projector.replay.staging import copy_rows, stage_lines
 from projector.replay.targets import Targets, read_targets
 from projector.statements import statement
 
@@ -34,7 +34,7 @@ async def read_tail(connection: Connection, scan: LogScan, staged: Mapping[int, 
     ranges = {partition: (staged.get(partition, 0), end) for partition, end in to.items()}
     async for records in scan.read(ranges):
         number += len(records)
-        await copy_rows(connection, stage(records))
+        await copy_rows(connection, stage_lines(records))
     return number
 
 

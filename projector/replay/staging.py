@@ -7,11 +7,13 @@ dropping what an interrupted one left.
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from io import BytesIO
 from typing import Any, NamedTuple
 
 from projector.batch import LogRecord, Mark
 from projector.database import Connection
 from projector.errors import ReplayRunning
+from projector.replay.copy_lines import line_of_record, line_of_verdict
 from projector.rule import Verdict, verdict_of
 from projector.statements import statement
 from schemas.events import UserRegistered
@@ -28,6 +30,7 @@ class StagedRows:
     """What some records of the log come down to, as rows of the staging tables."""
 
     verdicts: list[Verdict] = field(default_factory=list)
+    lines: list[str] = field(default_factory=list)
     registrations: list[tuple[str, str, datetime]] = field(default_factory=list)
     rejected: list[Rejection] = field(default_factory=list)
 
@@ -88,10 +91,29 @@ def mark_records(marks: dict[int, Mark], records: Sequence[LogRecord]) -> None:
     marks[first.partition] = Mark(*begin, last.offset, last.timestamp)
 
 
+def stage_lines(records: Iterable[LogRecord], wanted: Wanted = EVERYTHING) -> StagedRows:
+    """Like `stage`, for rows that are only to be copied: most verdicts become lines by the short way."""
+    if wanted != EVERYTHING:
+        return stage(records, wanted)
+    lines: list[str] = []
+    others: list[LogRecord] = []
+    for record in records:
+        line = line_of_record(record)
+        if line is None:
+            others.append(record)
+        else:
+            lines.append(line)
+    rows = stage(others)
+    rows.lines = lines
+    return rows
+
+
 async def copy_rows(connection: Connection, rows: StagedRows) -> None:
     """Appends rows to the staging tables."""
+    lines = rows.lines + [line_of_verdict(verdict) for verdict in rows.verdicts]
+    if lines:
+        await connection.copy_to_table("solve_replay_verdicts", source=BytesIO("".join(lines).encode()))
     found: tuple[tuple[str, list[Any]], ...] = (
-        ("solve_replay_verdicts", rows.verdicts),
         ("solve_replay_registrations", rows.registrations),
         ("solve_replay_rejected", rows.rejected),
     )

@@ -19,7 +19,7 @@ from projector.batch import Mark
 from projector.database import DATABASE_ERRORS, connect
 from projector.log.scan import open_scan
 from projector.logs import configure_logs
-from projector.replay.staging import Wanted, copy_rows, mark_records, stage
+from projector.replay.staging import Wanted, copy_rows, mark_records, stage_lines
 from projector.settings import ProjectorSettings
 from schemas.connection import KafkaConnection
 from schemas.errors import SolveCountsError
@@ -39,7 +39,7 @@ async def work(task: dict[str, Any]) -> None:
             async for records in scan.read(ranges):
                 if records:
                     mark_records(marks, records)
-                    await copy_rows(database, stage(records, wanted))
+                    await copy_rows(database, stage_lines(records, wanted))
                     say(read=len(records))
     finally:
         await close(database)

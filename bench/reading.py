@@ -1,0 +1,21 @@
+"""How fast does one process read and decode its share of the log, and nothing else? A floor of `bench.replay`."""
+
+import asyncio
+import json
+import sys
+
+from projector.log.scan import open_scan
+from schemas.connection import KafkaConnection
+from schemas.record import decode
+
+
+async def main(ranges: dict[int, tuple[int, int]]) -> None:
+    """Reads `[from, to)` of each partition."""
+    async with open_scan(KafkaConnection()) as scan:
+        async for records in scan.read(ranges):
+            for record in records:
+                decode(record.value, record.headers, record.timestamp)
+
+
+if __name__ == "__main__":
+    asyncio.run(main({int(partition): tuple(stretch) for partition, stretch in json.loads(sys.argv[1]).items()}))
