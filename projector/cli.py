@@ -1,10 +1,9 @@
 """What can an operator type? Thin commands over functions that tests call too; the one place that prints errors."""
 
 import asyncio
-import json
 import signal
 import sys
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable
 from dataclasses import asdict
 from typing import Annotated, Any
 
@@ -15,6 +14,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Column, Table
 
 from projector.database import open_pool
+from projector.dead_letter_cli import dead_letter_commands
 from projector.leaderboard import open_leaderboard
 from projector.logs import configure_logs
 from projector.provision import provision
@@ -22,6 +22,10 @@ from projector.record_view import Place, user_record
 from projector.record_view import top as top_places
 from projector.service import OnProgress, open_projector, run_projector
 from projector.settings import ProjectorSettings
+from projector.terminal import Json
+from projector.terminal import console as _console
+from projector.terminal import print_json as _print_json
+from projector.terminal import run as _run
 from schemas.connection import KafkaConnection
 from schemas.errors import SolveCountsError
 from schemas.topic import PARTITIONS
@@ -34,8 +38,7 @@ app = typer.Typer(
     help="Folds the log of judge events into PostgreSQL and a Redis leaderboard.\n\n"
     "Settings come from the environment or .env: KAFKA_BOOTSTRAP_SERVERS, DATABASE_URL, REDIS_URL and more.",
 )
-WIDTH_OF_A_FILE = 160
-Json = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
+app.add_typer(dead_letter_commands, name="dead-letters")
 
 
 @app.command()
@@ -143,14 +146,6 @@ def _load() -> tuple[KafkaConnection, ProjectorSettings]:
     return connection, settings
 
 
-def _run(work: Coroutine[Any, Any, Any]) -> Any:
-    try:
-        import uvloop
-    except ImportError:  # not built for this platform
-        return asyncio.run(work)
-    return uvloop.run(work)
-
-
 async def _project(
     connection: KafkaConnection, settings: ProjectorSettings, once: bool, on_progress: OnProgress | None
 ) -> dict[str, Any]:
@@ -191,15 +186,6 @@ class _progress_bar:  # noqa: N801 - reads as a statement
     def __exit__(self, *_: object) -> None:
         if self._progress:
             self._progress.stop()
-
-
-def _console() -> Console:
-    console = Console()
-    return console if console.is_terminal else Console(width=WIDTH_OF_A_FILE)
-
-
-def _print_json(value: Any) -> None:
-    print(json.dumps(value, default=str, ensure_ascii=False))
 
 
 def _solved(row: dict[str, Any]) -> str:
