@@ -129,7 +129,8 @@ async def read_pages(
 async def summaries(connection: Connection, selection: Selection, limit: int) -> tuple[list[dict[str, Any]], bool]:
     """The oldest of the selected dead letters without their bytes, and whether there are more."""
     found: list[dict[str, Any]] = []
-    async for page in read_pages(connection, selection, min(limit + 1, PAGE_RECORDS)):
+    page_records = PAGE_RECORDS if selection.user_id is not None else min(limit + 1, PAGE_RECORDS)
+    async for page in read_pages(connection, selection, page_records):
         found += [one.summary() for one in page]
         if len(found) > limit:
             return found[:limit], True
@@ -145,7 +146,8 @@ async def letter(connection: Connection, dead_letter_id: int) -> Letter:
 
 async def discard(connection: Connection, dead_letter_ids: Collection[int], by: str, why: str) -> int:
     """Gives up dead letters, all or none; how many. Raises DeadLetterUnknown, AlreadyDecided, WhoUnknown."""
-    if not by.strip() or not why.strip():
+    by, why = _one_line(by), _one_line(why)
+    if not by or not why:
         raise WhoUnknown("a discarded dead letter needs who and why; say them with --by and --why")
     wanted = sorted(set(dead_letter_ids))
     async with connection.transaction():
@@ -163,8 +165,8 @@ async def discard(connection: Connection, dead_letter_ids: Collection[int], by: 
             "UPDATE dead_letters SET discarded_at = now(), discarded_by = $2, discarded_why = $3"
             " WHERE dead_letter_id = ANY ($1::bigint[])",
             wanted,
-            by.strip(),
-            why.strip(),
+            by,
+            why,
         )
     return len(wanted)
 
@@ -188,14 +190,15 @@ async def acknowledge(connection: Connection, user_id: str, by: str, why: str = 
 
     They still apply once the user exists, and an event that is parked later is loud again.
     """
-    if not by.strip():
+    by, why = _one_line(by), _one_line(why)
+    if not by:
         raise WhoUnknown("an acknowledgement needs who; say it with --by")
     async with connection.transaction():
         if not await connection.fetchval(statement("lock_parked"), [user_id]):
             raise NothingParked(
                 f"no event is parked for user {user_id!r}; see them with: solve-projector dead-letters list --parked"
             )
-        quieted = await connection.fetch(statement("acknowledge_parked"), user_id, by.strip(), why.strip())
+        quieted = await connection.fetch(statement("acknowledge_parked"), user_id, by, why)
         if not quieted:
             by_whom = await connection.fetchval(
                 "SELECT string_agg(DISTINCT acknowledged_by, ', ') FROM parked_events WHERE user_id = $1", user_id
@@ -212,6 +215,13 @@ def unknown_letters(missing: Collection[int]) -> DeadLetterUnknown:
         f"there is no dead letter {', '.join(map(str, missing))}; nothing was changed (one that was retried and "
         "applied is gone): see them with: solve-projector dead-letters list --all"
     )
+
+
+def _one_line(text: str) -> str:
+    line = " ".join(text.split())
+    if not line.isprintable():
+        raise WhoUnknown(f"who and why are plain text, this has control characters: {text!r}; write it without them")
+    return line
 
 
 def _letter(row: Any) -> Letter:

@@ -400,10 +400,11 @@ async def test_an_acknowledged_event_is_quiet_and_still_applies(world: World) ->
         (["show", "7"], "there is no dead letter 7"),
         (["discard", "7", "--why", "x"], "there is no dead letter 7"),
         (["discard", "7", "--why", " "], "who and why"),
+        (["discard", "7", "--why", "\x1b[2J"], "control characters"),
         (["acknowledge", "nobody"], "no event is parked for user 'nobody'"),
         (["list", "--parked", "--reason", "not-json"], "leave out --parked"),
     ],
-    ids=" ".join,
+    ids=repr,
 )
 async def test_an_error_is_one_line_and_a_status(world: World, words: list[str], said: str) -> None:
     status, out, err = await command(world, *words, LOGNAME="ada")
