@@ -249,6 +249,13 @@ async def test_retries_at_once_neither_deadlock_nor_count_twice(world: World) ->
     assert await world.differences() == []
 
 
+async def test_retries_at_once_of_letters_without_a_user_to_queue_for_do_not_deadlock(world: World) -> None:
+    ids = await bury(world, [registered(f"u{number}") for number in range(120)], value=b"not JSON")
+    for _ in range(5):
+        done = await asyncio.gather(*(retry(world) for _ in range(4)), retry(world, Selection(ids=tuple(ids[::-1]))))
+        assert [one.still_dead for one in done] == [{"not-json": 120}] * 5
+
+
 async def test_retries_beside_live_projection_and_the_sweep_come_out_right(world: World) -> None:
     users = [f"u{number:02}" for number in range(12)]
     async with world.running():
