@@ -89,7 +89,7 @@ async def measure_size(number: int) -> dict[str, Any]:
     say("rebuilding")
     rebuild = await command("replay", "--json")
     say("reading and decoding")
-    read_rate = await reading_floor(connection, database)
+    read_rate = await reading_floor(database)
     await database.close()
     return summary(number, live.seconds, audit, rebuild, read_rate, copy_rate)
 
@@ -129,10 +129,10 @@ def sample(watched: psutil.Process, memory: dict[str, list[int]]) -> None:
         return
 
 
-async def reading_floor(connection: KafkaConnection, database: asyncpg.Connection) -> float:
+async def reading_floor(database: asyncpg.Connection) -> float:
     """Records a second that as many processes read and decode, and nothing else."""
-    ends = dict(await database.fetch("SELECT partition, next_offset FROM partition_offsets WHERE topic = $1",
-                                     connection.topic))  # fmt: skip
+    rows = await database.fetch("SELECT partition, next_offset FROM partition_offsets")
+    ends: dict[int, int] = {row[0]: row[1] for row in rows}
     tasks = shares({partition: (0, end) for partition, end in ends.items()}, os.cpu_count() or 1)
     began = perf_counter()
     processes = [
@@ -208,8 +208,8 @@ def show(result: dict[str, Any]) -> None:
         table.add_row(name.replace("_", " "), *(f"{size[name]:,}" for size in sizes))
     Console(width=160).print(table)
     if len(sizes) > 1:
-        print(f"{FAR:,} events, in a straight line from the two largest: "
-              + ", ".join(f"{name} {_far(sizes[-2:], name) / 60:.0f} min" for name in ("audit", "rebuild")))  # fmt: skip
+        minutes = ", ".join(f"{name} {_far(sizes[-2:], name) / 60:.0f} min" for name in ("audit", "rebuild"))
+        print(f"{FAR:,} events, in a straight line from the two largest: {minutes}")
 
 
 def _far(sizes: list[dict[str, Any]], name: str) -> float:

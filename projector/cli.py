@@ -12,6 +12,7 @@ from pydantic import ValidationError
 from rich.table import Column, Table
 
 from projector.database import open_pool
+from projector.dead_letter_cli import dead_letter_commands
 from projector.leaderboard import open_leaderboard
 from projector.provision import provision
 from projector.record_view import Place, user_record
@@ -34,6 +35,7 @@ app = typer.Typer(
 )
 app.command("replay")(replay_command)
 app.command("sync-leaderboard")(sync_leaderboard_command)
+app.add_typer(dead_letter_commands, name="dead-letters")
 
 
 @app.command()

@@ -59,13 +59,18 @@ async def apply_rows(connection: Connection, topic: str, rows: Rows, *, unpark: 
         await _compare_offsets(connection, topic, rows.ranges)
         applied.epoch = await connection.fetchval("SELECT epoch FROM leaderboard_epoch")
         if rows.registrations or rows.verdicts:
-            await _apply_events(connection, rows, applied, unpark=unpark)
+            await apply_events(connection, rows, applied, unpark=unpark)
         await _keep_dead_letters(connection, topic, rows.dead_letters)
         await _advance_offsets(connection, topic, rows)
     return applied
 
 
-async def _apply_events(connection: Connection, rows: Rows, applied: Applied, *, unpark: bool) -> None:
+async def apply_events(connection: Connection, rows: Rows, applied: Applied, *, unpark: bool = True) -> set[str]:
+    """The part of a batch that no offset takes part in; in a transaction of the caller's, who holds no later lock.
+
+    Notes in `applied` what it changed; the users who do not exist, whose verdicts it parked. Raises
+    RegistrationCrossed where the whole transaction should be tried again.
+    """
     mentioned = sorted({key[0] for key in rows.verdicts} | rows.registrations.keys())
     known = {row[0] for row in await connection.fetch(statement("lock_users"), mentioned)}
     created = await _register(connection, rows.registrations, known)
@@ -89,6 +94,7 @@ async def _apply_events(connection: Connection, rows: Rows, applied: Applied, *,
     applied.registered = len(rows.registrations)
     applied.verdicts = len(verdicts)
     applied.standings = await apply_verdicts(connection, verdicts)
+    return set(unknown)
 
 
 async def unpark_users(
@@ -105,11 +111,16 @@ async def unpark_users(
     for verdict in await _unpark(connection, known, only):
         fold_verdict(verdicts, verdict)
     standings = await apply_verdicts(connection, verdicts)
+    await leave_in_outbox(connection, standings)
+    return standings
+
+
+async def leave_in_outbox(connection: Connection, standings: Iterable[Standing]) -> None:
+    """Has a projector write these users to the board, in the transaction of a change that no offset stands for (I6)."""
     await connection.execute(
         "INSERT INTO leaderboard_outbox (user_id) SELECT unnest($1::text[])",
         [standing.user_id for standing in standings],
     )
-    return standings
 
 
 async def apply_verdicts(connection: Connection, verdicts: dict[VerdictKey, Verdict]) -> list[Standing]:

@@ -67,6 +67,30 @@ class UserUnknown(ProjectorError):
     """Nobody has this id."""
 
 
+class DeadLetterUnknown(ProjectorError):
+    """No dead letter has this id, or it belongs to another log."""
+
+
+class AlreadyDecided(ProjectorError):
+    """Somebody discarded this dead letter, or acknowledged these parked events, before."""
+
+
+class SelectorUnclear(ProjectorError):
+    """A command does not say which dead letters it means."""
+
+
+class NothingParked(ProjectorError):
+    """No event is parked for this user."""
+
+
+class WhoUnknown(ProjectorError):
+    """A decision needs the name of who took it, and why."""
+
+
+class LettersMoved(Exception):
+    """Another process retried or discarded some of these dead letters meanwhile; nothing was applied."""
+
+
 class Overtaken(Exception):
     """A batch was built on offsets that PostgreSQL no longer has; nothing of it was applied (I3)."""
 

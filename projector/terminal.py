@@ -39,9 +39,19 @@ def console_of_output() -> Console:
     return console if console.is_terminal else Console(width=WIDTH_OF_A_FILE)
 
 
-def print_json(value: Any) -> None:
-    """One line of JSON; times in ISO form."""
-    print(json.dumps(value, default=_plain, ensure_ascii=False))
+def print_json(value: Any, *, ascii_only: bool = False) -> None:
+    """One line of JSON; `ascii_only` for what strangers wrote, which may hold surrogates or steer a terminal."""
+    print(json.dumps(value, default=_plain, ensure_ascii=ascii_only))
+
+
+def readable(content: bytes | str) -> str:
+    r"""Text that is safe in a terminal: control and invisible characters escaped, bytes that are no UTF-8 as \xNN."""
+    text = content.decode("utf-8", "backslashreplace") if isinstance(content, bytes) else content
+    if text.isprintable():
+        return text
+    return "".join(
+        character if character.isprintable() else character.encode("unicode_escape").decode() for character in text
+    )
 
 
 def _plain(value: Any) -> str:
