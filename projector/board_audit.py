@@ -51,15 +51,13 @@ async def compare_board(pool: asyncpg.Pool, board: Leaderboard) -> BoardDifferen
     return BoardDifference(kinds.count("added"), kinds.count("changed"), kinds.count("removed"))
 
 
-async def mend_board(pool: asyncpg.Pool, board: Leaderboard, topic: str) -> BoardDifference:
-    """Brings the board into step, and builds it anew where something differs even then; what did."""
+async def mend_board(pool: asyncpg.Pool, board: Leaderboard, topic: str) -> None:
+    """Brings the board into step, and builds it anew where something differs even then."""
     keeper = BoardKeeper(pool, board, topic)
     await _bring_into_step(keeper, pool, topic)
-    difference = await compare_board(pool, board)
-    if difference:
+    if await compare_board(pool, board):
         await keeper.rebuild_beside()
         await _bring_into_step(keeper, pool, topic)
-    return difference
 
 
 async def rebuild_board(pool: asyncpg.Pool, board: Leaderboard, topic: str) -> BoardDifference:

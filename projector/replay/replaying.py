@@ -105,6 +105,7 @@ async def replay(
     """
     with database_errors_said():
         async with open_replay(connection, settings, options, on_progress) as opened:
+            await _compare_board(opened)
             if await cold.is_cold(opened.database, connection.topic):
                 opened.report.cold = True
                 await _replay_cold(opened)
@@ -112,7 +113,8 @@ async def replay(
                 await _replay_warm(opened)
             if options.report_file:
                 await write_updates(options.report_file, updates(opened.database))
-            await _replay_board(opened)
+            if not options.dry_run:
+                await _mend_board(opened)
             return opened.report
 
 
@@ -234,15 +236,26 @@ async def _stage_until_near(replay: Replay) -> Mapping[int, int]:
     return staged
 
 
-async def _replay_board(replay: Replay) -> None:
+@contextmanager
+def _board_may_be_away(replay: Replay) -> Iterator[None]:
     """Redis is a cache: that it is away is said, and does not fail the replay."""
-    topic, report = replay.connection.topic, replay.report
     try:
         with replay.timed("leaderboard"):
-            async with open_pool(replay.settings) as pool, open_leaderboard(replay.settings, topic) as board:
-                if replay.options.dry_run:
-                    report.leaderboard = await compare_board(pool, board)
-                else:
-                    report.leaderboard = await mend_board(pool, board, topic)
+            yield
     except LeaderboardUnavailable as error:
-        report.leaderboard_problem = str(error)
+        replay.report.leaderboard_problem = str(error)
+
+
+async def _compare_board(replay: Replay) -> None:
+    """Before anything is repaired: a board that shows what PostgreSQL says is not to blame."""
+    topic = replay.connection.topic
+    with _board_may_be_away(replay):
+        async with open_pool(replay.settings) as pool, open_leaderboard(replay.settings, topic) as board:
+            replay.report.leaderboard = await compare_board(pool, board)
+
+
+async def _mend_board(replay: Replay) -> None:
+    topic = replay.connection.topic
+    with _board_may_be_away(replay):
+        async with open_pool(replay.settings) as pool, open_leaderboard(replay.settings, topic) as board:
+            await mend_board(pool, board, topic)

@@ -84,7 +84,7 @@ if __name__ == "__main__":
     configure_logs("ERROR", "console")
     structlog.contextvars.clear_contextvars()
     gc.freeze()
-    gc.set_threshold(200_000, 20, 100)
+    gc.set_threshold(10_000, 10, 10)
     try:
         import uvloop
     except ImportError:
