@@ -17,8 +17,7 @@ from projector.leaderboard import Leaderboard, score
 from projector.statements import statement
 
 CHUNK_USERS = 2_000
-LOOKS_AGAIN = 5
-PAUSE_S = 0.4
+LOOKS_AGAIN = 3
 STEP_TIMEOUT_S = 60.0
 
 
@@ -34,8 +33,11 @@ class BoardDifference:
         return bool(self.added or self.changed or self.removed)
 
 
-async def compare_board(pool: asyncpg.Pool, board: Leaderboard) -> BoardDifference:
-    """Compares every user with the board that readers see. Changes nothing. Raises LeaderboardUnavailable."""
+async def compare_board(pool: asyncpg.Pool, board: Leaderboard, pause_s: float) -> BoardDifference:
+    """Compares every user with the board that readers see. Changes nothing.
+
+    What differs is looked at again after `pause_s`, a projector's time to mend it. Raises LeaderboardUnavailable.
+    """
     differing: dict[str, int] = {}
     async for user_ids in _everybody(pool, board):
         differing |= {user_id: version for user_id, version, _ in await _differences(pool, board, user_ids)}
@@ -43,7 +45,7 @@ async def compare_board(pool: asyncpg.Pool, board: Leaderboard) -> BoardDifferen
     for _ in range(LOOKS_AGAIN):
         if not differing:
             return BoardDifference()
-        await asyncio.sleep(PAUSE_S)
+        await asyncio.sleep(pause_s)
         again = await _differences(pool, board, list(differing))
         found = [one for one in again if differing[one[0]] == one[1]]
         differing = {user_id: version for user_id, version, _ in found}
@@ -51,18 +53,18 @@ async def compare_board(pool: asyncpg.Pool, board: Leaderboard) -> BoardDifferen
     return BoardDifference(kinds.count("added"), kinds.count("changed"), kinds.count("removed"))
 
 
-async def mend_board(pool: asyncpg.Pool, board: Leaderboard, topic: str) -> None:
+async def mend_board(pool: asyncpg.Pool, board: Leaderboard, topic: str, pause_s: float) -> None:
     """Brings the board into step, and builds it anew where something differs even then."""
     keeper = BoardKeeper(pool, board, topic)
     await _bring_into_step(keeper, pool, topic)
-    if await compare_board(pool, board):
+    if await compare_board(pool, board, pause_s):
         await keeper.rebuild_beside()
         await _bring_into_step(keeper, pool, topic)
 
 
-async def rebuild_board(pool: asyncpg.Pool, board: Leaderboard, topic: str) -> BoardDifference:
+async def rebuild_board(pool: asyncpg.Pool, board: Leaderboard, topic: str, pause_s: float) -> BoardDifference:
     """Builds the board anew from PostgreSQL, whatever it shows; what differed. Raises LeaderboardUnavailable."""
-    difference = await compare_board(pool, board)
+    difference = await compare_board(pool, board, pause_s)
     keeper = BoardKeeper(pool, board, topic)
     await keeper.rebuild_beside()
     await _bring_into_step(keeper, pool, topic)

@@ -1,20 +1,19 @@
 """Are the tables those this version needs? Migrates them with Alembic, one process at a time."""
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import asyncpg
-from alembic import command
-from alembic.config import Config
-from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, text
-from sqlalchemy.ext.asyncio import create_async_engine
-from sqlalchemy.pool import NullPool
 
 from projector.database import Connection as Session
 from projector.database import connect
 from projector.errors import SchemaMismatch
 from projector.settings import ProjectorSettings
+
+# Alembic and SQLAlchemy take a quarter of a second to load, and only `setup` needs them.
+if TYPE_CHECKING:
+    from alembic.config import Config
+    from sqlalchemy import Connection
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 VERSION_TABLE = "solve_counts_migration"
@@ -36,6 +35,10 @@ async def migrate(settings: ProjectorSettings) -> str:
 
     Safe when two start at once. Raises DatabaseUnavailable, and SchemaMismatch where a table of our name is not ours.
     """
+
+    from sqlalchemy import text
+    from sqlalchemy.ext.asyncio import create_async_engine
+    from sqlalchemy.pool import NullPool
 
     async def _connect() -> asyncpg.Connection:
         return await connect(settings)
@@ -64,7 +67,9 @@ async def require_schema(connection: Session, settings: ProjectorSettings) -> No
         )
 
 
-def _config() -> Config:
+def _config() -> "Config":
+    from alembic.config import Config
+
     config = Config()
     config.set_main_option("script_location", str(MIGRATIONS))
     config.set_main_option("path_separator", "os")
@@ -72,10 +77,14 @@ def _config() -> Config:
 
 
 def _head() -> str:
-    return str(ScriptDirectory.from_config(_config()).get_current_head())
+    """The newest revision: files are named by it, and revisions follow each other."""
+    return max(path.stem.partition("_")[0] for path in (MIGRATIONS / "versions").glob("[0-9]*.py"))
 
 
-def _upgrade(connection: Connection, schema: str) -> None:
+def _upgrade(connection: "Connection", schema: str) -> None:
+    from alembic import command
+    from sqlalchemy import text
+
     connection.execute(text(f'CREATE SCHEMA IF NOT EXISTS "{schema}"'))
     _refuse_foreign_tables(connection, schema)
     config = _config()
@@ -83,8 +92,10 @@ def _upgrade(connection: Connection, schema: str) -> None:
     command.upgrade(config, "head")
 
 
-def _refuse_foreign_tables(connection: Connection, schema: str) -> None:
+def _refuse_foreign_tables(connection: "Connection", schema: str) -> None:
     """Tables of our names without our version table belong to somebody: a site's own `users`, mostly."""
+    from sqlalchemy import text
+
     found = {
         row[0]
         for row in connection.execute(
@@ -98,7 +109,7 @@ def _refuse_foreign_tables(connection: Connection, schema: str) -> None:
         )
 
 
-def _run_sql(connection: Connection, name: str) -> None:
+def _run_sql(connection: "Connection", name: str) -> None:
     """Runs a file of statements as it stands, which SQLAlchemy's one statement at a time does not do."""
     script = (MIGRATIONS / "versions" / name).read_text(encoding="utf-8")
     raw: Any = connection.connection.dbapi_connection

@@ -74,7 +74,10 @@ def sync_leaderboard_command(
 
     async def work() -> Any:
         async with open_pool(settings) as pool, open_leaderboard(settings, connection.topic) as board:
-            return await (compare_board(pool, board) if dry_run else rebuild_board(pool, board, connection.topic))
+            pause_s = settings.leaderboard_check_interval_s
+            if dry_run:
+                return await compare_board(pool, board, pause_s)
+            return await rebuild_board(pool, board, connection.topic, pause_s)
 
     found = run_async(_until_terminated(work()))
     if as_json:

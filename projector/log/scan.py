@@ -22,7 +22,7 @@ class LogScan:
 
     def __init__(self, connection: KafkaConnection, consumer: AIOKafkaConsumer) -> None:
         self._connection = connection
-        self._topic = connection.topic
+        self.topic = connection.topic
         self._consumer = consumer
 
     async def read(self, ranges: Mapping[int, tuple[int, int]]) -> AsyncIterator[list[ConsumerRecord]]:
@@ -30,7 +30,7 @@ class LogScan:
 
         Raises OffsetOutOfRange, RecordUnreadable, and KafkaUnavailable where nothing came for a minute.
         """
-        left = {TopicPartition(self._topic, p): to for p, (begin, to) in ranges.items() if to > begin}
+        left = {TopicPartition(self.topic, p): to for p, (begin, to) in ranges.items() if to > begin}
         if not left:
             return
         self._consumer.assign(list(left))
@@ -52,7 +52,7 @@ class LogScan:
             elif monotonic() - moved_at > PATIENCE_S:
                 at = {tp.partition: await self._position(tp) for tp in left}
                 raise KafkaUnavailable(
-                    f"topic {self._topic}: nothing came for {PATIENCE_S:.0f} s though there is more after {at}; "
+                    f"topic {self.topic}: nothing came for {PATIENCE_S:.0f} s though there is more after {at}; "
                     "check the brokers, and for a transaction that was left open; then run this again"
                 )
 
@@ -63,11 +63,11 @@ class LogScan:
             )
         except OffsetOutOfRangeError as error:
             raise OffsetOutOfRange(
-                f"topic {self._topic} no longer has all of {sorted(tp.partition for tp in left)}: {error}; "
+                f"topic {self.topic} no longer has all of {sorted(tp.partition for tp in left)}: {error}; "
                 "it was recreated, or records were deleted"
             ) from error
         except UnicodeDecodeError as error:
-            raise RecordUnreadable(f"topic {self._topic}: a record's header name is not UTF-8: {error}") from error
+            raise RecordUnreadable(f"topic {self.topic}: a record's header name is not UTF-8: {error}") from error
         except (TimeoutError, KafkaError, OSError) as error:
             raise unavailable(self._connection, error) from error
         return found

@@ -91,7 +91,7 @@ async def load(
     """Folds staging, writes all tables and moves the offsets; the caller holds the offset rows, and commits."""
     await audit(connection, state.ends, report, lambda done, _total: on_step(done, 3))
     await connection.execute(statement("replay/load_cold"))
-    await connection.execute("DELETE FROM dead_letters WHERE topic = $1", state.topic)
+    await connection.execute(statement("replay/clear_letters"), state.topic)
     await connection.execute(statement("replay/insert_letters"), state.topic)
     nothing = (None, None, None, None)
     moved = [(partition, end, *marks.get(partition, nothing)) for partition, end in state.ends.items()]

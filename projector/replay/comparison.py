@@ -4,16 +4,15 @@ Staging then speaks of the same point of the log as the tables, so that every di
 commit meanwhile are invisible in the snapshot; the tail is copied inside of it, because its own rows are not.
 """
 
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass
 
 from projector.database import Connection
 from projector.errors import ReplayInterrupted
-from projector.log.inspection import LogState
 from projector.log.scan import LogScan
 from projector.replay.report import UPDATES_IN_REPORT, Report, Update
 from projector.replay.staging import copy_rows, stage_lines
-from projector.replay.targets import Targets, read_targets
+from projector.replay.targets import Targets
 from projector.statements import statement
 
 UPDATES_AT_ONCE = 1_000
@@ -41,7 +40,7 @@ async def read_tail(connection: Connection, scan: LogScan, staged: Mapping[int, 
 async def compare(
     connection: Connection,
     scan: LogScan,
-    state: LogState,
+    read_targets: Callable[[], Awaitable[Targets]],
     staged: Mapping[int, int],
     report: Report,
     on_step: Callable[[int, int], None],
@@ -52,7 +51,7 @@ async def compare(
     Raises ReplayInterrupted where PostgreSQL went back behind what is staged.
     """
     async with connection.transaction(isolation="repeatable_read"):
-        targets = await read_targets(connection, state.topic, state)
+        targets = await read_targets()
         if any(targets.offsets.get(p, 0) < at for p, at in staged.items()):
             raise ReplayInterrupted("PostgreSQL's offsets went back during the replay; run it again")
         report.records_read += await read_tail(connection, scan, staged, targets.offsets)
@@ -67,7 +66,7 @@ async def compare(
                 "DELETE FROM solve_replay_row_drift WHERE live_partition <> ALL ($1::integer[])", report.partitions
             )
             await connection.execute(statement("replay/leave_others_out"), report.partitions)
-        letters = await _letters(connection, state.topic, targets)
+        letters = await _letters(connection, scan.topic, targets)
         await _summarise(connection, report, letters)
         on_step(4, 4)
     report.offsets = dict(targets.offsets)

@@ -7,7 +7,6 @@ from typing import Any, Literal
 from projector.errors import UserUnknown
 from projector.replay.replaying import OnProgress, ReplayOptions, database_errors_said, open_replay
 from projector.replay.staging import Wanted, stage
-from projector.replay.targets import read_targets
 from projector.rule import Solved, Verdict, VerdictKey, count, fold_verdict
 from projector.settings import ProjectorSettings
 from projector.statements import statement
@@ -85,11 +84,11 @@ async def explain_user(
     with database_errors_said():
         async with open_replay(connection, settings, options, on_progress) as replay:
             database, topic, wanted = replay.database, connection.topic, Wanted(only=user_id)
-            staged = (await read_targets(database, topic, replay.state)).offsets
+            staged = (await replay.targets()).offsets
             await replay.read({partition: (0, end) for partition, end in staged.items()}, wanted)
             standing: dict[VerdictKey, Verdict] = {}
             async with database.transaction(isolation="repeatable_read", readonly=True):
-                to = (await read_targets(database, topic, replay.state)).offsets
+                to = (await replay.targets()).offsets
                 for row in await database.fetch("SELECT * FROM solve_replay_verdicts WHERE user_id = $1", user_id):
                     fold_verdict(standing, Verdict(*row))
                 async for records in replay.scan.read({p: (staged[p], end) for p, end in to.items()}):

@@ -27,7 +27,7 @@ from projector.replay.reading import Ranges, read_in_parallel
 from projector.replay.repair import Repair
 from projector.replay.report import Report, write_updates
 from projector.replay.staging import EVERYTHING, Wanted, begin_staging, end_staging, lock_replay
-from projector.replay.targets import provable, read_targets
+from projector.replay.targets import Targets, provable, read_applied, read_targets
 from projector.settings import ProjectorSettings
 from projector.statements import statement
 from projector.sweep import sweep
@@ -57,8 +57,10 @@ class Replay:
     settings: ProjectorSettings
     options: ReplayOptions
     database: asyncpg.Connection
+    inspector: LogInspector
     scan: LogScan
     state: LogState
+    applied: Mapping[int, int]
     report: Report
     on_progress: OnProgress
 
@@ -66,6 +68,10 @@ class Replay:
     def workers(self) -> int:
         """Reading processes: as asked, or one a core."""
         return self.options.workers or os.cpu_count() or 1
+
+    async def targets(self) -> Targets:
+        """Up to where the tables speak of the log now."""
+        return await read_targets(self.database, self.inspector, self.state.ends, self.applied)
 
     @contextmanager
     def timed(self, phase: str) -> Iterator[None]:
@@ -105,11 +111,11 @@ async def replay(
     """
     with database_errors_said():
         async with open_replay(connection, settings, options, on_progress) as opened:
-            await _compare_board(opened)
             if await cold.is_cold(opened.database, connection.topic):
                 opened.report.cold = True
                 await _replay_cold(opened)
             else:
+                await _compare_board(opened)
                 await _replay_warm(opened)
             if options.report_file:
                 await write_updates(options.report_file, updates(opened.database))
@@ -140,16 +146,9 @@ async def open_replay(
         state = _chosen(await _provable_state(database, inspector), options)
         await begin_staging(database)
         try:
-            yield Replay(
-                connection,
-                settings,
-                options,
-                database,
-                scan,
-                state,
-                Report(options.dry_run, sorted(options.partitions)),
-                on_progress,
-            )
+            report = Report(options.dry_run, sorted(options.partitions))
+            applied = await read_applied(database)
+            yield Replay(connection, settings, options, database, inspector, scan, state, applied, report, on_progress)
         finally:
             if not database.is_closed():
                 await end_staging(database)
@@ -213,7 +212,9 @@ async def _replay_warm(replay: Replay) -> None:
             await sweep(pool, state.topic)
     staged = await _stage_until_near(replay)
     with replay.timed("comparing"):
-        targets, letters = await compare(database, replay.scan, state, staged, report, replay.step("comparing"))
+        targets, letters = await compare(
+            database, replay.scan, replay.targets, staged, report, replay.step("comparing")
+        )
     if replay.options.dry_run:
         return
     with replay.timed("repairing"):
@@ -227,7 +228,7 @@ async def _stage_until_near(replay: Replay) -> Mapping[int, int]:
     """Reads until projection is not far ahead of what is staged: the rest is read inside the snapshot."""
     staged: dict[int, int] = dict.fromkeys(replay.state.ends, 0)
     for _ in range(CATCH_UP_ROUNDS):
-        targets = await read_targets(replay.database, replay.state.topic, replay.state)
+        targets = await replay.targets()
         ranges = {partition: (staged[partition], end) for partition, end in targets.offsets.items()}
         if sum(end - begin for begin, end in ranges.values()) < CATCH_UP_RECORDS:
             break
@@ -251,11 +252,11 @@ async def _compare_board(replay: Replay) -> None:
     topic = replay.connection.topic
     with _board_may_be_away(replay):
         async with open_pool(replay.settings) as pool, open_leaderboard(replay.settings, topic) as board:
-            replay.report.leaderboard = await compare_board(pool, board)
+            replay.report.leaderboard = await compare_board(pool, board, replay.settings.leaderboard_check_interval_s)
 
 
 async def _mend_board(replay: Replay) -> None:
     topic = replay.connection.topic
     with _board_may_be_away(replay):
         async with open_pool(replay.settings) as pool, open_leaderboard(replay.settings, topic) as board:
-            await mend_board(pool, board, topic)
+            await mend_board(pool, board, topic, replay.settings.leaderboard_check_interval_s)

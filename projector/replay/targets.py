@@ -1,11 +1,11 @@
 """Up to which offset does PostgreSQL speak of the log? Where its offsets were moved by hand, its rows tell."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 
 from projector.database import Connection
 from projector.errors import LogHeadGone, TopicUnsafe
-from projector.log.inspection import LogState, Progress
+from projector.log.inspection import LogInspector, LogState, Progress
 from projector.statements import statement
 
 
@@ -26,17 +26,25 @@ class Targets:
         ]
 
 
-async def read_targets(connection: Connection, topic: str, state: LogState) -> Targets:
-    """What a snapshot says, and the log's ends. In a transaction of the caller's."""
-    progress = {row[0]: Progress(*row) for row in await connection.fetch(statement("read_offsets"), topic)}
-    applied = {row[0]: row[1] + 1 for row in await connection.fetch(statement("replay/reached"))}
-    claimed = {p: progress[p].next_offset if p in progress else 0 for p in state.ends}
+async def read_applied(connection: Connection) -> dict[int, int]:
+    """Per partition, the offset after the latest one that a row names."""
+    return {row[0]: row[1] + 1 for row in await connection.fetch(statement("replay/reached"))}
+
+
+async def read_targets(
+    connection: Connection, inspector: LogInspector, partitions: Collection[int], applied: Mapping[int, int]
+) -> Targets:
+    """What PostgreSQL says now, in the caller's transaction, beside the log's ends; `applied` from `read_applied`."""
+    rows = await connection.fetch(statement("read_offsets"), inspector.topic)
+    progress = {row["partition"]: Progress(*row) for row in rows}
+    # PostgreSQL first: the log only grows, so an offset beyond its end is no race
+    ends = (await inspector.state()).ends
+    claimed = {p: progress[p].next_offset if p in progress else 0 for p in partitions}
     offsets = {}
-    for partition, end in state.ends.items():
-        row = progress.get(partition)
+    for partition in partitions:
+        row, end = progress.get(partition), ends[partition]
         last = row.last_offset + 1 if row and row.last_offset is not None else 0
-        at = max(claimed[partition], last, applied.get(partition, 0))
-        offsets[partition] = max(min(at, end), min(claimed[partition], end))
+        offsets[partition] = min(max(claimed[partition], last, applied.get(partition, 0)), end)
     return Targets(offsets, claimed)
 
 

@@ -125,19 +125,19 @@ DRIFT = {
 }
 
 
-@pytest.mark.parametrize("kind", DRIFT)
-async def test_drift_is_found_and_repaired(world: World, kind: str) -> None:
+async def test_drift_of_every_kind_is_found_and_repaired(world: World) -> None:
     await publish_season(world, 4)
     await world.run_once()
     right = await tables(world)
     some = sorted(row[0] for row in right["users"])[20]
-    async with world.database() as connection:
-        changed = await connection.execute(DRIFT[kind], some)
-    assert not changed.endswith(" 0"), changed
-    assert (await replayed(world, dry_run=True)).drifted
-    assert (await replayed(world)).drifted
-    assert await tables(world) == right
-    assert await world.differences() == []
+    for kind, statement_of_kind in DRIFT.items():
+        async with world.database() as connection:
+            changed = await connection.execute(statement_of_kind, some)
+        assert not changed.endswith(" 0"), kind
+        assert (await replayed(world)).drifted, kind
+        found = await tables(world)
+        assert [name for name in TABLES if found[name] != right[name]] == [], kind
+        assert await world.differences() == [], kind
     assert not (await replayed(world, dry_run=True)).drifted
     assert await world.value("SELECT count(*) FROM pg_tables WHERE tablename LIKE 'solve_replay%'") == 0
 

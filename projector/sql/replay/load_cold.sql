@@ -27,14 +27,29 @@ SELECT *
 FROM solve_replay_standing AS standing
 WHERE EXISTS (SELECT FROM solve_replay_known WHERE solve_replay_known.user_id = standing.user_id);
 
--- nothing was applied yet, so nothing can be parked but what the log says
-DELETE FROM parked_events;
+DELETE FROM parked_events
+WHERE NOT EXISTS (
+    SELECT
+    FROM solve_replay_standing AS said
+    WHERE (said.user_id, said.problem_id, said.submission_id)
+            = (parked_events.user_id, parked_events.problem_id, parked_events.submission_id)
+        AND NOT EXISTS (SELECT FROM solve_replay_known WHERE solve_replay_known.user_id = said.user_id)
+);
 INSERT INTO parked_events (
     user_id, problem_id, submission_id, solved, judged_at, submitted_at, language, contest_id, reason,
     source_partition, source_offset
 )
 SELECT *
 FROM solve_replay_standing AS standing
-WHERE NOT EXISTS (SELECT FROM solve_replay_known WHERE solve_replay_known.user_id = standing.user_id);
+WHERE NOT EXISTS (SELECT FROM solve_replay_known WHERE solve_replay_known.user_id = standing.user_id)
+ON CONFLICT (user_id, problem_id, submission_id) DO UPDATE SET
+    solved = excluded.solved,
+    judged_at = excluded.judged_at,
+    submitted_at = excluded.submitted_at,
+    language = excluded.language,
+    contest_id = excluded.contest_id,
+    reason = excluded.reason,
+    source_partition = excluded.source_partition,
+    source_offset = excluded.source_offset;
 
 UPDATE leaderboard_epoch SET epoch = epoch + 1;
