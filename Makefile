@@ -6,7 +6,7 @@ READY := $(VENV)/.ready
 DEMO_EVENTS ?= 40000
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test lint soak bench bench-peers schemas lock clean
+.PHONY: help install demo test lint soak bench bench-replay bench-peers schemas lock clean
 
 help: ## List what can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -37,8 +37,12 @@ test: lint ## The linters, and the tests against a real Kafka, PostgreSQL and Va
 soak: $(READY) ## The long fault tests
 	$(BIN)/pytest -m soak -s
 
-bench: $(READY) ## Throughput beside the floor, latency, memory; writes bench-results/bench.json
+bench: $(READY) ## Live: throughput beside the floor, latency, memory; then bench-replay; writes bench-results/*.json
 	@$(BIN)/python -m devstack run -- $(BIN)/python -m bench.throughput
+	@$(MAKE) --no-print-directory bench-replay
+
+bench-replay: $(READY) ## A replay of 2 million events beside live projection and beside its floors
+	@$(BIN)/python -m devstack run -- $(BIN)/python -m bench.replay
 
 bench-peers: $(READY) ## What a user would pick instead, in the same run; writes bench-results/peers.json
 	$(PYTHON) -m venv .venv-peers

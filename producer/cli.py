@@ -1,11 +1,9 @@
 """What can a judge's operator type? Thin commands over functions that tests call too; errors are printed here alone."""
 
 import asyncio
-import json
 import logging
-import signal
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Iterator
 from datetime import UTC, datetime, timedelta
 from itertools import islice
 from pathlib import Path
@@ -19,19 +17,15 @@ from producer.errors import BadLine
 from producer.event_file import STANDARD_INPUT, open_events
 from producer.progress import Bar, progress_bar
 from producer.publishing import check_files, publish_files, publish_stream
+from producer.sessions_cli import import_problem_sessions
 from producer.simulation import Season, bad_records
 from producer.simulation import simulate as simulated
 from producer.sources import clics
+from producer.terminal import OPTIONS, Json, print_summary, run_async, show_bad_lines
 from schemas.connection import KafkaConnection
 from schemas.errors import SolveCountsError
 from schemas.record import EncodedRecord, encode, encode_line
 
-OPTIONS: dict[str, Any] = {
-    "no_args_is_help": True,
-    "add_completion": False,
-    "rich_markup_mode": None,
-    "pretty_exceptions_enable": False,
-}
 app = typer.Typer(
     **OPTIONS,
     help="Publishes judge events to the log.\n\n"
@@ -39,9 +33,8 @@ app = typer.Typer(
 )
 import_app = typer.Typer(**OPTIONS, help="Publish what a judge has in its own format.")
 app.add_typer(import_app, name="import")
-Json = Annotated[bool, typer.Option("--json", help="Print the summary as JSON for machines.")]
+import_app.command("problem-sessions")(import_problem_sessions)
 Share = Annotated[float, typer.Option(min=0, max=1)]
-BAD_LINES_SHOWN = 20
 
 
 @app.command()
@@ -67,20 +60,20 @@ def publish(
     if STANDARD_INPUT in files and files != [STANDARD_INPUT]:
         raise typer.BadParameter("standard input is read alone, without files")
     if files == [STANDARD_INPUT]:
-        result = _run(
+        result = run_async(
             lambda: publish_stream(KafkaConnection(), open_events(STANDARD_INPUT), now, skip_invalid=skip_invalid)
         )
     else:
         with progress_bar("checking", sum(_size(file) for file in files)) as bar:
             bad = check_files(files, now, bar)
-        _show_bad_lines(bad)
+        show_bad_lines(bad)
         if bad and not skip_invalid:
             raise BadLine(f"{len(bad)} bad lines; nothing was sent. Mend them, or send the rest with --skip-invalid")
         with progress_bar("publishing", sum(_size(file) for file in files)) as bar:
-            result = _run(lambda: publish_files(KafkaConnection(), files, now, bar))
+            result = run_async(lambda: publish_files(KafkaConnection(), files, now, bar))
     if files == [STANDARD_INPUT]:
-        _show_bad_lines(result.bad_lines)
-    _summary({"published": result.published, "invalid": result.invalid}, as_json)
+        show_bad_lines(result.bad_lines)
+    print_summary({"published": result.published, "invalid": result.invalid}, as_json)
     if result.invalid:
         raise typer.Exit(1)
 
@@ -103,9 +96,9 @@ def import_clics(
             print(encode_line(event))
         return
     with progress_bar("publishing", len(conversion.events)) as bar:
-        published = _run(lambda: _publish_counted(conversion.events, bar))
+        published = run_async(lambda: _publish_counted(conversion.events, bar))
     if as_json:
-        _summary({"published": published, **conversion.report.as_dict()}, True)
+        print_summary({"published": published, **conversion.report.as_dict()}, True)
     else:
         print("\n".join([*conversion.report.people(), f"published {published} events"]))
 
@@ -145,9 +138,11 @@ def simulate(
             _write(season, output, bar)
             published = 0
         else:
-            published = _run(lambda: _publish_season(season, rate, bad_records, bar))
+            published = run_async(lambda: _publish_season(season, rate, bad_records, bar))
     if output != STANDARD_INPUT:
-        _summary({"events": events, "published": published, "seed": seed, "start": season.start.isoformat()}, as_json)
+        print_summary(
+            {"events": events, "published": published, "seed": seed, "start": season.start.isoformat()}, as_json
+        )
 
 
 def main() -> None:
@@ -160,7 +155,7 @@ def main() -> None:
         sys.exit(1)
     except ValidationError as error:
         problems = error.errors(include_input=False, include_url=False)
-        said = "; ".join(f"KAFKA_{'_'.join(map(str, p['loc'])).upper()}: {p['msg']}" for p in problems)
+        said = "; ".join(f"{_variable(error.title, p['loc'])}: {p['msg']}" for p in problems)
         print(f"solve-producer: settings: {said}", file=sys.stderr)
         sys.exit(2)
     except (KeyboardInterrupt, asyncio.CancelledError):
@@ -171,16 +166,9 @@ def main() -> None:
         sys.exit(141)
 
 
-def _run(work: Callable[[], Awaitable[Any]]) -> Any:
-    """Runs to the end; SIGTERM ends it like Ctrl-C, with what is in flight delivered by the client's exit."""
-
-    async def watched() -> Any:
-        task = asyncio.current_task()
-        assert task is not None  # noqa: S101
-        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
-        return await work()
-
-    return asyncio.run(watched())
+def _variable(settings: str, field: tuple[int | str, ...]) -> str:
+    name = "_".join(map(str, field)).upper()
+    return f"KAFKA_{name}" if settings == "KafkaConnection" else name
 
 
 async def _publish_counted(events: list[Any], bar: Bar) -> int:
@@ -238,17 +226,6 @@ def _start(start: datetime | None, events: int) -> datetime:
 def _size(file: str) -> int:
     path = Path(file)
     return path.stat().st_size if path.is_file() else 0
-
-
-def _show_bad_lines(bad: list[str]) -> None:
-    for line in bad[:BAD_LINES_SHOWN]:
-        print(line, file=sys.stderr)
-    if len(bad) > BAD_LINES_SHOWN:
-        print(f"… and {len(bad) - BAD_LINES_SHOWN} more", file=sys.stderr)
-
-
-def _summary(counts: dict[str, Any], as_json: bool) -> None:
-    print(json.dumps(counts) if as_json else ", ".join(f"{name} {value}" for name, value in counts.items()))
 
 
 if __name__ == "__main__":

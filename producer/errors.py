@@ -33,3 +33,15 @@ class InvalidEvent(ProducerError):
 
 class BadLine(ProducerError):
     """A line of an event file is no event; the message begins with `file:line`."""
+
+
+class SourceUnusable(ProducerError):
+    """A database to import from does not answer, or has not what was named."""
+
+
+class BadRow(ProducerError):
+    """A row to import is no event; the message names its key."""
+
+
+class ImportStopped(ProducerError):
+    """An import ended early; the message says after which key to go on."""
