@@ -13,6 +13,7 @@ from rich.table import Column, Table
 
 from projector.database import open_pool
 from projector.dead_letter_cli import dead_letter_commands
+from projector.lag_cli import lag_command
 from projector.leaderboard import open_leaderboard
 from projector.provision import provision
 from projector.record_view import Place, user_record
@@ -34,6 +35,7 @@ app = typer.Typer(
     "Settings come from the environment or .env: KAFKA_BOOTSTRAP_SERVERS, DATABASE_URL, REDIS_URL and more.",
 )
 app.command("replay")(replay_command)
+app.command("lag")(lag_command)
 app.command("sync-leaderboard")(sync_leaderboard_command)
 app.add_typer(dead_letter_commands, name="dead-letters")
 

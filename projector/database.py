@@ -139,12 +139,13 @@ async def _keep_session(_connection: asyncpg.Connection) -> None:
 
 
 @asynccontextmanager
-async def open_pool(settings: ProjectorSettings) -> AsyncIterator[asyncpg.Pool]:
+async def open_pool(settings: ProjectorSettings, *, lazily: bool = False) -> AsyncIterator[asyncpg.Pool]:
     """The process's connections; closed on exit, by force where PostgreSQL no longer answers.
 
-    Raises DatabaseUnavailable where there is no connection to begin with.
+    Raises DatabaseUnavailable where there is no connection to begin with; `lazily`, connects when first used.
     """
-    pool = asyncpg.create_pool(**connect_options(settings), min_size=1, max_size=POOL_SIZE, reset=_keep_session)
+    fewest = 0 if lazily else 1
+    pool = asyncpg.create_pool(**connect_options(settings), min_size=fewest, max_size=POOL_SIZE, reset=_keep_session)
     try:
         await pool
     except (*DATABASE_ERRORS, ValueError) as error:

@@ -119,6 +119,12 @@ class Leaderboard:
         }
         return BoardState(int(current) if current else None, watermarks, members, versions)
 
+    async def current_epoch(self) -> int | None:
+        """The epoch that readers see; None where there is no board."""
+        with translated():
+            current = await self._redis.get(f"{self._prefix}:current")
+        return int(current) if current is not None else None
+
     async def publish(self, epoch: int) -> None:
         """Lets readers see this epoch, and removes what other epochs left."""
         with translated():

@@ -25,6 +25,7 @@ OUR_TABLES = (
     "partition_offsets",
     "leaderboard_epoch",
     "leaderboard_outbox",
+    "replay_runs",
 )
 # Two setups at once: the second waits for the first; the number only has to be ours ("solm").
 MIGRATION_LOCK = 0x736F6C6D

@@ -12,11 +12,12 @@ from dataclasses import dataclass
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
-from aiokafka.errors import KafkaError, TopicAlreadyExistsError, for_code
+from aiokafka.errors import GroupCoordinatorNotAvailableError, KafkaError, TopicAlreadyExistsError, for_code
 from aiokafka.util import NO_EXTENSIONS
 from tenacity import AsyncRetrying, retry_if_exception_type, stop_after_delay, wait_fixed
 
 from projector.errors import KafkaUnavailable, LogHeadGone, LogRewritten, OffsetOutOfRange, TopicMissing, TopicUnsafe
+from projector.log.group import GroupState, read_group
 from schemas.connection import KafkaConnection
 from schemas.topic import TOPIC_SETTINGS
 
@@ -178,28 +179,59 @@ class LogInspector:
                     "restore the topic, or project the new log into an empty database"
                 )
 
-    async def _read(self, offsets: Mapping[int, int]) -> dict[int, tuple[int, int]]:
-        """Offset and broker timestamp of the record at each offset, or of the next one there is."""
+    async def oldest(self, ranges: Mapping[int, tuple[int, int]]) -> dict[int, tuple[int, int]]:
+        """Offset and broker timestamp of the first record in `[from, to)` of each partition.
+
+        A partition whose range holds none is left out: transaction markers and compaction leave gaps.
+        """
+        begins = {partition: begin for partition, (begin, end) in ranges.items() if begin < end}
+        found = await self._read(begins, {partition: end for partition, (_, end) in ranges.items()})
+        return {partition: mark for partition, mark in found.items() if mark[0] < ranges[partition][1]}
+
+    async def group(self, group_id: str) -> GroupState:
+        """What the group's coordinator says. Raises KafkaUnavailable."""
+        try:
+            async with asyncio.timeout(READ_TIMEOUT_S):
+                # asked for the first group of its life, a cluster only begins to make the topic of offsets
+                async for attempt in AsyncRetrying(
+                    retry=retry_if_exception_type(GroupCoordinatorNotAvailableError), wait=wait_fixed(0.1)
+                ):
+                    with attempt:
+                        return await read_group(self._admin, group_id, self.topic)
+                raise AssertionError("unreachable: it is tried until the timeout")
+        except (TimeoutError, KafkaError, OSError) as error:
+            raise unavailable(self._connection, error) from error
+
+    async def _read(
+        self, offsets: Mapping[int, int], ends: Mapping[int, int] | None = None
+    ) -> dict[int, tuple[int, int]]:
+        """Offset and broker timestamp of the record at each offset, or of the next one there is before `ends`."""
         if not offsets:
             return {}
         found: dict[int, tuple[int, int]] = {}
-        tps = {TopicPartition(self.topic, partition): offset for partition, offset in offsets.items()}
+        missing = {TopicPartition(self.topic, partition): offset for partition, offset in offsets.items()}
         async with self._reading:
             try:
                 async with asyncio.timeout(READ_TIMEOUT_S):
-                    self._consumer.assign(list(tps))
-                    for tp, offset in tps.items():
+                    self._consumer.assign(list(missing))
+                    for tp, offset in missing.items():
                         self._consumer.seek(tp, offset)
-                    while missing := [tp for tp in tps if tp.partition not in found]:
-                        for tp, records in (
-                            await self._consumer.getmany(*missing, timeout_ms=200, max_records=1)
-                        ).items():
+                    while missing:
+                        polled = await self._consumer.getmany(*missing, timeout_ms=200, max_records=1)
+                        for tp, records in polled.items():
                             found[tp.partition] = (records[0].offset, records[0].timestamp)
+                            del missing[tp]
+                        if ends and not polled:
+                            missing = await self._before(missing, ends)
             except (TimeoutError, KafkaError, OSError) as error:
                 raise unavailable(self._connection, error) from error
             finally:
                 self._consumer.unsubscribe()
         return found
+
+    async def _before(self, tps: Mapping[TopicPartition, int], ends: Mapping[int, int]) -> dict[TopicPartition, int]:
+        """Those of the partitions that were not yet read up to their end."""
+        return {tp: at for tp, at in tps.items() if await self._consumer.position(tp) < ends[tp.partition]}
 
     async def _partitions(self) -> list[int]:
         """From the list of all topics: asking for one by name could make a broker create it."""

@@ -1,0 +1,102 @@
+"""Can the table be read, narrow and wide, and is a limit what it says?"""
+
+import json
+from io import StringIO
+
+import pytest
+from rich.console import Console
+
+from projector.errors import SettingsError
+from projector.lag.look import Look, PartitionLook, Stage, StageLag
+from projector.lag.report import Limit, as_dict, parse_limit, sentences, table_of, totals_of
+from projector.lag.status import Judgement, Status
+from projector.log.group import Member
+
+COLUMNS_OF_KAFKA = [  # of kafka-consumer-groups.sh --describe
+    "GROUP", "TOPIC", "PARTITION", "CURRENT-OFFSET", "LOG-END-OFFSET", "LAG", "CONSUMER-ID", "HOST", "CLIENT-ID",
+]  # fmt: skip
+OWNER = Member(
+    "solve-projector-0b8f2c1e-1111-2222-3333-444444444444", "/10.42.17.133", "solve-projector", frozenset({0})
+)
+
+
+def stage(offset: int, seconds: float) -> StageLag:
+    return StageLag(offset, 123_456_789 - offset, seconds)
+
+
+LOOK = Look(
+    1.0, "solve-projector", "judge-events", 1,
+    (
+        PartitionLook(0, 0, 123_456_789, {
+            Stage.POSTGRESQL: stage(123_456_789, 0.0), Stage.KAFKA_GROUP: stage(123_456_700, 0.4),
+            Stage.REDIS: stage(123_456_780, 0.2),
+        }, OWNER, 1.0),
+        PartitionLook(11, 5, 123_456_789, {Stage.POSTGRESQL: stage(100_000_000, 86_400.0)}, None, 1.0),
+    ),
+    problems={"redis": "Redis: refused; check REDIS_URL"},
+)  # fmt: skip
+JUDGEMENTS = {0: Judgement(Status.OK, "fine"), 11: Judgement(Status.STALL, "it does not move")}
+
+
+def drawn(width: int) -> list[str]:
+    written = StringIO()
+    Console(width=width, file=written).print(table_of(LOOK, JUDGEMENTS, width))
+    return [line.rstrip() for line in written.getvalue().splitlines()]
+
+
+@pytest.mark.parametrize("width", [80, 120, 200, 300])
+def test_a_table_fits_and_nothing_is_cut(width: int) -> None:
+    lines = drawn(width)
+    assert max(map(len, lines)) <= width
+    assert not any("…" in line for line in lines)
+    assert len(lines) == 4
+    for number in ("123456789", "100000000", "23456789", "89", "86400", "STALL"):
+        assert number in " ".join(lines)
+
+
+def test_a_wide_table_begins_with_the_columns_of_kafkas_own_tool() -> None:
+    assert drawn(200)[0].split()[: len(COLUMNS_OF_KAFKA)] == COLUMNS_OF_KAFKA
+    assert OWNER.consumer_id in drawn(200)[1]
+
+
+def test_what_is_not_in_order_is_said_in_words() -> None:
+    assert sentences(LOOK, JUDGEMENTS) == [
+        "partition 11 STALL: it does not move",
+        "redis could not be asked: Redis: refused; check REDIS_URL",
+    ]
+
+
+def test_json_has_every_stage_and_what_could_not_be_asked_is_null() -> None:
+    said = json.loads(json.dumps(as_dict(LOOK, JUDGEMENTS)))
+    assert (said["status"], said["lag"], said["lag_seconds"]) == ("STALL", 23_456_789, 86_400.0)
+    first, second = said["partitions"]
+    assert first["stages"]["redis"] == {"offset": 123_456_780, "lag": 9, "lag_seconds": 0.2}
+    assert second["consumer_id"] is None
+    assert "redis" not in second["stages"]
+
+
+@pytest.mark.parametrize(
+    ("text", "limit"),
+    [
+        ("60s", Limit(seconds=60)),
+        ("5m", Limit(seconds=300)),
+        ("2h", Limit(seconds=7200)),
+        ("10000", Limit(messages=10_000)),
+    ],
+)
+def test_a_limit_is_an_age_or_a_number(text: str, limit: Limit) -> None:
+    assert parse_limit(text) == limit
+
+
+@pytest.mark.parametrize("text", ["", "s", "-5", "1.5s", "60 s", "ten", "٣"])
+def test_what_is_no_limit_is_refused(text: str) -> None:
+    with pytest.raises(SettingsError, match="write an age such as 60s"):
+        parse_limit(text)
+
+
+def test_a_limit_is_exceeded_by_more_and_not_by_as_much() -> None:
+    totals = totals_of(LOOK, JUDGEMENTS)
+    assert not Limit(seconds=86_400).exceeded(totals)
+    assert Limit(seconds=86_399).exceeded(totals)
+    assert not Limit(messages=23_456_789).exceeded(totals)
+    assert Limit(messages=23_456_788).exceeded(totals)
