@@ -69,7 +69,8 @@ def lag_command(
     elif watch:
         _run(connection, settings, lambda observer: _watch(observer, looks, interval, as_json))
     else:
-        span = WINDOW_OF_ONE_ANSWER_S if window is None else window
+        # a limit asks for numbers, not for movement
+        span = window if window is not None else 0.0 if limit else WINDOW_OF_ONE_ANSWER_S
         _answer(_run(connection, settings, lambda observer: _look_for(observer, span)), limit, as_json)
 
 

@@ -41,7 +41,7 @@ def console_of_output() -> Console:
 
 def print_json(value: Any, *, ascii_only: bool = False) -> None:
     """One line of JSON; `ascii_only` for what strangers wrote, which may hold surrogates or steer a terminal."""
-    print(json.dumps(value, default=_plain, ensure_ascii=ascii_only))
+    print(json.dumps(value, default=_plain, ensure_ascii=ascii_only), flush=True)
 
 
 def readable(content: bytes | str) -> str:
