@@ -23,6 +23,7 @@ import psutil
 from rich.console import Console
 from rich.table import Table
 
+from bench.repair import measure_repair
 from bench.throughput import RESULTS, project, say
 from producer.client import SolveProducer
 from producer.simulation import Season, simulate
@@ -90,8 +91,10 @@ async def measure_size(number: int) -> dict[str, Any]:
     rebuild = await command("replay", "--json")
     say("reading and decoding")
     read_rate = await reading_floor(database)
+    say("repairing beside a stream")
+    beside = await measure_repair(connection, settings)
     await database.close()
-    return summary(number, live.seconds, audit, rebuild, read_rate, copy_rate)
+    return summary(number, live.seconds, audit, rebuild, read_rate, copy_rate) | {"repair_beside_a_stream": beside}
 
 
 async def clear(database: asyncpg.Connection) -> None:
@@ -206,6 +209,8 @@ def show(result: dict[str, Any]) -> None:
         )
     for name in ("floor_read_and_decode_per_second", "floor_copy_rows_per_second"):
         table.add_row(name.replace("_", " "), *(f"{size[name]:,}" for size in sizes))
+    for name in ("longest_gap_ms_stream_alone", "longest_gap_ms_beside_replay", "longest_chunk_ms", "message"):
+        table.add_row(name.replace("_", " "), *(str(size["repair_beside_a_stream"][name]) for size in sizes))
     Console(width=160).print(table)
     if len(sizes) > 1:
         minutes = ", ".join(f"{name} {_far(sizes[-2:], name) / 60:.0f} min" for name in ("audit", "rebuild"))

@@ -6,6 +6,7 @@ is undone, since nothing newer is applied yet, and projection goes on with the c
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from time import perf_counter
 
 import structlog
 from tenacity import AsyncRetrying, retry_if_exception, stop_after_attempt, wait_random_exponential
@@ -35,6 +36,7 @@ class Repair:
         self._targets = targets
         self._staged: Mapping[int, int] = dict(targets.offsets)
         self.refused: list[str] = []
+        self.longest_chunk_s = 0.0
 
     async def run(self, on_progress: Callable[[int, int], None]) -> None:
         """Repairs all; users whom PostgreSQL refuses are left as they were, in `refused`. Raises asyncpg's errors."""
@@ -102,6 +104,7 @@ class Repair:
     async def _repair_chunk(self, user_ids: Sequence[str]) -> None:
         connection = self._connection
         await self._advance(await self._offsets("read_offsets", self._topic))  # most of the tail, without a lock
+        began = perf_counter()
         async with connection.transaction():
             reached = await self._lock_offsets()
             staged = await self._fold_tail(reached)
@@ -118,6 +121,7 @@ class Repair:
             ):
                 await connection.execute(statement(f"replay/{step}"), user_ids)
         self._staged = staged
+        self.longest_chunk_s = max(self.longest_chunk_s, perf_counter() - began)
 
     async def _lock_offsets(self) -> dict[int, int]:
         return await self._offsets("lock_offsets", self._topic, list(self._targets.offsets))

@@ -223,6 +223,7 @@ async def _replay_warm(replay: Replay) -> None:
         await repair.run(replay.step("repairing"))
         await repair.finish(letters)
         report.users_refused = repair.refused
+        report.longest_chunk_seconds = round(repair.longest_chunk_s, 4)
 
 
 async def _stage_until_near(replay: Replay) -> Mapping[int, int]:

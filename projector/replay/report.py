@@ -49,6 +49,7 @@ class Report:
     offsets: dict[int, int] = field(default_factory=dict)
     records_read: int = 0
     seconds: dict[str, float] = field(default_factory=dict)
+    longest_chunk_seconds: float = 0.0
 
     @property
     def drifted(self) -> bool:
