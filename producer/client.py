@@ -5,9 +5,9 @@ before a call returns. A call that cannot be sure raises DeliveryUncertain; send
 """
 
 import asyncio
-from collections import deque
 from collections.abc import AsyncIterable, AsyncIterator, Iterable
 from datetime import datetime
+from time import perf_counter
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
@@ -21,8 +21,10 @@ from aiokafka.errors import (
     TopicAuthorizationFailedError,
     UnknownTopicOrPartitionError,
 )
+from prometheus_client import CollectorRegistry
 from pydantic import ValidationError
 
+from producer.deliveries import Deliveries
 from producer.errors import (
     BrokerUnreachable,
     DeliveryUncertain,
@@ -32,6 +34,7 @@ from producer.errors import (
     RecordTooLarge,
     TopicMissing,
 )
+from producer.metrics import metrics_in, type_of
 from schemas.connection import KafkaConnection
 from schemas.events import Event, SubmissionRevoked, SubmissionSolved, UserRegistered
 from schemas.record import DEFAULT_SOURCE, EncodedRecord, encode
@@ -40,7 +43,6 @@ from schemas.record import DEFAULT_SOURCE, EncodedRecord, encode
 MAX_REQUEST_BYTES = 1_000_000
 MAX_BATCH_BYTES = 256 * 1024
 LINGER_MS = 5
-IN_FLIGHT_EVENTS = 10_000
 ABANDON_AFTER_S = 1.0
 
 SomeEvent = TypeVar("SomeEvent", UserRegistered, SubmissionSolved, SubmissionRevoked)
@@ -59,11 +61,16 @@ class SolveProducer:
         *,
         source: str = DEFAULT_SOURCE,
         delivery_timeout_s: float = 30.0,
+        registry: CollectorRegistry | None = None,
     ) -> None:
-        """`connection` defaults to the environment; `source` names the judge in each event (CloudEvents `source`)."""
+        """`connection` defaults to the environment; `source` names the judge in each event (CloudEvents `source`).
+
+        What is published is counted in `registry` (such as `prometheus_client.REGISTRY`), which producers may share.
+        """
         self._connection = connection or KafkaConnection()
         self._source = source
         self._delivery_timeout_s = delivery_timeout_s
+        self._metrics = metrics_in(registry)
         self._producer: Any = None
         self._restarting = asyncio.Lock()
 
@@ -121,35 +128,31 @@ class SolveProducer:
 
     async def publish_records(self, records: AsyncIterable[EncodedRecord]) -> int:
         """Like `publish`, for records that are encoded already."""
-        sent = 0
-        waiting: deque[asyncio.Future[Any]] = deque()
-        producer = self._producer
+        deliveries = Deliveries(self._delivery_timeout_s)
+        began = perf_counter()
+        error_type = ""
+        try:
+            await self._deliver(records, deliveries)
+        except BaseException as error:
+            error_type = type(error).__name__
+            raise
+        finally:
+            if self._metrics:
+                self._metrics.published(self._connection.topic, deliveries, perf_counter() - began, error_type)
+        return deliveries.sent
+
+    async def _deliver(self, records: AsyncIterable[EncodedRecord], deliveries: Deliveries) -> None:
+        producer, topic = self._producer, self._connection.topic
         try:
             async for record in records:
-                waiting.append(
-                    await producer.send(self._connection.topic, record.value, key=record.key, headers=record.headers)
-                )
-                if len(waiting) >= IN_FLIGHT_EVENTS:
-                    await self._confirmed(waiting[0])
-                    waiting.popleft()
-                    sent += 1
-            while waiting:
-                await self._confirmed(waiting[0])
-                waiting.popleft()
-                sent += 1
+                deliveries.handed += 1
+                delivery = await producer.send(topic, record.value, key=record.key, headers=record.headers)
+                await deliveries.add(delivery, type_of(record) if self._metrics else "")
+            await deliveries.confirm_all()
         except (TimeoutError, KafkaError, OSError) as error:
-            for future in waiting:
-                future.add_done_callback(_look_at)
+            deliveries.abandon()
             await self._replace(producer)
-            raise self._translated(error, sent) from error
-        return sent
-
-    async def _confirmed(self, delivery: asyncio.Future[Any]) -> None:
-        """aiokafka's idempotent producer tries for ever; a judge must hear that it cannot be sure."""
-        if not delivery.done():
-            async with asyncio.timeout(self._delivery_timeout_s):
-                await asyncio.shield(delivery)
-        delivery.result()
+            raise self._translated(error, deliveries.sent) from error
 
     async def _connect(self) -> Any:
         producer = AIOKafkaProducer(
@@ -240,9 +243,3 @@ async def _encoded(events: Iterable[Event] | AsyncIterable[Event], source: str) 
     else:
         for event in events:
             yield encode(event, source)
-
-
-def _look_at(future: asyncio.Future[Any]) -> None:
-    """What became of the others is part of "may be in the log or not"; asyncio need not warn of it."""
-    if not future.cancelled():
-        future.exception()

@@ -4,7 +4,7 @@ A batch knows for each partition the range `[from, to)` it stands for. Offsets h
 aborted records), so `to` is the consumer's position and not the last record's offset plus one.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
 
@@ -145,3 +145,27 @@ def size_in_bytes(record: LogRecord) -> int:
     """About how much of a statement a record becomes."""
     headers = sum(len(name) + len(content or b"") for name, content in record.headers)
     return len(record.key or b"") + len(record.value or b"") + headers + 64
+
+
+def cut(
+    moved: Ranges, records: Mapping[int, Sequence[LogRecord]], max_bytes: int
+) -> Iterator[tuple[Ranges, list[LogRecord]]]:
+    """Ranges and records of one transaction after the other: cut where it gets too many bytes for one."""
+    chunk: list[LogRecord] = []
+    size = 0
+    begins = {partition: begin for partition, (begin, _) in moved.items()}
+    for partition in moved:
+        for record in records.get(partition, ()):
+            weight = size_in_bytes(record)
+            if chunk and size + weight > max_bytes:
+                ends = {one.partition: one.offset + 1 for one in chunk}
+                yield _ranges(begins, ends), chunk
+                begins.update(ends)
+                chunk, size = [], 0
+            chunk.append(record)
+            size += weight
+    yield _ranges(begins, {partition: end for partition, (_, end) in moved.items()}), chunk
+
+
+def _ranges(begins: Mapping[int, int], ends: Mapping[int, int]) -> Ranges:
+    return {partition: (begins[partition], end) for partition, end in ends.items() if end > begins[partition]}

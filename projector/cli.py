@@ -131,7 +131,8 @@ def main() -> None:
         sys.exit(1)
     except ValidationError as error:
         said = "; ".join(
-            f"{'_'.join(map(str, p['loc'])).upper()}: {p['msg']}" for p in error.errors(include_input=False)
+            ": ".join(filter(None, ("_".join(map(str, p["loc"])).upper(), p["msg"])))
+            for p in error.errors(include_input=False)
         )
         print(f"solve-projector: settings: {said}", file=sys.stderr)
         sys.exit(2)

@@ -11,8 +11,10 @@ A crash before the commit leaves nothing; after it, everything, and Redis is beh
 """
 
 from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from datetime import datetime
+from time import perf_counter
 from typing import Any, NamedTuple
 
 from projector.batch import DeadLetter, Ranges, Rows
@@ -45,6 +47,9 @@ class Applied:
     registered: int = 0
     dead_letters: int = 0
     mis_keyed: int = 0
+    strangers: AbstractSet[str] = frozenset()  # unknown users, whose verdicts were parked
+    oldest_timestamp_ms: int | None = None
+    seconds: float = 0.0
 
 
 async def apply_rows(connection: Connection, topic: str, rows: Rows, *, unpark: bool = True) -> Applied:
@@ -54,14 +59,22 @@ async def apply_rows(connection: Connection, topic: str, rows: Rows, *, unpark: 
     be tried again, and asyncpg's errors, which `database.classify` tells apart. With `unpark` off, parked events of
     new users are left to the sweep: a parked event that PostgreSQL refuses must not cost the registration.
     """
-    applied = Applied(rows.ranges, records=rows.records, dead_letters=len(rows.dead_letters), mis_keyed=rows.mis_keyed)
+    began = perf_counter()
+    applied = Applied(
+        rows.ranges,
+        records=rows.records,
+        dead_letters=len(rows.dead_letters),
+        mis_keyed=rows.mis_keyed,
+        oldest_timestamp_ms=min((mark.first_timestamp_ms for mark in rows.marks.values()), default=None),
+    )
     async with connection.transaction():
         await _compare_offsets(connection, topic, rows.ranges)
         applied.epoch = await connection.fetchval("SELECT epoch FROM leaderboard_epoch")
         if rows.registrations or rows.verdicts:
-            await apply_events(connection, rows, applied, unpark=unpark)
+            applied.strangers = await apply_events(connection, rows, applied, unpark=unpark)
         await _keep_dead_letters(connection, topic, rows.dead_letters)
         await _advance_offsets(connection, topic, rows)
+    applied.seconds = perf_counter() - began
     return applied
 
 

@@ -67,6 +67,14 @@ def classify(error: BaseException) -> Failure:
     return Failure.FINAL
 
 
+def is_away(error: BaseException) -> bool:
+    """Whether PostgreSQL does not serve us, where a refused statement is an answer."""
+    if not isinstance(error, asyncpg.PostgresError):
+        return True
+    state = error.sqlstate or ""
+    return state[:2] in ("08", "53") or state[:3] == "57P" or state == "25006"
+
+
 # A replay's statements are few, long and planned for what they meet; its transactions wait for Kafka in between.
 REPLAY_SESSION = {
     "application_name": "solve-projector replay",

@@ -63,6 +63,10 @@ class ReplayInterrupted(ProjectorError):
     """A replay could not come to its end; nothing half done is visible, and running it again finishes the job."""
 
 
+class MetricsUnservable(ProjectorError):
+    """The address for metrics cannot be used."""
+
+
 class UserUnknown(ProjectorError):
     """Nobody has this id."""
 

@@ -16,7 +16,9 @@ import structlog
 from projector.counts import Standing
 from projector.database import DATABASE_ERRORS, Connection, Failure, classify
 from projector.errors import LeaderboardUnavailable
+from projector.health import Condition
 from projector.leaderboard import BoardState, Leaderboard
+from projector.monitor import Monitor
 from projector.statements import statement
 
 CHUNK_USERS = 2_000
@@ -33,7 +35,10 @@ log = structlog.get_logger()
 class BoardKeeper:
     """Keeps one leaderboard in step with one database."""
 
-    def __init__(self, pool: asyncpg.Pool, leaderboard: Leaderboard, topic: str) -> None:
+    def __init__(
+        self, pool: asyncpg.Pool, leaderboard: Leaderboard, topic: str, monitor: Monitor | None = None
+    ) -> None:
+        self.monitor = monitor or Monitor()
         self._pool = pool
         self._board = leaderboard
         self._topic = topic
@@ -48,6 +53,7 @@ class BoardKeeper:
 
     def lose(self, error: LeaderboardUnavailable) -> None:
         """Redis did not answer: nothing is written to it until a check has succeeded."""
+        self.monitor.board_failed(error)
         if self.available:
             log.warning("leaderboard away; PostgreSQL goes on", action="leaderboard_away", error=str(error))
         self.available = False
@@ -79,6 +85,7 @@ class BoardKeeper:
         except DATABASE_ERRORS as error:
             if classify(error) is Failure.FINAL:
                 raise
+            self.monitor.database_failed(error)
             log.warning("leaderboard not checked", action="leaderboard_check", error=str(error) or type(error).__name__)
             return False
         if not self.available:
@@ -88,6 +95,7 @@ class BoardKeeper:
 
     async def _check(self) -> bool:
         epoch = await self._epoch()
+        self.monitor.database_answered()
         # Redis first: PostgreSQL read later cannot be behind it, unless it went back
         state = await self._board.state(epoch)
         offsets = await self._offsets()
@@ -99,6 +107,8 @@ class BoardKeeper:
         behind = {p: state.watermarks.get(p, 0) for p, at in offsets.items() if state.watermarks.get(p, 0) < at}
         stuck = [p for p, at in behind.items() if self._behind.get(p) == at]
         lost = state.current != epoch or (not behind and await self._members_are_missing(state))
+        # beside live writes it is always a little behind: enough that it moved since the last check
+        in_step = not behind or bool(self._behind)
         self._behind = behind
         if stuck or lost:
             await self._rebuild(
@@ -106,6 +116,8 @@ class BoardKeeper:
             )
             self._behind = {}
             return False
+        if in_step:
+            self.monitor.health.met(Condition.LEADERBOARD)
         return not behind
 
     def _went_back(self, epoch: int, state: BoardState, offsets: Mapping[int, int]) -> bool:
@@ -150,6 +162,7 @@ class BoardKeeper:
 
     async def _rebuild(self, reason: str) -> None:
         """Writes every user of one snapshot, then raises the watermarks to the snapshot's offsets."""
+        self.monitor.health.missing(Condition.LEADERBOARD, f"the board is being written anew ({reason})")
         async with self._snapshot() as connection:
             if not await connection.fetchval("SELECT pg_try_advisory_xact_lock($1)", REBUILD_LOCK):
                 return  # another process is at it
@@ -162,6 +175,7 @@ class BoardKeeper:
         if offsets:
             await self._board.raise_watermarks(epoch, offsets)
         await self._board.publish(epoch)
+        self.monitor.metrics.rebuilt(reason.replace(" ", "_"))
         log.info("leaderboard rebuilt", action="leaderboard_rebuilt", reason=reason, epoch=epoch, users=users)
 
     @asynccontextmanager

@@ -22,6 +22,7 @@ from projector.errors import LeaderboardUnavailable, ReadInterrupted
 from projector.keeper import BoardKeeper
 from projector.leaderboard import Leaderboard
 from projector.log.reader import RECORDS_AT_ONCE, LogReader
+from projector.metrics import Server
 from projector.writer import BatchWriter, Outcome
 
 BOARD_QUEUE_BATCHES = 16
@@ -65,12 +66,13 @@ class Pipeline:
     def __init__(
         self, pool: asyncpg.Pool, board: Leaderboard, reader: LogReader, keeper: BoardKeeper, reached: dict[int, int]
     ) -> None:
-        """`reached` is kept at how far this process has committed, by partition."""
+        """`reached` is kept at how far this process has committed, by partition. The keeper's monitor is told."""
         self.totals = Totals()
+        self._monitor = keeper.monitor
         self._board = board
         self._reader = reader
         self._keeper = keeper
-        self._writer = BatchWriter(pool, reader.topic, reached, self._after_commit)
+        self._writer = BatchWriter(pool, reader.topic, reached, self._after_commit, self._monitor)
         self._reached = reached
         self._batches: asyncio.Queue[Pending | None] = asyncio.Queue(maxsize=1)
         self._board_writes: asyncio.Queue[Applied | None] = asyncio.Queue(maxsize=BOARD_QUEUE_BATCHES)
@@ -93,9 +95,11 @@ class Pipeline:
 
     async def _read(self) -> None:
         while not self._stopping.is_set():
+            fetched, decoded = self._reader.fetch_seconds, self._reader.decode_seconds
             try:
                 batches = await self._read_unless_stopped()
             except ReadInterrupted as error:
+                self._monitor.metrics.retried(Server.KAFKA)
                 log.warning("read failed, trying again", action="read_failed", error=str(error))
                 await asyncio.sleep(READ_RETRY_S)
                 await self._reader.reposition()
@@ -103,6 +107,12 @@ class Pipeline:
             generation = self._reader.generation
             for batch in batches:
                 await self._batches.put(Pending(generation, batch, await self._fold(batch)))
+            self._monitor.metrics.read(
+                len(batches),
+                sum(len(batch.records) for batch in batches),
+                self._reader.fetch_seconds - fetched,
+                self._reader.decode_seconds - decoded,
+            )
         await self._batches.put(None)
 
     async def _fold(self, batch: Batch) -> Rows:
@@ -131,7 +141,9 @@ class Pipeline:
                 continue
             began = perf_counter()
             outcome = await self._writer.write(pending.batch, pending.rows)
-            self.totals.database_seconds += perf_counter() - began
+            took = perf_counter() - began
+            self.totals.database_seconds += took
+            self._monitor.metrics.processed(took)
             if outcome is Outcome.REBUILD:
                 self.totals.fenced += 1
                 await self._reader.reposition()
@@ -147,10 +159,15 @@ class Pipeline:
         log.debug(
             "batch applied",
             action="applied",
+            topic=self._reader.topic,
             ranges=dict(applied.ranges),
+            records=applied.records,
             verdicts=applied.verdicts,
+            registered=applied.registered,
             parked=applied.parked,
             dead_letters=applied.dead_letters,
+            standings=len(applied.standings),
+            postgresql_s=round(applied.seconds, 4),
         )
         if applied.parked or applied.dead_letters or applied.mis_keyed:
             log.warning(
@@ -170,6 +187,8 @@ class Pipeline:
             except LeaderboardUnavailable as error:
                 self._keeper.lose(error)
                 self.totals.board_writes_dropped += 1
+            else:
+                self._monitor.metrics.on_board(applied, perf_counter() - began)
             self.totals.board_seconds += perf_counter() - began
 
     async def _commit_to_group(self) -> None:

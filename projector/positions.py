@@ -5,11 +5,12 @@ from collections.abc import Callable, Mapping
 
 import asyncpg
 import structlog
-from tenacity import AsyncRetrying, retry_if_exception, wait_random_exponential
+from tenacity import AsyncRetrying, RetryCallState, retry_if_exception, wait_random_exponential
 
 from projector.database import Failure, classify
 from projector.errors import KafkaUnavailable, ProjectorError
 from projector.log.inspection import LogInspector, Progress
+from projector.monitor import Monitor
 from projector.progress import begin_partitions, read_progress
 from projector.statements import statement
 
@@ -26,14 +27,21 @@ class PositionSource:
     """Gives the reader its positions; keeps what went wrong, since aiokafka swallows what its callbacks raise."""
 
     def __init__(
-        self, pool: asyncpg.Pool, inspector: LogInspector, reached: Mapping[int, int], on_went_back: Callable[[], None]
+        self,
+        pool: asyncpg.Pool,
+        inspector: LogInspector,
+        reached: Mapping[int, int],
+        on_went_back: Callable[[], None],
+        monitor: Monitor,
     ) -> None:
         """`reached` is how far this process has committed; PostgreSQL below it has gone back, which is told."""
         self._pool = pool
         self._inspector = inspector
         self._reached = reached
         self._on_went_back = on_went_back
+        self._monitor = monitor
         self._failures: asyncio.Queue[BaseException] = asyncio.Queue()
+        self.rebuild_awaited = False
 
     async def read(self, partitions: set[int]) -> dict[int, int]:
         """The offset to read next of each partition; nothing where the log is not to be trusted (see `watch`).
@@ -43,7 +51,7 @@ class PositionSource:
         if not partitions:
             return {}
         try:
-            async for attempt in until_answered():
+            async for attempt in until_answered(self._monitor):
                 with attempt:
                     return await self._read(partitions)
         except (ProjectorError, asyncpg.PostgresError) as error:
@@ -66,28 +74,32 @@ class PositionSource:
 
     async def _wait_for_rebuild(self) -> None:
         """A cold rebuild loads all of the log at once; what it has loaded need not be read again."""
-        said = False
         while holder := await self._pool.fetchrow(statement("replay/lock_holder"), REBUILD_LOCK):
-            if not said:
+            if not self.rebuild_awaited:
                 log.warning("waiting for a rebuild from the log to end", action="rebuild_awaited", **dict(holder))
-            said = True
+            self.rebuild_awaited = True
             await asyncio.sleep(REBUILD_POLL_S)
-        if said:
+        if self.rebuild_awaited:
             log.info("the rebuild has ended", action="rebuild_ended")
+        self.rebuild_awaited = False
 
 
-def until_answered() -> AsyncRetrying:
+def until_answered(monitor: Monitor) -> AsyncRetrying:
     """Tries again while PostgreSQL or Kafka is away or busy, for ever, a few times a second at first."""
+
+    def tell(state: RetryCallState) -> None:
+        error = state.outcome.exception() if state.outcome else None
+        if isinstance(error, KafkaUnavailable):
+            monitor.log_failed(error)
+        elif error is not None:
+            monitor.database_failed(error)
+        log.warning("no answer, trying again", action="away", attempt=state.attempt_number, error=repr(error))
+
     return AsyncRetrying(
         retry=retry_if_exception(
             lambda error: isinstance(error, KafkaUnavailable) or classify(error) is Failure.TRANSIENT
         ),
         wait=wait_random_exponential(multiplier=RETRY_FIRST_S, max=RETRY_MOST_S),
-        before_sleep=lambda state: log.warning(
-            "no answer, trying again",
-            action="away",
-            attempt=state.attempt_number,
-            error=repr(state.outcome.exception()) if state.outcome else "",
-        ),
+        before_sleep=tell,
         reraise=True,
     )

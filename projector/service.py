@@ -16,8 +16,10 @@ from projector.leaderboard import open_leaderboard
 from projector.log.inspection import LogInspector, has_fast_client, open_inspector
 from projector.log.reader import LogReader, open_reader
 from projector.migrate import require_schema
+from projector.monitor import Monitor
 from projector.pipeline import Pipeline, Totals
 from projector.positions import PositionSource, until_answered
+from projector.probes import serving
 from projector.progress import read_progress
 from projector.settings import ProjectorSettings
 from projector.sweep import sweep
@@ -27,6 +29,7 @@ from schemas.connection import KafkaConnection
 ONCE_POLL_S = 0.1
 STEP_TIMEOUT_S = 60.0
 LEAVE_TIMEOUT_S = 15.0
+BEAT_S = 0.5
 GC_THRESHOLDS = (200_000, 20, 100)
 
 log = structlog.get_logger()
@@ -45,6 +48,8 @@ class Projector:
     pipeline: Pipeline
     positions: PositionSource
     topic: str
+    monitor: Monitor
+    metrics_port: int | None = None
 
 
 @asynccontextmanager
@@ -52,10 +57,12 @@ async def open_projector(connection: KafkaConnection, settings: ProjectorSetting
     """Connects to all three, and refuses to begin on tables or a log that will not do.
 
     Raises DatabaseUnavailable, SchemaMismatch, KafkaUnavailable, TopicMissing; and on a first run TopicUnsafe,
-    LogHeadGone. Redis may be away.
+    LogHeadGone, MetricsUnservable. Redis may be away.
     """
     reached: dict[int, int] = {}
+    monitor = Monitor.of(settings, connection.topic)
     async with (
+        serving(settings, monitor) as metrics_port,
         open_pool(settings) as pool,
         open_leaderboard(settings, connection.topic) as board,
         open_inspector(connection) as inspector,
@@ -63,12 +70,14 @@ async def open_projector(connection: KafkaConnection, settings: ProjectorSetting
         async with pool.acquire() as database:
             await require_schema(database, settings)
         await _refuse_unsafe_first_run(pool, inspector)
-        keeper = BoardKeeper(pool, board, connection.topic)
-        positions = PositionSource(pool, inspector, reached, keeper.doubt)
+        keeper = BoardKeeper(pool, board, connection.topic, monitor)
+        positions = PositionSource(pool, inspector, reached, keeper.doubt, monitor)
         await keeper.check_once()
-        async with open_reader(connection, settings, positions.read) as reader:
+        async with open_reader(connection, settings, positions.read, monitor) as reader:
             pipeline = Pipeline(pool, board, reader, keeper, reached)
-            yield Projector(settings, pool, inspector, reader, keeper, pipeline, positions, connection.topic)
+            yield Projector(
+                settings, pool, inspector, reader, keeper, pipeline, positions, connection.topic, monitor, metrics_port
+            )
 
 
 async def run_projector(
@@ -89,7 +98,8 @@ async def run_projector(
                 tasks.create_task(projector.positions.watch()),
                 tasks.create_task(projector.keeper.run(settings.leaderboard_check_interval_s)),
                 tasks.create_task(_sweep(projector)),
-                tasks.create_task(_watch(projector).run(settings.log_check_interval_s)),
+                tasks.create_task(_watch(projector).run(settings.log_check_interval_s, settings.stall_after_s)),
+                tasks.create_task(_beat(projector)),
                 tasks.create_task(_stop_when_told(projector, stopping)),
             ]
             if once:
@@ -114,17 +124,24 @@ async def _refuse_unsafe_first_run(pool: asyncpg.Pool, inspector: LogInspector) 
 
 
 def _watch(projector: Projector) -> LogWatch:
-    return LogWatch(projector.pool, projector.inspector, projector.settings.stall_after_s, projector.reader.rejoin)
+    return LogWatch(projector.pool, projector.inspector, projector.reader, projector.positions, projector.monitor)
+
+
+async def _beat(projector: Projector) -> None:
+    while True:
+        projector.monitor.health.beat()
+        await asyncio.sleep(BEAT_S)
 
 
 async def _sweep(projector: Projector) -> None:
     while True:
         await asyncio.sleep(projector.settings.sweep_interval_s)
         try:
-            await sweep(projector.pool, projector.topic)
+            await sweep(projector.pool, projector.topic, projector.monitor.metrics)
         except DATABASE_ERRORS as error:
             if classify(error) is not Failure.TRANSIENT:
                 raise
+            projector.monitor.database_failed(error)
             log.warning("sweep interrupted", action="sweep_failed", error=str(error) or type(error).__name__)
 
 
@@ -146,7 +163,7 @@ async def _stop_at_end(projector: Projector, on_progress: OnProgress | None) -> 
     done = -1
     begun = await _done(projector, ends)
     while done < sum(ends.values()):
-        async for attempt in until_answered():
+        async for attempt in until_answered(projector.monitor):
             with attempt:
                 done = await _done(projector, ends)
         if on_progress:
@@ -161,7 +178,7 @@ async def _done(projector: Projector, ends: Mapping[int, int]) -> int:
 
 
 async def _finish_once(projector: Projector) -> None:
-    await sweep(projector.pool, projector.topic)
+    await sweep(projector.pool, projector.topic, projector.monitor.metrics)
     offsets = {p: row.next_offset for p, row in (await read_progress(projector.pool, projector.topic)).items()}
     try:
         async with asyncio.timeout(STEP_TIMEOUT_S):

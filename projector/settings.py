@@ -1,12 +1,21 @@
 """What can be set? Every setting of the projector, read once, range-checked, secrets masked."""
 
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import Field, SecretStr
+from pydantic import BeforeValidator, Field, SecretStr, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from schemas.connection import SETTINGS_CONFIG
+
+
+def _level(named: object) -> object:
+    """The standard library knows the names in upper case, and people also write `info` and `WARN`."""
+    upper = named.upper() if isinstance(named, str) else named
+    return "WARNING" if upper == "WARN" else upper
+
+
+LogLevel = Annotated[Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"], BeforeValidator(_level)]
 
 
 class ProjectorSettings(BaseSettings):
@@ -36,5 +45,18 @@ class ProjectorSettings(BaseSettings):
         5_000, ge=100, le=60_000, description="A projector that stops inside a transaction loses its locks after this."
     )
 
-    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+    metrics_host: str = Field("127.0.0.1", min_length=1, description="Where /metrics, /livez and /readyz are served.")
+    metrics_port: int | None = Field(None, ge=0, le=65_535, description="Unset: not served. 0: any free port.")
+    liveness_timeout_s: float = Field(180.0, gt=0, description="Stuck for this long: /livez asks for a restart.")
+
+    log_level: LogLevel = "INFO"
     log_format: Literal["auto", "json", "console"] = "auto"
+
+    @model_validator(mode="after")
+    def _rejoins_before_it_asks_for_a_restart(self) -> Self:
+        if self.liveness_timeout_s <= self.stall_after_s:
+            raise ValueError(
+                f"LIVENESS_TIMEOUT_S ({self.liveness_timeout_s:g}) must be more than STALL_AFTER_S "
+                f"({self.stall_after_s:g}): the process first tries to rejoin the group by itself"
+            )
+        return self

@@ -9,28 +9,33 @@ import structlog
 
 from projector.counts import unpark_users
 from projector.database import DATABASE_ERRORS, Connection, Failure, classify
+from projector.metrics import ProjectorMetrics
 from projector.statements import statement
+from schemas.record import Reason
 
 SWEEP_USERS = 500
 
 log = structlog.get_logger()
 
 
-async def sweep(pool: asyncpg.Pool, topic: str) -> int:
+async def sweep(pool: asyncpg.Pool, topic: str, metrics: ProjectorMetrics | None = None) -> int:
     """Applies what can be applied; the number of users whose events it took. Raises asyncpg's errors."""
+    metrics = metrics or ProjectorMetrics()
     swept = 0
     async with pool.acquire() as connection:
         while user_ids := [
             row[0] for row in await connection.fetch(statement("users_with_parked_events"), SWEEP_USERS)
         ]:
-            await _unpark(connection, topic, user_ids)
+            metrics.died(Reason.REFUSED_BY_DATABASE, await _unpark(connection, topic, user_ids))
+            metrics.swept(len(user_ids))
             swept += len(user_ids)
     if swept:
         log.info("parked events applied", action="swept", users=swept)
     return swept
 
 
-async def _unpark(connection: Connection, topic: str, user_ids: list[str]) -> None:
+async def _unpark(connection: Connection, topic: str, user_ids: list[str]) -> int:
+    """How many events were refused, and are dead letters now."""
     try:
         async with connection.transaction():
             await unpark_users(connection, user_ids)
@@ -39,18 +44,19 @@ async def _unpark(connection: Connection, topic: str, user_ids: list[str]) -> No
             raise
         if len(user_ids) > 1:
             middle = len(user_ids) // 2
-            await _unpark(connection, topic, user_ids[:middle])
-            await _unpark(connection, topic, user_ids[middle:])
-        else:
-            await _unpark_one_by_one(connection, topic, user_ids[0])
+            refused = await _unpark(connection, topic, user_ids[:middle])
+            return refused + await _unpark(connection, topic, user_ids[middle:])
+        return await _unpark_one_by_one(connection, topic, user_ids[0])
+    return 0
 
 
-async def _unpark_one_by_one(connection: Connection, topic: str, user_id: str) -> None:
+async def _unpark_one_by_one(connection: Connection, topic: str, user_id: str) -> int:
     """One event a transaction, so that only the refused ones are kept as dead letters."""
     parked = await connection.fetch(
         "SELECT problem_id, submission_id FROM parked_events WHERE user_id = $1 ORDER BY problem_id, submission_id",
         user_id,
     )
+    refused = 0
     for problem_id, submission_id in parked:
         try:
             async with connection.transaction():
@@ -68,3 +74,5 @@ async def _unpark_one_by_one(connection: Connection, topic: str, user_id: str) -
             await connection.execute(
                 statement("bury_parked_event"), topic, user_id, problem_id, submission_id, str(error)
             )
+            refused += 1
+    return refused

@@ -15,6 +15,7 @@ from projector.batch import Batch, Rows, fold
 from projector.counts import Applied, apply_rows
 from projector.database import DATABASE_ERRORS, Failure, classify
 from projector.errors import DatabaseRefused, Overtaken, RegistrationCrossed
+from projector.monitor import Monitor
 
 log = structlog.get_logger()
 
@@ -30,18 +31,25 @@ class BatchWriter:
     """Applies batches one at a time, and hands on what each commit changed."""
 
     def __init__(
-        self, pool: asyncpg.Pool, topic: str, reached: dict[int, int], on_applied: Callable[[Applied], Awaitable[None]]
+        self,
+        pool: asyncpg.Pool,
+        topic: str,
+        reached: dict[int, int],
+        on_applied: Callable[[Applied], Awaitable[None]],
+        monitor: Monitor,
     ) -> None:
         self._pool = pool
         self._topic = topic
         self._reached = reached
         self._on_applied = on_applied
+        self._monitor = monitor
 
     async def write(self, batch: Batch, rows: Rows | None = None) -> Outcome:
         """Applies a batch, of which `rows` are folded already. Raises DatabaseRefused where nothing can help."""
         try:
-            await self._apply(rows or fold(batch))
+            await self._apply(batch, rows or fold(batch))
         except Overtaken as overtaken:
+            self._monitor.metrics.fenced()
             log.warning("batch overtaken", action="fenced", expected=overtaken.expected, found=overtaken.found)
             return Outcome.REBUILD
         except RegistrationCrossed:
@@ -53,6 +61,7 @@ class BatchWriter:
     async def _answer(self, error: BaseException, batch: Batch) -> Outcome:
         failure = classify(error)
         if failure is Failure.TRANSIENT:
+            self._monitor.database_failed(error)
             log.warning("batch not confirmed", action="transaction_failed", error=str(error) or type(error).__name__)
             return Outcome.REBUILD
         if failure is Failure.FINAL or not batch.records:
@@ -75,7 +84,7 @@ class BatchWriter:
         try:
             if rows.registrations:
                 try:
-                    await self._apply(rows, unpark=False)
+                    await self._apply(batch, rows, unpark=False)
                 except DATABASE_ERRORS as error:
                     if classify(error) is not Failure.DATA:
                         raise
@@ -91,19 +100,24 @@ class BatchWriter:
                 offset=record.offset,
                 error=str(refusal),
             )
-            await self._apply(fold(batch.reject_only_record(str(refusal))))
+            rejected = batch.reject_only_record(str(refusal))
+            await self._apply(rejected, fold(rejected))
         except Overtaken:
+            self._monitor.metrics.fenced()
             return Outcome.REBUILD
         except DATABASE_ERRORS as error:
             if classify(error) is not Failure.TRANSIENT:
                 raise _refused(batch, error) from error
+            self._monitor.database_failed(error)
             return Outcome.REBUILD
         return Outcome.APPLIED
 
-    async def _apply(self, rows: Rows, *, unpark: bool = True) -> None:
+    async def _apply(self, batch: Batch, rows: Rows, *, unpark: bool = True) -> None:
         async with self._pool.acquire() as connection:
             applied = await apply_rows(connection, self._topic, rows, unpark=unpark)
         self._reached.update({partition: end for partition, (_, end) in rows.ranges.items()})
+        self._monitor.metrics.applied(batch, applied)
+        self._monitor.database_answered()
         await self._on_applied(applied)
 
 

@@ -25,9 +25,10 @@ from aiokafka.errors import (
     TopicAuthorizationFailedError,
 )
 
-from projector.batch import Batch, DecodedRecord, LogRecord, decode_records, size_in_bytes
+from projector.batch import Batch, DecodedRecord, LogRecord, cut, decode_records
 from projector.errors import KafkaUnavailable, OffsetOutOfRange, ReadInterrupted, RecordUnreadable
 from projector.log.inspection import unavailable
+from projector.monitor import Monitor
 from projector.settings import ProjectorSettings
 from schemas.connection import KafkaConnection
 
@@ -47,16 +48,21 @@ ReadPositions = Callable[[set[int]], Awaitable[dict[int, int]]]
 class LogReader(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka is untyped
     """A member of the consumer group whose positions are PostgreSQL's."""
 
-    def __init__(self, connection: KafkaConnection, settings: ProjectorSettings, read_positions: ReadPositions) -> None:
+    def __init__(
+        self, connection: KafkaConnection, settings: ProjectorSettings, read_positions: ReadPositions, monitor: Monitor
+    ) -> None:
         """`read_positions` gives the offset to read next of each partition; it must not give up while it can hope."""
         self.topic = connection.topic
         self._connection = connection
         self._settings = settings
         self._read_positions = read_positions
+        self._monitor = monitor
+        monitor.health.group_problem = self.group_problem
         self._positions: dict[int, int] = {}
         self._sought: dict[int, int] | None = None
         self._assigned: set[int] = set()
         self._assignments = 0
+        self._joined = False
         self._assigned_event = asyncio.Event()
         self.generation = 0
         self.fetch_seconds = 0.0
@@ -84,6 +90,19 @@ class LogReader(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka is 
         """The partitions whose positions are known; empty during a rebalance."""
         return frozenset(self._positions)
 
+    @property
+    def member_of(self) -> frozenset[int] | None:
+        """The partitions that the group gave this process, which may be none; None while it is no member."""
+        return frozenset(self._assigned) if self.group_problem() is None else None
+
+    def group_problem(self) -> str | None:
+        """Why this process is no member of the group; None where it is one, also one without partitions."""
+        if self._consumer._coordinator.coordinator_id is None:
+            return f"no coordinator answers for group {self._settings.kafka_group_id}"
+        if not self._joined:
+            return f"joining group {self._settings.kafka_group_id}, or waiting for PostgreSQL's offsets"
+        return None
+
     async def start(self) -> None:
         """Joins the group. Raises KafkaUnavailable."""
         try:
@@ -103,25 +122,33 @@ class LogReader(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka is 
     async def rejoin(self) -> None:
         """Begins anew as another member: a consumer can be alive and never come back to its group (aiokafka #1154)."""
         await self.stop()
-        self._assignments += 1
-        self._assigned = set()
-        self._seek({})
+        self._lose_partitions()
         self._consumer = self._new_consumer()
         await self.start()
 
-    async def on_partitions_revoked(self, revoked: set[TopicPartition]) -> None:
-        """Nothing read from here on counts until the next assignment."""
+    def _lose_partitions(self) -> None:
         self._assignments += 1
         self._assigned = set()
+        self._joined = False
         self._seek({})
+        self._monitor.metrics.revoked()
+
+    async def on_partitions_revoked(self, revoked: set[TopicPartition]) -> None:
+        """Nothing read from here on counts until the next assignment."""
+        self._lose_partitions()
         if revoked:
             log.info("partitions revoked", action="revoked", partitions=sorted(tp.partition for tp in revoked))
 
     async def on_partitions_assigned(self, assigned: set[TopicPartition]) -> None:
         """Reads PostgreSQL's offsets; the next read seeks to them."""
         self._assigned = {tp.partition for tp in assigned}
+        assignment = self._assignments
+        self._monitor.metrics.assigned(len(self._assigned))
         log.info("partitions assigned", action="assigned", partitions=sorted(self._assigned))
-        await self.commit(await self.reposition())
+        offsets = await self.reposition()
+        if assignment == self._assignments:
+            self._joined = True
+        await self.commit(offsets)
 
     async def reposition(self) -> dict[int, int]:
         """Reads PostgreSQL's offsets of the assigned partitions again, and seeks to them before the next read."""
@@ -160,7 +187,8 @@ class LogReader(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka is 
             return []
         generation = self.generation
         records = {partition: some for partition, some in found.items() if partition in moved}
-        batches = [Batch(ranges, await self._decode(chunk)) for ranges, chunk in self._cut(moved, records)]
+        pieces = cut(moved, records, self._settings.batch_max_bytes)
+        batches = [Batch(ranges, await self._decode(chunk)) for ranges, chunk in pieces]
         return batches if generation == self.generation else []
 
     async def _poll(self) -> dict[int, list[ConsumerRecord]]:
@@ -227,26 +255,6 @@ class LogReader(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka is 
                 f"topic {self.topic} near {self._positions}: a record's header name is not UTF-8: {error}"
             ) from error
 
-    def _cut(
-        self, moved: dict[int, tuple[int, int]], records: dict[int, list[ConsumerRecord]]
-    ) -> Iterator[tuple[dict[int, tuple[int, int]], list[LogRecord]]]:
-        """Ranges and records of one transaction after the other: cut where it gets too many bytes for one."""
-        limit = self._settings.batch_max_bytes
-        chunk: list[LogRecord] = []
-        size = 0
-        begins = {partition: begin for partition, (begin, _) in moved.items()}
-        for partition in moved:
-            for record in records.get(partition, ()):
-                weight = size_in_bytes(record)
-                if chunk and size + weight > limit:
-                    ends = _ends(chunk)
-                    yield _ranges(begins, ends), chunk
-                    begins.update(ends)
-                    chunk, size = [], 0
-                chunk.append(record)
-                size += weight
-        yield _ranges(begins, {partition: end for partition, (_, end) in moved.items()}), chunk
-
     def _seek(self, positions: dict[int, int]) -> None:
         self._sought = positions
         self._positions = {}
@@ -293,20 +301,12 @@ class LogReader(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka is 
 
 @asynccontextmanager
 async def open_reader(
-    connection: KafkaConnection, settings: ProjectorSettings, read_positions: ReadPositions
+    connection: KafkaConnection, settings: ProjectorSettings, read_positions: ReadPositions, monitor: Monitor
 ) -> AsyncIterator[LogReader]:
     """A member of the group that leaves it on exit. Raises KafkaUnavailable."""
-    reader = LogReader(connection, settings, read_positions)
+    reader = LogReader(connection, settings, read_positions, monitor)
     try:
         await reader.start()
         yield reader
     finally:
         await reader.stop()
-
-
-def _ranges(begins: dict[int, int], ends: dict[int, int]) -> dict[int, tuple[int, int]]:
-    return {partition: (begins[partition], end) for partition, end in ends.items() if end > begins[partition]}
-
-
-def _ends(chunk: list[LogRecord]) -> dict[int, int]:
-    return {record.partition: record.offset + 1 for record in chunk}

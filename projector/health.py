@@ -1,0 +1,129 @@
+"""Should this process be restarted, and does it do its work? Liveness and readiness, each with the reason in words.
+
+A restart helps only where the process itself is stuck: work and no progress although both PostgreSQL and Kafka answer,
+or an event loop that no longer turns. A server that is away makes a projector not ready and leaves it alive.
+Written by the event loop, read by the thread that serves it; every value is replaced whole.
+"""
+
+from collections.abc import Callable, Collection, Mapping
+from enum import StrEnum
+from time import monotonic
+
+# An answer that is not yet wrong, only late: as many looks as may be missed.
+LOOKS_MISSED = 3
+LEAST_PATIENCE_S = 15.0
+LIVENESS_TIMEOUT_S = 180.0
+
+
+class Condition(StrEnum):
+    """What a projector needs to do its work."""
+
+    POSTGRESQL = "postgresql"
+    KAFKA = "kafka"
+    GROUP = "group"
+    LEADERBOARD = "leaderboard"
+    LOG_SAFE = "log_safe"
+
+
+class Standstill:
+    """For how long has there been work and no progress? Only time between two looks that were answered counts."""
+
+    def __init__(self, clock: Callable[[], float] = monotonic) -> None:
+        self._clock = clock
+        self._looked_at: float | None = None
+        self._answered_s = 0.0
+        self._offsets: Mapping[int, int] = {}
+        self._moved_at: dict[int, float] = {}
+        self._mine: frozenset[int] = frozenset()
+        self.stuck: Mapping[int, float] = {}
+
+    @property
+    def seconds(self) -> float:
+        """Of the partition that has stood still for longest; 0 where there is no work."""
+        return max(self.stuck.values(), default=0.0)
+
+    def look(self, offsets: Mapping[int, int], ends: Mapping[int, int], mine: Collection[int]) -> None:
+        """How far PostgreSQL and the log are, and which partitions this process must move."""
+        now = self._clock()
+        if self._looked_at is not None:
+            self._answered_s += now - self._looked_at
+        self._looked_at = now
+        for partition, end in ends.items():
+            at = offsets.get(partition, 0)
+            moved = at != self._offsets.get(partition, 0) or at >= end
+            if moved or partition not in self._moved_at or (partition in mine and partition not in self._mine):
+                self._moved_at[partition] = self._answered_s
+        self._offsets, self._mine = dict(offsets), frozenset(mine)
+        self.stuck = {
+            partition: self._answered_s - self._moved_at[partition]
+            for partition, end in ends.items()
+            if partition in mine and offsets.get(partition, 0) < end
+        }
+
+    def look_away(self) -> None:
+        """Somebody did not answer, or holds everything up for a reason: the time until the next look is not counted."""
+        self._looked_at = None
+
+
+class Health:
+    """One process's liveness and readiness."""
+
+    def __init__(
+        self,
+        liveness_timeout_s: float = LIVENESS_TIMEOUT_S,
+        look_interval_s: float = 0.0,
+        clock: Callable[[], float] = monotonic,
+    ) -> None:
+        """`look_interval_s` is how often PostgreSQL and Kafka are asked at the least."""
+        self.standstill = Standstill(clock)
+        self.group_problem: Callable[[], str | None] = lambda: "has not asked to join the group yet"
+        self._liveness_timeout_s = liveness_timeout_s
+        self._patience_s = max(LEAST_PATIENCE_S, LOOKS_MISSED * look_interval_s)
+        self._clock = clock
+        self._beat_at = clock()
+        self._answered_at: dict[Condition, float] = {}
+        self._missing: dict[Condition, str] = {
+            condition: "not looked at yet" for condition in Condition if condition is not Condition.GROUP
+        }
+
+    def beat(self) -> None:
+        """The event loop turns."""
+        self._beat_at = self._clock()
+
+    def met(self, condition: Condition) -> None:
+        """It was seen to be so now."""
+        self._answered_at = self._answered_at | {condition: self._clock()}
+        self._missing = {other: why for other, why in self._missing.items() if other is not condition}
+
+    def missing(self, condition: Condition, why: str) -> None:
+        """It was seen not to be so; it stays that way until it is met."""
+        self._missing = self._missing | {condition: why}
+
+    def is_met(self, condition: Condition) -> bool:
+        """Whether readiness lacks nothing of this."""
+        return condition not in self.not_ready()
+
+    def why_dead(self) -> str | None:
+        """Why only a restart can help; None while the process lives."""
+        still = self._clock() - self._beat_at
+        if still > self._liveness_timeout_s:
+            return f"the event loop has not turned for {still:.0f} s"
+        stuck = {p: seconds for p, seconds in self.standstill.stuck.items() if seconds > self._liveness_timeout_s}
+        if stuck:
+            where = ", ".join(map(str, sorted(stuck)))
+            return (
+                f"no progress for {max(stuck.values()):.0f} s although there is work (partitions {where}) "
+                "and PostgreSQL and Kafka answer"
+            )
+        return None
+
+    def not_ready(self) -> dict[Condition, str]:
+        """What is missing, in words; nothing where the process does its work."""
+        found = dict(self._missing)
+        for condition in (Condition.POSTGRESQL, Condition.KAFKA):
+            silent = self._clock() - self._answered_at.get(condition, self._clock())
+            if condition not in found and silent > self._patience_s:
+                found[condition] = f"no answer for {silent:.0f} s"
+        if problem := self.group_problem():
+            found[Condition.GROUP] = problem
+        return {condition: found[condition] for condition in Condition if condition in found}
