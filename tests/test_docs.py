@@ -11,10 +11,10 @@ from projector.settings import ProjectorSettings
 from schemas.connection import KafkaConnection
 
 ROOT = Path(__file__).parents[1]
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+PAGES = [ROOT / "README.md", ROOT / "deploy" / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_every_path_that_a_page_names_exists(page: Path) -> None:
     text = page.read_text()
     named = re.findall(r"`((?:schemas|producer|projector|tests|devstack|bench|docs|deploy)/[\w./-]*)`", text)

@@ -1,0 +1,187 @@
+"""Would compose, Kubernetes and systemd take what is in deploy/, and does it fit the program?
+
+Kubernetes' own kinds are checked against its published schemas (strictly: no unknown field); the ScaledObject, whose
+schema is KEDA's, by what matters in it.
+"""
+
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import kubernetes_validate
+import pytest
+import yaml
+
+from projector.settings import ProjectorSettings
+from schemas.connection import KafkaConnection
+from schemas.topic import PARTITIONS, TOPIC
+
+ROOT = Path(__file__).parents[2]
+DEPLOY = ROOT / "deploy"
+KUBERNETES = DEPLOY / "kubernetes"
+SYSTEMD = DEPLOY / "systemd"
+COMPOSE = ROOT / "docker-compose.yml"
+# The oldest in which all that is used here is stable, and a newer one.
+KUBERNETES_VERSIONS = ("1.31", "1.34")
+PROGRAM = "/opt/solve-counts/bin/solve-projector"
+ADDED_BESIDE_THIS = {"lag"}  # to be taken out with the command's arrival
+
+Manifest = dict[str, Any]
+
+
+def manifests(folder: Path = KUBERNETES) -> list[Manifest]:
+    paths = [path for path in sorted(folder.glob("*.yaml")) if path.name != "kustomization.yaml"]
+    return [document for path in paths for document in yaml.safe_load_all(path.read_text())]
+
+
+def named(kind: str, name: str, folder: Path = KUBERNETES) -> Manifest:
+    (found,) = (one for one in manifests(folder) if (one["kind"], one["metadata"]["name"]) == (kind, name))
+    return found
+
+
+def pod_specs() -> list[Manifest]:
+    """Of everything that starts pods."""
+    specs = []
+    for manifest in manifests():
+        spec = manifest.get("spec", {})
+        spec = spec.get("jobTemplate", manifest).get("spec", {})
+        if "template" in spec:
+            specs.append(spec["template"]["spec"])
+    return specs
+
+
+def services() -> dict[str, Any]:
+    return dict(yaml.safe_load(COMPOSE.read_text())["services"])
+
+
+def test_every_service_of_compose_is_pinned_and_open_to_this_machine_alone() -> None:
+    for name, service in services().items():
+        assert re.search(r":v?\d[\w.-]*$", service["image"]), name
+        assert all(port.startswith("127.0.0.1:") for port in service.get("ports", [])), name
+
+
+def test_monitoring_starts_only_when_asked_for_and_is_locked_down() -> None:
+    monitoring = {name: one for name, one in services().items() if one.get("profiles") == ["monitoring"]}
+    assert monitoring.keys() == {"lag", "prometheus", "grafana"}
+    for name, service in monitoring.items():
+        assert service["read_only"], name
+        assert service["cap_drop"] == ["ALL"], name
+        assert service["healthcheck"], name
+
+
+def test_prometheus_scrapes_the_ports_that_compose_makes_the_programs_listen_on() -> None:
+    scraped = yaml.safe_load((DEPLOY / "prometheus" / "prometheus.yml").read_text())["scrape_configs"]
+    jobs = {job["job_name"]: job for job in scraped}
+    (discovery,) = jobs["solve-projector"]["dns_sd_configs"]
+    projector, lag = services()["projector"], services()["lag"]
+    assert discovery["names"] == ["projector"]
+    assert discovery["port"] == projector["environment"]["METRICS_PORT"]
+    (target,) = jobs["solve-lag"]["static_configs"][0]["targets"]
+    assert target == f"lag:{lag['command'][lag['command'].index('--port') + 1]}"
+
+
+@pytest.mark.parametrize("version", KUBERNETES_VERSIONS)
+@pytest.mark.parametrize("manifest", manifests(), ids=lambda one: f"{one['kind']}-{one['metadata']['name']}")
+def test_a_manifest_is_one_by_kubernetes_own_schema(manifest: Manifest, version: str) -> None:
+    kubernetes_validate.validate(manifest, version, strict=True)
+
+
+def test_every_manifest_is_in_its_kustomization() -> None:
+    for kustomization in KUBERNETES.rglob("kustomization.yaml"):
+        listed = yaml.safe_load(kustomization.read_text())["resources"]
+        there = {path.name for path in kustomization.parent.glob("*.yaml")} - {"kustomization.yaml"}
+        assert set(listed) == there, kustomization
+
+
+def test_pods_are_restricted_and_get_their_secrets_as_files() -> None:
+    assert len(pod_specs()) == 4
+    for spec in pod_specs():
+        assert spec["securityContext"]["runAsNonRoot"]
+        assert spec["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
+        # a token would be mounted below /run/secrets
+        assert spec["automountServiceAccountToken"] is False
+        (container,) = spec["containers"]
+        security = container["securityContext"]
+        assert security["allowPrivilegeEscalation"] is False
+        assert security["readOnlyRootFilesystem"] is True
+        assert security["capabilities"] == {"drop": ["ALL"]}
+        assert container["resources"]["limits"]["memory"]
+        assert {"name": "secrets", "mountPath": "/run/secrets", "readOnly": True} in container["volumeMounts"]
+
+
+def test_a_projector_is_asked_where_it_answers_and_has_the_time_it_needs_to_leave() -> None:
+    spec = named("Deployment", "solve-projector")["spec"]["template"]["spec"]
+    (container,) = spec["containers"]
+    ports = {port["name"]: str(port["containerPort"]) for port in container["ports"]}
+    environment = {one["name"]: one["value"] for one in container["env"]}
+    assert environment == {"METRICS_HOST": "0.0.0.0", "METRICS_PORT": ports["metrics"]}
+    probes = {name: container[f"{name}Probe"]["httpGet"] for name in ("startup", "liveness", "readiness")}
+    assert {name: probe["path"] for name, probe in probes.items()} == {
+        "startup": "/livez",
+        "liveness": "/livez",
+        "readiness": "/readyz",
+    }
+    assert {probe["port"] for probe in probes.values()} == {"metrics"}
+    assert spec["terminationGracePeriodSeconds"] >= 30
+
+
+def test_the_settings_in_the_config_map_are_settings() -> None:
+    known = {name.upper() for name in ProjectorSettings.model_fields}
+    known |= {f"KAFKA_{name.upper()}" for name in KafkaConnection.model_fields}
+    data = named("ConfigMap", "solve-counts")["data"]
+    assert data.keys() - known == set()
+    assert data["KAFKA_TOPIC"] == TOPIC
+    assert data["KAFKA_GROUP_ID"] == ProjectorSettings.model_fields["kafka_group_id"].default
+
+
+def test_scaling_goes_up_to_one_projector_a_partition_and_never_to_none() -> None:
+    scaled = named("ScaledObject", "solve-projector", KUBERNETES / "keda")["spec"]
+    assert scaled["scaleTargetRef"] == {"name": named("Deployment", "solve-projector")["metadata"]["name"]}
+    assert 1 <= scaled["minReplicaCount"] < scaled["maxReplicaCount"] == PARTITIONS
+    (trigger,) = scaled["triggers"]
+    assert trigger["type"] == "kafka"
+    metadata = trigger["metadata"]
+    assert all(isinstance(value, str) for value in metadata.values()), "KEDA takes text alone"
+    from_pods = {value for name, value in metadata.items() if name.endswith("FromEnv")}
+    assert from_pods == {"KAFKA_BOOTSTRAP_SERVERS", "KAFKA_GROUP_ID", "KAFKA_TOPIC"}
+    assert from_pods <= named("ConfigMap", "solve-counts")["data"].keys()
+    setup = named("Job", "solve-setup")["spec"]["template"]["spec"]["containers"][0]["args"]
+    assert setup[setup.index("--partitions") + 1] == str(PARTITIONS)
+
+
+def test_monitors_give_the_job_names_that_the_rules_know() -> None:
+    rules = (DEPLOY / "prometheus" / "alerts.yml").read_text()
+    pods = [named("Deployment", "solve-projector"), named("Service", "solve-lag")]
+    for monitor, target in zip(manifests(KUBERNETES / "prometheus-operator"), pods, strict=True):
+        job = target["metadata"]["labels"][monitor["spec"]["jobLabel"]]
+        assert f'job="{job}"' in rules
+        assert monitor["spec"]["selector"]["matchLabels"].items() <= target["metadata"]["labels"].items()
+
+
+@pytest.mark.parametrize("verb", ["verify", "security"])
+def test_systemd_accepts_the_units_and_finds_them_hardened(tmp_path: Path, verb: str) -> None:
+    program = shutil.which("systemd-analyze")
+    if program is None:
+        pytest.skip("no systemd-analyze; on Debian: apt-get install systemd")
+    for unit in SYSTEMD.iterdir():  # as an instance, with a program that is on this machine
+        name = unit.name.replace("@.", "@9464.")
+        (tmp_path / name).write_text(unit.read_text().replace(PROGRAM, sys.executable))
+    units = sorted(str(path) for path in tmp_path.iterdir() if verb == "verify" or path.suffix == ".service")
+    options = ["--man=no"] if verb == "verify" else ["--offline=yes", "--threshold=20", "--no-pager"]
+    done = subprocess.run([program, verb, *options, *units], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    # a key that it does not know is only said; what it says of this machine's own units is not ours
+    assert [line for line in done.stderr.splitlines() if str(tmp_path) in line] == []
+
+
+def test_every_command_that_is_deployed_or_named_by_a_runbook_exists() -> None:
+    texts = [path.read_text() for path in [*SYSTEMD.iterdir(), ROOT / "docs" / "operations.md", DEPLOY / "README.md"]]
+    commands = {name for text in texts for name in re.findall(r"solve-projector ([a-z][a-z-]+)\b", text)}
+    commands |= {spec["containers"][0]["args"][1] for spec in pod_specs()}
+    commands |= {one["command"][1] for one in services().values() if one.get("command", [""])[0] == "solve-projector"}
+    listed = subprocess.run([sys.executable, "-m", "projector", "--help"], capture_output=True, text=True, check=True)
+    missing = {name for name in commands if not re.search(rf"^\s+{name}\s", listed.stdout, re.MULTILINE)}
+    assert missing - ADDED_BESIDE_THIS == set()
