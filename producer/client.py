@@ -35,6 +35,7 @@ from producer.errors import (
     TopicMissing,
 )
 from producer.metrics import metrics_in, type_of
+from producer.tracing import sending
 from schemas.connection import KafkaConnection
 from schemas.events import Event, SubmissionRevoked, SubmissionSolved, UserRegistered
 from schemas.record import DEFAULT_SOURCE, EncodedRecord, encode
@@ -124,10 +125,13 @@ class SolveProducer:
 
         Raises what `send` raises; then an unknown part was published, and publishing all again is harmless.
         """
-        return await self.publish_records(_encoded(events, self._source))
+        with sending(self._connection.topic) as call:
+            published = await self.publish_records(_encoded(events, self._source, call.traceparent))
+            call.sent(published)
+        return published
 
     async def publish_records(self, records: AsyncIterable[EncodedRecord]) -> int:
-        """Like `publish`, for records that are encoded already."""
+        """Like `publish`, for records that are encoded already; a trace that one carries is left as it is."""
         deliveries = Deliveries(self._delivery_timeout_s)
         began = perf_counter()
         error_type = ""
@@ -236,10 +240,12 @@ def _event(model: type[SomeEvent], fields: dict[str, Any]) -> SomeEvent:
         raise InvalidEvent(f"{model.type_name}: {said}") from error
 
 
-async def _encoded(events: Iterable[Event] | AsyncIterable[Event], source: str) -> AsyncIterator[EncodedRecord]:
+async def _encoded(
+    events: Iterable[Event] | AsyncIterable[Event], source: str, traceparent: str | None
+) -> AsyncIterator[EncodedRecord]:
     if isinstance(events, AsyncIterable):
         async for event in events:
-            yield encode(event, source)
+            yield encode(event, source, traceparent)
     else:
         for event in events:
-            yield encode(event, source)
+            yield encode(event, source, traceparent)

@@ -13,21 +13,25 @@ from projector.database import is_away
 from projector.health import Condition, Health
 from projector.metrics import ProjectorMetrics, Server
 from projector.settings import ProjectorSettings
+from projector.tracing import Tracing, Untraced
 
 
 @dataclass(frozen=True, slots=True)
 class Monitor:
-    """Counters and conditions of one process."""
+    """Counters, conditions and traces of one process."""
 
     metrics: ProjectorMetrics = field(default_factory=ProjectorMetrics)
     health: Health = field(default_factory=Health)
+    tracing: Tracing = field(default_factory=Untraced)
 
     @classmethod
-    def of(cls, settings: ProjectorSettings, topic: str) -> Self:
+    def of(cls, settings: ProjectorSettings, topic: str, tracing: Tracing) -> Self:
         """With the settings' limits, and readiness among the metrics."""
         looks = max(settings.log_check_interval_s, settings.leaderboard_check_interval_s)
         made = cls(
-            ProjectorMetrics(topic, settings.kafka_group_id), Health(settings.liveness_timeout_s, look_interval_s=looks)
+            ProjectorMetrics(topic, settings.kafka_group_id),
+            Health(settings.liveness_timeout_s, look_interval_s=looks),
+            tracing,
         )
         ready = Gauge(
             "solve_projector_ready_condition",

@@ -140,7 +140,10 @@ class Pipeline:
             if pending.generation != self._reader.generation:
                 continue
             began = perf_counter()
-            outcome = await self._writer.write(pending.batch, pending.rows)
+            with self._monitor.tracing.process(pending.batch) as give_up:
+                outcome = await self._writer.write(pending.batch, pending.rows)
+                if outcome is Outcome.REBUILD:
+                    give_up("not committed; read again from PostgreSQL's offsets")
             took = perf_counter() - began
             self.totals.database_seconds += took
             self._monitor.metrics.processed(took)

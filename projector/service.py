@@ -5,6 +5,7 @@ import gc
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import asyncpg
 import structlog
@@ -23,8 +24,12 @@ from projector.probes import serving
 from projector.progress import read_progress
 from projector.settings import ProjectorSettings
 from projector.sweep import sweep
+from projector.tracing import open_tracing
 from projector.watch import LogWatch
 from schemas.connection import KafkaConnection
+
+if TYPE_CHECKING:
+    from opentelemetry.trace import TracerProvider
 
 ONCE_POLL_S = 0.1
 STEP_TIMEOUT_S = 60.0
@@ -53,16 +58,19 @@ class Projector:
 
 
 @asynccontextmanager
-async def open_projector(connection: KafkaConnection, settings: ProjectorSettings) -> AsyncIterator[Projector]:
+async def open_projector(
+    connection: KafkaConnection, settings: ProjectorSettings, tracer_provider: "TracerProvider | None" = None
+) -> AsyncIterator[Projector]:
     """Connects to all three, and refuses to begin on tables or a log that will not do.
 
+    Spans go to `tracer_provider`, or where OpenTelemetry's own variables say.
     Raises DatabaseUnavailable, SchemaMismatch, KafkaUnavailable, TopicMissing; and on a first run TopicUnsafe,
     LogHeadGone, MetricsUnservable. Redis may be away.
     """
     reached: dict[int, int] = {}
-    monitor = Monitor.of(settings, connection.topic)
     async with (
-        serving(settings, monitor) as metrics_port,
+        open_tracing(connection.topic, settings.kafka_group_id, tracer_provider) as tracing,
+        serving(settings, monitor := Monitor.of(settings, connection.topic, tracing)) as metrics_port,
         open_pool(settings) as pool,
         open_leaderboard(settings, connection.topic) as board,
         open_inspector(connection) as inspector,

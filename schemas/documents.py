@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from schemas.events import EVENT_MODELS
+from schemas.record import TRACEPARENT
 from schemas.topic import PARTITIONS, TOPIC, TOPIC_SETTINGS
 
 FOLDER = Path(__file__).parent / "generated"
@@ -129,6 +130,10 @@ def _headers() -> dict[str, Any]:
             "ce_type": {"type": "string", "enum": list(EVENT_MODELS)},
             "ce_time": {"type": "string", "format": "date-time"},
             "content-type": {"type": "string", "const": "application/json"},
+            TRACEPARENT: {
+                "type": "string",
+                "description": "W3C Trace Context of the span that published it; optional.",
+            },
         },
     }
 

@@ -19,6 +19,7 @@ from schemas.events import EVENT_MODELS, Event, SubmissionSolved, UserRegistered
 Headers = Sequence[tuple[str, bytes | None]]
 
 DEFAULT_SOURCE = "solve-counts"
+TRACEPARENT = "traceparent"  # W3C Trace Context; says nothing of the event, and may be missing
 CLOCK_TOLERANCE = timedelta(days=1)
 EARLIEST_TIME = datetime(1970, 1, 1, tzinfo=UTC)
 LATEST_TIME = datetime.max.replace(tzinfo=UTC)
@@ -55,8 +56,11 @@ class EncodedRecord:
     headers: list[tuple[str, bytes]]
 
 
-def encode(event: Event, source: str = DEFAULT_SOURCE) -> EncodedRecord:
-    """The record of an event. The same event gives the same `ce_id`, so that a resend is seen as one."""
+def encode(event: Event, source: str = DEFAULT_SOURCE, traceparent: str | None = None) -> EncodedRecord:
+    """The record of an event. The same event gives the same `ce_id`, so that a resend is seen as one.
+
+    `traceparent` names the span under which it is published.
+    """
     value = event.model_dump_json(exclude_none=True).encode()
     type_name = event.type_name.encode()
     identity = blake2b(type_name + b"\n" + value, digest_size=16).hexdigest()
@@ -68,6 +72,8 @@ def encode(event: Event, source: str = DEFAULT_SOURCE) -> EncodedRecord:
         ("ce_time", event.happened_at.astimezone(UTC).isoformat().replace("+00:00", "Z").encode()),
         ("content-type", b"application/json"),
     ]
+    if traceparent is not None:
+        headers.append((TRACEPARENT, traceparent.encode()))
     return EncodedRecord(event.user_id.encode(), value, headers)
 
 
@@ -182,6 +188,7 @@ def _clip(text: str) -> str:
 
 
 __all__ = [
+    "TRACEPARENT",
     "EncodedRecord",
     "Headers",
     "Reason",

@@ -1,6 +1,7 @@
 """What does every test get? Servers for the session, and a fresh database, topic and board for itself."""
 
 import asyncio
+import os
 import uuid
 from collections.abc import AsyncIterator, Iterator, Mapping
 from pathlib import Path
@@ -19,7 +20,8 @@ from schemas.connection import KafkaConnection
 from tests.servers import servers_of_this_run
 from tests.world import FAST, World, environment_of
 
-TEMPLATE = "solve_template"
+# one for each worker of pytest-xdist, since they may share a server
+TEMPLATE = f"solve_template_{os.environ.get('PYTEST_XDIST_WORKER', 'main')}"
 PARTITIONS = 3
 
 
