@@ -15,6 +15,7 @@ import structlog
 
 from projector.counts import Standing
 from projector.database import DATABASE_ERRORS, Connection, Failure, classify
+from projector.endings import going_on
 from projector.errors import LeaderboardUnavailable
 from projector.health import Condition
 from projector.leaderboard import BoardState, Leaderboard
@@ -71,7 +72,7 @@ class BoardKeeper:
 
     async def run(self, interval_s: float) -> None:
         """Checks for ever; what fails is logged and tried again at the next check."""
-        while True:
+        while going_on():
             await self.check_once()
             await asyncio.sleep(interval_s)
 

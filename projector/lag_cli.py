@@ -10,6 +10,7 @@ from rich.console import Console, Group
 from rich.live import Live
 from rich.text import Text
 
+from projector.endings import going_on
 from projector.errors import DatabaseUnavailable, KafkaUnavailable, SettingsError
 from projector.lag.exporter import LagCollector, serve
 from projector.lag.history import History
@@ -109,13 +110,13 @@ async def _look_for(observer: Observer, span_s: float) -> Seen:
 async def _watch(observer: Observer, looks: int, interval_s: float, as_json: bool) -> None:
     history = History(looks)
     if as_json:
-        while True:
+        while going_on():
             look = await observer.look()
             print_json(as_dict(look, history.add(look)))
             await asyncio.sleep(interval_s)
     console = Console()
     with Live(console=console, screen=console.is_terminal, auto_refresh=False) as live:
-        while True:
+        while going_on():
             look = await observer.look()
             live.update(_screen(look, history.add(look), console.width), refresh=True)
             await asyncio.sleep(interval_s)

@@ -18,6 +18,7 @@ import structlog
 
 from projector.batch import Batch, Rows, fold_into
 from projector.counts import Applied
+from projector.endings import end, going_on
 from projector.errors import LeaderboardUnavailable, ReadInterrupted
 from projector.keeper import BoardKeeper
 from projector.leaderboard import Leaderboard
@@ -90,7 +91,7 @@ class Pipeline:
             chain.create_task(self._write())
             board = chain.create_task(self._write_board())
             await board
-            commits.cancel()
+            await end([commits])
         await self._reader.commit(self._reached)
 
     async def _read(self) -> None:
@@ -196,7 +197,7 @@ class Pipeline:
 
     async def _commit_to_group(self) -> None:
         told: dict[int, int] = {}
-        while True:
+        while going_on():
             await asyncio.sleep(GROUP_COMMIT_INTERVAL_S)
             if self._reached != told:
                 told = dict(self._reached)

@@ -11,6 +11,7 @@ import asyncpg
 import structlog
 
 from projector.database import DATABASE_ERRORS, Failure, classify, open_pool
+from projector.endings import end, going_on
 from projector.errors import LeaderboardUnavailable, ProjectorError
 from projector.keeper import BoardKeeper
 from projector.leaderboard import open_leaderboard
@@ -113,8 +114,7 @@ async def run_projector(
             if once:
                 beside.append(tasks.create_task(_stop_at_end(projector, on_progress)))
             await pipeline.run()
-            for task in beside:
-                task.cancel()
+            await end(beside)
     except* ProjectorError as errors:
         raise _first(errors) from errors
     if once and not stopping.is_set():
@@ -136,13 +136,13 @@ def _watch(projector: Projector) -> LogWatch:
 
 
 async def _beat(projector: Projector) -> None:
-    while True:
+    while going_on():
         projector.monitor.health.beat()
         await asyncio.sleep(BEAT_S)
 
 
 async def _sweep(projector: Projector) -> None:
-    while True:
+    while going_on():
         await asyncio.sleep(projector.settings.sweep_interval_s)
         try:
             await sweep(projector.pool, projector.topic, projector.monitor.metrics)

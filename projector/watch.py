@@ -11,6 +11,7 @@ import asyncpg
 import structlog
 
 from projector.database import DATABASE_ERRORS, Failure, classify
+from projector.endings import going_on
 from projector.errors import KafkaUnavailable, TopicMissing
 from projector.health import Condition
 from projector.log.inspection import LogInspector, LogState
@@ -50,7 +51,7 @@ class LogWatch:
     async def run(self, interval_s: float, stall_after_s: float) -> None:
         """Raises TopicMissing, LogRewritten, OffsetOutOfRange; what passes by itself is logged."""
         standstill = self._monitor.health.standstill
-        while True:
+        while going_on():
             try:
                 await self._check()
                 await self._answer_a_stall(stall_after_s)

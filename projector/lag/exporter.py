@@ -14,6 +14,7 @@ from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
+from projector.endings import going_on
 from projector.errors import SettingsError
 from projector.lag.history import History
 from projector.lag.look import Look, Observer, PartitionLook, Stage, StageLag
@@ -203,7 +204,7 @@ async def serve(
         raise SettingsError(f"cannot listen on {host}:{port}: {error}; choose another with --port") from error
     try:
         log.info("serving metrics", action="lag_serving", host=host, port=server.server_address[1])
-        while True:
+        while going_on():
             await asyncio.sleep(interval_s)
             look = await observer.look()
             collector.show(look, history.add(look))

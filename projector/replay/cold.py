@@ -53,17 +53,23 @@ async def rebuild_announced(connection: Connection, state: LogState) -> AsyncIte
 async def heartbeat(connection: Connection) -> AsyncIterator[None]:
     """Keeps the transaction from counting as idle while other processes work for it; it is dead when we are."""
 
+    # told, not cancelled: a statement that is cancelled ends the transaction that it is in
+    done = asyncio.Event()
+
     async def beat() -> None:
-        while True:
-            await asyncio.sleep(HEARTBEAT_S)
-            await connection.fetchval("SELECT 1")
+        while not done.is_set():
+            try:
+                async with asyncio.timeout(HEARTBEAT_S):
+                    await done.wait()
+            except TimeoutError:
+                await connection.fetchval("SELECT 1")
 
     beating = asyncio.create_task(beat())
     try:
         yield
     finally:
-        beating.cancel()
-        await asyncio.wait([beating])
+        done.set()
+        await beating
 
 
 async def audit(
