@@ -196,8 +196,10 @@ class Server(ABC):
         while self.running() and time.monotonic() < deadline:
             time.sleep(POLL_S)
         if self._popen is not None:
+            # takes it off the process table; a Java's first thread is a zombie for as long as its others end
+            patience_s = POLL_S if self.running() else timeout_s
             with contextlib.suppress(subprocess.TimeoutExpired):
-                self._popen.wait(timeout=POLL_S)  # takes a zombie off the process table
+                self._popen.wait(timeout=patience_s)
 
     def _log_tail(self) -> str:
         return "\n".join(self.log_file.read_text(errors="replace").splitlines()[-LOG_TAIL_LINES:])
