@@ -197,7 +197,7 @@ class SolveProducer:
         if isinstance(error, MessageSizeTooLargeError):
             return RecordTooLarge(f"the broker takes no record this large: {said}; shorten the event's fields")
         if connecting or isinstance(error, NoBrokersAvailable | KafkaConnectionError):
-            return BrokerUnreachable(f"no Kafka broker answers at {where}: {said}; check KAFKA_BOOTSTRAP_SERVERS")
+            return BrokerUnreachable(f"no Kafka broker answers at {where}: {said}; {self._connection.advice()}")
         return DeliveryUncertain(
             f"Kafka at {where} confirmed {sent} events, then: {said}; the others may be in the log or not. "
             "Send them again: the same event counts once"

@@ -69,6 +69,15 @@ class KafkaConnection(BaseSettings):
             options["ssl_context"] = self._ssl_context()
         return options
 
+    def advice(self) -> str:
+        """What to check where no broker lets us in; the client does not tell a refused login from a closed port."""
+        checks = ["KAFKA_BOOTSTRAP_SERVERS"]
+        if self.security_protocol.startswith("SASL"):
+            checks += ["KAFKA_SASL_MECHANISM", "KAFKA_SASL_USERNAME", "KAFKA_SASL_PASSWORD"]
+        if self.security_protocol.endswith("SSL"):
+            checks += ["KAFKA_SSL_CAFILE (whether it vouches for the brokers' certificates)"]
+        return f"check {', '.join(checks)} and the brokers"
+
     def _ssl_context(self) -> ssl.SSLContext:
         try:
             context = ssl.create_default_context(cafile=self.ssl_cafile)

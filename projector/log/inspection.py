@@ -290,6 +290,4 @@ def has_fast_client() -> bool:
 def unavailable(connection: KafkaConnection, error: BaseException) -> KafkaUnavailable:
     """The client's error as ours."""
     said = str(error) or type(error).__name__
-    return KafkaUnavailable(
-        f"Kafka at {connection.bootstrap_servers}: {said}; check KAFKA_BOOTSTRAP_SERVERS and the brokers"
-    )
+    return KafkaUnavailable(f"Kafka at {connection.bootstrap_servers}: {said}; {connection.advice()}")
