@@ -123,9 +123,11 @@ async def _watch(observer: Observer, looks: int, interval_s: float, as_json: boo
 
 
 def _screen(look: Look, judgements: Mapping[int, Judgement], width: int) -> Group:
-    title = f"{look.group} on {look.topic}: {look.members} projectors, {totals_of(look, judgements).status.name}"
+    """What is wrong comes first: a table of many partitions may be longer than the screen."""
+    projectors = "1 projector" if look.members == 1 else f"{look.members} projectors"
+    title = f"{look.group} on {look.topic}: {projectors}, {totals_of(look, judgements).status.name}"
     lines = [Text(sentence) for sentence in sentences(look, judgements)]
-    return Group(Text(title, style="bold"), Text(), table_of(look, judgements, width), Text(), *lines)
+    return Group(Text(title, style="bold"), *lines, Text(), table_of(look, judgements, width))
 
 
 def _run(

@@ -98,7 +98,7 @@ def _judge_movement(window: Window, now_s: float) -> Judgement:
         return Judgement(Status.REWIND, f"the offset went back from {step[0].offset} to {step[1].offset}")
     if entries[-1].offset == entries[0].offset:
         return Judgement(
-            Status.STALL, f"{_waiting(window)}, and the offset has not moved for {spans} though a projector reads it"
+            Status.STALL, f"{_waiting(window)}, and the offset has not moved for {spans} though a projector was there"
         )
     lags = [entry.lag for entry in entries if entry.lag is not None]
     if len(lags) > 1 and all(later >= earlier for earlier, later in pairwise(lags)):
