@@ -97,7 +97,8 @@ class LogReader(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka is 
 
     def group_problem(self) -> str | None:
         """Why this process is no member of the group; None where it is one, also one without partitions."""
-        if self._consumer._coordinator.coordinator_id is None:
+        coordinator = self._consumer._coordinator  # None before the client was started
+        if coordinator is None or coordinator.coordinator_id is None:
             return f"no coordinator answers for group {self._settings.kafka_group_id}"
         if not self._joined:
             return f"joining group {self._settings.kafka_group_id}, or waiting for PostgreSQL's offsets"

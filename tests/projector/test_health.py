@@ -12,6 +12,8 @@ from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from pydantic import SecretStr, ValidationError
 
 from projector.health import Condition, Health, Standstill
+from projector.log.reader import LogReader
+from projector.monitor import Monitor
 from projector.positions import REBUILD_LOCK
 from projector.provision import provision
 from projector.settings import ProjectorSettings
@@ -45,6 +47,7 @@ def test_an_idle_log_never_stands_still() -> None:
     clock = Clock()
     standstill = Standstill(clock)
     assert [look(standstill, clock, 1_000, 10) for _ in range(5)] == [0] * 5
+    assert look(standstill, clock, 10, 10, end=11) == 10
 
 
 def test_work_without_progress_adds_up_and_progress_ends_it() -> None:
@@ -171,6 +174,18 @@ async def test_more_processes_than_partitions_are_all_ready(world: World) -> Non
         assert sorted(partitions, key=len) == [{}, {(): 1}]
         assert await first.ready()
         assert await second.ready()
+
+
+async def test_a_client_that_is_not_started_is_no_member(world: World) -> None:
+    """A probe may come at any moment, also while the client is being replaced."""
+
+    async def nothing(_partitions: set[int]) -> dict[int, int]:
+        return {}
+
+    reader = LogReader(world.connection, world.settings, nothing, Monitor())
+    assert f"group {world.settings.kafka_group_id}" in str(reader.group_problem())
+    assert reader.member_of is None
+    await reader.stop()
 
 
 async def test_a_redis_that_is_away_is_named(world: World) -> None:
