@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
 
+import asyncpg
 import pytest
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
@@ -101,6 +102,28 @@ def test_a_server_that_falls_silent_is_missing_before_it_fails() -> None:
     assert health.not_ready() == {"postgresql": "no answer for 31 s", "kafka": "no answer for 31 s"}
     health.met(Condition.KAFKA)
     assert list(health.not_ready()) == ["postgresql"]
+
+
+@pytest.mark.parametrize(
+    ("error", "away"),
+    [
+        (ConnectionRefusedError(), True),
+        (TimeoutError(), True),
+        (asyncpg.InterfaceError("connection is closed"), True),
+        (asyncpg.AdminShutdownError("said"), True),
+        (asyncpg.CannotConnectNowError("said"), True),
+        (asyncpg.TooManyConnectionsError("said"), True),
+        (asyncpg.ReadOnlySQLTransactionError("said"), True),
+        (asyncpg.QueryCanceledError("said"), False),
+        (asyncpg.DeadlockDetectedError("said"), False),
+        (asyncpg.LockNotAvailableError("said"), False),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_a_refused_statement_is_an_answer_of_postgresql(error: Exception, away: bool) -> None:
+    monitor = Monitor()
+    monitor.database_failed(error)
+    assert (Condition.POSTGRESQL in monitor.health.not_ready()) == away
 
 
 def test_a_restart_is_asked_for_only_after_the_process_tried_to_rejoin() -> None:
