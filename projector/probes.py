@@ -6,6 +6,7 @@ A thread, because an event loop that is stuck must still be seen to be stuck.
 import asyncio
 import json
 import socket
+import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from http import HTTPStatus
@@ -31,6 +32,10 @@ log = structlog.get_logger()
 class _Server(ThreadingHTTPServer):
     daemon_threads = True
     monitor: Monitor
+
+    def handle_error(self, _request: object, _client: object) -> None:
+        """One who asks and hangs up is no news, and no traceback among lines of JSON."""
+        log.debug("a probe was not answered", action="probe_failed", error=repr(sys.exception()))
 
 
 class _Handler(BaseHTTPRequestHandler):

@@ -15,6 +15,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+from opentelemetry.sdk.trace.sampling import ALWAYS_OFF
 from opentelemetry.trace import SpanKind, StatusCode
 
 from producer.client import SolveProducer
@@ -165,6 +166,7 @@ def batch_of(traceparents: list[bytes]) -> Batch:
         ([TRACE.encode()] * 50, 1),
         ([f"00-{number:032x}-{number:016x}-01".encode() for number in range(1, 1_000)], MOST_LINKS),
         ([b"", b"\xff", b"00-0-0-0", b"no", f"00-{0:032x}-{0:016x}-01".encode()], 0),
+        ([*(b"%d" % number for number in range(200)), TRACE.encode()], 1),
     ],
 )
 def test_links_are_bounded_and_each_is_made_once(
@@ -219,6 +221,13 @@ async def test_tracing_that_cannot_be_had_stops_nothing(missing: bool, monkeypat
         monkeypatch.setitem(sys.modules, "opentelemetry.exporter.otlp.proto.http.trace_exporter", None)
     async with open_tracing("t", "g", environment={"OTEL_TRACES_EXPORTER": exporter}) as tracing:
         assert isinstance(tracing, Untraced)
+
+
+def test_a_span_that_is_not_recorded_is_no_context_to_link_to(monkeypatch: pytest.MonkeyPatch) -> None:
+    unsampled = TracerProvider(sampler=ALWAYS_OFF, shutdown_on_exit=False)
+    monkeypatch.setattr(trace, "get_tracer_provider", lambda: unsampled)
+    with sending("t") as call:
+        assert call.traceparent is None
 
 
 def test_a_judge_without_opentelemetry_sends_no_header(monkeypatch: pytest.MonkeyPatch) -> None:

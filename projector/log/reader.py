@@ -12,7 +12,7 @@ from contextlib import asynccontextmanager, contextmanager
 from time import perf_counter
 
 import structlog
-from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, ConsumerRecord, TopicPartition
+from aiokafka import ConsumerRebalanceListener, ConsumerRecord, TopicPartition
 from aiokafka.errors import (
     CommitFailedError,
     ConsumerStoppedError,
@@ -27,6 +27,7 @@ from aiokafka.errors import (
 
 from projector.batch import Batch, DecodedRecord, LogRecord, cut, decode_records
 from projector.errors import KafkaUnavailable, OffsetOutOfRange, ReadInterrupted, RecordUnreadable
+from projector.log.consumer import new_consumer
 from projector.log.inspection import unavailable
 from projector.monitor import Monitor
 from projector.settings import ProjectorSettings
@@ -37,9 +38,6 @@ POLL_MS = 500
 RECORDS_AT_ONCE = 250
 COMMIT_TIMEOUT_S = 5.0
 LEAVE_TIMEOUT_S = 10.0
-REBALANCE_TIMEOUT_MS = 30_000
-# A batch that waits for PostgreSQL must not cost the membership (aiokafka #848).
-MAX_POLL_INTERVAL_MS = 30 * 60 * 1000
 
 log = structlog.get_logger()
 ReadPositions = Callable[[set[int]], Awaitable[dict[int, int]]]
@@ -67,23 +65,7 @@ class LogReader(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka is 
         self.generation = 0
         self.fetch_seconds = 0.0
         self.decode_seconds = 0.0
-        self._consumer = self._new_consumer()
-
-    def _new_consumer(self) -> AIOKafkaConsumer:
-        session = self._settings.kafka_session_timeout_ms
-        return AIOKafkaConsumer(
-            **self._connection.client_options(),
-            client_id="solve-projector",
-            group_id=self._settings.kafka_group_id,
-            enable_auto_commit=False,
-            auto_offset_reset="none",
-            isolation_level="read_committed",
-            session_timeout_ms=session,
-            heartbeat_interval_ms=max(100, session // 3),
-            rebalance_timeout_ms=max(session, REBALANCE_TIMEOUT_MS),
-            max_poll_interval_ms=MAX_POLL_INTERVAL_MS,
-            metadata_max_age_ms=self._settings.kafka_metadata_max_age_ms,
-        )
+        self._consumer = new_consumer(self._connection, self._settings)
 
     @property
     def assigned(self) -> frozenset[int]:
@@ -97,7 +79,8 @@ class LogReader(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka is 
 
     def group_problem(self) -> str | None:
         """Why this process is no member of the group; None where it is one, also one without partitions."""
-        if self._consumer._coordinator.coordinator_id is None:
+        coordinator = self._consumer._coordinator  # None before the client was started
+        if coordinator is None or coordinator.coordinator_id is None:
             return f"no coordinator answers for group {self._settings.kafka_group_id}"
         if not self._joined:
             return f"joining group {self._settings.kafka_group_id}, or waiting for PostgreSQL's offsets"
@@ -123,7 +106,7 @@ class LogReader(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka is 
         """Begins anew as another member: a consumer can be alive and never come back to its group (aiokafka #1154)."""
         await self.stop()
         self._lose_partitions()
-        self._consumer = self._new_consumer()
+        self._consumer = new_consumer(self._connection, self._settings)
         await self.start()
 
     def _lose_partitions(self) -> None:

@@ -6,12 +6,15 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
 
+import asyncpg
 import pytest
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from pydantic import SecretStr, ValidationError
 
 from projector.health import Condition, Health, Standstill
+from projector.log.reader import LogReader
+from projector.monitor import Monitor
 from projector.positions import REBUILD_LOCK
 from projector.provision import provision
 from projector.settings import ProjectorSettings
@@ -45,6 +48,7 @@ def test_an_idle_log_never_stands_still() -> None:
     clock = Clock()
     standstill = Standstill(clock)
     assert [look(standstill, clock, 1_000, 10) for _ in range(5)] == [0] * 5
+    assert look(standstill, clock, 10, 10, end=11) == 10
 
 
 def test_work_without_progress_adds_up_and_progress_ends_it() -> None:
@@ -98,6 +102,28 @@ def test_a_server_that_falls_silent_is_missing_before_it_fails() -> None:
     assert health.not_ready() == {"postgresql": "no answer for 31 s", "kafka": "no answer for 31 s"}
     health.met(Condition.KAFKA)
     assert list(health.not_ready()) == ["postgresql"]
+
+
+@pytest.mark.parametrize(
+    ("error", "away"),
+    [
+        (ConnectionRefusedError(), True),
+        (TimeoutError(), True),
+        (asyncpg.InterfaceError("connection is closed"), True),
+        (asyncpg.AdminShutdownError("said"), True),
+        (asyncpg.CannotConnectNowError("said"), True),
+        (asyncpg.TooManyConnectionsError("said"), True),
+        (asyncpg.ReadOnlySQLTransactionError("said"), True),
+        (asyncpg.QueryCanceledError("said"), False),
+        (asyncpg.DeadlockDetectedError("said"), False),
+        (asyncpg.LockNotAvailableError("said"), False),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_a_refused_statement_is_an_answer_of_postgresql(error: Exception, away: bool) -> None:
+    monitor = Monitor()
+    monitor.database_failed(error)
+    assert (Condition.POSTGRESQL in monitor.health.not_ready()) == away
 
 
 def test_a_restart_is_asked_for_only_after_the_process_tried_to_rejoin() -> None:
@@ -171,6 +197,18 @@ async def test_more_processes_than_partitions_are_all_ready(world: World) -> Non
         assert sorted(partitions, key=len) == [{}, {(): 1}]
         assert await first.ready()
         assert await second.ready()
+
+
+async def test_a_client_that_is_not_started_is_no_member(world: World) -> None:
+    """A probe may come at any moment, also while the client is being replaced."""
+
+    async def nothing(_partitions: set[int]) -> dict[int, int]:
+        return {}
+
+    reader = LogReader(world.connection, world.settings, nothing, Monitor())
+    assert f"group {world.settings.kafka_group_id}" in str(reader.group_problem())
+    assert reader.member_of is None
+    await reader.stop()
 
 
 async def test_a_redis_that_is_away_is_named(world: World) -> None:
