@@ -179,14 +179,14 @@ class Observer:
         lags = {}
         for partition, offset in offsets.items():
             end = log.ends[partition]
-            mark = self._known(partition, offset) if offset < end else None
+            mark = self._known(partition, offset, end) if offset < end else None
             # what no record stands for (transaction markers, compaction) is nothing that waits
             lag, seconds = (end - offset, max(0.0, now_s - mark[1] / 1000)) if mark else (0, 0.0)
             lags[partition] = StageLag(offset, lag, seconds)
         return lags
 
     async def _find_oldest(self, ranges: Mapping[int, tuple[int, int]]) -> None:
-        unknown = {p: bounds for p, bounds in ranges.items() if self._known(p, bounds[0]) is None}
+        unknown = {p: bounds for p, bounds in ranges.items() if self._known(p, *bounds) is None}
         if not unknown:
             return
         for partition, (offset, timestamp_ms) in (await self._inspector.oldest(unknown)).items():
@@ -194,9 +194,9 @@ class Observer:
             known.append((unknown[partition][0], offset, timestamp_ms))
             del known[: -len(Stage)]
 
-    def _known(self, partition: int, offset: int) -> tuple[int, int] | None:
+    def _known(self, partition: int, offset: int, end: int) -> tuple[int, int] | None:
         for asked, found, timestamp_ms in self._oldest.get(partition, ()):
-            if asked <= offset <= found:
+            if asked <= offset <= found < end:  # beyond the end, it is of a log that was recreated
                 return found, timestamp_ms
         return None
 
