@@ -5,6 +5,7 @@ up to them is folded into what is known of the users under repair; then their ro
 is undone, since nothing newer is applied yet, and projection goes on with the commit.
 """
 
+import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from time import perf_counter
 
@@ -22,6 +23,9 @@ from projector.statements import statement
 
 CHUNK_USERS = 100
 ATTEMPTS = 8
+# Longer than a batch takes; who waited may be somebody else than a projector, or gone.
+LET_PASS_S = 2.0
+LET_PASS_POLL_S = 0.002
 
 log = structlog.get_logger()
 
@@ -104,9 +108,9 @@ class Repair:
     async def _repair_chunk(self, user_ids: Sequence[str]) -> None:
         connection = self._connection
         await self._advance(await self._offsets("read_offsets", self._topic))  # most of the tail, without a lock
-        began = perf_counter()
         async with connection.transaction():
             reached = await self._lock_offsets()
+            began = perf_counter()
             staged = await self._fold_tail(reached)
             await connection.execute(statement("lock_users"), user_ids)
             await connection.execute(statement("replay/repair_users"), user_ids)
@@ -120,8 +124,17 @@ class Repair:
                 "recount",
             ):
                 await connection.execute(statement(f"replay/{step}"), user_ids)
+            waited_for = await connection.fetchval(statement("replay/somebody_waits"))
         self._staged = staged
         self.longest_chunk_s = max(self.longest_chunk_s, perf_counter() - began)
+        if waited_for:
+            await self._let_pass(reached)
+
+    async def _let_pass(self, reached: Mapping[int, int]) -> None:
+        """A row goes to whoever asks first after a commit, not to who has waited: chunk could follow upon chunk."""
+        deadline = perf_counter() + LET_PASS_S
+        while perf_counter() < deadline and await self._offsets("read_offsets", self._topic) == reached:  # noqa: ASYNC110
+            await asyncio.sleep(LET_PASS_POLL_S)
 
     async def _lock_offsets(self) -> dict[int, int]:
         return await self._offsets("lock_offsets", self._topic, list(self._targets.offsets))
