@@ -7,6 +7,7 @@ Written by the event loop, read by the thread that serves it; every value is rep
 
 from collections.abc import Callable, Collection, Mapping
 from enum import StrEnum
+from math import inf
 from time import monotonic
 
 # An answer that is not yet wrong, only late: as many looks as may be missed.
@@ -28,8 +29,10 @@ class Condition(StrEnum):
 class Standstill:
     """For how long has there been work and no progress? Only time between two looks that were answered counts."""
 
-    def __init__(self, clock: Callable[[], float] = monotonic) -> None:
+    def __init__(self, clock: Callable[[], float] = monotonic, most_between_looks_s: float = inf) -> None:
+        """More than `most_between_looks_s` between two looks is time in which somebody did not answer."""
         self._clock = clock
+        self._most_between_looks_s = most_between_looks_s
         self._looked_at: float | None = None
         self._answered_s = 0.0
         self._offsets: Mapping[int, int] = {}
@@ -46,7 +49,7 @@ class Standstill:
         """How far PostgreSQL and the log are, and which partitions this process must move."""
         now = self._clock()
         if self._looked_at is not None:
-            self._answered_s += now - self._looked_at
+            self._answered_s += min(now - self._looked_at, self._most_between_looks_s)
         self._looked_at = now
         for partition, end in ends.items():
             at = offsets.get(partition, 0)
@@ -75,10 +78,10 @@ class Health:
         clock: Callable[[], float] = monotonic,
     ) -> None:
         """`look_interval_s` is how often PostgreSQL and Kafka are asked at the least."""
-        self.standstill = Standstill(clock)
+        self._patience_s = max(LEAST_PATIENCE_S, LOOKS_MISSED * look_interval_s)
+        self.standstill = Standstill(clock, self._patience_s)
         self.group_problem: Callable[[], str | None] = lambda: "has not asked to join the group yet"
         self._liveness_timeout_s = liveness_timeout_s
-        self._patience_s = max(LEAST_PATIENCE_S, LOOKS_MISSED * look_interval_s)
         self._clock = clock
         self._beat_at = clock()
         self._answered_at: dict[Condition, float] = {}

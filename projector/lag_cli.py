@@ -2,8 +2,10 @@
 
 import asyncio
 import signal
+import sys
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Annotated
+from contextlib import suppress
+from typing import Annotated, TypeVar
 
 import typer
 from rich.console import Console, Group
@@ -12,7 +14,7 @@ from rich.text import Text
 
 from projector.endings import going_on
 from projector.errors import DatabaseUnavailable, KafkaUnavailable, SettingsError
-from projector.lag.exporter import LagCollector, serve
+from projector.lag.exporter import STALE_AFTER_S, LagCollector, serve
 from projector.lag.history import History
 from projector.lag.look import Look, Observer, open_observer
 from projector.lag.report import Limit, as_dict, parse_limit, sentences, table_of, totals_of, width_of
@@ -27,6 +29,7 @@ WINDOW_OF_ONE_ANSWER_S = 2.0
 PORT = 9308  # kafka_exporter's
 
 Seen = tuple[Look, Mapping[int, Judgement]]
+Answer = TypeVar("Answer")
 
 
 def lag_command(
@@ -65,10 +68,10 @@ def lag_command(
     connection, settings = load_settings()
     looks = LOOKS if window is None else max(1, round(window / interval))
     if serve_metrics:
-        collector = LagCollector(cluster)
-        _run(connection, settings, lambda observer: serve(observer, collector, host, port, looks, interval))
+        collector = LagCollector(cluster, max(STALE_AFTER_S, 3 * interval))
+        _run_on(connection, settings, lambda observer: serve(observer, collector, host, port, looks, interval))
     elif watch:
-        _run(connection, settings, lambda observer: _watch(observer, looks, interval, as_json))
+        _run_on(connection, settings, lambda observer: _watch(observer, looks, interval, as_json))
     else:
         # a limit asks for numbers, not for movement
         span = window if window is not None else 0.0 if limit else WINDOW_OF_ONE_ANSWER_S
@@ -80,11 +83,7 @@ def _answer(seen: Seen, limit: Limit | None, as_json: bool) -> None:
     if as_json:
         print_json(as_dict(look, judgements))
     else:
-        console = Console()
-        table = table_of(look, judgements, console.width if console.is_terminal else None)
-        # in a file nothing is cut
-        (console if console.is_terminal else Console(width=width_of(table))).print(table)
-        print(*sentences(look, judgements), sep="\n", end="\n" if sentences(look, judgements) else "")
+        show(look, judgements)
     # a limit cannot be checked without the two that the lag is between
     if "kafka" in look.problems:
         raise KafkaUnavailable(look.problems["kafka"])
@@ -92,6 +91,16 @@ def _answer(seen: Seen, limit: Limit | None, as_json: bool) -> None:
         raise DatabaseUnavailable(f"PostgreSQL: {look.problems['postgresql']}; check DATABASE_URL and the server")
     if limit and limit.exceeded(totals_of(look, judgements)):
         raise typer.Exit(BEHIND)
+
+
+def show(look: Look, judgements: Mapping[int, Judgement]) -> None:
+    """The table and what is not in order; in a file nothing is cut."""
+    console = Console()
+    table = table_of(look, judgements, console.width if console.is_terminal else None)
+    (console if console.is_terminal else Console(width=width_of(table))).print(table)
+    for sentence in sentences(look, judgements):
+        print(sentence)
+    sys.stdout.flush()
 
 
 async def _look_for(observer: Observer, span_s: float) -> Seen:
@@ -115,7 +124,12 @@ async def _watch(observer: Observer, looks: int, interval_s: float, as_json: boo
             print_json(as_dict(look, history.add(look)))
             await asyncio.sleep(interval_s)
     console = Console()
-    with Live(console=console, screen=console.is_terminal, auto_refresh=False) as live:
+    if not console.is_terminal:
+        while going_on():
+            look = await observer.look()
+            show(look, history.add(look))
+            await asyncio.sleep(interval_s)
+    with Live(console=console, screen=True, auto_refresh=False) as live:
         while going_on():
             look = await observer.look()
             live.update(_screen(look, history.add(look), console.width), refresh=True)
@@ -130,12 +144,20 @@ def _screen(look: Look, judgements: Mapping[int, Judgement], width: int) -> Grou
     return Group(Text(title, style="bold"), *lines, Text(), table_of(look, judgements, width))
 
 
-def _run(
-    connection: KafkaConnection, settings: ProjectorSettings, work: Callable[[Observer], Awaitable[Seen | None]]
-) -> Seen:
-    """Until it ends, or until Ctrl-C or SIGTERM, which is the way to leave."""
+def _run_on(
+    connection: KafkaConnection, settings: ProjectorSettings, work: Callable[[Observer], Awaitable[None]]
+) -> None:
+    """Until Ctrl-C or SIGTERM, which is the way to leave what runs for ever."""
+    with suppress(KeyboardInterrupt):
+        _run(connection, settings, work)
 
-    async def main() -> Seen | None:
+
+def _run(
+    connection: KafkaConnection, settings: ProjectorSettings, work: Callable[[Observer], Awaitable[Answer]]
+) -> Answer:
+    """Raises KeyboardInterrupt on Ctrl-C and SIGTERM: an answer that was not given is no good one."""
+
+    async def main() -> Answer:
         async with open_observer(connection, settings) as observer:
             task = asyncio.ensure_future(work(observer))
             for number in (signal.SIGINT, signal.SIGTERM):
@@ -143,7 +165,7 @@ def _run(
             return await task
 
     try:
-        seen: Seen = run_async(main())
+        answer: Answer = run_async(main())
     except asyncio.CancelledError:
-        raise typer.Exit from None
-    return seen
+        raise KeyboardInterrupt from None
+    return answer

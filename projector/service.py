@@ -72,6 +72,7 @@ async def open_projector(
     async with (
         open_tracing(connection.topic, settings.kafka_group_id, tracer_provider) as tracing,
         serving(settings, monitor := Monitor.of(settings, connection.topic, tracing)) as metrics_port,
+        _beating(monitor),
         open_pool(settings) as pool,
         open_leaderboard(settings, connection.topic) as board,
         open_inspector(connection) as inspector,
@@ -108,7 +109,6 @@ async def run_projector(
                 tasks.create_task(projector.keeper.run(settings.leaderboard_check_interval_s)),
                 tasks.create_task(_sweep(projector)),
                 tasks.create_task(_watch(projector).run(settings.log_check_interval_s, settings.stall_after_s)),
-                tasks.create_task(_beat(projector)),
                 tasks.create_task(_stop_when_told(projector, stopping)),
             ]
             if once:
@@ -135,10 +135,20 @@ def _watch(projector: Projector) -> LogWatch:
     return LogWatch(projector.pool, projector.inspector, projector.reader, projector.positions, projector.monitor)
 
 
-async def _beat(projector: Projector) -> None:
-    while going_on():
-        projector.monitor.health.beat()
-        await asyncio.sleep(BEAT_S)
+@asynccontextmanager
+async def _beating(monitor: Monitor) -> AsyncIterator[None]:
+    """From the first page on: what has to be done before the first record may take long, and is no standstill."""
+
+    async def beat() -> None:
+        while going_on():
+            monitor.health.beat()
+            await asyncio.sleep(BEAT_S)
+
+    task = asyncio.create_task(beat())
+    try:
+        yield
+    finally:
+        await end([task])
 
 
 async def _sweep(projector: Projector) -> None:

@@ -2,8 +2,9 @@
 
 from pathlib import Path
 from typing import Annotated, Literal, Self
+from urllib.parse import urlsplit
 
-from pydantic import BeforeValidator, Field, SecretStr, model_validator
+from pydantic import BeforeValidator, Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from schemas.connection import SETTINGS_CONFIG
@@ -60,3 +61,13 @@ class ProjectorSettings(BaseSettings):
                 f"({self.stall_after_s:g}): the process first tries to rejoin the group by itself"
             )
         return self
+
+    @field_validator("database_url", "redis_url")
+    @classmethod
+    def _address_can_be_read(cls, url: SecretStr) -> SecretStr:
+        """Python's own message would quote what it takes for the port: a piece of the password (I12)."""
+        try:
+            _ = urlsplit(url.get_secret_value()).port
+        except ValueError:
+            raise ValueError("is no address; in a password, write / as %2F, # as %23, @ as %40, : as %3A") from None
+        return url

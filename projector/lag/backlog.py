@@ -32,12 +32,10 @@ async def read_backlog(connection: Connection, topic: str) -> Backlog:
     """Counts it in PostgreSQL. Raises asyncpg's errors."""
     (row,) = await connection.fetch(statement("lag/backlog"), topic)
     run = await connection.fetchrow(statement("lag/last_replay"), topic)
-    # a repair found drift, too, but did not leave it
-    left = run is not None and run["dry_run"] and run["drift"]
     return Backlog(
         json.loads(row["dead_letters"]),
         row["parked_users"],
         row["parked_events"],
         row["outbox_rows"],
-        LastReplay(run["finished_at_s"], left, run["users_updated"] if left else 0) if run else None,
+        LastReplay(run["finished_at_s"], run["drift"], run["drifted_users"]) if run else None,
     )

@@ -7,21 +7,24 @@ with `solve_`. What could not be asked is absent, never stale: `solve_source_up`
 
 import asyncio
 from collections.abc import Iterator, Mapping, Sequence
+from time import time
 
 import structlog
-from prometheus_client import CollectorRegistry, start_http_server
+from prometheus_client import CollectorRegistry
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
 from projector.endings import going_on
-from projector.errors import SettingsError
+from projector.errors import TopicMissing
 from projector.lag.history import History
 from projector.lag.look import Look, Observer, PartitionLook, Stage, StageLag
 from projector.lag.status import Judgement, Status, worst
+from projector.pages import metrics_page, serving_pages
 from schemas.topic import TOPIC_SETTINGS
 
 SOURCES = ("kafka", "postgresql", "redis")
+STALE_AFTER_S = 60.0
 
 log = structlog.get_logger()
 Samples = Sequence[tuple[tuple[str, ...], float]]
@@ -30,8 +33,10 @@ Samples = Sequence[tuple[tuple[str, ...], float]]
 class LagCollector(Collector):
     """The newest look as metrics; nothing before the first."""
 
-    def __init__(self, cluster_name: str) -> None:
+    def __init__(self, cluster_name: str, stale_after_s: float = STALE_AFTER_S) -> None:
+        """Figures older than `stale_after_s` are not shown."""
         self._cluster_name = cluster_name
+        self._stale_after_s = stale_after_s
         self._newest: tuple[Look, Mapping[int, Judgement]] | None = None
 
     def show(self, look: Look, judgements: Mapping[int, Judgement]) -> None:
@@ -43,8 +48,10 @@ class LagCollector(Collector):
         if self._newest is None:
             return
         look, judgements = self._newest
-        yield _sources(look)
         yield gauge("solve_last_look_timestamp_seconds", "When these figures were read.", (), [((), look.at_s)])
+        if time() - look.at_s > self._stale_after_s:
+            return  # a server that neither answers nor refuses holds the next look up
+        yield _sources(look)
         yield from _log(look)
         yield from _group(look)
         yield from _seconds(look, self._cluster_name)
@@ -192,25 +199,27 @@ def _at(look: Look, stage: Stage) -> list[tuple[PartitionLook, StageLag]]:
 async def serve(
     observer: Observer, collector: LagCollector, host: str, port: int, looks: int, interval_s: float
 ) -> None:
-    """Looks for ever and lets Prometheus read. Raises SettingsError where the address cannot be had, TopicMissing."""
+    """Looks for ever and lets Prometheus read.
+
+    Raises MetricsUnservable where the address cannot be had, and TopicMissing where there was no log to begin with.
+    """
     registry = CollectorRegistry()
     registry.register(collector)
     history = History(looks)
     look = await observer.look()
     collector.show(look, history.add(look))
-    try:
-        server, thread = start_http_server(port, host, registry)
-    except OSError as error:
-        raise SettingsError(f"cannot listen on {host}:{port}: {error}; choose another with --port") from error
-    try:
-        log.info("serving metrics", action="lag_serving", host=host, port=server.server_address[1])
+    async with serving_pages(host, port, {"/metrics": metrics_page(registry)}, "choose another with --port"):
         while going_on():
             await asyncio.sleep(interval_s)
-            look = await observer.look()
+            look = await _look_again(observer)
             collector.show(look, history.add(look))
             for source, problem in look.problems.items():
                 log.warning("a server could not be asked", action="lag_source", source=source, error=problem)
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
+
+
+async def _look_again(observer: Observer) -> Look:
+    """A log that is gone is when a monitor is needed most."""
+    try:
+        return await observer.look()
+    except TopicMissing as error:
+        return observer.nothing({"kafka": str(error)})

@@ -21,7 +21,9 @@ class History:
 
     def add(self, look: Look) -> Mapping[int, Judgement]:
         """The judgement of each partition with this look; of none where PostgreSQL or Kafka could not be asked."""
-        judgements = {}
+        judgements: dict[int, Judgement] = {}
+        if "kafka" in look.problems:
+            return judgements  # who reads a partition is not known
         for one in look.partitions:
             applied = one.stages.get(Stage.POSTGRESQL)
             if applied is None:

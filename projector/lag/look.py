@@ -24,6 +24,7 @@ from projector.statements import statement
 from schemas.connection import KafkaConnection
 
 STORE_TIMEOUT_S = 10.0
+REMEMBER_S = 30.0
 
 
 class Stage(StrEnum):
@@ -77,16 +78,23 @@ class _Applied:
     offsets: Mapping[int, int]
     moved_at_s: Mapping[int, float]
     epoch: int
-    backlog: Backlog
+    backlog: Backlog | None
 
 
 class Observer:
     """Looks again and again over the same connections. Made by `open_observer`."""
 
     def __init__(
-        self, settings: ProjectorSettings, pool: asyncpg.Pool, board: Leaderboard, inspector: LogInspector
+        self,
+        settings: ProjectorSettings,
+        pool: asyncpg.Pool,
+        board: Leaderboard,
+        inspector: LogInspector,
+        *,
+        with_backlog: bool = True,
     ) -> None:
         """Use `open_observer`."""
+        self._with_backlog = with_backlog
         self._group_id = settings.kafka_group_id
         self._topic = inspector.topic
         self._pool = pool
@@ -94,6 +102,7 @@ class Observer:
         self._inspector = inspector
         # the first record at or after an offset: (asked, offset, broker timestamp); it stays true while it waits
         self._oldest: dict[int, list[tuple[int, int, int]]] = {}
+        self._oldest_until_s = 0.0
 
     async def look(self) -> Look:
         """Never raises because a server is away: `problems` names it. Raises TopicMissing."""
@@ -103,7 +112,7 @@ class Observer:
         watermarks = await self._watermarks(applied, problems)
         log = await self._log(problems)
         if log is None:
-            return Look(time(), self._group_id, self._topic, problems=problems)
+            return self.nothing(problems)
         positions: dict[Stage, Mapping[int, int]] = {}
         if applied:
             positions[Stage.POSTGRESQL] = {p: applied.offsets.get(p, 0) for p in log.ends}
@@ -132,6 +141,10 @@ class Observer:
         backlog = applied.backlog if applied else None
         return Look(time(), self._group_id, self._topic, members, partitions, log, margin, backlog, problems)
 
+    def nothing(self, problems: Mapping[str, str]) -> Look:
+        """A look that saw nothing."""
+        return Look(time(), self._group_id, self._topic, problems=problems)
+
     async def _group(self, problems: dict[str, str]) -> GroupState | None:
         try:
             return await self._inspector.group(self._group_id)
@@ -148,19 +161,29 @@ class Observer:
 
     async def _applied(self, problems: dict[str, str]) -> _Applied | None:
         try:
-            async with asyncio.timeout(STORE_TIMEOUT_S), self._pool.acquire() as connection:
+            # the pool waits as long again for a connection to come back
+            async with asyncio.timeout(STORE_TIMEOUT_S), self._pool.acquire(timeout=STORE_TIMEOUT_S) as connection:
                 rows = await connection.fetch(statement("lag/offsets"), self._topic)
                 epoch = await connection.fetchval("SELECT epoch FROM leaderboard_epoch")
-                backlog = await read_backlog(connection, self._topic)
         except DATABASE_ERRORS as error:
             problems["postgresql"] = str(error) or type(error).__name__
             return None
+        backlog = await self._backlog(problems) if self._with_backlog else None
         return _Applied(
             {row["partition"]: row["next_offset"] for row in rows},
             {row["partition"]: float(row["moved_at_s"]) for row in rows},
             epoch,
             backlog,
         )
+
+    async def _backlog(self, problems: dict[str, str]) -> Backlog | None:
+        """Apart from the offsets: tables that are slow to count or locked must not hide the lag."""
+        try:
+            async with asyncio.timeout(STORE_TIMEOUT_S), self._pool.acquire(timeout=STORE_TIMEOUT_S) as connection:
+                return await read_backlog(connection, self._topic)
+        except DATABASE_ERRORS as error:
+            problems["backlog"] = str(error) or type(error).__name__
+            return None
 
     async def _watermarks(self, applied: _Applied | None, problems: dict[str, str]) -> Mapping[int, int] | None:
         try:
@@ -174,18 +197,23 @@ class Observer:
             return None
 
     async def _lags(self, offsets: Mapping[int, int], log: LogState) -> dict[int, StageLag]:
-        await self._find_oldest({p: (at, log.ends[p]) for p, at in offsets.items() if at < log.ends[p]})
+        # what was deleted before a stage had it is told by the status; the oldest that can be read is the log's first
+        begins = {p: max(at, log.earliest[p]) for p, at in offsets.items()}
+        await self._find_oldest({p: (at, log.ends[p]) for p, at in begins.items() if at < log.ends[p]})
         now_s = time()
         lags = {}
         for partition, offset in offsets.items():
             end = log.ends[partition]
-            mark = self._known(partition, offset, end) if offset < end else None
+            mark = self._known(partition, begins[partition], end) if offset < end else None
             # what no record stands for (transaction markers, compaction) is nothing that waits
             lag, seconds = (end - offset, max(0.0, now_s - mark[1] / 1000)) if mark else (0, 0.0)
             lags[partition] = StageLag(offset, lag, seconds)
         return lags
 
     async def _find_oldest(self, ranges: Mapping[int, tuple[int, int]]) -> None:
+        if time() > self._oldest_until_s:  # a log may be recreated and look the same
+            self._oldest.clear()
+            self._oldest_until_s = time() + REMEMBER_S
         unknown = {p: bounds for p, bounds in ranges.items() if self._known(p, *bounds) is None}
         if not unknown:
             return
@@ -201,10 +229,13 @@ class Observer:
         return None
 
     async def _retention_margin(self, log: LogState) -> float | None:
-        """Seconds until retention may delete the log's first record; infinite where it never does."""
+        """Seconds until retention may delete the log's first record; infinite where it never does.
+
+        None where only its size is limited: then nobody can say when.
+        """
         retention_ms = int(log.settings.get("retention.ms", "-1"))
         if retention_ms < 0:
-            return float("inf")
+            return float("inf") if log.settings.get("retention.bytes") == "-1" else None
         begins = {p: (at, log.ends[p]) for p, at in log.earliest.items() if at < log.ends[p]}
         first = await self._inspector.oldest(begins)
         if not first:
@@ -213,10 +244,12 @@ class Observer:
 
 
 @asynccontextmanager
-async def open_observer(connection: KafkaConnection, settings: ProjectorSettings) -> AsyncIterator[Observer]:
+async def open_observer(
+    connection: KafkaConnection, settings: ProjectorSettings, *, with_backlog: bool = True
+) -> AsyncIterator[Observer]:
     """Connects to Kafka now and to the stores when first asked. Raises KafkaUnavailable, SettingsError."""
     async with AsyncExitStack() as opened:
         pool = await opened.enter_async_context(open_pool(settings, lazily=True))
         board = await opened.enter_async_context(open_leaderboard(settings, connection.topic))
         inspector = await opened.enter_async_context(open_inspector(connection))
-        yield Observer(settings, pool, board, inspector)
+        yield Observer(settings, pool, board, inspector, with_backlog=with_backlog)

@@ -12,6 +12,7 @@ from rich.text import Text
 from projector.errors import SettingsError
 from projector.lag.look import Look, PartitionLook, Stage
 from projector.lag.status import Judgement, Status, worst
+from projector.terminal import readable
 
 STYLES = {Status.OK: "green", Status.WARN: "yellow"}
 UNITS_S = {"s": 1, "m": 60, "h": 3600}
@@ -138,9 +139,11 @@ def _table(look: Look, judgements: Mapping[int, Judgement], *, wide: bool) -> Ta
 def _cells(look: Look, one: PartitionLook, judgement: Judgement | None, wide: bool) -> list[str | Text]:
     applied = one.stages.get(Stage.POSTGRESQL)
     owner = one.owner
-    member: list[str | Text] = [owner.consumer_id, owner.host, owner.client_id] if owner else ["-", "-", "-"]
+    # a member chooses its names itself
+    names = [owner.consumer_id, owner.host, owner.client_id] if owner else ["-", "-", "-"]
+    member = [Text(readable(name)) for name in names]
     return [
-        *([look.group, look.topic] if wide else []),
+        *([Text(readable(look.group)), Text(look.topic)] if wide else []),
         str(one.partition),
         str(applied.offset) if applied else "-",
         str(one.end),
@@ -161,7 +164,7 @@ def sentences(look: Look, judgements: Mapping[int, Judgement]) -> list[str]:
         most = max(partitions, key=lambda partition: lags[partition])
         others = f", like {len(partitions) - 1} more" if len(partitions) > 1 else ""
         said.append(f"partition {most} {status.name}{others}: {judgements[most].why}")
-    return said + [f"{source} could not be asked: {problem}" for source, problem in look.problems.items()]
+    return said + [f"{source} could not be asked: {readable(problem)}" for source, problem in look.problems.items()]
 
 
 def _styled(status: Status) -> Text:

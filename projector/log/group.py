@@ -39,6 +39,8 @@ async def read_group(admin: AIOKafkaAdminClient, group_id: str, topic: str) -> G
     code, members = group[0], group[5]
     if code:
         kind = for_code(code)
+        if kind.retriable:
+            raise kind
         raise KafkaUnavailable(
             f"cannot describe group {group_id}: {kind.__name__}; the reader needs DESCRIBE on the group"
         )

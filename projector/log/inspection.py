@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
-from aiokafka.errors import GroupCoordinatorNotAvailableError, KafkaError, TopicAlreadyExistsError, for_code
+from aiokafka.errors import KafkaError, TopicAlreadyExistsError, for_code
 from aiokafka.util import NO_EXTENSIONS
-from tenacity import AsyncRetrying, retry_if_exception_type, stop_after_delay, wait_fixed
+from tenacity import AsyncRetrying, retry_if_exception, retry_if_exception_type, stop_after_delay, wait_fixed
 
 from projector.errors import KafkaUnavailable, LogHeadGone, LogRewritten, OffsetOutOfRange, TopicMissing, TopicUnsafe
 from projector.log.group import GroupState, read_group
@@ -194,7 +194,8 @@ class LogInspector:
             async with asyncio.timeout(READ_TIMEOUT_S):
                 # asked for the first group of its life, a cluster only begins to make the topic of offsets
                 async for attempt in AsyncRetrying(
-                    retry=retry_if_exception_type(GroupCoordinatorNotAvailableError), wait=wait_fixed(0.1)
+                    retry=retry_if_exception(lambda error: isinstance(error, KafkaError) and error.retriable),
+                    wait=wait_fixed(0.1),
                 ):
                     with attempt:
                         return await read_group(self._admin, group_id, self.topic)

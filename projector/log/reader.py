@@ -106,8 +106,14 @@ class LogReader(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka is 
         """Begins anew as another member: a consumer can be alive and never come back to its group (aiokafka #1154)."""
         await self.stop()
         self._lose_partitions()
-        self._consumer = new_consumer(self._connection, self._settings)
-        await self.start()
+        fresh = new_consumer(self._connection, self._settings)
+        try:
+            await fresh.start()
+        except (TimeoutError, KafkaError, OSError) as error:
+            await fresh.stop()  # the old one stays, stopped: each read says so, until a later try succeeds
+            raise unavailable(self._connection, error) from error
+        self._consumer = fresh
+        self._consumer.subscribe([self.topic], listener=self)
 
     def _lose_partitions(self) -> None:
         self._assignments += 1

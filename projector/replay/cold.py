@@ -69,7 +69,10 @@ async def heartbeat(connection: Connection) -> AsyncIterator[None]:
         yield
     finally:
         done.set()
-        await beating
+        # what it met, the statement that follows meets as well
+        await asyncio.wait([beating], timeout=HEARTBEAT_S)
+        beating.cancel()
+        await asyncio.gather(beating, return_exceptions=True)
 
 
 async def audit(

@@ -12,6 +12,7 @@ from pathlib import Path
 from time import perf_counter
 
 import asyncpg
+import structlog
 
 from projector.batch import Mark
 from projector.board_audit import compare_board, mend_board
@@ -36,6 +37,7 @@ from schemas.connection import KafkaConnection
 CATCH_UP_RECORDS = 20_000
 CATCH_UP_ROUNDS = 5
 
+log = structlog.get_logger()
 OnProgress = Callable[[str, int, int], None]
 
 
@@ -242,11 +244,15 @@ async def _stage_until_near(replay: Replay) -> Mapping[int, int]:
 async def _leave_word(replay: Replay) -> None:
     """One small row, so that monitors see when the counts were last proved; not of some partitions alone."""
     report = replay.report
-    if not report.partitions:
-        await replay.database.execute(
-            statement("replay/record_run"), replay.state.topic, report.dry_run, report.drifted,
-            report.total_users, report.users_updated, report.records_read,
-        )  # fmt: skip
+    if report.partitions:
+        return
+    left = report.users_updated if report.dry_run else len(report.users_refused)
+    drift = report.drifted if report.dry_run else bool(left)
+    figures = (report.dry_run, drift, report.total_users, left, report.records_read)
+    try:
+        await replay.database.execute(statement("replay/record_run"), replay.state.topic, *figures)
+    except DATABASE_ERRORS as error:
+        log.warning("the replay is done, monitors do not know", action="replay_not_recorded", error=str(error))
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""Who dealt with a dead letter or a parked event; see 0003_replay_runs.sql."""
+"""What each replay left, for monitors; see 0003_replay_runs.sql."""
 
 from alembic import op
 

@@ -12,10 +12,12 @@ from prometheus_client.parser import text_string_to_metric_families
 from devstack import Stack
 from devstack.server import free_port
 from producer.simulation import Season, simulate
+from projector.lag.exporter import LagCollector
+from projector.lag.look import Look
 from projector.lag.status import Status
 from projector.replay.replaying import ReplayOptions, replay
 from tests.events import BEGIN, solved
-from tests.projector.test_log import set_topic
+from tests.projector.test_log import create_topic, delete_topic, set_topic
 from tests.waiting import until
 from tests.world import World
 
@@ -170,3 +172,18 @@ async def test_a_store_that_is_away_is_said_and_its_figures_are_absent_not_stale
         assert value(away, "kafka_topic_partitions") is None
         await asyncio.to_thread(stack.start)
         await until_scraped(port, "kafka_consumergroup_lag_sum", 0)
+
+
+async def test_a_log_that_is_gone_is_said_by_a_monitor_that_goes_on(world: World) -> None:
+    async with exporting(world) as port:
+        await until_scraped(port, "solve_source_up", 1, source="kafka")
+        await delete_topic(world)
+        await until_scraped(port, "solve_source_up", 0, source="kafka")
+        await create_topic(world)
+        await until_scraped(port, "solve_source_up", 1, source="kafka")
+
+
+def test_figures_that_are_old_are_absent() -> None:
+    collector = LagCollector("default", stale_after_s=60)
+    collector.show(Look(1.0, "g", "t", problems={}), {})
+    assert [family.name for family in collector.collect()] == ["solve_last_look_timestamp_seconds"]

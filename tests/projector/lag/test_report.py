@@ -7,6 +7,7 @@ import pytest
 from rich.console import Console
 
 from projector.errors import SettingsError
+from projector.lag.history import History
 from projector.lag.look import Look, PartitionLook, Stage, StageLag
 from projector.lag.report import Limit, as_dict, parse_limit, sentences, table_of, totals_of
 from projector.lag.status import Judgement, Status
@@ -100,3 +101,17 @@ def test_a_limit_is_exceeded_by_more_and_not_by_as_much() -> None:
     assert Limit(seconds=86_399).exceeded(totals)
     assert not Limit(messages=23_456_789).exceeded(totals)
     assert Limit(messages=23_456_788).exceeded(totals)
+
+
+def test_a_member_that_names_itself_oddly_steers_neither_the_table_nor_the_terminal() -> None:
+    odd = Member("a[/b]", "/10.0.0.1", "c[d]\x1b[31m", frozenset({0}))
+    partition = PartitionLook(0, 0, 1, {Stage.POSTGRESQL: StageLag(1, 0, 0.0)}, odd, 1.0)
+    written = StringIO()
+    Console(width=200, file=written).print(table_of(Look(1.0, "g", "t", 1, (partition,)), {}, 200))
+    assert "a[/b]" in written.getvalue()
+    assert "c[d]\\x1b[31m" in written.getvalue()
+
+
+def test_a_group_that_could_not_be_asked_is_not_judged() -> None:
+    partition = PartitionLook(0, 0, 9, {Stage.POSTGRESQL: StageLag(1, 8, 5.0)}, None, 1.0)
+    assert History(3).add(Look(9.0, "g", "t", 0, (partition,), problems={"kafka": "loading"})) == {}
