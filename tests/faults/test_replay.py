@@ -2,6 +2,8 @@
 
 import asyncio
 import json
+import os
+import signal
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 
@@ -177,10 +179,11 @@ async def test_a_replay_beside_a_stream_at_full_speed_repairs_all_and_loses_noth
 
 
 async def test_projection_that_waits_for_a_chunk_goes_before_the_next(
-    world: World, monkeypatch: pytest.MonkeyPatch
+    breakable: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A row lock is no queue: without care the next chunk has the offset rows again before the projector wakes up."""
-    users = [f"u{number}" for number in range(8)]
+    """A row lock is no queue. The projector's backend is frozen while it waits, and wakes up after the commit."""
+    world = breakable
+    users = [f"u{number}" for number in range(4)]
     await world.publish([*(registered(user) for user in users), *(solved(user, user, "p", 1) for user in users)])
     await world.run_once()
     async with world.database() as connection:
@@ -188,29 +191,44 @@ async def test_projection_that_waits_for_a_chunk_goes_before_the_next(
     monkeypatch.setattr(repair_module, "CHUNK_USERS", 1)
     plain, at_each_chunk = repair_module.Repair._lock_offsets, list[int]()
 
-    async def lock_offsets(self: repair_module.Repair) -> dict[int, int]:
-        reached = await plain(self)
-        at_each_chunk.append(sum(reached.values()))
-        if len(at_each_chunk) <= len(users):  # not when the offsets are locked once more at the end
-            await world.publish([solved(f"more {len(at_each_chunk)}", "u0", f"q{len(at_each_chunk)}", 2)])
-            await until(lambda: _projector_waits(world), "the projector to wait for the chunk")
-        return reached
+    async with asyncio.TaskGroup() as wakers:
 
-    monkeypatch.setattr(repair_module.Repair, "_lock_offsets", lock_offsets)
-    async with world.process():
-        await replay(world.connection, world.settings, ReplayOptions(), lambda *_: None)
-        await world.until_right()
+        async def lock_offsets(self: repair_module.Repair) -> dict[int, int]:
+            reached = await plain(self)
+            at_each_chunk.append(sum(reached.values()))
+            if (chunk := len(at_each_chunk)) <= len(users):  # not when the offsets are locked once more at the end
+                await world.publish([solved(f"more {chunk}", "u0", f"q{chunk}", 2)])
+                backend = await until(lambda: _waiting_backend(world), "the projector to wait for the chunk")
+                os.kill(backend, signal.SIGSTOP)
+                wakers.create_task(_wake(world, backend, users[chunk - 1]))
+            return reached
+
+        monkeypatch.setattr(repair_module.Repair, "_lock_offsets", lock_offsets)
+        async with world.process():
+            await replay(world.connection, world.settings, ReplayOptions(), lambda *_: None)
+            await world.until_right()
     begun = 2 * len(users)
     assert at_each_chunk[: len(users)] == list(range(begun, begun + len(users)))
 
 
-async def _projector_waits(world: World) -> bool:
-    return bool(
-        await world.value(
-            "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock' "
-            "AND application_name = 'solve-projector'"
-        )
+async def _waiting_backend(world: World) -> int | None:
+    found: int | None = await world.value(
+        "SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock' "
+        "AND application_name = 'solve-projector'"
     )
+    return found
+
+
+async def _wake(world: World, backend: int, user_id: str) -> None:
+    """Once the chunk's commit can be seen."""
+    repaired = (
+        "SELECT problems_solved = (SELECT count(*) FROM verdicts WHERE verdicts.user_id = users.user_id AND solved) "
+        "FROM users WHERE user_id = $1"
+    )
+    try:
+        await until(lambda: world.value(repaired, user_id), "the chunk to be committed")
+    finally:
+        os.kill(backend, signal.SIGCONT)
 
 
 async def test_a_revocation_that_lost_against_a_drifted_verdict_ends_as_the_log_says(
