@@ -4,7 +4,8 @@ import asyncio
 import signal
 import sys
 from collections.abc import Awaitable, Callable, Mapping
-from contextlib import suppress
+from contextlib import AbstractAsyncContextManager, suppress
+from functools import partial
 from typing import Annotated, TypeVar
 
 import typer
@@ -19,9 +20,7 @@ from projector.lag.history import History
 from projector.lag.look import Look, Observer, open_observer
 from projector.lag.report import Limit, as_dict, parse_limit, sentences, table_of, totals_of, width_of
 from projector.lag.status import Judgement
-from projector.settings import ProjectorSettings
 from projector.terminal import Json, load_settings, print_json, run_async
-from schemas.connection import KafkaConnection
 
 BEHIND = 3
 LOOKS = 10  # Burrow's default number of intervals
@@ -29,6 +28,7 @@ WINDOW_OF_ONE_ANSWER_S = 2.0
 PORT = 9308  # kafka_exporter's
 
 Seen = tuple[Look, Mapping[int, Judgement]]
+Opening = AbstractAsyncContextManager[Observer]
 Answer = TypeVar("Answer")
 
 
@@ -69,13 +69,14 @@ def lag_command(
     looks = LOOKS if window is None else max(1, round(window / interval))
     if serve_metrics:
         collector = LagCollector(cluster, max(STALE_AFTER_S, 3 * interval))
-        _run_on(connection, settings, lambda observer: serve(observer, collector, host, port, looks, interval))
+        work = partial(serve, collector=collector, host=host, port=port, looks=looks, interval_s=interval)
+        _run_on(open_observer(connection, settings, with_backlog=True), work)
     elif watch:
-        _run_on(connection, settings, lambda observer: _watch(observer, looks, interval, as_json))
+        _run_on(open_observer(connection, settings), partial(_watch, looks=looks, interval_s=interval, as_json=as_json))
     else:
         # a limit asks for numbers, not for movement
         span = window if window is not None else 0.0 if limit else WINDOW_OF_ONE_ANSWER_S
-        _answer(_run(connection, settings, lambda observer: _look_for(observer, span)), limit, as_json)
+        _answer(_run(open_observer(connection, settings), partial(_look_for, span_s=span)), limit, as_json)
 
 
 def _answer(seen: Seen, limit: Limit | None, as_json: bool) -> None:
@@ -144,21 +145,17 @@ def _screen(look: Look, judgements: Mapping[int, Judgement], width: int) -> Grou
     return Group(Text(title, style="bold"), *lines, Text(), table_of(look, judgements, width))
 
 
-def _run_on(
-    connection: KafkaConnection, settings: ProjectorSettings, work: Callable[[Observer], Awaitable[None]]
-) -> None:
+def _run_on(opening: Opening, work: Callable[[Observer], Awaitable[None]]) -> None:
     """Until Ctrl-C or SIGTERM, which is the way to leave what runs for ever."""
     with suppress(KeyboardInterrupt):
-        _run(connection, settings, work)
+        _run(opening, work)
 
 
-def _run(
-    connection: KafkaConnection, settings: ProjectorSettings, work: Callable[[Observer], Awaitable[Answer]]
-) -> Answer:
+def _run(opening: Opening, work: Callable[[Observer], Awaitable[Answer]]) -> Answer:
     """Raises KeyboardInterrupt on Ctrl-C and SIGTERM: an answer that was not given is no good one."""
 
     async def main() -> Answer:
-        async with open_observer(connection, settings) as observer:
+        async with opening as observer:
             task = asyncio.ensure_future(work(observer))
             for number in (signal.SIGINT, signal.SIGTERM):
                 asyncio.get_running_loop().add_signal_handler(number, task.cancel)

@@ -91,7 +91,7 @@ class Observer:
         board: Leaderboard,
         inspector: LogInspector,
         *,
-        with_backlog: bool = True,
+        with_backlog: bool,
     ) -> None:
         """Use `open_observer`."""
         self._with_backlog = with_backlog
@@ -245,9 +245,11 @@ class Observer:
 
 @asynccontextmanager
 async def open_observer(
-    connection: KafkaConnection, settings: ProjectorSettings, *, with_backlog: bool = True
+    connection: KafkaConnection, settings: ProjectorSettings, *, with_backlog: bool = False
 ) -> AsyncIterator[Observer]:
-    """Connects to Kafka now and to the stores when first asked. Raises KafkaUnavailable, SettingsError."""
+    """Looks `with_backlog` count tables that may be long, which only the exporter shows.
+
+    Connects to Kafka now and to the stores when first asked. Raises KafkaUnavailable, SettingsError."""
     async with AsyncExitStack() as opened:
         pool = await opened.enter_async_context(open_pool(settings, lazily=True))
         board = await opened.enter_async_context(open_leaderboard(settings, connection.topic))

@@ -22,7 +22,7 @@ SEASON = Season(start=BEGIN, users=50, problems=30, events=600, seed=4)
 
 @asynccontextmanager
 async def observing(world: World) -> AsyncIterator[Observer]:
-    async with open_observer(world.connection, world.settings) as observer:
+    async with open_observer(world.connection, world.settings, with_backlog=True) as observer:
         yield observer
 
 
