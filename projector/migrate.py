@@ -26,6 +26,12 @@ OUR_TABLES = (
     "leaderboard_epoch",
     "leaderboard_outbox",
     "replay_runs",
+    "admins",
+    "admin_sessions",
+    "admin_tokens",
+    "admin_lockouts",
+    "admin_audit",
+    "admin_jobs",
 )
 # Two setups at once: the second waits for the first; the number only has to be ours ("solm").
 MIGRATION_LOCK = 0x736F6C6D

@@ -1,0 +1,202 @@
+"""How does an error reach who asked? As problem details (RFC 9457), with nothing of our insides in them.
+
+A page gets the same as HTML; `api/pages/` says how.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import structlog
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import Response
+from pydantic import BaseModel, ConfigDict, Field
+from starlette.exceptions import HTTPException
+
+from api.errors import AdminUnknown, JobUnknown, PasswordRefused, TokenRefused, TokenUnknown
+from projector.database import DATABASE_ERRORS, Failure, classify
+from projector.errors import (
+    AlreadyDecided,
+    DatabaseUnavailable,
+    DeadLetterUnknown,
+    KafkaUnavailable,
+    LeaderboardUnavailable,
+    LogHeadGone,
+    LogRewritten,
+    NothingParked,
+    OffsetOutOfRange,
+    ReplayInterrupted,
+    ReplayRunning,
+    SchemaMismatch,
+    SelectorUnclear,
+    TopicMissing,
+    TopicUnsafe,
+    UserUnknown,
+    WhoUnknown,
+)
+from schemas.errors import SolveCountsError
+
+MEDIA_TYPE = "application/problem+json"
+RETRY_AFTER_S = 5
+
+log = structlog.get_logger()
+
+
+class ProblemDetails(BaseModel):
+    """What went wrong, for programs and for people (RFC 9457)."""
+
+    model_config = ConfigDict(extra="allow")
+
+    type: str = Field(examples=["urn:solve-counts:problem:user-unknown"], description="Which kind; stable.")
+    title: str = Field(examples=["There is no such user"], description="The kind, in words.")
+    status: int = Field(examples=[404])
+    detail: str = Field(examples=["There is no user 'u-9'."], description="This time, and what to do.")
+
+
+class Problem(Exception):
+    """An answer that is an error. `more` are members of its own, such as `errors`."""
+
+    def __init__(
+        self,
+        status: int,
+        kind: str,
+        title: str,
+        detail: str,
+        *,
+        headers: Mapping[str, str] | None = None,
+        **more: Any,
+    ) -> None:
+        super().__init__(detail)
+        self.status = status
+        self.kind = kind
+        self.title = title
+        self.detail = detail
+        self.headers = dict(headers or {})
+        self.more = more
+
+    @property
+    def body(self) -> ProblemDetails:
+        """As it is sent."""
+        kind = f"urn:solve-counts:problem:{self.kind}"
+        return ProblemDetails(type=kind, title=self.title, status=self.status, detail=self.detail, **self.more)
+
+    def response(self) -> Response:
+        """Problem details, never kept by a cache."""
+        return Response(
+            self.body.model_dump_json(),
+            self.status,
+            {"Cache-Control": "no-store", **self.headers},
+            MEDIA_TYPE,
+        )
+
+
+def away(what: str) -> Problem:
+    """A server of ours does not answer; which, and nothing more."""
+    return Problem(
+        503,
+        f"{what.lower()}-unavailable",
+        f"{what} does not answer",
+        f"{what} does not answer right now. Nothing is lost; try again in {RETRY_AFTER_S} seconds.",
+        headers={"Retry-After": str(RETRY_AFTER_S)},
+    )
+
+
+# Errors whose message is meant for who asked: status, kind, title.
+SAID: dict[type[SolveCountsError], tuple[int, str, str]] = {
+    UserUnknown: (404, "user-unknown", "There is no such user"),
+    DeadLetterUnknown: (404, "dead-letter-unknown", "There is no such dead letter"),
+    NothingParked: (404, "nothing-parked", "Nothing is parked"),
+    JobUnknown: (404, "job-unknown", "There is no such job"),
+    TokenUnknown: (404, "token-unknown", "There is no such token"),
+    AdminUnknown: (404, "admin-unknown", "There is no such admin"),
+    AlreadyDecided: (409, "already-decided", "Somebody decided this before"),
+    ReplayRunning: (409, "replay-running", "Another replay runs"),
+    LogHeadGone: (409, "log-proves-nothing", "The log cannot prove the counts"),
+    TopicUnsafe: (409, "log-proves-nothing", "The log cannot prove the counts"),
+    TopicMissing: (409, "log-proves-nothing", "The log cannot prove the counts"),
+    LogRewritten: (409, "log-proves-nothing", "The log cannot prove the counts"),
+    OffsetOutOfRange: (409, "log-proves-nothing", "The log cannot prove the counts"),
+    SelectorUnclear: (422, "selector-unclear", "It is not clear which are meant"),
+    WhoUnknown: (422, "why-missing", "A decision needs a reason"),
+    PasswordRefused: (422, "password-refused", "The password will not do"),
+    TokenRefused: (422, "token-refused", "The token cannot be made"),
+}
+# Errors that name servers and settings: the log says them, an answer does not.
+UNSAID: dict[type[SolveCountsError], Problem] = {
+    DatabaseUnavailable: away("PostgreSQL"),
+    SchemaMismatch: away("PostgreSQL"),
+    ReplayInterrupted: away("PostgreSQL"),
+    KafkaUnavailable: away("Kafka"),
+    LeaderboardUnavailable: away("Redis"),
+}
+
+
+def problem_of(error: BaseException) -> Problem:
+    """The answer for an error; one that nobody foresaw is a 500 that says nothing of it."""
+    if isinstance(error, Problem):
+        return error
+    if isinstance(error, RequestValidationError):
+        return _invalid(error)
+    if isinstance(error, HTTPException):
+        return _of_http(error)
+    for kind, (status, name, title) in SAID.items():
+        if isinstance(error, kind):
+            return Problem(status, name, title, _sentence(str(error)))
+    for kind, problem in UNSAID.items():
+        if isinstance(error, kind):
+            return problem
+    if isinstance(error, DATABASE_ERRORS) and classify(error) is Failure.TRANSIENT:
+        return away("PostgreSQL")
+    return Problem(
+        500,
+        "internal-error",
+        "Something went wrong here",
+        "The error was logged under this answer's X-Request-ID. Try again, and tell the operator if it stays.",
+    )
+
+
+def add_problem_handlers(app: FastAPI, render: Any = None) -> None:
+    """Every error of every route. `render` makes a page of a problem, or None where who asked wants none."""
+
+    async def handle(request: Request, error: Exception) -> Response:
+        problem = problem_of(error)
+        if problem.status >= 500:
+            log.error(
+                "request failed",
+                action="request_failed",
+                method=request.method,
+                path=request.url.path,
+                status=problem.status,
+                error=f"{type(error).__name__}: {error}",
+                exc_info=error if problem.status == 500 else None,
+            )
+        page: Response | None = render(request, problem) if render else None
+        return page or problem.response()
+
+    handled = (Problem, RequestValidationError, HTTPException, SolveCountsError, *DATABASE_ERRORS, Exception)
+    for kind in handled:
+        app.add_exception_handler(kind, handle)
+
+
+def _invalid(error: RequestValidationError) -> Problem:
+    found = [
+        {"where": ".".join(str(part) for part in one["loc"]), "what": str(one["msg"])} for one in error.errors()[:20]
+    ]
+    first = found[0] if found else {"where": "request", "what": "cannot be read"}
+    detail = f"{first['where']}: {first['what']}."
+    return Problem(422, "invalid-request", "The request is not valid", detail, errors=found)
+
+
+def _of_http(error: HTTPException) -> Problem:
+    kinds = {
+        404: ("not-found", "There is nothing here"),
+        405: ("method-not-allowed", "This cannot be done here"),
+        400: ("bad-request", "The request cannot be read"),
+    }
+    kind, title = kinds.get(error.status_code, ("http-error", "The request was refused"))
+    return Problem(error.status_code, kind, title, _sentence(str(error.detail)), headers=error.headers)
+
+
+def _sentence(said: str) -> str:
+    text = said[:1].upper() + said[1:]
+    return text if text.endswith((".", "!", "?")) else f"{text}."
