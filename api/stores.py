@@ -1,12 +1,20 @@
 """What does a running API hold? Its connections and the parts that outlive a request, opened and closed in order."""
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 import asyncpg
 from fastapi import Request
 
+from api.board_step import watching_step
+from api.boards import Boards
+from api.jobs import Jobs
+from api.lag import LagWatch, watching_lag
+from api.live.changes import Changes, open_changes
 from api.settings import ApiSettings
-from projector.leaderboard import Leaderboard
+from projector.database import open_pages_pool
+from projector.leaderboard import Leaderboard, open_leaderboard
 from schemas.connection import KafkaConnection
 
 
@@ -18,6 +26,28 @@ class Stores:
     settings: ApiSettings
     pool: asyncpg.Pool
     board: Leaderboard
+    boards: Boards
+    changes: Changes
+    lag: LagWatch
+    jobs: Jobs
+
+
+@asynccontextmanager
+async def open_stores(connection: KafkaConnection, settings: ApiSettings) -> AsyncIterator[Stores]:
+    """Connects to each server when it is first needed: pages that cannot work yet say so, and work once it is there."""
+    topic = connection.topic
+    async with (
+        open_pages_pool(settings, settings.api_pool_size) as pool,
+        open_leaderboard(settings, topic) as board,
+        watching_step(pool, board, topic) as step,
+        open_changes(settings, pool, topic) as changes,
+        watching_lag(connection, settings) as lag,
+    ):
+        jobs = Jobs(connection, settings, pool)
+        try:
+            yield Stores(connection, settings, pool, board, Boards(pool, board, step), changes, lag, jobs)
+        finally:
+            await jobs.close()
 
 
 def stores_of(request: Request) -> Stores:

@@ -142,6 +142,29 @@ async def connect(settings: ProjectorSettings, *, replay: bool = False) -> async
         raise _unavailable(settings, error) from error
 
 
+# Pages ask small questions of a planner that knows the tables; a page that waits for long is a page nobody sees.
+PAGES_SESSION = {
+    "application_name": "solve-api",
+    "plan_cache_mode": "auto",
+    "enable_seqscan": "on",
+    "lock_timeout": "5000",
+    "statement_timeout": "20000",
+}
+PAGES_TIMEOUT_S = 25.0
+PAGES_CONNECT_TIMEOUT_S = 3.0
+
+
+@asynccontextmanager
+async def open_pages_pool(settings: ProjectorSettings, size: int) -> AsyncIterator[asyncpg.Pool]:
+    """Connections of a server of pages, made when first used; nothing waits for PostgreSQL for long."""
+    options = connect_options(settings)
+    options["server_settings"] |= PAGES_SESSION
+    options |= {"command_timeout": PAGES_TIMEOUT_S, "timeout": PAGES_CONNECT_TIMEOUT_S}
+    pool = asyncpg.create_pool(**options, min_size=0, max_size=size, reset=_keep_session)
+    async with _closing(pool, settings):
+        yield pool
+
+
 async def _keep_session(_connection: asyncpg.Connection) -> None:
     """A session keeps nothing between uses that would need a round trip to reset."""
 
@@ -154,12 +177,18 @@ async def open_pool(settings: ProjectorSettings, *, lazily: bool = False) -> Asy
     """
     fewest = 0 if lazily else 1
     pool = asyncpg.create_pool(**connect_options(settings), min_size=fewest, max_size=POOL_SIZE, reset=_keep_session)
+    async with _closing(pool, settings):
+        yield pool
+
+
+@asynccontextmanager
+async def _closing(pool: asyncpg.Pool, settings: ProjectorSettings) -> AsyncIterator[None]:
     try:
         await pool
     except (*DATABASE_ERRORS, ValueError) as error:
         raise _unavailable(settings, error) from error
     try:
-        yield pool
+        yield
     finally:
         try:
             await asyncio.wait_for(pool.close(), timeout=5)

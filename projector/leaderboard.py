@@ -21,6 +21,7 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 
+from projector.board_stretch import Mode, Position, Reading, Stretch
 from projector.counts import Standing
 from projector.errors import LeaderboardUnavailable, SettingsError
 from projector.rule import whole_seconds
@@ -38,13 +39,22 @@ def _script(name: str) -> str:
 
 def score(problems_solved: int, last_solved_at: datetime) -> int:
     """The member's score; smaller is better."""
-    return -(problems_solved * SECONDS_RANGE + SECONDS_RANGE - 1 - whole_seconds(last_solved_at))
+    return _score(problems_solved, whole_seconds(last_solved_at))
+
+
+def _score(problems_solved: int, seconds: int) -> int:
+    return -(problems_solved * SECONDS_RANGE + SECONDS_RANGE - 1 - seconds)
 
 
 def solved_of(member_score: float) -> tuple[int, datetime]:
     """Problems and whole second of the last solve, back from a score."""
     problems, rest = divmod(-int(member_score), SECONDS_RANGE)
     return problems, datetime.fromtimestamp(SECONDS_RANGE - 1 - rest, UTC)
+
+
+def _position(user_id: str, member_score: bytes) -> Position:
+    problems, rest = divmod(-int(float(member_score)), SECONDS_RANGE)
+    return Position(problems, SECONDS_RANGE - 1 - rest, user_id)
 
 
 class BoardRow(NamedTuple):
@@ -76,6 +86,7 @@ class Leaderboard:
         self._topic = topic
         self._write = redis.register_script(_script("write_standings"))
         self._raise = redis.register_script(_script("raise_watermarks"))
+        self._read = redis.register_script(_script("read_board"))
 
     def _key(self, epoch: int, what: str) -> str:
         return f"{self._prefix}:{epoch}:{what}"
@@ -167,6 +178,27 @@ class Leaderboard:
                 return [None] * len(user_ids)
             found = await self._redis.zmscore(self._key(int(current), "board"), list(user_ids))
         return [int(member_score) if member_score is not None else None for member_score in found]
+
+    async def read(self, stretch: Stretch, user_ids: Sequence[str] = ()) -> Reading | None:
+        """A stretch and some users' places, as readers see them at one moment; None where there is no board."""
+        solved, seconds, user_id = stretch.position
+        at = str(_score(solved, seconds)) if stretch.mode in (Mode.AFTER, Mode.BEFORE) else ""
+        args = [self._prefix, stretch.mode.value, stretch.limit, at, user_id, *user_ids]
+        with translated():
+            found = await self._read(keys=[f"{self._prefix}:current"], args=args)
+        if found is None:
+            return None
+        total, begin, rows, places = found
+        return Reading(
+            total,
+            begin,
+            [_position(user_id.decode(), said) for user_id, said in zip(rows[::2], rows[1::2], strict=True)],
+            {
+                user_id: (index + 1, _position(user_id, said))
+                for user_id, index, said in zip(user_ids, places[::2], places[1::2], strict=True)
+                if said
+            },
+        )
 
     async def member_ids(self) -> AsyncIterator[list[str]]:
         """Everybody on the board that readers see, some at a time, and some perhaps twice."""

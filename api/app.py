@@ -1,0 +1,99 @@
+"""What is the API made of? The one place that puts routes, pages and layers together.
+
+Layers from the outside in: request id, security headers, other sites, compression, size; then the routes.
+"""
+
+import re
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from typing import Any
+
+from asgi_correlation_id import CorrelationIdMiddleware
+from fastapi import FastAPI
+from fastapi.routing import APIRoute
+from starlette.middleware.cors import CORSMiddleware
+from starlette.middleware.gzip import GZipMiddleware
+
+from api.pages import add_pages, problem_page
+from api.problems import ProblemDetails, add_problem_handlers
+from api.protection import BodyLimit, SecurityHeaders
+from api.rate_limits import RateLimits
+from api.routes import events, leaderboard, operations, repairs, sessions, users
+from api.settings import ApiSettings
+from api.stores import Stores, open_stores
+from schemas.connection import KafkaConnection
+
+COMPRESSED_FROM_BYTES = 1_000
+REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
+DESCRIPTION = """Problems solved, ranking and repair. Counts come from PostgreSQL and can be proved from the log.
+
+Errors are problem details (RFC 9457). Admins log in with a cookie, or send `Authorization: Bearer` with a token of
+`solve-api admin token`. Requests that change something with the cookie need the header `X-CSRF-Token`."""
+
+Opening = Callable[[KafkaConnection, ApiSettings], AbstractAsyncContextManager[Stores]]
+
+
+def create_app(connection: KafkaConnection, settings: ApiSettings, opening: Opening = open_stores) -> FastAPI:
+    """An application; its stores are open while its lifespan lasts."""
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        async with opening(connection, settings) as stores:
+            app.state.stores = stores
+            yield
+
+    app = FastAPI(
+        title="solve-counts",
+        version="0.1.0",
+        description=DESCRIPTION,
+        lifespan=lifespan,
+        openapi_url="/api/openapi.json",
+        docs_url=None,  # they load scripts from elsewhere
+        redoc_url=None,
+        generate_unique_id_function=_operation_id,
+    )
+    app.state.rate_limits = RateLimits(settings)
+    for router in (users.router, leaderboard.router, events.router, sessions.router, repairs.router, operations.router):
+        app.include_router(router)
+    add_pages(app)
+    add_problem_handlers(app, problem_page)
+    _add_layers(app, settings)
+    _complete_openapi(app)
+    return app
+
+
+def _add_layers(app: FastAPI, settings: ApiSettings) -> None:
+    """The last one added is the outermost."""
+    app.add_middleware(BodyLimit, max_bytes=settings.api_body_max_bytes)
+    app.add_middleware(GZipMiddleware, minimum_size=COMPRESSED_FROM_BYTES, compresslevel=5)
+    if settings.api_cors_origins:
+        app.add_middleware(
+            CORSMiddleware,
+            allow_origins=settings.api_cors_origins,
+            allow_methods=["GET"],
+            expose_headers=["ETag", leaderboard.SOURCE_HEADER, "X-Request-ID", "Retry-After"],
+        )
+    app.add_middleware(SecurityHeaders, shared=bool(settings.api_cors_origins))
+    app.add_middleware(CorrelationIdMiddleware, validator=lambda said: REQUEST_ID.fullmatch(said) is not None)
+
+
+def _operation_id(route: APIRoute) -> str:
+    return f"{route.tags[0] if route.tags else 'page'}_{route.name}"
+
+
+def _complete_openapi(app: FastAPI) -> None:
+    """Problem details are one schema; 422 is one of them, not FastAPI's own."""
+    generate = app.openapi
+
+    def openapi() -> dict[str, Any]:
+        if app.openapi_schema:
+            return app.openapi_schema
+        document = generate()
+        schemas = document.setdefault("components", {}).setdefault("schemas", {})
+        schemas["ProblemDetails"] = ProblemDetails.model_json_schema(ref_template="#/components/schemas/{model}")
+        for unused in ("HTTPValidationError", "ValidationError"):
+            schemas.pop(unused, None)
+        app.openapi_schema = document
+        return document
+
+    app.openapi = openapi  # type: ignore[method-assign]

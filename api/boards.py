@@ -1,0 +1,181 @@
+"""Who stands where? The board of all time from Redis, or from PostgreSQL where Redis is away or behind; periods from
+PostgreSQL, computed at most every few seconds. Each answers the same questions in the same order.
+"""
+
+import asyncio
+from bisect import bisect_left, bisect_right
+from collections import OrderedDict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from operator import itemgetter
+from time import monotonic
+from typing import NamedTuple
+
+import asyncpg
+import structlog
+
+from api.board_step import BoardStep
+from api.models import Source
+from api.periods import Window
+from api.statements import statement
+from projector.board_stretch import Mode, Position, Reading, Stretch
+from projector.errors import LeaderboardUnavailable
+from projector.leaderboard import Leaderboard
+
+PERIOD_FRESH_S = 2.0
+PERIODS_KEPT = 12
+
+log = structlog.get_logger()
+
+
+class Sourced(NamedTuple):
+    """A reading, where it came from, and the moment up to which every committed solve is in it."""
+
+    reading: Reading
+    source: Source
+    as_of: datetime
+
+
+class Boards:
+    """All boards of one API."""
+
+    def __init__(self, pool: asyncpg.Pool, board: Leaderboard, step: BoardStep) -> None:
+        self._pool = pool
+        self._board = board
+        self._step = step
+        self._periods: OrderedDict[Window, _PeriodBoard] = OrderedDict()
+
+    async def read(self, stretch: Stretch, user_ids: Sequence[str], window: Window | None) -> Sourced:
+        """A stretch of the board of a window, or of all time. Raises asyncpg's errors."""
+        if window:
+            return await self._period(window).read(self._pool, stretch, user_ids)
+        if self._step.in_step:
+            as_of = self._step.as_of
+            try:
+                reading = await self._board.read(stretch, user_ids)
+            except LeaderboardUnavailable as error:
+                self._step.lost(error)
+            else:
+                if reading is not None:
+                    return Sourced(reading, "redis", as_of)
+        as_of = datetime.now(UTC)
+        return Sourced(await _read_postgresql(self._pool, stretch, user_ids), "postgresql", as_of)
+
+    async def rank_of(self, user_id: str, problems_solved: int) -> int | None:
+        """The rank of who has solved so many; from PostgreSQL where Redis does not say the same of them."""
+        if self._step.in_step:
+            try:
+                reading = await self._board.read(Stretch(0), [user_id])
+            except LeaderboardUnavailable as error:
+                self._step.lost(error)
+            else:
+                place = reading.places.get(user_id) if reading else None
+                if place and place[1].problems_solved == problems_solved:
+                    return place[0]
+        async with self._pool.acquire() as connection:
+            place = (await _places(connection, [user_id])).get(user_id)
+        return place[0] if place else None
+
+    def _period(self, window: Window) -> "_PeriodBoard":
+        board = self._periods.setdefault(window, _PeriodBoard(window))
+        self._periods.move_to_end(window)
+        while len(self._periods) > PERIODS_KEPT:
+            self._periods.popitem(last=False)
+        return board
+
+
+@dataclass(slots=True)
+class _Computed:
+    rows: list[tuple[int, int, str]]  # problems counted below zero, so that they sort in the board's order
+    index: dict[str, int]
+    as_of: datetime
+    until_s: float
+
+
+class _PeriodBoard:
+    """One window's board, computed for all who ask within a few seconds."""
+
+    def __init__(self, window: Window) -> None:
+        self._window = window
+        self._computed: _Computed | None = None
+        self._lock = asyncio.Lock()
+
+    async def read(self, pool: asyncpg.Pool, stretch: Stretch, user_ids: Sequence[str]) -> Sourced:
+        async with self._lock:  # whoever comes meanwhile waits for this one's answer
+            if self._computed is None or monotonic() > self._computed.until_s:
+                self._computed = await self._compute(pool)
+            computed = self._computed
+        rows, index = computed.rows, computed.index
+        limit = stretch.limit
+        solved, seconds, user_id = stretch.position
+        begin = 0
+        if stretch.mode is Mode.AFTER:
+            begin = bisect_right(rows, (-solved, seconds, user_id))
+        elif stretch.mode is Mode.BEFORE:
+            last = bisect_left(rows, (-solved, seconds, user_id))
+            begin = max(0, last - limit)
+            limit = last - begin
+        elif stretch.mode is Mode.AROUND and user_id in index:
+            begin = max(0, index[user_id] - limit // 2)
+        reading = Reading(
+            len(rows),
+            begin,
+            [_position(row) for row in rows[begin : begin + limit]],
+            {one: (index[one] + 1, _position(rows[index[one]])) for one in user_ids if one in index},
+        )
+        return Sourced(reading, "postgresql", computed.as_of)
+
+    async def _compute(self, pool: asyncpg.Pool) -> _Computed:
+        as_of = datetime.now(UTC)
+        found = await pool.fetch(statement("period_board"), self._window.begins_at, self._window.ends_at)
+        rows = [(-row[0], row[1], row[2]) for row in found]
+        index = {user_id: at for at, user_id in enumerate(map(itemgetter(2), rows))}
+        return _Computed(rows, index, as_of, monotonic() + PERIOD_FRESH_S)
+
+
+def _position(row: tuple[int, int, str]) -> Position:
+    return Position(-row[0], row[1], row[2])
+
+
+async def _read_postgresql(pool: asyncpg.Pool, stretch: Stretch, user_ids: Sequence[str]) -> Reading:
+    """In one snapshot: what the board in Redis would say if it were there."""
+    async with pool.acquire() as connection, connection.transaction(isolation="repeatable_read", readonly=True):
+        places = await _places(connection, user_ids)
+        total = await connection.fetchval("SELECT count(*) FROM users WHERE problems_solved > 0")
+        begin, limit = await _begin(connection, stretch)
+        rows = await connection.fetch(statement("board_rows"), begin, limit) if limit else []
+    return Reading(total, begin, [Position(*row) for row in rows], places)
+
+
+async def _begin(connection: asyncpg.pool.PoolConnectionProxy, stretch: Stretch) -> tuple[int, int]:
+    """The index of the first row, and how many at most."""
+    user_id = stretch.position.user_id
+    if stretch.mode is Mode.AFTER:
+        before = await _standing_before(connection, stretch.position)
+        there = (await _places(connection, [user_id])).get(user_id)
+        return before + int(there is not None and there[1] == stretch.position), stretch.limit
+    if stretch.mode is Mode.BEFORE:
+        last = await _standing_before(connection, stretch.position)
+        begin = max(0, last - stretch.limit)
+        return begin, last - begin
+    if stretch.mode is Mode.AROUND and (place := (await _places(connection, [user_id])).get(user_id)):
+        return max(0, place[0] - 1 - stretch.limit // 2), stretch.limit
+    return 0, stretch.limit
+
+
+async def _standing_before(connection: asyncpg.pool.PoolConnectionProxy, position: Position) -> int:
+    second = datetime.fromtimestamp(position.seconds, UTC).replace(tzinfo=None)
+    count: int = await connection.fetchval(
+        statement("board_before"), position.problems_solved, second, position.user_id
+    )
+    return count
+
+
+async def _places(
+    connection: asyncpg.pool.PoolConnectionProxy, user_ids: Sequence[str]
+) -> dict[str, tuple[int, Position]]:
+    if not user_ids:
+        return {}
+    rows = await connection.fetch(statement("board_places"), list(user_ids))
+    return {row[2]: (row[3], Position(row[0], row[1], row[2])) for row in rows}

@@ -1,0 +1,66 @@
+-- A stretch of the board that readers see, and the places of some users, at one moment.
+-- KEYS: 1 the current epoch
+-- ARGV: 1 what begins the keys, 2 mode ('begin', 'after', 'before' or 'around'), 3 limit, 4 score and 5 user_id of the
+--       position that the mode is about (of 'around' the user_id alone), then the user ids whose places are asked for
+-- Answers nothing where there is no board; else its size, the index of the first row, the rows (member, score, ...) and
+-- for each user asked for their index and score (empty where they are not on it).
+local epoch = redis.call('GET', KEYS[1])
+if not epoch then
+    return nil
+end
+local board = ARGV[1] .. ':' .. epoch .. ':board'
+local mode, limit = ARGV[2], tonumber(ARGV[3])
+local total = redis.call('ZCARD', board)
+
+-- By bytes, as the sorted set does it; Lua's own comparison goes by the server's locale.
+local function before(a, b)
+    local length = math.min(#a, #b)
+    for i = 1, length do
+        local x, y = string.byte(a, i), string.byte(b, i)
+        if x ~= y then
+            return x < y
+        end
+    end
+    return #a < #b
+end
+
+-- How many stand before the position; `also` counts the position itself.
+local function standing_before(score, user_id, also)
+    local low = redis.call('ZCOUNT', board, '-inf', '(' .. score)
+    local high = redis.call('ZCOUNT', board, '-inf', score)
+    while low < high do
+        local middle = math.floor((low + high) / 2)
+        local member = redis.call('ZRANGE', board, middle, middle)[1]
+        if before(member, user_id) or (also and member == user_id) then
+            low = middle + 1
+        else
+            high = middle
+        end
+    end
+    return low
+end
+
+local begin = 0
+if mode == 'after' then
+    begin = standing_before(ARGV[4], ARGV[5], true)
+elseif mode == 'before' then
+    local last = standing_before(ARGV[4], ARGV[5], false)
+    begin = math.max(0, last - limit)
+    limit = last - begin
+elseif mode == 'around' then
+    local index = redis.call('ZRANK', board, ARGV[5])
+    if index then
+        begin = math.max(0, index - math.floor(limit / 2))
+    end
+end
+local rows = {}
+if limit > 0 then
+    rows = redis.call('ZRANGE', board, begin, begin + limit - 1, 'WITHSCORES')
+end
+local places = {}
+for at = 6, #ARGV do
+    local index = redis.call('ZRANK', board, ARGV[at])
+    places[#places + 1] = index or ''
+    places[#places + 1] = index and redis.call('ZSCORE', board, ARGV[at]) or ''
+end
+return { total, begin, rows, places }
