@@ -77,7 +77,7 @@ class BoardStep:
 async def watching_step(pool: asyncpg.Pool, board: Leaderboard, topic: str) -> AsyncIterator[BoardStep]:
     """Looks until it is closed."""
     step = BoardStep(pool, board, topic)
-    task = asyncio.create_task(step._look_again_and_again())  # noqa: SLF001 - its own task
+    task = asyncio.create_task(step._look_again_and_again())
     try:
         yield step
     finally:

@@ -121,7 +121,7 @@ class Jobs:
         except asyncio.CancelledError as error:
             job.error = error
             raise
-        except Exception as error:  # noqa: BLE001 - it is the job's result, and logged
+        except Exception as error:
             job.error = error
             log.error("a job failed", action="job_failed", kind=job.kind, error=str(error), exc_info=error)
         finally:

@@ -43,7 +43,7 @@ class LagWatch:
     def report(self) -> dict[str, Any]:
         """As `solve-projector lag --json` says it, and the past; servers that did not answer by name alone."""
         said = as_dict(self.look, self._judgements)
-        said["problems"] = {name: "does not answer" for name in said["problems"]}
+        said["problems"] = dict.fromkeys(said["problems"], "does not answer")
         said["past"] = [{"at": point.at_s, **{s.value: n for s, n in point.lags.items()}} for point in self.past]
         return said
 

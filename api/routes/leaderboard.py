@@ -50,7 +50,11 @@ def friend_ids(said: str | None) -> tuple[str, ...]:
     if said is None:
         return ()
     found = tuple(dict.fromkeys(one for part in said.split(",") if (one := part.strip())))
-    if not found or len(found) > FRIENDS_MAX or any(len(one) > TEXT_MAX_CHARS or not one.isprintable() for one in found):
+    if (
+        not found
+        or len(found) > FRIENDS_MAX
+        or any(len(one) > TEXT_MAX_CHARS or not one.isprintable() for one in found)
+    ):
         raise Problem(
             422,
             "friends-unclear",
