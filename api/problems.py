@@ -4,6 +4,7 @@ A page gets the same as HTML; `api/pages/` says how.
 """
 
 from collections.abc import Mapping
+from http import HTTPStatus
 from typing import Any
 
 import structlog
@@ -88,6 +89,17 @@ class Problem(Exception):
             {"Cache-Control": "no-store", **self.headers},
             MEDIA_TYPE,
         )
+
+
+def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """For a route's `responses`: the errors that it can answer with."""
+    return {
+        status: {
+            "description": HTTPStatus(status).phrase,
+            "content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/ProblemDetails"}}},
+        }
+        for status in statuses
+    }
 
 
 def away(what: str) -> Problem:
