@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import asyncpg
 from fastapi import Request
 
+from api.live.changes import Changes
 from api.settings import ApiSettings
 from projector.leaderboard import Leaderboard
 from schemas.connection import KafkaConnection
@@ -18,6 +19,7 @@ class Stores:
     settings: ApiSettings
     pool: asyncpg.Pool
     board: Leaderboard
+    changes: Changes
 
 
 def stores_of(request: Request) -> Stores:

@@ -101,20 +101,19 @@ async def told(world: World, redis: Redis) -> list[tuple[int, Any]]:
     """The stream of changes: each entry's epoch, and its users or "many"."""
     entries: Any = await redis.xrange(changes_key(world.settings.leaderboard_prefix))
     return [
-        (int(fields[b"epoch"]), json.loads(fields[b"users"]) if b"users" in fields else "many")
-        for _, fields in entries
+        (int(fields[b"epoch"]), json.loads(fields[b"users"]) if b"users" in fields else "many") for _, fields in entries
     ]
 
 
 async def test_only_newer_standings_are_told(world: World, board: Leaderboard, redis: Redis) -> None:
     version = 1_767_225_600_123_456  # microseconds: more digits than a double is usually written with
-    await board.write(1, [Standing("é/\"𝄞\u2028\\", 3, at(7.9), version), Standing("b", 2_097_151, at(0), 5)])
-    await board.write(1, [Standing("b", 2_097_151, at(0), 5), Standing("é/\"𝄞\u2028\\", 2, at(1), version - 1)])
+    await board.write(1, [Standing('é/"𝄞\u2028\\', 3, at(7.9), version), Standing("b", 2_097_151, at(0), 5)])
+    await board.write(1, [Standing("b", 2_097_151, at(0), 5), Standing('é/"𝄞\u2028\\', 2, at(1), version - 1)])
     await board.write(1, [], {0: (0, 10)})
-    await board.write(1, [Standing("b", 0, None, 6), Standing("é/\"𝄞\u2028\\", 2, at(1), version - 1)])
+    await board.write(1, [Standing("b", 0, None, 6), Standing('é/"𝄞\u2028\\', 2, at(1), version - 1)])
     begin = int(BEGIN.timestamp())
     assert await told(world, redis) == [
-        (1, [["é/\"𝄞\u2028\\", 3, begin + 7, version], ["b", 2_097_151, begin, 5]]),
+        (1, [['é/"𝄞\u2028\\', 3, begin + 7, version], ["b", 2_097_151, begin, 5]]),
         (1, [["b", 0, None, 6]]),
     ]
 
