@@ -3,7 +3,8 @@
 Read ascending: score = -(problems_solved * 2^32 + 2^32 - 1 - last_solved_at in whole seconds), exact in a double up
 to 2,097,151 problems; equal scores come in the order of the user ids' bytes. Late, repeated and concurrent writes
 are harmless, because a member is written only with a newer version. A watermark per partition says up to which
-offset of the log the board has everything. Versions and watermarks belong to an epoch, named in the keys.
+offset of the log the board has everything. Versions and watermarks belong to an epoch, named in the keys. A short
+stream beside it tells readers whose standing changed.
 Nothing here is ever read to compute a count.
 """
 
@@ -30,6 +31,7 @@ from projector.settings import ProjectorSettings
 SECONDS_RANGE = 2**32
 SOCKET_TIMEOUT_S = 2.0
 SCAN_COUNT = 1000
+CHANGES_KEPT = 1000  # about; the script that writes standings says it too
 
 
 @cache
@@ -55,6 +57,11 @@ def solved_of(member_score: float) -> tuple[int, datetime]:
 def _position(user_id: str, member_score: bytes) -> Position:
     problems, rest = divmod(-int(float(member_score)), SECONDS_RANGE)
     return Position(problems, SECONDS_RANGE - 1 - rest, user_id)
+
+
+def changes_key(prefix: str) -> str:
+    """The stream of whose standing changed. Of no epoch, so that its ids only grow."""
+    return f"{{{prefix}}}:changes"
 
 
 class BoardRow(NamedTuple):
@@ -83,6 +90,7 @@ class Leaderboard:
         # the braces keep all keys in one slot of a Redis Cluster, as a script needs
         self._redis: Any = redis  # its stubs give every answer as a union over protocol versions
         self._prefix = f"{{{prefix}}}"
+        self._changes = changes_key(prefix)
         self._topic = topic
         self._write = redis.register_script(_script("write_standings"))
         self._raise = redis.register_script(_script("raise_watermarks"))
@@ -94,7 +102,7 @@ class Leaderboard:
     async def write(
         self, epoch: int, standings: Iterable[Standing], ranges: Mapping[int, tuple[int, int]] | None = None
     ) -> list[int]:
-        """Writes standings that are newer, and moves watermarks from `from` to `to`.
+        """Writes standings that are newer, moves watermarks from `from` to `to`, and tells whose standing changed.
 
         The partitions whose watermark had not reached `from`: an earlier write is missing.
         """
@@ -102,9 +110,9 @@ class Leaderboard:
         for user_id, problems_solved, last_solved_at, version in standings:
             users += (user_id, version, score(problems_solved, last_solved_at) if last_solved_at else "")
         moves = [part for p, (begin, end) in (ranges or {}).items() for part in (self._watermark(p), begin, end)]
-        keys = [self._key(epoch, "board"), self._key(epoch, "versions"), self._key(epoch, "watermarks")]
+        keys = [self._key(epoch, "board"), self._key(epoch, "versions"), self._key(epoch, "watermarks"), self._changes]
         with translated():
-            behind = await self._write(keys=keys, args=[len(users) // 3, *users, *moves])
+            behind = await self._write(keys=keys, args=[epoch, len(users) // 3, *users, *moves])
         return [int(name.rpartition(b":")[2]) for name in behind]
 
     async def raise_watermarks(self, epoch: int, offsets: Mapping[int, int]) -> None:
@@ -137,9 +145,12 @@ class Leaderboard:
         return int(current) if current is not None else None
 
     async def publish(self, epoch: int) -> None:
-        """Lets readers see this epoch, and removes what other epochs left."""
+        """Lets readers see this epoch, tells them that it is another board, and removes what other epochs left."""
         with translated():
-            await self._redis.set(f"{self._prefix}:current", epoch)
+            pipeline = self._redis.pipeline(transaction=True)
+            pipeline.set(f"{self._prefix}:current", epoch)
+            pipeline.xadd(self._changes, {"epoch": epoch, "many": 1}, maxlen=CHANGES_KEPT)
+            await pipeline.execute()
             keep = f"{self._prefix}:{epoch}:".encode()
             async for key in self._redis.scan_iter(match=f"{_escaped(self._prefix)}:[0-9]*:*", count=SCAN_COUNT):
                 if not key.startswith(keep):
@@ -251,9 +262,8 @@ def redis_place(settings: ProjectorSettings) -> str:
     return f"{parts.hostname or 'localhost'}:{parts.port or 6379}{parts.path or ''}"
 
 
-@asynccontextmanager
-async def open_leaderboard(settings: ProjectorSettings, topic: str) -> AsyncIterator[Leaderboard]:
-    """Connects when first used. Raises SettingsError on a URL that is none."""
+def connect_redis(settings: ProjectorSettings, **changes: Any) -> Redis:
+    """A client that connects when first used; to be closed. Raises SettingsError on a URL that is none."""
     options: dict[str, Any] = {
         "socket_timeout": SOCKET_TIMEOUT_S,
         "socket_connect_timeout": SOCKET_TIMEOUT_S,
@@ -265,9 +275,15 @@ async def open_leaderboard(settings: ProjectorSettings, topic: str) -> AsyncIter
     if settings.redis_ssl_cafile:
         options["ssl_ca_certs"] = str(settings.redis_ssl_cafile)
     try:
-        redis = Redis.from_url(settings.redis_url.get_secret_value(), **options)
+        return Redis.from_url(settings.redis_url.get_secret_value(), **options | changes)
     except (ValueError, TypeError) as error:
         raise SettingsError(f"REDIS_URL is not a Redis address: {error}; write redis://host:port/0") from error
+
+
+@asynccontextmanager
+async def open_leaderboard(settings: ProjectorSettings, topic: str) -> AsyncIterator[Leaderboard]:
+    """Connects when first used. Raises SettingsError on a URL that is none."""
+    redis = connect_redis(settings)
     try:
         yield Leaderboard(redis, settings.leaderboard_prefix, topic)
     finally:

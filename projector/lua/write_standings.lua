@@ -1,15 +1,20 @@
--- Writes users' standings where they are not older (the same again mends a lost member), and moves the watermarks of the partitions they came from.
--- KEYS: 1 board (sorted set), 2 versions (hash), 3 watermarks (hash)
--- ARGV: 1 number of users, then for each: user_id, version, score ('' takes the user off the board)
+-- Writes users' standings where they are not older (the same again mends a lost member), moves the watermarks of the partitions they came from, and tells whose standing is newer.
+-- KEYS: 1 board (sorted set), 2 versions (hash), 3 watermarks (hash), 4 changes (stream)
+-- ARGV: 1 epoch, 2 number of users, then for each: user_id, version, score ('' takes the user off the board)
 --       then for each partition: name, from, to
 -- Answers the names of partitions whose watermark did not reach `from`: a write before this one is missing.
-local users = tonumber(ARGV[1])
-local at = 2
+local TOLD_USERS, TOLD_BYTES, KEPT_CHANGES = 200, 32768, 1000
+local SECONDS_RANGE = 4294967296
+local users = tonumber(ARGV[2])
+local at = 3
+local newer = {}
 for _ = 1, users do
     local user_id, version, score = ARGV[at], ARGV[at + 1], ARGV[at + 2]
-    at = at + 3
     local known = redis.call('HGET', KEYS[2], user_id)
     if not known or tonumber(version) >= tonumber(known) then
+        if version ~= known then
+            newer[#newer + 1] = at
+        end
         redis.call('HSET', KEYS[2], user_id, version)
         if score == '' then
             redis.call('ZREM', KEYS[1], user_id)
@@ -17,6 +22,26 @@ for _ = 1, users do
             redis.call('ZADD', KEYS[1], score, user_id)
         end
     end
+    at = at + 3
+end
+if #newer > 0 then
+    local told = {}
+    for place = 1, #newer <= TOLD_USERS and #newer or 0 do
+        local user_id, version, score = ARGV[newer[place]], ARGV[newer[place] + 1], ARGV[newer[place] + 2]
+        local problems, last = 0, 'null'
+        if score ~= '' then
+            local packed = -tonumber(score)
+            problems = math.floor(packed / SECONDS_RANGE)
+            last = string.format('%.0f', SECONDS_RANGE - 1 - (packed - problems * SECONDS_RANGE))
+        end
+        -- the version as it came: cjson would write 14 of its digits
+        told[place] = string.format('[%s,%d,%s,%s]', cjson.encode(user_id), problems, last, version)
+    end
+    local field, value = 'users', '[' .. table.concat(told, ',') .. ']'
+    if #told == 0 or #value > TOLD_BYTES then
+        field, value = 'many', '1'
+    end
+    redis.call('XADD', KEYS[4], 'MAXLEN', '~', KEPT_CHANGES, '*', 'epoch', ARGV[1], field, value)
 end
 local behind = {}
 while at <= #ARGV do

@@ -1,7 +1,9 @@
 """Is the board right whatever is late, repeated, lost or flushed? (I6)"""
 
+import json
 import random
 from collections.abc import AsyncIterator
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -10,7 +12,7 @@ from redis.asyncio import Redis
 
 from projector.counts import Standing
 from projector.keeper import BoardKeeper
-from projector.leaderboard import Leaderboard, open_leaderboard, score, solved_of
+from projector.leaderboard import Leaderboard, changes_key, open_leaderboard, score, solved_of
 from projector.rule import Solved, board_order
 from tests.events import BEGIN, at, registered, solved
 from tests.waiting import until
@@ -93,6 +95,53 @@ async def test_a_late_writer_does_not_move_the_watermark_back(board: Leaderboard
     await board.write(1, [], {0: (0, 30)})
     await board.write(1, [], {0: (0, 10)})
     assert (await board.state(1)).watermarks == {0: 30}
+
+
+async def told(world: World, redis: Redis) -> list[tuple[int, Any]]:
+    """The stream of changes: each entry's epoch, and its users or "many"."""
+    entries: Any = await redis.xrange(changes_key(world.settings.leaderboard_prefix))
+    return [
+        (int(fields[b"epoch"]), json.loads(fields[b"users"]) if b"users" in fields else "many") for _, fields in entries
+    ]
+
+
+async def test_only_newer_standings_are_told(world: World, board: Leaderboard, redis: Redis) -> None:
+    version = 1_767_225_600_123_456  # microseconds: more digits than a double is usually written with
+    await board.write(1, [Standing('é/"𝄞\u2028\\', 3, at(7.9), version), Standing("b", 2_097_151, at(0), 5)])
+    await board.write(1, [Standing("b", 2_097_151, at(0), 5), Standing('é/"𝄞\u2028\\', 2, at(1), version - 1)])
+    await board.write(1, [], {0: (0, 10)})
+    await board.write(1, [Standing("b", 0, None, 6), Standing('é/"𝄞\u2028\\', 2, at(1), version - 1)])
+    begin = int(BEGIN.timestamp())
+    assert await told(world, redis) == [
+        (1, [['é/"𝄞\u2028\\', 3, begin + 7, version], ["b", 2_097_151, begin, 5]]),
+        (1, [["b", 0, None, 6]]),
+    ]
+
+
+@pytest.mark.parametrize(("number", "length", "many"), [(200, 10, False), (201, 10, True), (200, 200, True)])
+async def test_a_backlog_is_told_without_its_users(
+    world: World, board: Leaderboard, redis: Redis, number: int, length: int, many: bool
+) -> None:
+    await board.write(1, [Standing(f"{user:0{length}}", 1, at(1), 1) for user in range(number)])
+    ((_, users),) = await told(world, redis)
+    assert (users == "many") is many
+
+
+async def test_another_board_is_told_with_its_epoch_and_outlives_the_old_one(
+    world: World, board: Leaderboard, redis: Redis
+) -> None:
+    await board.write(1, [Standing("u", 1, at(1), 9)])
+    await board.write(2, [Standing("u", 1, at(1), 8)])
+    await board.publish(2)
+    assert [epoch for epoch, _ in await told(world, redis)] == [1, 2, 2]
+
+
+async def test_old_changes_are_forgotten(world: World, board: Leaderboard, redis: Redis) -> None:
+    for version in range(1, 1_500):
+        await board.write(1, [Standing("u", version, at(version), version)])
+    entries = await told(world, redis)
+    assert entries[-1] == (1, [["u", 1_499, int(at(1_499).timestamp()), 1_499]])
+    assert 1_000 <= len(entries) < 1_500
 
 
 async def solve_some(world: World, tag: str, number: int = 20) -> None:
