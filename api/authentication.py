@@ -90,7 +90,10 @@ async def require_session(request: Request, _cookie: Cookie) -> Caller:
     caller = await _required(request)
     if caller.csrf_token is None:
         raise Problem(
-            403, "session-needed", "A token may not do this", "This needs a log-in with a password; log in and try again."
+            403,
+            "session-needed",
+            "A token may not do this",
+            "This needs a log-in with a password; log in and try again.",
         )
     return caller
 
@@ -146,12 +149,16 @@ async def _look_up(request: Request) -> Caller | None:
     scheme, _, token = request.headers.get("authorization", "").partition(" ")
     if scheme.lower() == "bearer":
         bearer = await bearer_of(stores.pool, token.strip(), now())
-        return bearer and Caller(bearer.admin_id, bearer.name, f"token:{bearer.label}", bearer.scopes, None)
+        if bearer is None:
+            return None
+        return Caller(bearer.admin_id, bearer.name, f"token:{bearer.label}", bearer.scopes, None)
     raw = raw_session(request)
     if not raw:
         return None
     session = await sessions.session_of(stores.pool, stores.settings, raw, now())
-    return session and Caller(session.admin_id, session.name, SESSION, ALL_SCOPES, sessions.csrf_token(raw))
+    if session is None:
+        return None
+    return Caller(session.admin_id, session.name, SESSION, ALL_SCOPES, sessions.csrf_token(raw))
 
 
 def _cookie_name(request: Request) -> str:
@@ -160,7 +167,3 @@ def _cookie_name(request: Request) -> str:
 
 def _is_tls(request: Request) -> bool:
     return request.url.scheme == "https"
-
-
-# log_in and log_out are what the pages ask for here too
-from api.log_in import log_in, log_out  # noqa: E402, F401

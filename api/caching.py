@@ -1,4 +1,4 @@
-"""Does who asks have it already? Entity tags over what an answer says (RFC 9110, 8.8.3), and no body for those who do."""
+"""Does who asks have it already? Entity tags over what an answer says (RFC 9110, 8.8.3), and no body where so."""
 
 from hashlib import blake2b
 from typing import Any

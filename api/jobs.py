@@ -123,7 +123,7 @@ class Jobs:
             raise
         except Exception as error:
             job.error = error
-            log.error("a job failed", action="job_failed", kind=job.kind, error=str(error), exc_info=error)
+            log.exception("a job failed", action="job_failed", kind=job.kind, error=str(error))
         finally:
             await end([beating])
             await asyncio.shield(self._finish(job, on_end))
@@ -137,7 +137,7 @@ class Jobs:
             await self._pool.execute(statement("finish_job"), job.job_id, state, job.progress, report, said)
             await on_end(job)
         except DATABASE_ERRORS as error:  # it will be seen as interrupted
-            log.error("a job's end was not recorded", action="job_not_recorded", kind=job.kind, error=str(error))
+            log.warning("a job's end was not recorded", action="job_not_recorded", kind=job.kind, error=str(error))
 
     async def _beat(self, job: Running) -> None:
         while not job.ended.is_set():

@@ -41,13 +41,11 @@ async def said_token(request: Request) -> str:
 
 
 def _is_ours(request: Request, origin: str) -> bool:
-    host = request.headers.get("host", "").lower()
     try:
         parts = urlsplit(origin.lower())
+        asked = urlsplit(f"//{request.headers.get('host', '').lower()}")
         default = DEFAULT_PORTS.get(parts.scheme)
-        if not host or default is None:
-            return False
-        asked = urlsplit(f"//{host}")
-        return (parts.hostname, parts.port or default) == (asked.hostname, asked.port or default)
+        theirs, ours = (parts.hostname, parts.port or default), (asked.hostname, asked.port or default)
     except ValueError:  # no port, or half an IPv6 address
         return False
+    return None not in ours and theirs == ours

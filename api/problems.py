@@ -145,12 +145,17 @@ UNSAID: dict[type[SolveCountsError], Problem] = {
 
 def problem_of(error: BaseException) -> Problem:
     """The answer for an error; one that nobody foresaw is a 500 that says nothing of it."""
-    if isinstance(error, Problem):
-        return error
-    if isinstance(error, RequestValidationError):
-        return _invalid(error)
-    if isinstance(error, HTTPException):
-        return _of_http(error)
+    match error:
+        case Problem():
+            return error
+        case RequestValidationError():
+            return _invalid(error)
+        case HTTPException():
+            return _of_http(error)
+    return _of_ours(error)
+
+
+def _of_ours(error: BaseException) -> Problem:
     for kind, (status, name, title) in SAID.items():
         if isinstance(error, kind):
             return Problem(status, name, title, _sentence(str(error)))

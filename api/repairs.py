@@ -2,13 +2,12 @@
 
 from typing import Any
 
-from asgi_correlation_id import correlation_id
 from fastapi import Request
 
 from api.admin.audit import Entry, record
 from api.authentication import Caller
 from api.jobs import Kind, Running
-from api.public import address_of
+from api.public import address_of, request_id
 from api.rate_limits import Kind as RateKind
 from api.stores import stores_of
 
@@ -40,11 +39,6 @@ def entry_of(request: Request, caller: Caller, action: str, detail: dict[str, An
         request_id=request_id(),
         client=address_of(request),
     )
-
-
-def request_id() -> str:
-    """As the answer's X-Request-ID says it."""
-    return correlation_id.get() or ""
 
 
 def _figures(report: dict[str, Any] | None) -> dict[str, Any]:

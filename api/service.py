@@ -1,9 +1,8 @@
 """What is an API process? The server around the application, from the first check to the last answered request."""
 
-import asyncio
 import socket
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Callable
+from contextlib import closing
 
 import structlog
 import uvicorn
@@ -23,11 +22,17 @@ log = structlog.get_logger()
 
 
 class _Server(uvicorn.Server):
-    """Ends the open streams first: they would keep it from ending."""
+    """Tells when it has begun; ends the open streams first, since they would keep it from ending."""
 
-    def __init__(self, config: uvicorn.Config, end_streams: Callable[[], None]) -> None:
+    def __init__(self, config: uvicorn.Config, on_started: Callable[[], None], end_streams: Callable[[], None]) -> None:
         super().__init__(config)
+        self._on_started = on_started
         self._end_streams = end_streams
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Until requests are answered."""
+        await super().startup(sockets)
+        self._on_started()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """When it was told to stop."""
@@ -42,21 +47,17 @@ async def serve(connection: KafkaConnection, settings: ApiSettings, on_ready: Ca
     until it is back.
     """
     await _check_tables(settings)
-    async with serving(connection, settings) as (server, address):
-        task = asyncio.create_task(server.serve())
-        while not server.started and not task.done():
-            await asyncio.sleep(0.01)
-        if server.started:
-            on_ready(address)
-        await task
+    with closing(listen(settings)) as listening:
+        await server_of(connection, settings, listening, on_ready).serve()
 
 
-@asynccontextmanager
-async def serving(connection: KafkaConnection, settings: ApiSettings) -> AsyncIterator[tuple[uvicorn.Server, str]]:
-    """A server on its socket, not yet started, and its address."""
-    listening = _listen(settings)
-    port = listening.getsockname()[1]
+def server_of(
+    connection: KafkaConnection, settings: ApiSettings, listening: socket.socket, on_ready: Callable[[str], None]
+) -> uvicorn.Server:
+    """The server of a socket, not yet started; `should_exit` ends it."""
     app = create_app(connection, settings)
+    host = f"[{settings.api_host}]" if ":" in settings.api_host else settings.api_host
+    address = f"http://{host}:{listening.getsockname()[1]}"
 
     def end_streams() -> None:
         app.state.stores.changes.close_streams()
@@ -75,11 +76,7 @@ async def serving(connection: KafkaConnection, settings: ApiSettings) -> AsyncIt
         timeout_keep_alive=30,
         h11_max_incomplete_event_size=32 * 1024,
     )
-    host = f"[{settings.api_host}]" if ":" in settings.api_host else settings.api_host
-    try:
-        yield _Server(config, end_streams), f"http://{host}:{port}"
-    finally:
-        listening.close()
+    return _Server(config, lambda: on_ready(address), end_streams)
 
 
 async def _check_tables(settings: ApiSettings) -> None:
@@ -94,7 +91,8 @@ async def _check_tables(settings: ApiSettings) -> None:
         await database.close()
 
 
-def _listen(settings: ApiSettings) -> socket.socket:
+def listen(settings: ApiSettings) -> socket.socket:
+    """The socket of the pages. Raises AddressUnusable."""
     family = socket.AF_INET6 if ":" in settings.api_host else socket.AF_INET
     try:
         return socket.create_server((settings.api_host, settings.api_port), family=family, backlog=BACKLOG)

@@ -17,6 +17,9 @@ class Position(NamedTuple):
     user_id: str
 
 
+NOWHERE = Position(0, 0, "")
+
+
 class Mode(StrEnum):
     """Which stretch."""
 
@@ -32,7 +35,7 @@ class Stretch:
 
     limit: int
     mode: Mode = Mode.BEGIN
-    position: Position = Position(0, 0, "")
+    position: Position = NOWHERE
 
 
 @dataclass(frozen=True, slots=True)

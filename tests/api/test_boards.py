@@ -41,8 +41,8 @@ async def crowd(world: World) -> list[Position]:
     """Ten users on the board, one who is not; the board as a sorted list."""
     events = [registered(user) for user in [*USERS, "nothing"]]
     for number, user in enumerate(USERS):
-        for problem in range(1 + number % 3):
-            events.append(solved(f"{user}-{problem}", user, f"p{problem}", 60 * (number // 4) + 0.25 * (number % 4)))
+        when = 60 * (number // 4) + 0.25 * (number % 4)
+        events += [solved(f"{user}-{problem}", user, f"p{problem}", when) for problem in range(1 + number % 3)]
     await world.publish(events)
     await world.run_once()
     return [
@@ -101,9 +101,10 @@ def test_a_cursor_that_was_not_made_here_is_refused_in_words(cursor: str) -> Non
     try:
         stretch = stretch_of(cursor, 10)
     except Problem as problem:
-        assert problem.status == 422
+        status = problem.status
     else:
-        assert stretch_of(cursor_of(stretch.mode, stretch.position), 10) == stretch
+        status = 422 if stretch_of(cursor_of(stretch.mode, stretch.position), 10) == stretch else 200
+    assert status == 422
 
 
 async def test_pages_lead_through_the_whole_board_and_back(world: World) -> None:

@@ -11,7 +11,10 @@ from api.models import Period
 from api.periods import window_of
 
 BERLIN = ZoneInfo("Europe/Berlin")
-moments = st.datetimes(datetime(2020, 1, 1), datetime(2030, 1, 1)).map(lambda moment: moment.replace(tzinfo=UTC))
+seconds = st.integers(
+    int(datetime(2020, 1, 1, tzinfo=UTC).timestamp()), int(datetime(2030, 1, 1, tzinfo=UTC).timestamp())
+)
+moments = seconds.map(lambda second: datetime.fromtimestamp(second, UTC))
 zones = st.sampled_from(["UTC", "Europe/Berlin", "America/St_Johns", "Asia/Kolkata", "Pacific/Apia"]).map(ZoneInfo)
 
 
