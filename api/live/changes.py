@@ -88,7 +88,7 @@ class Changes:
             self.hub.tell(epoch, changes)
             self.hub.show(subscription)
 
-    def close(self) -> None:
+    def close_streams(self) -> None:
         """Ends every stream at once. To be called before the server waits for its connections to end."""
         self.hub.close()
 
@@ -96,7 +96,7 @@ class Changes:
         """A task that ends by an error nobody foresaw must not leave streams that say nothing."""
         if not task.cancelled() and (error := task.exception()):
             self._log.critical("live updates ended", action="live_ended", error=repr(error), exc_info=error)
-            self.close()
+            self.close_streams()
 
     async def _read(self) -> None:
         try:
@@ -206,6 +206,6 @@ async def open_changes(settings: ApiSettings, pool: asyncpg.Pool, topic: str) ->
     try:
         yield changes
     finally:
-        changes.close()
+        changes.close_streams()
         await end(tasks)
         await redis.aclose()

@@ -165,6 +165,6 @@ async def serving(world: World, **more: Any) -> AsyncIterator[Api]:
                 yield api
             finally:
                 await api.close()
-                changes.close()
+                changes.close_streams()
                 server.should_exit = True
                 await task
