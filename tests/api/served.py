@@ -1,4 +1,4 @@
-"""How does a test ask the API? A server in this process with everything in it, and clients as people and scripts are."""
+"""How does a test ask the API? A server in this process with all its parts, and clients as people and scripts are."""
 
 import asyncio
 import json
