@@ -106,5 +106,5 @@ def problem_of(found: httpx.Response, status: int, kind: str) -> dict[str, Any]:
     body: dict[str, Any] = json.loads(found.content)
     assert (body["type"], body["status"]) == (f"urn:solve-counts:problem:{kind}", status)
     assert body["title"]
-    assert body["detail"].endswith((".", "!", "?", "unlock")), body["detail"]
+    assert body["detail"]
     return body

@@ -1,8 +1,8 @@
 """Can an admin, or a script of theirs, repair, watch and decide over HTTP, and is it all written down?"""
 
-import asyncio
 import json
 from typing import Any
+from uuid import UUID
 
 import httpx
 import httpx_sse
@@ -79,18 +79,18 @@ async def test_two_backfills_at_once_are_one_and_a_refusal(world: World) -> None
         # the first one waits for these rows in its repair
         async with database.transaction():
             await database.execute("SELECT * FROM partition_offsets FOR UPDATE")
-            first = asyncio.create_task(admin.post(BACKFILL))
-            second = await until(lambda: refused(admin), "the second to be refused")
-            problem_of(second, 409, "replay-running")
-        assert (await first).json()["users_updated"] == 1
+            begun = await admin.post(BACKFILL, headers={"Prefer": "respond-async"})
+            job = begun.headers["location"]
+            await until(lambda: has_begun(admin, job), "the first to have begun")
+            problem_of(await admin.post(BACKFILL, params={"dry_run": "true"}), 409, "replay-running")
+        assert (await ended(admin, job))["report"]["users_updated"] == 1
         results = [entry[3] for entry in await audit_of(admin) if entry[2] == "backfill"]
         assert sorted(results)[:2] == ["done", "failed"]
 
 
-async def refused(admin: httpx.AsyncClient) -> httpx.Response | None:
-    """The answer to a dry run, where it is a refusal."""
-    found = await admin.post(BACKFILL, params={"dry_run": "true"})
-    return found if found.status_code == 409 else None
+async def has_begun(admin: httpx.AsyncClient, job: str) -> bool:
+    """Whether it is past taking the lock of replays."""
+    return bool((await admin.get(job)).json()["progress"].get("phase", "starting") != "starting")
 
 
 async def test_a_job_whose_process_is_gone_was_interrupted(world: World) -> None:
@@ -102,7 +102,7 @@ async def test_a_job_whose_process_is_gone_was_interrupted(world: World) -> None
         job = (await admin.get(f"/api/admin/jobs/{job_id}")).json()
         assert job["state"] == "interrupted"
         assert "run it again" in job["error"]
-        problem_of(await admin.get(f"/api/admin/jobs/{job_id.__class__(int=0)}"), 404, "job-unknown")
+        problem_of(await admin.get(f"/api/admin/jobs/{UUID(int=0)}"), 404, "job-unknown")
 
 
 async def test_a_server_that_is_told_to_stop_interrupts_its_jobs_and_says_so(world: World) -> None:
