@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import resource
 from collections.abc import AsyncIterator
 
 import pytest
@@ -19,7 +18,6 @@ from tests.waiting import until
 from tests.world import World
 
 NOWHERE = SecretStr("redis://127.0.0.1:1/0")
-STREAMS = 1_000
 
 
 @pytest.fixture
@@ -235,95 +233,3 @@ async def test_streams_stay_open_while_postgresql_is_away(breakable: World, stac
         await asyncio.to_thread(stack.postgres.start)
         await page.until_counts("a", 2)
         assert page.open
-
-
-async def test_a_reader_that_sleeps_wakes_up_to_the_newest(world: World) -> None:
-    users = ["𝄞" * 190 + f"{number:010}" for number in range(30)]
-    async with open_leaderboard(world.settings, world.connection.topic) as board, hearing(world) as api:
-        await api.begun()
-        sleeper = await Listener.begin(api.port, [("user_id", user) for user in users] + [("board", "true")])
-        page = await api.listen(users[0])
-        for version in range(1, 400):
-            await board.write(1, [Standing(user, version, at(version), version) for user in users])
-        await page.until_counts(users[0], 399)
-        sleeper.listen()
-        for user in users:
-            await sleeper.until_counts(user, 399)
-        await sleeper.close()
-
-
-async def test_a_thousand_streams_all_hear(world: World) -> None:
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, min(hard, 4 * STREAMS)), hard))
-    async with world.running(), hearing(world) as api:
-        await api.begun()
-        pages: list[Listener] = []
-        for _ in range(0, STREAMS, 100):
-            pages += await asyncio.gather(*(api.listen("a", board=True) for _ in range(100)))
-        assert (api.changes.hub.streams, {page.status for page in pages}) == (STREAMS, {200})
-        await world.publish([registered("a"), solved("1", "a", "p", 1)])
-        await until(lambda: all(page.counts("a")[-1:] == [1] for page in pages), "everybody to hear of the user")
-        await until(lambda: all(page.of("board") for page in pages), "everybody to hear of the board")
-        await asyncio.gather(*(page.close() for page in pages))
-        await until(lambda: api.changes.hub.streams == 0, "streams that were left to be forgotten")
-
-
-async def test_beyond_the_limit_somebody_has_to_wait(world: World) -> None:
-    async with hearing(world, api_streams_max=2) as api:
-        one, two = await api.listen("a"), await api.listen(board=True)
-        three = await api.listen("a")
-        assert (one.status, two.status, three.status, three.headers["retry-after"]) == (200, 200, 503, "5")
-        assert json.loads(three.body)["type"] == "urn:solve-counts:problem:too-many-streams"
-        await one.close()
-
-        async def again() -> bool:
-            return (await api.listen("a")).status == 200
-
-        await until(again, "the place of a stream that was left")
-
-
-async def test_a_server_that_ends_ends_its_streams(world: World) -> None:
-    async with hearing(world) as api:
-        pages = [await api.listen("a"), await api.listen(board=True)]
-        assert all(page.open for page in pages)
-        api.changes.close_streams()
-        await until(lambda: not any(page.open for page in pages), "the streams to end")
-        assert (await api.listen("a")).status == 503
-
-
-@pytest.mark.parametrize(
-    "query",
-    [
-        [],
-        ["board=false"],
-        ["user_id="],
-        [f"user_id={'x' * 201}"],
-        ["user_id=a%00b"],
-        [f"user_id={n}" for n in range(51)],
-    ],
-)
-async def test_what_cannot_be_watched_is_refused(world: World, query: list[str]) -> None:
-    async with hearing(world) as api:
-        from httpx import AsyncClient
-
-        async with AsyncClient() as client:
-            answer = await client.get(f"http://127.0.0.1:{api.port}/api/events?{'&'.join(query)}")
-        assert (answer.status_code, answer.headers["content-type"]) == (422, "application/problem+json")
-        assert api.changes.hub.streams == 0
-
-
-async def test_a_reader_of_the_standard_understands_it(world: World) -> None:
-    from httpx import AsyncClient
-    from httpx_sse import aconnect_sse
-
-    await world.publish([registered("a"), solved("1", "a", "p", 1)])
-    await world.run_once()
-    async with hearing(world) as api, AsyncClient() as client:
-        await api.begun()
-        url = f"http://127.0.0.1:{api.port}/api/events"
-        async with aconnect_sse(client, "GET", url, params={"user_id": "a"}) as source:
-            heard = aiter(source.aiter_sse())
-            first, second = await anext(heard), await anext(heard)
-        assert first.retry == 2_000
-        assert (second.event, second.json()["problems_solved"]) == ("user", 1)
-        assert second.id == str(api.changes.hub.position)
