@@ -3,6 +3,7 @@
 A page gets the same as HTML; `api/pages/` says how.
 """
 
+import asyncio
 from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any
@@ -152,6 +153,14 @@ def problem_of(error: BaseException) -> Problem:
             return _invalid(error)
         case HTTPException():
             return _of_http(error)
+        case asyncio.CancelledError():
+            return Problem(
+                503,
+                "interrupted",
+                "The server was stopped meanwhile",
+                "The server was stopped meanwhile. Nothing half done is visible; run it again.",
+                headers={"Retry-After": str(RETRY_AFTER_S)},
+            )
     return _of_ours(error)
 
 

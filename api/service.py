@@ -18,16 +18,18 @@ from schemas.connection import KafkaConnection
 GRACE_S = 10
 BACKLOG = 2048
 
+Told = Callable[[], None]
+
 log = structlog.get_logger()
 
 
 class _Server(uvicorn.Server):
-    """Tells when it has begun; ends the open streams first, since they would keep it from ending."""
+    """Tells when it has begun; ends first what would keep it from ending."""
 
-    def __init__(self, config: uvicorn.Config, on_started: Callable[[], None], end_streams: Callable[[], None]) -> None:
+    def __init__(self, config: uvicorn.Config, on_started: Told, end_long_answers: Told) -> None:
         super().__init__(config)
         self._on_started = on_started
-        self._end_streams = end_streams
+        self._end_long_answers = end_long_answers
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Until requests are answered."""
@@ -36,7 +38,7 @@ class _Server(uvicorn.Server):
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """When it was told to stop."""
-        self._end_streams()
+        self._end_long_answers()
         await super().shutdown(sockets)
 
 
@@ -59,8 +61,8 @@ def server_of(
     host = f"[{settings.api_host}]" if ":" in settings.api_host else settings.api_host
     address = f"http://{host}:{listening.getsockname()[1]}"
 
-    def end_streams() -> None:
-        app.state.stores.changes.close_streams()
+    def end_long_answers() -> None:
+        app.state.stores.end_long_answers()
 
     config = uvicorn.Config(
         app,
@@ -76,7 +78,7 @@ def server_of(
         timeout_keep_alive=30,
         h11_max_incomplete_event_size=32 * 1024,
     )
-    return _Server(config, lambda: on_ready(address), end_streams)
+    return _Server(config, lambda: on_ready(address), end_long_answers)
 
 
 async def _check_tables(settings: ApiSettings) -> None:

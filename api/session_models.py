@@ -97,8 +97,8 @@ class AuditEntry(Answer):
     action: str = Field(examples=["backfill"])
     detail: dict[str, Any]
     result: str = Field(examples=["done"])
-    request_id: str
-    client: str
+    request_id: str = Field(examples=["8d2c5b1e9f7a4c3db0"])
+    client: str = Field(examples=["192.0.2.7"])
 
     @classmethod
     def of(cls, entry: Recorded) -> "AuditEntry":

@@ -10,14 +10,13 @@ from fastapi import APIRouter, Depends, Header, Query, Request
 from sse_starlette import EventSourceResponse, ServerSentEvent
 
 from api.live.hub import News, Subscription
-from api.problems import MEDIA_TYPE, RETRY_AFTER_S, Problem, ProblemDetails
+from api.problems import RETRY_AFTER_S, Problem, problems
 from api.stores import stores_of
 from schemas.events import Text
 
 USERS_MAX = 50
 PING_S = 15.0
 RETRY_MS = 2_000
-PROBLEM = {"model": ProblemDetails, "content": {MEDIA_TYPE: {}}}
 
 router = APIRouter(tags=["live"])
 
@@ -56,8 +55,7 @@ async def subscription(
     response_class=EventSourceResponse,
     responses={
         200: {"description": "Events, for as long as you listen.", "content": {"text/event-stream": {}}},
-        422: PROBLEM,
-        503: PROBLEM,
+        **problems(422, 503),
     },
 )
 async def events(stream: Annotated[Subscription, Depends(subscription)]) -> EventSourceResponse:
