@@ -32,6 +32,7 @@ class Listener:
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.heard: list[Heard] = []
         self.last_id = ""
+        self.heartbeats = 0
         self.status = 0
         self.headers: dict[str, str] = {}
         self.body = b""  # of an answer that is no stream
@@ -106,6 +107,7 @@ class Listener:
     def _dispatch(self, block: str) -> None:
         fields = dict(line.split(": ", 1) for line in block.split("\r\n") if not line.startswith(":"))
         self.last_id = fields.get("id", self.last_id)
+        self.heartbeats += block.startswith(":")
         if "data" in fields:
             self.heard.append(Heard(fields.get("event", "message"), json.loads(fields["data"]), self.last_id))
 

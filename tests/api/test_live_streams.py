@@ -16,6 +16,7 @@ from httpx import AsyncClient
 from httpx_sse import aconnect_sse
 
 from api.live.room import FILES_BESIDE
+from api.routes import events
 from projector.counts import Standing
 from projector.leaderboard import open_leaderboard
 from tests.api.listening import Listener, hearing
@@ -108,6 +109,30 @@ async def test_a_reader_that_sleeps_wakes_up_to_the_newest_and_is_not_told_the_r
             await sleeper.until_counts(user, version)
         assert len(sleeper.counts(users[0])) < version - ROUNDS // 4
         await sleeper.close()
+
+
+async def test_a_quiet_stream_shows_that_it_lives(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(events, "PING_S", 0.02)
+    async with hearing(world) as api:
+        await api.begun()
+        page = await api.listen("a")
+        await until(lambda: page.heartbeats > 3, "heart-beats")
+        assert (page.heard, page.open) == ([], True)
+
+
+async def test_the_document_shows_events_as_they_are(world: World) -> None:
+    await world.publish([registered("u-1"), solved("1", "u-1", "p", 1)])
+    async with world.running(), hearing(world) as api, AsyncClient() as client:
+        document = (await client.get(f"http://127.0.0.1:{api.port}/api/openapi.json")).json()
+        answers = document["paths"]["/api/events"]["get"]["responses"]
+        example = answers["200"]["content"]["text/event-stream"]["example"]
+        assert answers.keys() == {"200", "422", "503"}
+        assert all(list(answers[status]["content"]) == ["application/problem+json"] for status in ("422", "503"))
+        page = await api.listen("u-1")
+        await page.until_counts("u-1", 1)
+        shown = dict(block.split("event: ")[1].split("\ndata: ") for block in example.strip().split("\n\n"))
+        assert list(json.loads(shown["user"])) == list(page.of("user")[0])
+        assert json.loads(shown["board"]) == {"changed": [json.loads(shown["user"])], "many": False}
 
 
 async def test_an_event_does_not_wait_for_the_receipt_of_the_one_before(world: World) -> None:
