@@ -18,6 +18,7 @@ from tenacity import AsyncRetrying, retry_if_exception, wait_random_exponential
 
 from api.live.entries import BEGINNING, MANY, NOTHING, BoardChange, Change, Entry, Position, change_of, read_entry
 from api.live.hub import Hub, Subscription
+from api.live.room import make_room
 from api.settings import ApiSettings
 from api.statements import statement
 from projector.database import DATABASE_ERRORS
@@ -199,7 +200,7 @@ async def open_changes(settings: ApiSettings, pool: asyncpg.Pool, topic: str) ->
     """Follows the changes until left; every stream has ended then. Raises SettingsError on a URL that is none."""
     redis = connect_redis(settings, socket_timeout=SOCKET_TIMEOUT_S, client_name="solve-api")
     key = changes_key(settings.leaderboard_prefix)
-    changes = Changes(redis, key, pool, Hub(settings.api_streams_max), topic)
+    changes = Changes(redis, key, pool, Hub(_room(settings.api_streams_max)), topic)
     tasks = [asyncio.create_task(changes.follow()), asyncio.create_task(changes.heal())]
     for task in tasks:
         task.add_done_callback(changes.ended)
@@ -209,3 +210,13 @@ async def open_changes(settings: ApiSettings, pool: asyncpg.Pool, topic: str) ->
         changes.close_streams()
         await end(tasks)
         await redis.aclose()
+
+
+def _room(streams_max: int) -> int:
+    room = make_room(streams_max)
+    if room < streams_max:
+        structlog.get_logger().warning(
+            f"room for {room} event streams only; raise the limit of open files (ulimit -n), or lower API_STREAMS_MAX",
+            action="streams_limited",
+        )
+    return room
