@@ -38,7 +38,7 @@ def main() -> None:
     parser.add_argument("--events", type=int, default=40_000)
     parser.add_argument("--once", action="store_true", help="end after the check, without the pages")
     options = parser.parse_args()
-    configure_logs("CRITICAL", "console")
+    configure_logs("ERROR", "console")
     try:
         agrees = asyncio.run(demo(_events(options.feed, options.events), pages=not options.once))
     except SolveCountsError as error:
