@@ -14,6 +14,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import Response
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.exceptions import HTTPException
+from starlette.routing import Match
 
 from api.errors import AdminUnknown, JobUnknown, PasswordRefused, TokenRefused, TokenUnknown
 from projector.database import DATABASE_ERRORS, Failure, classify
@@ -40,6 +41,7 @@ from schemas.errors import SolveCountsError
 
 MEDIA_TYPE = "application/problem+json"
 RETRY_AFTER_S = 5
+METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
 
 log = structlog.get_logger()
 
@@ -186,6 +188,8 @@ def add_problem_handlers(app: FastAPI, render: Any = None) -> None:
 
     async def handle(request: Request, error: Exception) -> Response:
         problem = problem_of(error)
+        if problem.status == 405:
+            problem.headers["Allow"] = ", ".join(_allowed(request))
         if problem.status >= 500:
             log.error(
                 "request failed",
@@ -202,6 +206,16 @@ def add_problem_handlers(app: FastAPI, render: Any = None) -> None:
     handled = (Problem, RequestValidationError, HTTPException, SolveCountsError, *DATABASE_ERRORS, Exception)
     for kind in handled:
         app.add_exception_handler(kind, handle)
+
+
+def _allowed(request: Request) -> list[str]:
+    """Every method that the path takes (RFC 9110, 10.2.1); the router tells those of one route alone."""
+
+    def takes(method: str) -> bool:
+        scope = {**request.scope, "method": method}
+        return any(route.matches(scope)[0] is Match.FULL for route in request.app.router.routes)
+
+    return [method for method in METHODS if takes(method)]
 
 
 def _invalid(error: RequestValidationError) -> Problem:

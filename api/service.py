@@ -1,8 +1,10 @@
 """What is an API process? The server around the application, from the first check to the last answered request."""
 
+import asyncio
+import signal
 import socket
-from collections.abc import Callable
-from contextlib import closing
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 
 import structlog
 import uvicorn
@@ -36,6 +38,11 @@ class _Server(uvicorn.Server):
         await super().startup(sockets)
         self._on_started()
 
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Signals are for whoever runs the server; uvicorn would raise them once more when it has ended cleanly."""
+        yield
+
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """When it was told to stop."""
         self._end_long_answers()
@@ -50,7 +57,10 @@ async def serve(connection: KafkaConnection, settings: ApiSettings, on_ready: Ca
     """
     await _check_tables(settings)
     with closing(listen(settings)) as listening:
-        await server_of(connection, settings, listening, on_ready).serve()
+        server = server_of(connection, settings, listening, on_ready)
+        for number in (signal.SIGINT, signal.SIGTERM):
+            asyncio.get_running_loop().add_signal_handler(number, server.handle_exit, number, None)
+        await server.serve()
 
 
 def server_of(

@@ -33,7 +33,7 @@ MayRead = Annotated[Caller, Depends(require(Scope.READ))]
 RowId = Annotated[int, Path(ge=1, le=GREATEST_ID)]
 
 
-@router.post("/login", responses=problems(401, 403, 422, 429, 503))
+@router.post("/login", responses=problems(400, 401, 403, 422, 429, 503))
 async def login(request: Request, response: Response, asked: LogInRequest) -> SessionState:
     """Open a session; its id is in the cookie alone."""
     refuse_other_sites(request)  # else another site could log its visitors in as somebody it knows
@@ -72,7 +72,7 @@ async def list_tokens(caller: InBrowser, stores: Held) -> TokenList:
     return TokenList(tokens=[TokenState.of(one) for one in await tokens.tokens(stores.pool, caller.admin_id)])
 
 
-@router.post("/tokens", status_code=201, responses=problems(401, 403, 422, 429, 503))
+@router.post("/tokens", status_code=201, responses=problems(400, 401, 403, 422, 429, 503))
 async def create_token(request: Request, caller: InBrowser, stores: Held, asked: TokenRequest) -> CreatedToken:
     """Make a token for a script; this answer is the only one that shows it."""
     await confirm(request, caller, asked.password.get_secret_value())
@@ -83,7 +83,7 @@ async def create_token(request: Request, caller: InBrowser, stores: Held, asked:
     return CreatedToken(**TokenState.of(made).model_dump(), token=raw)
 
 
-@router.delete("/tokens/{token_id}", responses=problems(401, 403, 404, 422, 503))
+@router.delete("/tokens/{token_id:int}", responses=problems(401, 403, 404, 422, 503))
 async def revoke_token(request: Request, caller: InBrowser, stores: Held, token_id: RowId) -> TokenState:
     """End one of this admin's tokens; safe to repeat."""
     ended = await tokens.revoke(stores.pool, token_id, now(), caller.admin_id)

@@ -85,6 +85,8 @@ async def test_without_postgresql_there_is_a_503_that_says_when_to_come_back_and
             problem_of(found, 503, "postgresql-unavailable")
             assert int(found.headers["retry-after"]) > 0
             assert not [word for word in INSIDES if word in found.text.lower()]
+        problem_of(await api.anybody.get("/readyz"), 503, "postgresql-unavailable")
+        assert (await api.anybody.get("/livez")).json() == {"status": "alive"}
         tried = await api.anybody.post("/api/admin/login", json={"name": "ada", "password": "wrong"})
         problem_of(tried, 503, "postgresql-unavailable")
         await asyncio.to_thread(stack.postgres.start)
@@ -97,6 +99,7 @@ async def test_without_postgresql_there_is_a_503_that_says_when_to_come_back_and
         assert back
         assert back.json()["problems_solved"] == world.model().solved[user_id].problems_solved
         assert (await admin.get("/api/admin/session")).status_code == 200
+        assert (await api.get("/readyz")) == {"status": "ready"}
 
 
 async def test_a_server_that_starts_without_postgresql_serves_once_it_is_there(breakable: World, stack: Stack) -> None:

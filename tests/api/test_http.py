@@ -66,6 +66,14 @@ async def test_errors_are_problem_details_that_say_what_to_do(world: World, path
         assert found.headers["cache-control"] == "no-store"
 
 
+async def test_a_method_that_a_path_does_not_take_is_answered_with_all_that_it_takes(world: World) -> None:
+    async with serving(world) as api:
+        found = await api.anybody.put("/api/admin/tokens")
+        problem_of(found, 405, "method-not-allowed")
+        assert found.headers["allow"] == "GET, POST"
+        assert (await api.anybody.get("/api/admin/dead-letters/retry")).headers["allow"] == "POST"
+
+
 async def test_every_answer_has_its_request_id_and_the_headers_of_safety(world: World) -> None:
     async with serving(world) as api:
         for path in ("/api/leaderboard", "/api/users/nobody", "/api/admin/session", "/api/openapi.json"):
