@@ -10,7 +10,7 @@ from api.models import LeaderboardPage, Period
 from api.parameters import OptionalUserId, Zone
 from api.problems import Problem, problems
 from api.public import public
-from api.stores import Stores, stores_of
+from api.stores import Held
 from schemas.events import TEXT_MAX_CHARS
 
 FRIENDS_MAX = 200
@@ -23,7 +23,7 @@ router = APIRouter(prefix="/api/leaderboard", tags=["leaderboard"], dependencies
 @router.get("", response_model=LeaderboardPage, responses=problems(404, 422, 429, 503))
 async def show(
     request: Request,
-    stores: Annotated[Stores, Depends(stores_of)],
+    stores: Held,
     zone: Zone,
     period: Annotated[Period, Query(description="By first solves; weeks begin on Monday.")] = "all",
     limit: Annotated[int, Query(ge=1, le=200)] = 50,

@@ -10,10 +10,9 @@ from api.parameters import UserId, Username, Zone
 from api.problems import problems
 from api.profiles import profile, users_named
 from api.public import public
-from api.stores import Stores, stores_of
+from api.stores import Held
 
 router = APIRouter(prefix="/api/users", tags=["users"], dependencies=[Depends(public)])
-Held = Annotated[Stores, Depends(stores_of)]
 
 
 @router.get("", response_model=UserList, responses=problems(422, 429, 503))
