@@ -4,7 +4,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends, Query, Request, Response
 
-from api.caching import answer
+from api.caching import answer, render
 from api.models import Profile, UserList
 from api.parameters import UserId, Username, Zone
 from api.problems import problems
@@ -23,10 +23,10 @@ async def look_up(
     limit: Annotated[int, Query(ge=1, le=100)] = 20,
 ) -> Response:
     """Who has exactly this name: a list, since names repeat. Nobody is an empty list."""
-    return answer(request, await users_named(stores.pool, username, limit))
+    return answer(request, render(await users_named(stores.pool, username, limit)))
 
 
 @router.get("/{user_id:path}", response_model=Profile, responses=problems(404, 422, 429, 503))
 async def show(request: Request, stores: Held, user_id: UserId, zone: Zone) -> Response:
     """One user: the count, the rank, recent solves, days of the heatmap, streaks, languages."""
-    return answer(request, await profile(stores.pool, stores.boards.rank_of, user_id, zone))
+    return answer(request, render(await profile(stores.pool, stores.boards.rank_of, user_id, zone)))
