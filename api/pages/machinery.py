@@ -16,8 +16,8 @@ from projector.dead_letters import GREATEST_ID
 
 POLL_MS = 2_000
 AUDIT_ROWS = 50
-WIDE, NARROW = Size(760, 240), Size(340, 210)
-STAGES = {"postgresql": "PostgreSQL", "kafka_group": "Group's commits", "redis": "Redis"}
+WIDE, NARROW = Size(960, 260), Size(340, 210)
+STAGES = {"postgresql": "PostgreSQL", "kafka_group": "Group’s commits", "redis": "Redis"}
 
 router = APIRouter(include_in_schema=False)
 Held = Annotated[Stores, Depends(stores_of)]

@@ -14,7 +14,7 @@ from api.profiles import profile
 from api.public import public
 from api.stores import Stores, stores_of
 
-WIDE, NARROW = Size(760, 240), Size(340, 210)
+WIDE, NARROW = Size(960, 260), Size(340, 210)
 
 router = APIRouter(include_in_schema=False, dependencies=[Depends(public)])
 
