@@ -21,8 +21,9 @@ $(READY): requirements.lock pyproject.toml
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	@touch $(READY)
 
-demo: $(READY) ## A simulated season (or FEED=path, a CLICS feed) through Kafka, PostgreSQL and Redis, checked
-	@$(BIN)/python -m devstack run -- $(BIN)/python -m bench.demo $(if $(FEED),--feed $(FEED),--events $(DEMO_EVENTS))
+demo: $(READY) ## A simulated season (or FEED=path, a CLICS feed), checked; then live pages until Ctrl-C (ONCE=1: without)
+	@$(BIN)/python -m devstack run -- $(BIN)/python -m bench.demo $(if $(FEED),--feed $(FEED),--events $(DEMO_EVENTS)) \
+		$(if $(ONCE),--once)
 
 lint: $(READY) ## ruff, mypy, import-linter
 	$(BIN)/ruff check .

@@ -44,9 +44,9 @@ class SyncReport(BaseModel):
     success: bool
     message: str = Field(examples=["Members that were added: 15, changed: 0, removed: 0"])
     dry_run: bool
-    added: int
-    changed: int
-    removed: int
+    added: int = Field(examples=[15])
+    changed: int = Field(examples=[0])
+    removed: int = Field(examples=[0])
 
 
 class Job(Answer):
@@ -73,10 +73,10 @@ class JobList(Answer):
 class DeadLetterSummary(BaseModel):
     """A record that was not applied, without its bytes."""
 
-    id: int
-    topic: str
+    id: int = Field(examples=[12])
+    topic: str = Field(examples=["judge-events"])
     partition: int
-    offset: int
+    offset: int = Field(examples=[47_020])
     broker_time: datetime | None
     reason: str = Field(examples=["invalid-event"])
     detail: str
@@ -96,13 +96,13 @@ class Encoded(Answer):
     """Bytes as text: UTF-8 where they are, else base64."""
 
     encoding: Literal["utf-8", "base64"]
-    data: str
+    data: str = Field(examples=['{"type": "submission.solved"}'])
 
 
 class Header(Answer):
     """One of the record's."""
 
-    name: str
+    name: str = Field(examples=["type"])
     value: Encoded | None
 
 
@@ -154,8 +154,8 @@ class LagReport(BaseModel):
 
     model_config = ConfigDict(extra="allow")
 
-    group: str
-    topic: str
+    group: str = Field(examples=["solve-projector"])
+    topic: str = Field(examples=["judge-events"])
     at: float = Field(description="Seconds since 1970.")
     status: str = Field(examples=["OK"])
     members: int = Field(examples=[1])

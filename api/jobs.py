@@ -110,6 +110,11 @@ class Jobs:
         """Everybody's, the newest first."""
         return [_state(row) for row in await self._pool.fetch(statement("latest_jobs"), limit, SILENT_S)]
 
+    def interrupt(self) -> None:
+        """Ends what runs. Nothing half done is visible (I8); the table says that it was interrupted."""
+        for task in self._tasks:
+            task.cancel()
+
     async def close(self) -> None:
         """Interrupts what still runs; it says so in the table."""
         await end(list(self._tasks))
@@ -132,7 +137,7 @@ class Jobs:
     async def _finish(self, job: Running, on_end: OnEnd) -> None:
         said = _said(job.error)
         report = json.dumps(job.report, default=_plain) if job.report is not None else None
-        state = "failed" if job.error else "done"
+        state = _ended_as(job.error)
         try:
             await self._pool.execute(statement("finish_job"), job.job_id, state, job.progress, report, said)
             await on_end(job)
@@ -169,11 +174,15 @@ class Jobs:
         return {"success": True, "message": message, "dry_run": job.dry_run, **asdict(found)}
 
 
+def _ended_as(error: BaseException | None) -> State:
+    if error is None:
+        return "done"
+    return "interrupted" if isinstance(error, asyncio.CancelledError) else "failed"
+
+
 def _said(error: BaseException | None) -> str | None:
     if error is None:
         return None
-    if isinstance(error, asyncio.CancelledError):
-        return "The server was stopped meanwhile. Nothing half done is visible; run it again."
     return problem_of(error).detail
 
 

@@ -60,7 +60,7 @@ async def confirm(request: Request, caller: Caller, password: str) -> None:
     stores = stores_of(request)
     if len(password) <= MAX_CHARS and await lockouts.may_try(stores.pool, stores.settings, caller.name, now()):
         account = await account_of(stores.pool, caller.name)
-        if await is_right(password, account and account.password_hash):
+        if await is_right(password, account.password_hash if account else None):
             await lockouts.clear(stores.pool, caller.name)
             return
     raise Problem(401, "log-in-refused", "The password was refused", "Send this admin's own password once more.")

@@ -3,6 +3,7 @@
 A page gets the same as HTML; `api/pages/` says how.
 """
 
+import asyncio
 from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any
@@ -13,6 +14,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import Response
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.exceptions import HTTPException
+from starlette.routing import Match
 
 from api.errors import AdminUnknown, JobUnknown, PasswordRefused, TokenRefused, TokenUnknown
 from projector.database import DATABASE_ERRORS, Failure, classify
@@ -39,6 +41,7 @@ from schemas.errors import SolveCountsError
 
 MEDIA_TYPE = "application/problem+json"
 RETRY_AFTER_S = 5
+METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
 
 log = structlog.get_logger()
 
@@ -152,6 +155,14 @@ def problem_of(error: BaseException) -> Problem:
             return _invalid(error)
         case HTTPException():
             return _of_http(error)
+        case asyncio.CancelledError():
+            return Problem(
+                503,
+                "interrupted",
+                "The server was stopped meanwhile",
+                "The server was stopped meanwhile. Nothing half done is visible; run it again.",
+                headers={"Retry-After": str(RETRY_AFTER_S)},
+            )
     return _of_ours(error)
 
 
@@ -177,6 +188,8 @@ def add_problem_handlers(app: FastAPI, render: Any = None) -> None:
 
     async def handle(request: Request, error: Exception) -> Response:
         problem = problem_of(error)
+        if problem.status == 405:
+            problem.headers["Allow"] = ", ".join(_allowed(request))
         if problem.status >= 500:
             log.error(
                 "request failed",
@@ -193,6 +206,16 @@ def add_problem_handlers(app: FastAPI, render: Any = None) -> None:
     handled = (Problem, RequestValidationError, HTTPException, SolveCountsError, *DATABASE_ERRORS, Exception)
     for kind in handled:
         app.add_exception_handler(kind, handle)
+
+
+def _allowed(request: Request) -> list[str]:
+    """Every method that the path takes (RFC 9110, 10.2.1); the router tells those of one route alone."""
+
+    def takes(method: str) -> bool:
+        scope = {**request.scope, "method": method}
+        return any(route.matches(scope)[0] is Match.FULL for route in request.app.router.routes)
+
+    return [method for method in METHODS if takes(method)]
 
 
 def _invalid(error: RequestValidationError) -> Problem:

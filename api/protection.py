@@ -62,6 +62,10 @@ class SecurityHeaders:
         await self._app(scope, receive, guarded)
 
 
+class RequestTooLarge(Exception):
+    """Ends the reading of a body."""
+
+
 class BodyLimit:
     """A request's body has an end: by its Content-Length, and where that is missing, by counting."""
 
@@ -85,18 +89,22 @@ class BodyLimit:
             message = await receive()
             seen += len(message.get("body", b""))
             if seen > self._max_bytes:
-                raise self._problem()
+                raise RequestTooLarge
             return message
 
-        await self._app(scope, counted, send)
+        async def refused_instead(message: Message) -> None:
+            # whatever the route made of a body that broke off
+            if seen <= self._max_bytes:
+                await send(message)
+            elif message["type"] == "http.response.start":
+                await self._refused()(scope, receive, send)
 
-    def _problem(self) -> Problem:
+        await self._app(scope, counted, refused_instead)
+
+    def _refused(self) -> ASGIApp:
         return Problem(
             413,
             "body-too-large",
             "The request is too large",
             f"A body may have {self._max_bytes} bytes; send less, or raise API_BODY_MAX_BYTES.",
-        )
-
-    def _refused(self) -> ASGIApp:
-        return self._problem().response()
+        ).response()

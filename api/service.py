@@ -1,8 +1,10 @@
 """What is an API process? The server around the application, from the first check to the last answered request."""
 
+import asyncio
+import signal
 import socket
-from collections.abc import Callable
-from contextlib import closing
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 
 import structlog
 import uvicorn
@@ -18,25 +20,32 @@ from schemas.connection import KafkaConnection
 GRACE_S = 10
 BACKLOG = 2048
 
+Told = Callable[[], None]
+
 log = structlog.get_logger()
 
 
 class _Server(uvicorn.Server):
-    """Tells when it has begun; ends the open streams first, since they would keep it from ending."""
+    """Tells when it has begun; ends first what would keep it from ending."""
 
-    def __init__(self, config: uvicorn.Config, on_started: Callable[[], None], end_streams: Callable[[], None]) -> None:
+    def __init__(self, config: uvicorn.Config, on_started: Told, end_long_answers: Told) -> None:
         super().__init__(config)
         self._on_started = on_started
-        self._end_streams = end_streams
+        self._end_long_answers = end_long_answers
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Until requests are answered."""
         await super().startup(sockets)
         self._on_started()
 
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Signals are for whoever runs the server; uvicorn would raise them once more when it has ended cleanly."""
+        yield
+
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """When it was told to stop."""
-        self._end_streams()
+        self._end_long_answers()
         await super().shutdown(sockets)
 
 
@@ -48,7 +57,10 @@ async def serve(connection: KafkaConnection, settings: ApiSettings, on_ready: Ca
     """
     await _check_tables(settings)
     with closing(listen(settings)) as listening:
-        await server_of(connection, settings, listening, on_ready).serve()
+        server = server_of(connection, settings, listening, on_ready)
+        for number in (signal.SIGINT, signal.SIGTERM):
+            asyncio.get_running_loop().add_signal_handler(number, server.handle_exit, number, None)
+        await server.serve()
 
 
 def server_of(
@@ -59,8 +71,8 @@ def server_of(
     host = f"[{settings.api_host}]" if ":" in settings.api_host else settings.api_host
     address = f"http://{host}:{listening.getsockname()[1]}"
 
-    def end_streams() -> None:
-        app.state.stores.changes.close_streams()
+    def end_long_answers() -> None:
+        app.state.stores.end_long_answers()
 
     config = uvicorn.Config(
         app,
@@ -76,7 +88,7 @@ def server_of(
         timeout_keep_alive=30,
         h11_max_incomplete_event_size=32 * 1024,
     )
-    return _Server(config, lambda: on_ready(address), end_streams)
+    return _Server(config, lambda: on_ready(address), end_long_answers)
 
 
 async def _check_tables(settings: ApiSettings) -> None:
@@ -95,9 +107,12 @@ def listen(settings: ApiSettings) -> socket.socket:
     """The socket of the pages. Raises AddressUnusable."""
     family = socket.AF_INET6 if ":" in settings.api_host else socket.AF_INET
     try:
-        return socket.create_server((settings.api_host, settings.api_port), family=family, backlog=BACKLOG)
+        listening = socket.create_server((settings.api_host, settings.api_port), family=family, backlog=BACKLOG)
     except OSError as error:
         raise AddressUnusable(
             f"cannot listen on {settings.api_host}:{settings.api_port}: {error.strerror or error}; "
             "set API_HOST and API_PORT, or --host and --port"
         ) from error
+    # connections inherit it; without it an event may wait 40 ms for the receipt of the one before
+    listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return listening

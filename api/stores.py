@@ -31,6 +31,11 @@ class Stores:
     lag: LagWatch
     jobs: Jobs
 
+    def end_long_answers(self) -> None:
+        """Streams and jobs end at once, where the server would wait for them."""
+        self.changes.close_streams()
+        self.jobs.interrupt()
+
 
 @asynccontextmanager
 async def open_stores(connection: KafkaConnection, settings: ApiSettings) -> AsyncIterator[Stores]:

@@ -11,6 +11,7 @@ from pathlib import Path
 from time import perf_counter
 from typing import Any
 
+from bench.demo_pages import show_pages
 from bench.model import Model, differences, model_of
 from producer.client import SolveProducer
 from producer.errors import ProducerError
@@ -35,18 +36,19 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--feed", help="a CLICS event feed instead of a simulated season")
     parser.add_argument("--events", type=int, default=40_000)
+    parser.add_argument("--once", action="store_true", help="end after the check, without the pages")
     options = parser.parse_args()
     configure_logs("ERROR", "console")
     try:
-        agrees = asyncio.run(demo(_events(options.feed, options.events)))
+        agrees = asyncio.run(demo(_events(options.feed, options.events), pages=not options.once))
     except SolveCountsError as error:
         print(f"demo: {error}", file=sys.stderr)
         sys.exit(1)
     sys.exit(not agrees)
 
 
-async def demo(events: list[Event]) -> bool:
-    """Runs all parts against the servers of the environment; whether every count is right."""
+async def demo(events: list[Event], *, pages: bool) -> bool:
+    """Runs all parts against the servers of the environment; whether every count is right, also after the pages."""
     connection, settings = KafkaConnection(), ProjectorSettings()
     took: dict[str, float] = {}
     with _timed(took, "setup"):
@@ -66,6 +68,15 @@ async def demo(events: list[Event]) -> bool:
         f"{len(model.parked)} events parked for users nobody registered, {totals.dead_letters} dead letters"
     )
     print("took " + ", ".join(f"{name} {seconds:.1f} s" for name, seconds in took.items()))
+    agrees = _say_check(model, wrong)
+    if pages and agrees:
+        shown = await show_pages(connection, events)
+        model = model_of([*events, *shown])
+        agrees = _say_check(model, await _check(model, settings, connection.topic))
+    return agrees
+
+
+def _say_check(model: Model, wrong: list[str]) -> bool:
     for line in wrong:
         print(f"WRONG: {line}")
     if not wrong:

@@ -8,7 +8,6 @@ from dataclasses import asdict
 from typing import Annotated, Any
 
 import typer
-from pydantic import ValidationError
 from rich.table import Column, Table
 
 from projector.database import open_pool
@@ -21,9 +20,8 @@ from projector.record_view import top as top_places
 from projector.replay_cli import replay_command, sync_leaderboard_command
 from projector.service import OnProgress, open_projector, run_projector
 from projector.settings import ProjectorSettings
-from projector.terminal import Json, PhaseBars, console_of_output, load_settings, print_json, run_async
+from projector.terminal import Json, PhaseBars, console_of_output, load_settings, print_json, run_async, run_command
 from schemas.connection import KafkaConnection
-from schemas.errors import SolveCountsError
 from schemas.topic import PARTITIONS
 
 app = typer.Typer(
@@ -124,20 +122,7 @@ def user(user_id: str, as_json: Json = False) -> None:
 
 def main() -> None:
     """Runs the command; an error is one line on standard error and a non-zero exit."""
-    try:
-        app()
-    except SolveCountsError as error:
-        print(f"solve-projector: {error}", file=sys.stderr)
-        sys.exit(1)
-    except ValidationError as error:
-        said = "; ".join(
-            ": ".join(filter(None, ("_".join(map(str, p["loc"])).upper(), p["msg"])))
-            for p in error.errors(include_input=False)
-        )
-        print(f"solve-projector: settings: {said}", file=sys.stderr)
-        sys.exit(2)
-    except KeyboardInterrupt:
-        sys.exit(130)
+    run_command(app, "solve-projector")
 
 
 async def _project(

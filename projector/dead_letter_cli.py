@@ -2,8 +2,7 @@
 
 import base64
 import getpass
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager, suppress
+from collections.abc import Awaitable, Callable
 from datetime import datetime
 from typing import Annotated, Any
 
@@ -12,20 +11,19 @@ from rich.table import Column, Table
 from rich.text import Text
 
 from projector import dead_letters
-from projector.database import DATABASE_ERRORS, Connection, Failure, classify, connect
+from projector.command_session import command_session
+from projector.database import Connection
 from projector.dead_letter_retry import Retried
 from projector.dead_letter_retry import retry as retry_letters
 from projector.dead_letters import Letter, Selection
-from projector.errors import DatabaseRefused, DatabaseUnavailable, SelectorUnclear, WhoUnknown
+from projector.errors import SelectorUnclear, WhoUnknown
 from projector.logs import configure_logs
-from projector.migrate import require_schema
 from projector.settings import ProjectorSettings
 from projector.terminal import Json, console_of_output, print_json, readable, run_async
 from schemas.connection import KafkaConnection
 from schemas.record import Reason
 
 SHOWN_CHARS = 2_000
-CLOSE_TIMEOUT_S = 5.0
 dead_letter_commands = typer.Typer(
     no_args_is_help=True,
     rich_markup_mode=None,
@@ -176,24 +174,8 @@ async def _with_database(ask: Callable[[Connection, str], Awaitable[Any]]) -> An
     """Asks one connection, with the name of the topic."""
     kafka, settings = KafkaConnection(), ProjectorSettings()
     configure_logs(settings.log_level, settings.log_format)
-    async with _session(settings) as connection:
+    async with command_session(settings) as connection:
         return await ask(connection, kafka.topic)
-
-
-@asynccontextmanager
-async def _session(settings: ProjectorSettings) -> AsyncIterator[Connection]:
-    connection = await connect(settings)
-    try:
-        await require_schema(connection, settings)
-        yield connection
-    except DATABASE_ERRORS as error:
-        said = " ".join(str(error).split()) or type(error).__name__
-        if classify(error) is Failure.TRANSIENT:
-            raise DatabaseUnavailable(f"PostgreSQL broke off: {said}; run the same command again") from error
-        raise DatabaseRefused(f"PostgreSQL refuses this: {said}; mend it and run the same command again") from error
-    finally:
-        with suppress(*DATABASE_ERRORS):  # what was asked is answered by now
-            await connection.close(timeout=CLOSE_TIMEOUT_S)
 
 
 def _who(by: str | None) -> str:

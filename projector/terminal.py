@@ -2,16 +2,19 @@
 
 import asyncio
 import json
-from collections.abc import Coroutine
+import sys
+from collections.abc import Callable, Coroutine
 from typing import Annotated, Any, Self
 
 import typer
+from pydantic import ValidationError
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
 from projector.logs import configure_logs
 from projector.settings import ProjectorSettings
 from schemas.connection import KafkaConnection
+from schemas.errors import SolveCountsError
 
 WIDTH_OF_A_FILE = 160
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
@@ -22,6 +25,24 @@ def load_settings() -> tuple[KafkaConnection, ProjectorSettings]:
     connection, settings = KafkaConnection(), ProjectorSettings()
     configure_logs(settings.log_level, settings.log_format)
     return connection, settings
+
+
+def run_command(app: Callable[[], object], name: str) -> None:
+    """Runs a command line; an error is one line on standard error and a non-zero exit."""
+    try:
+        app()
+    except SolveCountsError as error:
+        print(f"{name}: {error}", file=sys.stderr)
+        sys.exit(1)
+    except ValidationError as error:
+        said = "; ".join(
+            ": ".join(filter(None, ("_".join(map(str, p["loc"])).upper(), p["msg"])))
+            for p in error.errors(include_input=False)
+        )
+        print(f"{name}: settings: {said}", file=sys.stderr)
+        sys.exit(2)
+    except KeyboardInterrupt:
+        sys.exit(130)
 
 
 def run_async(work: Coroutine[Any, Any, Any]) -> Any:

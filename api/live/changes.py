@@ -18,6 +18,7 @@ from tenacity import AsyncRetrying, retry_if_exception, wait_random_exponential
 
 from api.live.entries import BEGINNING, MANY, NOTHING, BoardChange, Change, Entry, Position, change_of, read_entry
 from api.live.hub import Hub, Subscription
+from api.live.room import make_room
 from api.settings import ApiSettings
 from api.statements import statement
 from projector.database import DATABASE_ERRORS
@@ -88,7 +89,7 @@ class Changes:
             self.hub.tell(epoch, changes)
             self.hub.show(subscription)
 
-    def close(self) -> None:
+    def close_streams(self) -> None:
         """Ends every stream at once. To be called before the server waits for its connections to end."""
         self.hub.close()
 
@@ -96,7 +97,7 @@ class Changes:
         """A task that ends by an error nobody foresaw must not leave streams that say nothing."""
         if not task.cancelled() and (error := task.exception()):
             self._log.critical("live updates ended", action="live_ended", error=repr(error), exc_info=error)
-            self.close()
+            self.close_streams()
 
     async def _read(self) -> None:
         try:
@@ -199,13 +200,23 @@ async def open_changes(settings: ApiSettings, pool: asyncpg.Pool, topic: str) ->
     """Follows the changes until left; every stream has ended then. Raises SettingsError on a URL that is none."""
     redis = connect_redis(settings, socket_timeout=SOCKET_TIMEOUT_S, client_name="solve-api")
     key = changes_key(settings.leaderboard_prefix)
-    changes = Changes(redis, key, pool, Hub(settings.api_streams_max), topic)
+    changes = Changes(redis, key, pool, Hub(_room(settings.api_streams_max)), topic)
     tasks = [asyncio.create_task(changes.follow()), asyncio.create_task(changes.heal())]
     for task in tasks:
         task.add_done_callback(changes.ended)
     try:
         yield changes
     finally:
-        changes.close()
+        changes.close_streams()
         await end(tasks)
         await redis.aclose()
+
+
+def _room(streams_max: int) -> int:
+    room = make_room(streams_max)
+    if room < streams_max:
+        structlog.get_logger().warning(
+            f"room for {room} event streams only; raise the limit of open files (ulimit -n), or lower API_STREAMS_MAX",
+            action="streams_limited",
+        )
+    return room

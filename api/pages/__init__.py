@@ -9,6 +9,6 @@ def add_pages(app: FastAPI) -> None:
     """The routes of the pages and their static files."""
 
 
-def problem_page(request: Request, problem: Problem) -> Response:
+def problem_page(_request: Request, problem: Problem) -> Response:
     """An error as a page."""
     return problem.response()

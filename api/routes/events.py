@@ -4,22 +4,24 @@ Every event says how things stand, never by how much; one that is missed or seen
 """
 
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Header, Query, Request
 from sse_starlette import EventSourceResponse, ServerSentEvent
 
+from api.live.entries import BoardChange, Change, Position
 from api.live.hub import News, Subscription
-from api.problems import MEDIA_TYPE, RETRY_AFTER_S, Problem, ProblemDetails
+from api.problems import RETRY_AFTER_S, Problem, problems
+from api.public import public
 from api.stores import stores_of
 from schemas.events import Text
 
 USERS_MAX = 50
 PING_S = 15.0
 RETRY_MS = 2_000
-PROBLEM = {"model": ProblemDetails, "content": {MEDIA_TYPE: {}}}
 
-router = APIRouter(tags=["live"])
+router = APIRouter(tags=["live"], dependencies=[Depends(public)])
 
 
 async def subscription(
@@ -50,14 +52,34 @@ async def subscription(
         yield stream
 
 
+def _events_of(news: News) -> list[ServerSentEvent]:
+    """The board goes before users: whoever is cut off in between hears of the users again when they come back."""
+    position = str(news.position) if news.position else None
+    said = [("reset", "{}")] if news.reset else []
+    if news.board:
+        said.append(("board", news.board.text))
+    said += [("user", change.text) for change in news.changes]
+    if not said:
+        return [ServerSentEvent(comment="still here", id=position)]
+    return [ServerSentEvent(text, event=name, id=position) for name, text in said]
+
+
+def _example() -> str:
+    ada = Change("u-1", 42, datetime(2026, 11, 24, 9, 9, 50, tzinfo=UTC), 1_795_511_390_000_000, epoch=1)
+    news = News(Position(1_795_511_390_120, 0), False, BoardChange({ada.user_id: ada}), [ada])
+    return b"".join(event.encode() for event in _events_of(news)).decode().replace("\r\n", "\n")
+
+
 @router.get(
     "/api/events",
     summary="Hear of solves as they happen",
     response_class=EventSourceResponse,
     responses={
-        200: {"description": "Events, for as long as you listen.", "content": {"text/event-stream": {}}},
-        422: PROBLEM,
-        503: PROBLEM,
+        200: {
+            "description": "Events, for as long as you listen.",
+            "content": {"text/event-stream": {"schema": {"type": "string"}, "example": _example()}},
+        },
+        **problems(422, 429, 503),
     },
 )
 async def events(stream: Annotated[Subscription, Depends(subscription)]) -> EventSourceResponse:
@@ -79,15 +101,3 @@ async def _said(stream: Subscription) -> AsyncIterator[bytes]:
     yield ServerSentEvent(retry=RETRY_MS).encode()
     while (news := await stream.next(PING_S)) is not None:
         yield b"".join(event.encode() for event in _events_of(news))
-
-
-def _events_of(news: News) -> list[ServerSentEvent]:
-    """The board goes before users: whoever is cut off in between hears of the users again when they come back."""
-    position = str(news.position) if news.position else None
-    said = [("reset", "{}")] if news.reset else []
-    if news.board:
-        said.append(("board", news.board.text))
-    said += [("user", change.text) for change in news.changes]
-    if not said:
-        return [ServerSentEvent(comment="still here", id=position)]
-    return [ServerSentEvent(text, event=name, id=position) for name, text in said]

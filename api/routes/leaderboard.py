@@ -59,6 +59,6 @@ def friend_ids(said: str | None) -> tuple[str, ...]:
             422,
             "friends-unclear",
             "These are no friends",
-            f"friends takes 1 to {FRIENDS_MAX} user ids with commas between, of at most {TEXT_MAX_CHARS} characters each.",
+            f"friends takes 1 to {FRIENDS_MAX} user ids with commas between, each up to {TEXT_MAX_CHARS} characters.",
         )
     return found

@@ -53,7 +53,7 @@ async def list_letters(
     return DeadLetterList(dead_letters=[DeadLetterSummary(**one) for one in found], more=more)
 
 
-@router.get("/dead-letters/{dead_letter_id}", responses=problems(401, 403, 404, 422, 503))
+@router.get("/dead-letters/{dead_letter_id:int}", responses=problems(401, 403, 404, 422, 503))
 async def show_letter(
     _: MayRead, stores: Held, dead_letter_id: Annotated[int, Path(ge=1, le=GREATEST_ID)]
 ) -> DeadLetter:
@@ -62,13 +62,13 @@ async def show_letter(
         return letters.whole(await dead_letters.letter(connection, dead_letter_id))
 
 
-@router.post("/dead-letters/retry", responses=problems(401, 403, 404, 422, 429, 503))
+@router.post("/dead-letters/retry", responses=problems(400, 401, 403, 404, 422, 429, 503))
 async def retry(request: Request, caller: MayDecide, asked: RetryRequest) -> RetryReport:
     """Read them again, and apply what can be applied by now."""
     return await letters.retry(request, caller, asked)
 
 
-@router.post("/dead-letters/discard", responses=problems(401, 403, 404, 409, 422, 503))
+@router.post("/dead-letters/discard", responses=problems(400, 401, 403, 404, 409, 422, 503))
 async def discard(request: Request, caller: MayDecide, asked: DiscardRequest) -> DiscardReport:
     """Give them up, all or none; they stay, with who, when and why."""
     return DiscardReport(discarded=await letters.discard(request, caller, asked))

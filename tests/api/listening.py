@@ -2,22 +2,16 @@
 
 import asyncio
 import json
-import socket
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from typing import Any, NamedTuple, Self
 from urllib.parse import urlencode
 
 import uvicorn
-from fastapi import FastAPI
 
-from api.live.changes import Changes, open_changes
-from api.problems import add_problem_handlers
-from api.routes import events
-from api.settings import ApiSettings
-from api.stores import Stores
-from projector.database import open_pool
-from projector.leaderboard import open_leaderboard
+from api.live.changes import Changes
+from api.service import listen, server_of
+from tests.api.served import settings_of
 from tests.waiting import until
 from tests.world import World
 
@@ -38,6 +32,7 @@ class Listener:
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.heard: list[Heard] = []
         self.last_id = ""
+        self.heartbeats = 0
         self.status = 0
         self.headers: dict[str, str] = {}
         self.body = b""  # of an answer that is no stream
@@ -112,17 +107,24 @@ class Listener:
     def _dispatch(self, block: str) -> None:
         fields = dict(line.split(": ", 1) for line in block.split("\r\n") if not line.startswith(":"))
         self.last_id = fields.get("id", self.last_id)
+        self.heartbeats += block.startswith(":")
         if "data" in fields:
             self.heard.append(Heard(fields.get("event", "message"), json.loads(fields["data"]), self.last_id))
 
 
 class Api:
-    """A served API with nothing but its live updates."""
+    """A served API and who listens to it."""
 
-    def __init__(self, changes: Changes, port: int) -> None:
-        self.changes = changes
+    def __init__(self, server: uvicorn.Server, port: int) -> None:
+        self.server = server
         self.port = port
         self._listeners: list[Listener] = []
+
+    @property
+    def changes(self) -> Changes:
+        """What its process knows of changes."""
+        found: Changes = self.server.config.app.state.stores.changes  # type: ignore[union-attr]
+        return found
 
     async def listen(self, *user_ids: str, board: bool = False, last_id: str = "", **query: str) -> Listener:
         """An open stream that is read; closed with the server."""
@@ -141,30 +143,19 @@ class Api:
 
 
 @asynccontextmanager
-async def serving(world: World, **more: Any) -> AsyncIterator[Api]:
-    """The API of this world's stores, at a port of its own."""
-    fields = {name: getattr(world.settings, name) for name in type(world.settings).model_fields}
-    settings = ApiSettings(**fields | more)
-    async with (
-        open_pool(settings) as pool,
-        open_leaderboard(settings, world.connection.topic) as board,
-        open_changes(settings, pool, world.connection.topic) as changes,
-    ):
-        app = FastAPI()
-        app.include_router(events.router)
-        add_problem_handlers(app)
-        app.state.stores = Stores(
-            connection=world.connection, settings=settings, pool=pool, board=board, changes=changes
-        )
-        with socket.create_server((HOST, 0), backlog=2_000) as listening:
-            config = uvicorn.Config(app, log_config=None, lifespan="off", timeout_graceful_shutdown=10)
-            server = uvicorn.Server(config)
-            task = asyncio.create_task(server.serve([listening]))
-            api = Api(changes, listening.getsockname()[1])
-            try:
-                yield api
-            finally:
-                await api.close()
-                changes.close()
-                server.should_exit = True
-                await task
+async def hearing(world: World, **changes: Any) -> AsyncIterator[Api]:
+    """As `solve-api serve`, at a port of its own, until the end of the block."""
+    settings = settings_of(world, **changes)
+    ready: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+    with closing(listen(settings)) as listening:
+        server = server_of(world.connection, settings, listening, ready.set_result)
+        task = asyncio.create_task(server.serve())
+        api = Api(server, listening.getsockname()[1])
+        try:
+            await asyncio.wait([task, ready], return_when=asyncio.FIRST_COMPLETED)
+            assert ready.done(), f"the server did not begin: {task}"
+            yield api
+        finally:
+            await api.close()
+            server.should_exit = True
+            await task

@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import resource
 from collections.abc import AsyncIterator
 
 import pytest
@@ -13,13 +12,12 @@ from devstack import Stack
 from projector.counts import Standing
 from projector.leaderboard import changes_key, open_leaderboard
 from projector.replay.replaying import ReplayOptions, replay
-from tests.api.listening import Listener, serving
+from tests.api.listening import Listener, hearing
 from tests.events import at, registered, solved
 from tests.waiting import until
 from tests.world import World
 
 NOWHERE = SecretStr("redis://127.0.0.1:1/0")
-STREAMS = 1_000
 
 
 @pytest.fixture
@@ -30,7 +28,7 @@ async def redis(world: World) -> AsyncIterator[Redis]:
 
 
 async def test_a_solve_is_heard_by_who_watches_the_user_and_the_board(world: World) -> None:
-    async with world.running(), serving(world) as api:
+    async with world.running(), hearing(world) as api:
         await api.begun()
         page, other = await api.listen("a", "é 𝄞", board=True), await api.listen("b")
         assert page.headers["content-type"].startswith("text/event-stream")
@@ -54,7 +52,7 @@ async def test_a_solve_is_heard_by_who_watches_the_user_and_the_board(world: Wor
 async def test_a_new_stream_is_told_how_its_users_stand(world: World) -> None:
     await world.publish([registered("a"), registered("idle"), solved("1", "a", "p", 1)])
     await world.run_once()
-    async with serving(world) as api:
+    async with hearing(world) as api:
         page = await api.listen("a", "idle", "nobody")
         await page.until_counts("a", 1)
         await page.until_counts("idle", 0)
@@ -66,7 +64,7 @@ async def test_a_new_stream_is_told_how_its_users_stand(world: World) -> None:
 
 @pytest.mark.parametrize("by", ["header", "query"])
 async def test_a_stream_that_was_cut_off_goes_on_where_it_was(world: World, by: str) -> None:
-    async with world.running(), serving(world) as api:
+    async with world.running(), hearing(world) as api:
         await api.begun()
         page = await api.listen("a", "b", board=True)
         await world.publish([registered("a"), registered("b"), registered("c"), solved("1", "a", "p", 1)])
@@ -94,7 +92,7 @@ async def test_a_stream_that_was_cut_off_goes_on_where_it_was(world: World, by: 
 
 
 async def test_who_missed_nothing_is_told_nothing(world: World) -> None:
-    async with world.running(), serving(world) as api:
+    async with world.running(), hearing(world) as api:
         await api.begun()
         page = await api.listen(board=True)
         await world.publish([registered("a"), solved("1", "a", "p", 1)])
@@ -105,7 +103,7 @@ async def test_who_missed_nothing_is_told_nothing(world: World) -> None:
 
 
 async def test_who_missed_more_than_can_be_named_is_told_so(world: World) -> None:
-    async with open_leaderboard(world.settings, world.connection.topic) as board, serving(world) as api:
+    async with open_leaderboard(world.settings, world.connection.topic) as board, hearing(world) as api:
         await api.begun()
         await board.write(1, [Standing("a", 1, at(1), 1)])
         page = await api.listen(board=True)
@@ -123,7 +121,7 @@ async def test_who_missed_more_than_can_be_named_is_told_so(world: World) -> Non
 @pytest.mark.parametrize("last_id", ["trimmed", "malformed", "of the future", "never was"])
 async def test_who_cannot_go_on_is_told_to_begin_anew(world: World, redis: Redis, last_id: str) -> None:
     key = changes_key(world.settings.leaderboard_prefix)
-    async with world.running(), serving(world) as api:
+    async with world.running(), hearing(world) as api:
         await api.begun()
         page = await api.listen("a", board=True)
         await world.publish([registered("a"), solved("1", "a", "p", 1)])
@@ -155,7 +153,7 @@ async def test_what_a_replay_repairs_and_what_a_sweep_applies_is_heard(world: Wo
     await world.run_once()
     async with world.database() as connection:
         await connection.execute("UPDATE users SET problems_solved = 7 WHERE user_id = 'a'")
-    async with world.running(), serving(world) as api:
+    async with world.running(), hearing(world) as api:
         await api.begun()
         page = await api.listen("a", "late", board=True)
         await page.until_counts("a", 7)
@@ -169,7 +167,7 @@ async def test_what_a_replay_repairs_and_what_a_sweep_applies_is_heard(world: Wo
 
 
 async def test_a_write_that_never_reached_redis_is_heard(world: World) -> None:
-    async with world.running(redis_url=NOWHERE), serving(world) as api:
+    async with world.running(redis_url=NOWHERE), hearing(world) as api:
         await api.begun()
         page = await api.listen("a")
         await world.publish([registered("a"), solved("1", "a", "p", 1)])
@@ -179,7 +177,7 @@ async def test_a_write_that_never_reached_redis_is_heard(world: World) -> None:
 async def test_a_database_that_went_back_begins_everything_anew(world: World) -> None:
     await world.publish([registered("a"), solved("1", "a", "p", 1)])
     await world.run_once()
-    async with serving(world) as api:
+    async with hearing(world) as api:
         page = await api.listen("a", board=True)
         await page.until_counts("a", 1)
         async with world.database() as connection:
@@ -192,7 +190,7 @@ async def test_a_database_that_went_back_begins_everything_anew(world: World) ->
 
 async def test_redis_killed_costs_no_news_and_its_return_is_noticed(breakable: World, stack: Stack) -> None:
     world = breakable
-    async with world.running(), serving(world) as api:
+    async with world.running(), hearing(world) as api:
         await api.begun()
         page = await api.listen("a", board=True)
         await world.publish([registered("a"), solved("1", "a", "p1", 1)])
@@ -215,9 +213,38 @@ async def test_redis_killed_costs_no_news_and_its_return_is_noticed(breakable: W
         await until(lambda: page.last_id not in ("", known), "ids to go on")
 
 
+async def test_who_reads_the_board_fetches_it_anew_after_a_connection_that_broke(breakable: World) -> None:
+    url, topic = breakable.settings.redis_url.get_secret_value(), breakable.connection.topic
+    async with (
+        open_leaderboard(breakable.settings, topic) as board,
+        hearing(breakable) as api,
+        Redis.from_url(url) as redis,
+    ):
+        await api.begun()
+        page = await api.listen(board=True)
+        await board.write(1, [Standing("a", 1, at(1), 1)])
+        await page.until_board("a")
+        boards = len(page.of("board"))
+        (reader,) = [one for one in await redis.client_list() if one["name"] == "solve-api"]
+        await redis.client_kill_filter(_id=reader["id"])
+        await until(lambda: any(data["many"] for data in page.of("board")[boards:]), "the board to be fetched anew")
+        assert page.of("reset") == []
+
+
+async def test_an_entry_nobody_understands_is_a_reason_to_fetch_the_board_anew(world: World, redis: Redis) -> None:
+    async with open_leaderboard(world.settings, world.connection.topic) as board, hearing(world) as api:
+        await api.begun()
+        page = await api.listen("a", board=True)
+        entry_id = await redis.xadd(changes_key(world.settings.leaderboard_prefix), {"of": "a later version"})
+        await until(lambda: page.last_id == entry_id.decode() and page.of("board"), "the entry to be passed over")
+        assert page.of("board")[-1] == {"changed": [], "many": True}
+        await board.write(1, [Standing("a", 1, at(1), 1)])
+        await page.until_counts("a", 1)
+
+
 async def test_streams_stay_open_while_postgresql_is_away(breakable: World, stack: Stack) -> None:
     world = breakable
-    async with world.running(), serving(world) as api:
+    async with world.running(), hearing(world) as api:
         await api.begun()
         page = await api.listen("a", board=True)
         await world.publish([registered("a"), solved("1", "a", "p1", 1)])
@@ -235,95 +262,3 @@ async def test_streams_stay_open_while_postgresql_is_away(breakable: World, stac
         await asyncio.to_thread(stack.postgres.start)
         await page.until_counts("a", 2)
         assert page.open
-
-
-async def test_a_reader_that_sleeps_wakes_up_to_the_newest(world: World) -> None:
-    users = ["𝄞" * 190 + f"{number:010}" for number in range(30)]
-    async with open_leaderboard(world.settings, world.connection.topic) as board, serving(world) as api:
-        await api.begun()
-        sleeper = await Listener.begin(api.port, [("user_id", user) for user in users] + [("board", "true")])
-        page = await api.listen(users[0])
-        for version in range(1, 400):
-            await board.write(1, [Standing(user, version, at(version), version) for user in users])
-        await page.until_counts(users[0], 399)
-        sleeper.listen()
-        for user in users:
-            await sleeper.until_counts(user, 399)
-        await sleeper.close()
-
-
-async def test_a_thousand_streams_all_hear(world: World) -> None:
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, min(hard, 4 * STREAMS)), hard))
-    async with world.running(), serving(world) as api:
-        await api.begun()
-        pages: list[Listener] = []
-        for _ in range(0, STREAMS, 100):
-            pages += await asyncio.gather(*(api.listen("a", board=True) for _ in range(100)))
-        assert (api.changes.hub.streams, {page.status for page in pages}) == (STREAMS, {200})
-        await world.publish([registered("a"), solved("1", "a", "p", 1)])
-        await until(lambda: all(page.counts("a")[-1:] == [1] for page in pages), "everybody to hear of the user")
-        await until(lambda: all(page.of("board") for page in pages), "everybody to hear of the board")
-        await asyncio.gather(*(page.close() for page in pages))
-        await until(lambda: api.changes.hub.streams == 0, "streams that were left to be forgotten")
-
-
-async def test_beyond_the_limit_somebody_has_to_wait(world: World) -> None:
-    async with serving(world, api_streams_max=2) as api:
-        one, two = await api.listen("a"), await api.listen(board=True)
-        three = await api.listen("a")
-        assert (one.status, two.status, three.status, three.headers["retry-after"]) == (200, 200, 503, "5")
-        assert json.loads(three.body)["type"] == "urn:solve-counts:problem:too-many-streams"
-        await one.close()
-
-        async def again() -> bool:
-            return (await api.listen("a")).status == 200
-
-        await until(again, "the place of a stream that was left")
-
-
-async def test_a_server_that_ends_ends_its_streams(world: World) -> None:
-    async with serving(world) as api:
-        pages = [await api.listen("a"), await api.listen(board=True)]
-        assert all(page.open for page in pages)
-        api.changes.close()
-        await until(lambda: not any(page.open for page in pages), "the streams to end")
-        assert (await api.listen("a")).status == 503
-
-
-@pytest.mark.parametrize(
-    "query",
-    [
-        [],
-        ["board=false"],
-        ["user_id="],
-        [f"user_id={'x' * 201}"],
-        ["user_id=a%00b"],
-        [f"user_id={n}" for n in range(51)],
-    ],
-)
-async def test_what_cannot_be_watched_is_refused(world: World, query: list[str]) -> None:
-    async with serving(world) as api:
-        from httpx import AsyncClient
-
-        async with AsyncClient() as client:
-            answer = await client.get(f"http://127.0.0.1:{api.port}/api/events?{'&'.join(query)}")
-        assert (answer.status_code, answer.headers["content-type"]) == (422, "application/problem+json")
-        assert api.changes.hub.streams == 0
-
-
-async def test_a_reader_of_the_standard_understands_it(world: World) -> None:
-    from httpx import AsyncClient
-    from httpx_sse import aconnect_sse
-
-    await world.publish([registered("a"), solved("1", "a", "p", 1)])
-    await world.run_once()
-    async with serving(world) as api, AsyncClient() as client:
-        await api.begun()
-        url = f"http://127.0.0.1:{api.port}/api/events"
-        async with aconnect_sse(client, "GET", url, params={"user_id": "a"}) as source:
-            heard = aiter(source.aiter_sse())
-            first, second = await anext(heard), await anext(heard)
-        assert first.retry == 2_000
-        assert (second.event, second.json()["problems_solved"]) == ("user", 1)
-        assert second.id == str(api.changes.hub.position)

@@ -83,7 +83,7 @@ CREATE TABLE admin_jobs (
     report jsonb,
     error text,
     CONSTRAINT admin_jobs_pkey PRIMARY KEY (job_id),
-    CONSTRAINT admin_jobs_state_check CHECK (state IN ('running', 'done', 'failed')),
+    CONSTRAINT admin_jobs_state_check CHECK (state IN ('running', 'done', 'failed', 'interrupted')),
     CONSTRAINT admin_jobs_finished_check CHECK ((finished_at IS NULL) = (state = 'running'))
 );
 CREATE INDEX admin_jobs_started_at_idx ON admin_jobs (started_at);

@@ -1,0 +1,105 @@
+"""How do admins log in and out over HTTP, make tokens, and see who did what?"""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Path, Query, Request, Response
+
+from api.admin import audit, sessions, tokens
+from api.admin.tokens import NewToken, Scope
+from api.authentication import Caller, delete_cookie, now, require, require_session, set_cookie
+from api.log_in import confirm, log_in, log_out
+from api.origins import refuse_other_sites
+from api.problems import problems
+from api.repairs import entry_of
+from api.session_models import (
+    AuditEntry,
+    AuditList,
+    CreatedToken,
+    EndedSessions,
+    LogInRequest,
+    SessionState,
+    TokenList,
+    TokenRequest,
+    TokenState,
+)
+from api.stores import Stores, stores_of
+from projector.dead_letters import GREATEST_ID
+
+router = APIRouter(prefix="/api/admin", tags=["sessions"])
+Held = Annotated[Stores, Depends(stores_of)]
+LoggedIn = Annotated[Caller, Depends(require())]
+InBrowser = Annotated[Caller, Depends(require_session)]
+MayRead = Annotated[Caller, Depends(require(Scope.READ))]
+RowId = Annotated[int, Path(ge=1, le=GREATEST_ID)]
+
+
+@router.post("/login", responses=problems(400, 401, 403, 422, 429, 503))
+async def login(request: Request, response: Response, asked: LogInRequest) -> SessionState:
+    """Open a session; its id is in the cookie alone."""
+    refuse_other_sites(request)  # else another site could log its visitors in as somebody it knows
+    raw = await log_in(request, asked.name, asked.password.get_secret_value())
+    set_cookie(response, request, raw)
+    name = asked.name.strip().lower()
+    return SessionState(name=name, via="session", scopes=list(Scope), csrf_token=sessions.csrf_token(raw))
+
+
+@router.post("/logout", status_code=204, responses=problems(401, 403, 503))
+async def logout(request: Request, response: Response, caller: InBrowser) -> None:
+    """End this session."""
+    await log_out(request, caller)
+    delete_cookie(response, request)
+
+
+@router.post("/logout-everywhere", responses=problems(401, 403, 503))
+async def logout_everywhere(request: Request, response: Response, caller: InBrowser, stores: Held) -> EndedSessions:
+    """End every session of this admin, in whichever browser."""
+    ended = await sessions.end_all_sessions(stores.pool, caller.admin_id)
+    await audit.record(stores.pool, entry_of(request, caller, "log-out-everywhere", {"sessions_ended": ended}, "done"))
+    delete_cookie(response, request)
+    return EndedSessions(sessions_ended=ended)
+
+
+@router.get("/session", responses=problems(401, 503))
+async def session(caller: LoggedIn) -> SessionState:
+    """Who is logged in, and the CSRF token of this session."""
+    scopes = [scope for scope in Scope if scope in caller.scopes]
+    return SessionState(name=caller.name, via=caller.via, scopes=scopes, csrf_token=caller.csrf_token)
+
+
+@router.get("/tokens", responses=problems(401, 403, 503))
+async def list_tokens(caller: InBrowser, stores: Held) -> TokenList:
+    """This admin's tokens."""
+    return TokenList(tokens=[TokenState.of(one) for one in await tokens.tokens(stores.pool, caller.admin_id)])
+
+
+@router.post("/tokens", status_code=201, responses=problems(400, 401, 403, 422, 429, 503))
+async def create_token(request: Request, caller: InBrowser, stores: Held, asked: TokenRequest) -> CreatedToken:
+    """Make a token for a script; this answer is the only one that shows it."""
+    await confirm(request, caller, asked.password.get_secret_value())
+    wanted = NewToken(asked.label, frozenset(asked.scopes), asked.days)
+    raw, made = await tokens.create_token(stores.pool, caller.admin_id, wanted, now())
+    detail = {"token_id": made.token_id, "label": made.label, "scopes": list(made.scopes), "days": asked.days}
+    await audit.record(stores.pool, entry_of(request, caller, "create-token", detail, "done"))
+    return CreatedToken(**TokenState.of(made).model_dump(), token=raw)
+
+
+@router.delete("/tokens/{token_id:int}", responses=problems(401, 403, 404, 422, 503))
+async def revoke_token(request: Request, caller: InBrowser, stores: Held, token_id: RowId) -> TokenState:
+    """End one of this admin's tokens; safe to repeat."""
+    ended = await tokens.revoke(stores.pool, token_id, now(), caller.admin_id)
+    detail = {"token_id": token_id, "label": ended.label}
+    await audit.record(stores.pool, entry_of(request, caller, "revoke-token", detail, "done"))
+    return TokenState.of(ended)
+
+
+@router.get("/audit", responses=problems(401, 403, 422, 503))
+async def list_audit(
+    _: MayRead,
+    stores: Held,
+    limit: Annotated[int, Query(ge=1, le=audit.MOST)] = 100,
+    before_id: Annotated[int | None, Query(ge=1, le=GREATEST_ID)] = None,
+) -> AuditList:
+    """Who did what, and what came of it."""
+    found = await audit.latest(stores.pool, limit, before_id)
+    after = found[-1].audit_id if len(found) == limit else None
+    return AuditList(entries=[AuditEntry.of(one) for one in found], before_id=after)

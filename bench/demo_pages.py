@@ -1,0 +1,145 @@
+"""What is there to look at? The pages, live: an admin made for this run, and solves that go on until Ctrl-C."""
+
+import asyncio
+import secrets
+import signal
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import asynccontextmanager, closing
+from datetime import UTC, datetime
+from itertools import count
+from random import Random
+from socket import socket
+from typing import Any
+
+from api.admin.accounts import create_admin
+from api.errors import AddressUnusable
+from api.service import listen, server_of
+from api.settings import ApiSettings
+from producer.client import SolveProducer
+from producer.simulation import LANGUAGES
+from projector.database import connect
+from projector.service import open_projector, run_projector
+from projector.settings import ProjectorSettings
+from schemas.connection import KafkaConnection
+from schemas.events import Event, SubmissionRevoked, SubmissionSolved
+
+NAME = "demo"
+SOLVES_PER_S = 4
+REVOKED = 0.05
+RECENT = 200
+
+
+async def show_pages(connection: KafkaConnection, events: Sequence[Event]) -> list[Event]:
+    """Serves the pages, and publishes solves of the season's users until SIGINT or SIGTERM; the events it published.
+
+    Everything published is in PostgreSQL and in Redis when it returns.
+    """
+    settings = ApiSettings()
+    password = await _make_admin(settings)
+    stopping = asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, stopping.set)
+    published: list[Event] = []
+    with closing(_listen(settings)) as listening:
+        server = server_of(connection, settings, listening, lambda address: _tell(address, password))
+        async with _running(server.serve()) as serving, _projecting(connection, settings) as projecting:
+            solving = asyncio.create_task(_publish(connection, events, published, stopping))
+            ended = asyncio.create_task(stopping.wait())
+            await asyncio.wait({serving, projecting, solving, ended}, return_when=asyncio.FIRST_COMPLETED)
+            stopping.set()
+            await solving
+            server.should_exit = True
+    async with open_projector(connection, settings) as projector:
+        await run_projector(projector, asyncio.Event(), once=True)
+    print(f"\nstopped after {len(published)} more events")
+    return published
+
+
+def live_events(events: Sequence[Event], rng: Random) -> Iterator[Event]:
+    """Without an end: solves by those who solved before, of problems that somebody solved before, some revoked."""
+    solvers = [event.user_id for event in events if isinstance(event, SubmissionSolved)]
+    users = solvers or [event.user_id for event in events]
+    problems = [event.problem_id for event in events if isinstance(event, SubmissionSolved)] or ["problem-1"]
+    recent: list[SubmissionSolved] = []
+    for number in count():
+        now = datetime.now(UTC)
+        if recent and rng.random() < REVOKED:
+            gone = recent.pop(rng.randrange(len(recent)))
+            yield SubmissionRevoked(
+                submission_id=gone.submission_id,
+                user_id=gone.user_id,
+                problem_id=gone.problem_id,
+                judged_at=now,
+                reason="rejudged",
+            )
+            continue
+        solved = SubmissionSolved(
+            submission_id=f"live-{number}",
+            user_id=rng.choice(users),
+            problem_id=rng.choice(problems),
+            judged_at=now,
+            submitted_at=now,
+            language=rng.choice(LANGUAGES),
+        )
+        recent = [*recent[-RECENT:], solved]
+        yield solved
+
+
+async def _publish(
+    connection: KafkaConnection, events: Sequence[Event], published: list[Event], stopping: asyncio.Event
+) -> None:
+    rng = Random()
+    async with SolveProducer(connection) as producer:
+        for event in live_events(events, rng):
+            await producer.publish([event])
+            published.append(event)
+            try:
+                await asyncio.wait_for(stopping.wait(), rng.expovariate(SOLVES_PER_S))
+            except TimeoutError:
+                continue
+            return
+
+
+@asynccontextmanager
+async def _projecting(connection: KafkaConnection, settings: ProjectorSettings) -> AsyncIterator[asyncio.Task[Any]]:
+    stopping = asyncio.Event()
+    async with open_projector(connection, settings) as projector, _running(run_projector(projector, stopping)) as task:
+        try:
+            yield task
+        finally:
+            stopping.set()
+
+
+@asynccontextmanager
+async def _running(work: Any) -> AsyncIterator[asyncio.Task[Any]]:
+    """Beside the block; its end is waited for, and its error raised."""
+    task = asyncio.create_task(work)
+    yield task
+    await task
+
+
+async def _make_admin(settings: ApiSettings) -> str:
+    password = secrets.token_urlsafe(15)
+    database = await connect(settings)
+    try:
+        await create_admin(database, NAME, password)
+    finally:
+        await database.close()
+    return password
+
+
+def _listen(settings: ApiSettings) -> socket:
+    try:
+        return listen(settings)
+    except AddressUnusable:
+        if "api_port" in settings.model_fields_set:
+            raise
+        return listen(settings.model_copy(update={"api_port": 0}))
+
+
+def _tell(address: str, password: str) -> None:
+    print(
+        f"\npages: {address}   admin: {address}/admin   name: {NAME}   password: {password}\n"
+        f"About {SOLVES_PER_S} solves a second go on: open a profile or the board and watch. Ctrl-C ends.",
+        flush=True,
+    )

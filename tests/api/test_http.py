@@ -1,0 +1,179 @@
+"""What does every answer of the API keep to? Headers, errors, sizes, rates and entity tags."""
+
+from itertools import pairwise
+
+import pytest
+
+from tests.api.served import problem_of, serving
+from tests.events import registered, solved
+from tests.world import World
+
+
+async def test_a_profile_over_http_and_its_entity_tag(world: World) -> None:
+    await world.publish([registered("a/b ü", username="ada"), solved("1", "a/b ü", "p", 5, language="cpp")])
+    await world.run_once()
+    async with serving(world) as api:
+        path = "/api/users/a%2Fb%20%C3%BC"
+        found = await api.anybody.get(path)
+        body = found.json()
+        assert (body["user_id"], body["problems_solved"], body["rank"]) == ("a/b ü", 1, 1)
+        assert body["last_solved_at"] == "2026-01-01T00:00:05Z"
+        assert body["languages"] == [{"language": "cpp", "solved": 1}]
+        assert found.headers["cache-control"] == "no-cache"
+        known = {"If-None-Match": found.headers["etag"]}
+        again = await api.anybody.get(path, headers=known)
+        assert (again.status_code, again.content, again.headers["etag"]) == (304, b"", found.headers["etag"])
+        await world.publish([solved("2", "a/b ü", "q", 6)])
+        await world.run_once()
+        newer = await api.anybody.get(path, headers=known)
+        assert (newer.status_code, newer.json()["problems_solved"]) == (200, 2)
+
+
+async def test_names_repeat_so_a_look_up_is_a_list(world: World) -> None:
+    await world.publish([registered("1", username="ada"), registered("2", username="ada"), solved("s", "2", "p", 1)])
+    await world.run_once()
+    async with serving(world) as api:
+        both = await api.get("/api/users", params={"username": "ada"})
+        assert [one["user_id"] for one in both["users"]] == ["2", "1"]
+        assert (await api.get("/api/users", params={"username": "Ada"}))["users"] == []
+        first = await api.get("/api/users", params={"username": "ada", "limit": 1})
+        assert (len(first["users"]), first["more"]) == (1, True)
+
+
+@pytest.mark.parametrize(
+    ("path", "status", "kind"),
+    [
+        ("/api/users/nobody", 404, "user-unknown"),
+        ("/api/users/%00", 422, "invalid-request"),
+        ("/api/users", 422, "invalid-request"),
+        ("/api/users/u?tz=Nowhere/Else", 422, "timezone-unknown"),
+        ("/api/leaderboard?cursor=zzz", 422, "cursor-refused"),
+        ("/api/leaderboard?around=u&friends=u", 422, "question-unclear"),
+        ("/api/leaderboard?around=nobody", 404, "user-unknown"),
+        ("/api/leaderboard?me=nobody", 404, "user-unknown"),
+        ("/api/leaderboard?friends=,", 422, "friends-unclear"),
+        ("/api/leaderboard?limit=1000", 422, "invalid-request"),
+        ("/api/leaderboard?period=year", 422, "invalid-request"),
+        ("/api/admin/lag", 401, "log-in-needed"),
+        ("/api/admin/backfill-problems-solved", 405, "method-not-allowed"),
+        ("/api/nothing", 404, "not-found"),
+    ],
+)
+async def test_errors_are_problem_details_that_say_what_to_do(world: World, path: str, status: int, kind: str) -> None:
+    async with serving(world) as api:
+        found = await api.anybody.get(path)
+        problem_of(found, status, kind)
+        assert found.headers["cache-control"] == "no-store"
+
+
+async def test_a_method_that_a_path_does_not_take_is_answered_with_all_that_it_takes(world: World) -> None:
+    async with serving(world) as api:
+        found = await api.anybody.put("/api/admin/tokens")
+        problem_of(found, 405, "method-not-allowed")
+        assert found.headers["allow"] == "GET, POST"
+        assert (await api.anybody.get("/api/admin/dead-letters/retry")).headers["allow"] == "POST"
+
+
+async def test_every_answer_has_its_request_id_and_the_headers_of_safety(world: World) -> None:
+    async with serving(world) as api:
+        for path in ("/api/leaderboard", "/api/users/nobody", "/api/admin/session", "/api/openapi.json"):
+            found = await api.anybody.get(path, headers={"X-Request-ID": "a-client.7"})
+            assert found.headers["x-request-id"] == "a-client.7"
+            assert "default-src 'none'" in found.headers["content-security-policy"]
+            assert "unsafe" not in found.headers["content-security-policy"]
+            assert found.headers["x-content-type-options"] == "nosniff"
+            assert "access-control-allow-origin" not in found.headers
+            assert "server" not in found.headers
+        forged = await api.anybody.get("/api/leaderboard", headers={"X-Request-ID": "a b\tc"})
+        assert forged.headers["x-request-id"] not in {"a b\tc", ""}
+
+
+async def test_other_sites_may_read_where_it_is_set_and_there_alone(world: World) -> None:
+    ours = {"Origin": "https://judge.example"}
+    async with serving(world, api_cors_origins=("https://judge.example",)) as api:
+        found = await api.anybody.get("/api/leaderboard", headers=ours)
+        assert found.headers["access-control-allow-origin"] == "https://judge.example"
+        assert "access-control-allow-credentials" not in found.headers
+        other = await api.anybody.get("/api/leaderboard", headers={"Origin": "https://other.example"})
+        assert "access-control-allow-origin" not in other.headers
+        asked = ours | {"Access-Control-Request-Method": "POST"}
+        assert (await api.anybody.options("/api/admin/login", headers=asked)).status_code == 400
+
+
+async def test_long_answers_are_compressed(world: World) -> None:
+    await world.publish([registered(f"u{number}") for number in range(60)])
+    await world.publish([solved(f"s{number}", f"u{number}", "p", number) for number in range(60)])
+    await world.run_once()
+    async with serving(world) as api:
+        found = await api.anybody.get("/api/leaderboard", headers={"Accept-Encoding": "gzip"})
+        assert found.headers["content-encoding"] == "gzip"
+        assert "accept-encoding" in found.headers["vary"].lower()
+        plain = await api.anybody.get("/api/leaderboard", headers={"Accept-Encoding": "identity"})
+        assert "content-encoding" not in plain.headers
+        assert plain.json()["entries"] == found.json()["entries"]
+
+
+async def test_who_asks_too_often_is_told_when_to_come_back(world: World) -> None:
+    async with serving(world, api_read_rate="3/minute") as api:
+        statuses = [(await api.anybody.get("/api/leaderboard")).status_code for _ in range(4)]
+        assert statuses == [200, 200, 200, 429]
+        found = await api.anybody.get("/api/users/u")
+        problem_of(found, 429, "too-many-requests")
+        assert 1 <= int(found.headers["retry-after"]) <= 60
+
+
+@pytest.mark.parametrize("said", [True, False], ids=["with a length", "in chunks"])
+async def test_a_body_that_is_too_large_is_refused(world: World, said: bool) -> None:
+    async with serving(world, api_body_max_bytes=2_000) as api:
+        body = b'{"name": "' + b"a" * 3_000 + b'"}'
+
+        async def chunks():  # type: ignore[no-untyped-def]
+            yield body
+
+        found = await api.anybody.post(
+            "/api/admin/login", content=body if said else chunks(), headers={"Content-Type": "application/json"}
+        )
+        problem_of(found, 413, "body-too-large")
+
+
+async def test_the_description_has_an_example_for_everything_one_can_send_and_get(world: World) -> None:
+    async with serving(world) as api:
+        document = await api.get("/api/openapi.json")
+    assert document["openapi"].startswith("3.")
+    for path, operations in document["paths"].items():
+        for method, operation in operations.items():
+            told = f"{method} {path}"
+            assert operation["summary"], told
+            assert operation["description"], told
+            for status, response in operation["responses"].items():
+                if status >= "400":
+                    assert list(response["content"]) == ["application/problem+json"], (told, status)
+    for name, schema in document["components"]["schemas"].items():
+        fields = schema.get("properties", {})
+        assert schema.get("enum") or any("examples" in field for field in fields.values()) or _is_a_list(fields), name
+
+
+def _is_a_list(fields: dict[str, dict[str, object]]) -> bool:
+    return any(field.get("type") == "array" or "items" in field for field in fields.values())
+
+
+async def test_pages_of_a_board_lead_to_each_other(world: World) -> None:
+    users = [f"u{number:02}" for number in range(25)]
+    await world.publish(registered(user) for user in users)
+    await world.publish(solved(f"s{user}", user, "p", number) for number, user in enumerate(users))
+    await world.run_once()
+    async with serving(world) as api:
+        first = await api.get("/api/leaderboard", params={"limit": 10, "me": "u13"})
+        assert (first["total"], first["previous_cursor"], first["me"]["rank"]) == (25, None, 14)
+        second = await api.get("/api/leaderboard", params={"limit": 10, "cursor": first["next_cursor"]})
+        third = await api.get("/api/leaderboard", params={"limit": 10, "cursor": second["next_cursor"]})
+        assert third["next_cursor"] is None
+        ranks = [one["rank"] for page in (first, second, third) for one in page["entries"]]
+        assert all(after == before + 1 for before, after in pairwise(ranks))
+        back = await api.get("/api/leaderboard", params={"limit": 10, "cursor": third["previous_cursor"]})
+        assert back["entries"] == second["entries"]
+        around = await api.get("/api/leaderboard", params={"limit": 5, "around": "u13"})
+        assert [one["user_id"] for one in around["entries"]] == ["u11", "u12", "u13", "u14", "u15"]
+        friends = await api.get("/api/leaderboard", params={"friends": "u20,u03,nobody,u20"})
+        assert [(one["rank"], one["user_id"]) for one in friends["entries"]] == [(4, "u03"), (21, "u20")]
+        assert friends["unranked"] == ["nobody"]
