@@ -63,7 +63,8 @@ async def test_pages_go_back_to_the_first_row_and_none_is_too_long(world: World)
         oldest = await latest(database, 2, older[-1].audit_id)
         assert [one.action for one in [*newest, *older, *oldest]] == ["act-4", "act-3", "act-2", "act-1", "act-0"]
         await database.execute(
-            "INSERT INTO admin_audit (who, via, action, result) SELECT 'x', 'cli', 'y', 'z' FROM generate_series(1, $1)",
+            "INSERT INTO admin_audit (who, via, action, result) "
+            "SELECT 'x', 'cli', 'y', 'z' FROM generate_series(1, $1)",
             MOST,
         )
         assert len(await latest(database, 10**9)) == MOST
