@@ -1,14 +1,16 @@
-"""What does a person see? Pages made on the server from what the API answers."""
+"""What does a person see? Pages made on the server from what the API answers, whole without any script."""
 
-from fastapi import FastAPI, Request, Response
+from fastapi import FastAPI
 
-from api.problems import Problem
+from api.pages import assets, board, doors, home, letters, machinery, panel, user
+from api.pages.errors import problem_page
+
+__all__ = ["add_pages", "problem_page"]
+
+ROOMS = (assets, home, board, user, doors, panel, letters, machinery)
 
 
 def add_pages(app: FastAPI) -> None:
     """The routes of the pages and their static files."""
-
-
-def problem_page(_request: Request, problem: Problem) -> Response:
-    """An error as a page."""
-    return problem.response()
+    for room in ROOMS:
+        app.include_router(room.router)

@@ -1,5 +1,6 @@
 """Can an admin, or a script of theirs, repair, watch and decide over HTTP, and is it all written down?"""
 
+import asyncio
 import json
 from typing import Any
 from uuid import UUID
@@ -110,14 +111,23 @@ async def test_a_server_that_is_told_to_stop_interrupts_its_jobs_and_says_so(wor
     async with world.database() as database, database.transaction():
         await database.execute("SELECT * FROM partition_offsets FOR UPDATE")
         async with serving(world) as api, api.admin() as admin:
-            begun = await admin.post(BACKFILL, headers={"Prefer": "respond-async"})
-        assert begun.status_code == 202
+            asked = asyncio.create_task(admin.post(BACKFILL))
+            await until(lambda: is_running(world), "the job to run")
+            api.stop()
+            answer = await asked
+        problem_of(answer, 503, "interrupted")
+        assert answer.headers["retry-after"]
     state, error = (await world.fetch("SELECT state, error FROM admin_jobs"))[0]
     assert (state, error) == (
         "interrupted", "The server was stopped meanwhile. Nothing half done is visible; run it again.",
     )  # fmt: skip
     async with serving(world) as api, api.admin("bob") as admin:
         assert (await admin.post(BACKFILL)).json()["users_updated"] == 1
+
+
+async def is_running(world: World) -> bool:
+    """Whether a job has said where it is."""
+    return bool(await world.value("SELECT count(*) FROM admin_jobs WHERE progress ->> 'phase' <> 'starting'"))
 
 
 async def test_costly_calls_have_a_rate_of_their_own(world: World) -> None:

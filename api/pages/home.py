@@ -1,0 +1,56 @@
+"""What does somebody see first? What this is, who leads, and where to look further."""
+
+from typing import Annotated
+from zoneinfo import ZoneInfo
+
+from fastapi import APIRouter, Depends, Query, Request, Response
+
+from api.leaderboards import BoardQuestion, leaderboard
+from api.models import UserSummary
+from api.pages.rendering import live_board, page
+from api.parameters import PLAIN
+from api.problems import Problem
+from api.profiles import profile, users_named
+from api.public import public
+from api.stores import Held, Stores
+from projector.errors import UserUnknown
+from schemas.events import TEXT_MAX_CHARS
+
+TOP = 10
+FOUND_MAX = 100
+UTC_ZONE = ZoneInfo("UTC")
+
+router = APIRouter(include_in_schema=False, dependencies=[Depends(public)])
+Typed = Annotated[str, Query(max_length=TEXT_MAX_CHARS, pattern=PLAIN)]
+
+
+@router.api_route("/", methods=["GET", "HEAD"])
+async def home(request: Request, stores: Held) -> Response:
+    """The first page."""
+    live = live_board(request)  # before the boards are read: what changes in between is told
+    board = await leaderboard(stores.pool, stores.boards, BoardQuestion("all", UTC_ZONE, TOP))
+    today = await leaderboard(stores.pool, stores.boards, BoardQuestion("day", UTC_ZONE, TOP))
+    return page(request, "home.html", board=board, today=today, live=live)
+
+
+@router.api_route("/search", methods=["GET", "HEAD"])
+async def search(request: Request, stores: Held, username: Typed = "") -> Response:
+    """Who has a name, or an id: names repeat, so it is a list."""
+    typed = username.strip()
+    users: list[UserSummary] = []
+    more = False
+    if typed:
+        named = await users_named(stores.pool, typed, FOUND_MAX)
+        users, more = [*await _with_id(stores, typed), *named.users], named.more
+    found = list({one.user_id: one for one in users}.values())
+    return page(request, "search.html", typed=typed, users=found, more=more)
+
+
+async def _with_id(stores: Stores, user_id: str) -> list[UserSummary]:
+    async def no_rank(_user_id: str, _solved: int) -> None:
+        return None
+
+    try:
+        return [await profile(stores.pool, no_rank, user_id, UTC_ZONE)]
+    except (UserUnknown, Problem):
+        return []

@@ -1,0 +1,42 @@
+"""How does one user's page look? The count, the year, the way there, and the latest solves."""
+
+from typing import Any
+
+from fastapi import APIRouter, Depends, Request, Response
+
+from api.models import Profile
+from api.pages.charts import Size, solves_chart
+from api.pages.formats import path_with
+from api.pages.heatmap import heatmap
+from api.pages.rendering import page
+from api.parameters import UserId, Zone
+from api.profiles import profile
+from api.public import public
+from api.stores import Held
+
+WIDE, NARROW = Size(960, 260), Size(340, 210)
+
+router = APIRouter(include_in_schema=False, dependencies=[Depends(public)])
+
+
+@router.api_route("/users/{user_id:path}", methods=["GET", "HEAD"])
+async def show(request: Request, stores: Held, user_id: UserId, zone: Zone) -> Response:
+    """A user's page; days begin in `tz`."""
+    shown = stores.changes.hub.shown
+    found = await profile(stores.pool, stores.boards.rank_of, user_id, zone)
+    today = found.as_of.astimezone(zone).date()
+    return page(
+        request,
+        "user.html",
+        user=found,
+        live=_live(found, shown and str(shown)),
+        zone=zone.key,
+        year=heatmap(found.days, today),
+        charts=[("wide", solves_chart(found.days, today, WIDE)), ("narrow", solves_chart(found.days, today, NARROW))],
+    )
+
+
+def _live(user: Profile, position: str | None) -> dict[str, Any]:
+    """The user themselves, from the version shown on, and the board, on which others may have moved them."""
+    url = path_with("/api/events", user_id=user.user_id, board="true", last_event_id=position)
+    return {"url": url, "version": user.version}
