@@ -2,9 +2,10 @@
 
 The workload: 100,000 users with about a million verdicts of a year, made by SQL (`bench/crowd.sql`), and their board in
 Redis. One `solve-api serve` process, asked by `wrk` from 16 connections for profiles of random users, the first page of
-the board, the board around random users, and the week's; before each measure the same of a bare FastAPI route under
-the same server settings. Its rate limit is raised: everything comes from one address. Then a projector, 1,000 solves a
-second and 100 open streams, each of one user and the board. Read ratios; absolute figures are this machine's today.
+the board, the board around random users and the week's, and for two of them as HTML. Before each measure the same of a
+bare FastAPI route under the same server settings. The rate limit is raised: everything comes from one address. Then a
+projector, 1,000 solves a second and 100 open streams, each of one user and the board. Read ratios; absolute figures are
+this machine's today.
 """
 
 import argparse

@@ -13,6 +13,8 @@ PAGES = {
     "board": "/api/leaderboard?limit=50",
     "around": "/api/leaderboard?limit=50&around=user-%d",
     "week": "/api/leaderboard?limit=50&period=week",
+    "profile-html": "/users/user-%d",
+    "board-html": "/leaderboard",
 }
 BARE = "/bare"
 WARM_UP_S = 1
