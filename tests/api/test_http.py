@@ -88,6 +88,24 @@ async def test_every_answer_has_its_request_id_and_the_headers_of_safety(world: 
         assert forged.headers["x-request-id"] not in {"a b\tc", ""}
 
 
+async def test_an_error_that_nobody_foresaw_says_nothing_but_has_its_id_in_the_log(
+    world: World, capsys: pytest.CaptureFixture[str]
+) -> None:
+    async with serving(world) as api, api.admin() as admin:
+        job_id = await world.value(
+            "INSERT INTO admin_jobs (job_id, kind, dry_run, started_by, progress) "
+            "VALUES (gen_random_uuid(), 'backfill', false, 'ada', '[7]') RETURNING job_id"
+        )
+        capsys.readouterr()
+        found = await admin.get(f"/api/admin/jobs/{job_id}", headers={"X-Request-ID": "the-id-of-this"})
+        problem_of(found, 500, "internal-error")
+        assert found.headers["x-request-id"] == "the-id-of-this"
+        assert "default-src 'none'" in found.headers["content-security-policy"]
+        assert "pydantic" not in found.text
+        (said,) = [line for line in capsys.readouterr().out.splitlines() if "request_failed" in line]
+        assert "request_id=the-id-of-this" in said
+
+
 async def test_other_sites_may_read_where_it_is_set_and_there_alone(world: World) -> None:
     ours = {"Origin": "https://judge.example"}
     async with serving(world, api_cors_origins=("https://judge.example",)) as api:
