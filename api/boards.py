@@ -16,9 +16,11 @@ import asyncpg
 import structlog
 
 from api.board_step import BoardStep
+from api.caching import Rendered
 from api.models import Source
 from api.periods import Window
 from api.statements import statement
+from api.together import Together
 from projector.board_stretch import Mode, Position, Reading, Stretch
 from projector.errors import LeaderboardUnavailable
 from projector.leaderboard import Leaderboard
@@ -38,12 +40,13 @@ class Sourced(NamedTuple):
 
 
 class Boards:
-    """All boards of one API."""
+    """All boards of one API. `together` is how pages of them are asked for."""
 
     def __init__(self, pool: asyncpg.Pool, board: Leaderboard, step: BoardStep) -> None:
         self._pool = pool
         self._board = board
         self._step = step
+        self.together: Together[tuple[Rendered, Source]] = Together()
         self._periods: OrderedDict[Window, _PeriodBoard] = OrderedDict()
 
     async def read(self, stretch: Stretch, user_ids: Sequence[str], window: Window | None) -> Sourced:

@@ -8,6 +8,7 @@ from contextlib import closing, contextmanager
 
 import structlog
 import uvicorn
+from starlette.types import ASGIApp
 
 from api.app import create_app
 from api.errors import AddressUnusable
@@ -74,7 +75,13 @@ def server_of(
     def end_long_answers() -> None:
         app.state.stores.end_long_answers()
 
-    config = uvicorn.Config(
+    config = config_of(app, settings, listening)
+    return _Server(config, lambda: on_ready(address), end_long_answers)
+
+
+def config_of(app: ASGIApp, settings: ApiSettings, listening: socket.socket) -> uvicorn.Config:
+    """How any application is served here; the bench serves one that does nothing in the same way."""
+    return uvicorn.Config(
         app,
         fd=listening.fileno(),
         backlog=BACKLOG,
@@ -88,7 +95,6 @@ def server_of(
         timeout_keep_alive=30,
         h11_max_incomplete_event_size=32 * 1024,
     )
-    return _Server(config, lambda: on_ready(address), end_long_answers)
 
 
 async def _check_tables(settings: ApiSettings) -> None:

@@ -11,7 +11,7 @@ from api.jobs import JobState, Kind
 from api.pages.rendering import admin_page
 from api.repairs import begin
 from api.statements import statement
-from api.stores import Stores, stores_of
+from api.stores import Held
 
 JOBS_SHOWN = 10
 JOBS_SEARCHED = 50
@@ -20,7 +20,6 @@ POLL_MS = 5_000
 KINDS: tuple[Kind, ...] = ("backfill", "sync-leaderboard")
 
 router = APIRouter(include_in_schema=False)
-Held = Annotated[Stores, Depends(stores_of)]
 Admin = Annotated[Caller, Depends(require_session)]
 
 
