@@ -40,7 +40,7 @@ class BoardStep:
         self._pool = pool
         self._board = board
         self._topic = topic
-        self._before = _Written({}, 0)
+        self._before: _Written | None = None
         self._looked_at = datetime.now(UTC)
         self.in_step = False
         self.as_of = self._looked_at
@@ -68,13 +68,15 @@ class BoardStep:
             # without PostgreSQL nobody can say; every page needs it anyway
             log.debug("PostgreSQL could not be asked", action="board_unknown", error=str(error))
             return
-        drained = oldest is None or oldest > self._before.outbox_id
-        in_step = state.current == epoch and drained and _has(state, self._before.offsets)
+        # the first look has none before it: then all that PostgreSQL had when it began must be there
+        before = self._before or written
+        drained = oldest is None or oldest > before.outbox_id
+        in_step = state.current == epoch and drained and _has(state, before.offsets)
         if in_step != self.in_step:
             said = "from Redis" if in_step else "from PostgreSQL: Redis is behind"
             log.info(f"the board is read {said}", action="board_source", in_step=in_step)
         if in_step:  # Redis has what PostgreSQL had when the look before began
-            self.as_of = self._looked_at
+            self.as_of = self._looked_at if self._before else began
         self._before, self._looked_at, self.in_step = written, began, in_step
 
     async def _look_again_and_again(self) -> None:

@@ -204,6 +204,20 @@ async def test_a_board_that_lacks_what_postgresql_had_before_is_not_read(world: 
         assert await boards.rank_of("b", 3) == (await board.place("b")).rank  # type: ignore[union-attr]
 
 
+async def test_a_process_that_begins_does_not_believe_a_board_that_is_behind(world: World) -> None:
+    await crowd(world)
+    async with world.database() as database:  # as if a write to Redis had been lost
+        await database.execute("UPDATE partition_offsets SET next_offset = next_offset + 1")
+    async with boards_of(world) as (_, _, _, step):
+        await step.look()
+        assert not step.in_step
+        async with world.database() as database:
+            await database.execute("UPDATE partition_offsets SET next_offset = next_offset - 1")
+    async with boards_of(world) as (_, _, _, step):
+        await step.look()
+        assert step.in_step
+
+
 async def test_a_board_that_lacks_what_no_offset_stands_for_is_not_read(world: World) -> None:
     """A dead letter that is retried while no projector runs: nobody but a projector writes to Redis."""
     await crowd(world)
