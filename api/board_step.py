@@ -27,10 +27,11 @@ log = structlog.get_logger()
 
 
 class _Written(NamedTuple):
-    """What PostgreSQL had at a look: next offsets, and the newest row of the outbox."""
+    """What PostgreSQL had at a look: next offsets, the newest row of the outbox, and whether anybody was ranked."""
 
     offsets: Mapping[int, int]
     outbox_id: int
+    ranked: bool
 
 
 class BoardStep:
@@ -58,8 +59,9 @@ class BoardStep:
             async with self._pool.acquire() as connection:
                 rows = await connection.fetch(statement("read_offsets"), self._topic)
                 ((oldest, newest),) = await connection.fetch(own_statement("outbox_ends"))
+                ranked = await connection.fetchval("SELECT EXISTS (SELECT FROM users WHERE problems_solved > 0)")
                 epoch = await connection.fetchval("SELECT epoch FROM leaderboard_epoch")
-            written = _Written({row["partition"]: row["next_offset"] for row in rows}, newest or 0)
+            written = _Written({row["partition"]: row["next_offset"] for row in rows}, newest or 0, ranked)
             state = await self._board.state(epoch)
         except LeaderboardUnavailable as error:
             self.lost(error)
@@ -71,7 +73,9 @@ class BoardStep:
         # the first look has none before it: then all that PostgreSQL had when it began must be there
         before = self._before or written
         drained = oldest is None or oldest > before.outbox_id
-        in_step = state.current == epoch and drained and _has(state, before.offsets)
+        # the sorted set alone can be evicted or deleted, and leave watermarks that say it is whole
+        there = state.members > 0 or not before.ranked
+        in_step = state.current == epoch and there and drained and _has(state, before.offsets)
         if in_step != self.in_step:
             said = "from Redis" if in_step else "from PostgreSQL: Redis is behind"
             log.info(f"the board is read {said}", action="board_source", in_step=in_step)

@@ -9,6 +9,7 @@ import asyncpg
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from redis.asyncio import Redis
 
 from api.board_step import BoardStep
 from api.boards import Boards, Sourced
@@ -216,6 +217,19 @@ async def test_a_process_that_begins_does_not_believe_a_board_that_is_behind(wor
     async with boards_of(world) as (_, _, _, step):
         await step.look()
         assert step.in_step
+
+
+async def test_a_board_whose_members_were_evicted_is_not_read(world: World) -> None:
+    board = await crowd(world)
+    async with boards_of(world) as (_, boards, _, step):
+        await step.look()
+        assert step.in_step
+        async with Redis.from_url(world.settings.redis_url.get_secret_value()) as redis:
+            (key,) = await redis.keys(f"*{world.settings.leaderboard_prefix}*:board")
+            await redis.delete(key)
+        await step.look()
+        found = await boards.read(Stretch(1), [], None)
+        assert (found.source, found.reading.total) == ("postgresql", len(board))
 
 
 async def test_a_board_that_lacks_what_no_offset_stands_for_is_not_read(world: World) -> None:
