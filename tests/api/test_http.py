@@ -1,5 +1,7 @@
 """What does every answer of the API keep to? Headers, errors, sizes, rates and entity tags."""
 
+import asyncio
+from contextlib import suppress
 from itertools import pairwise
 
 import pytest
@@ -134,6 +136,23 @@ async def test_a_body_that_is_too_large_is_refused(world: World, said: bool) -> 
             "/api/admin/login", content=body if said else chunks(), headers={"Content-Type": "application/json"}
         )
         problem_of(found, 413, "body-too-large")
+
+
+@pytest.mark.parametrize("where", ["a head", "trailers"])
+async def test_a_head_without_end_is_cut_off(world: World, where: str) -> None:
+    begin = b"GET /livez HTTP/1.1\r\nHost: x\r\n"
+    if where == "trailers":
+        begin += b"Transfer-Encoding: chunked\r\n\r\n0\r\n"
+    async with serving(world) as api:
+        reader, writer = await asyncio.open_connection("127.0.0.1", int(api.address.rpartition(":")[2]))
+        writer.write(begin)
+        with suppress(ConnectionError):
+            for number in range(2_000):
+                writer.write(b"X-%d: %s\r\n" % (number, b"a" * 8_000))
+                await writer.drain()
+        assert writer.transport.is_closing() or reader.at_eof(), "16 MB of fields were taken"
+        writer.close()
+        assert (await api.get("/livez")) == {"status": "alive"}
 
 
 async def test_the_description_has_an_example_for_everything_one_can_send_and_get(world: World) -> None:
