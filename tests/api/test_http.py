@@ -1,11 +1,14 @@
 """What does every answer of the API keep to? Headers, errors, sizes, rates and entity tags."""
 
+import asyncio
+from contextlib import suppress
 from itertools import pairwise
 
 import pytest
 
 from tests.api.served import problem_of, serving
 from tests.events import registered, solved
+from tests.waiting import until
 from tests.world import World
 
 
@@ -154,6 +157,23 @@ async def test_a_body_that_is_too_large_is_refused(world: World, said: bool) -> 
         problem_of(found, 413, "body-too-large")
 
 
+@pytest.mark.parametrize("where", ["a head", "trailers"])
+async def test_a_head_without_end_is_cut_off(world: World, where: str) -> None:
+    begin = b"GET /livez HTTP/1.1\r\nHost: x\r\n"
+    if where == "trailers":
+        begin += b"Transfer-Encoding: chunked\r\n\r\n0\r\n"
+    async with serving(world) as api:
+        reader, writer = await asyncio.open_connection("127.0.0.1", int(api.address.rpartition(":")[2]))
+        writer.write(begin)
+        with suppress(ConnectionError):
+            for number in range(2_000):
+                writer.write(b"X-%d: %s\r\n" % (number, b"a" * 8_000))
+                await writer.drain()
+        assert writer.transport.is_closing() or reader.at_eof(), "16 MB of fields were taken"
+        writer.close()
+        assert (await api.get("/livez")) == {"status": "alive"}
+
+
 async def test_the_description_has_an_example_for_everything_one_can_send_and_get(world: World) -> None:
     async with serving(world) as api:
         document = await api.get("/api/openapi.json")
@@ -173,6 +193,26 @@ async def test_the_description_has_an_example_for_everything_one_can_send_and_ge
 
 def _is_a_list(fields: dict[str, dict[str, object]]) -> bool:
     return any(field.get("type") == "array" or "items" in field for field in fields.values())
+
+
+async def test_boards_of_many_time_zones_leave_connections_to_whoever_asks_for_little(world: World) -> None:
+    async with serving(world, api_pool_size=4) as api, world.database() as database:
+        async with database.transaction():  # as if every period took long to compute
+            await database.execute("LOCK TABLE verdicts IN ACCESS EXCLUSIVE MODE")
+            zones = [f"Etc/GMT+{hours}" for hours in range(1, 9)]
+            asked = [
+                asyncio.create_task(api.anybody.get("/api/leaderboard", params={"period": "day", "tz": zone}))
+                for zone in zones
+            ]
+            await until(lambda: _waiting_for_verdicts(world), "a board to be computed")
+            assert (await api.get("/api/leaderboard"))["total"] == 0
+            assert not any(one.done() for one in asked), "the board of all time waited for those of periods"
+        await asyncio.gather(*asked)
+
+
+async def _waiting_for_verdicts(world: World) -> bool:
+    waiting = "SELECT count(*) FROM pg_locks WHERE relation = 'verdicts'::regclass AND NOT granted"
+    return bool(await world.value(waiting))
 
 
 async def test_pages_of_a_board_lead_to_each_other(world: World) -> None:
