@@ -208,7 +208,8 @@ async def test_errors_of_pages_are_pages_and_those_of_the_api_are_not(world: Wor
         assert (await client.post("/leaderboard")).headers["allow"] == "GET, HEAD"
         for path, of in (("/api/users/nobody", client), ("/api/nothing", client), ("/nothing", api.anybody)):
             assert (await of.get(path)).headers["content-type"] == "application/problem+json"
-        seen(await api.anybody.get("/users/nobody"), 404)
+        nobody = seen(await api.anybody.get("/users/nobody"), 404)
+        assert "There is no user 'nobody'. Find a user" in nobody.text
 
 
 async def test_files_are_kept_until_they_change(world: World) -> None:
