@@ -5,6 +5,7 @@ import signal
 import socket
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
+from typing import Literal
 
 import structlog
 import uvicorn
@@ -12,6 +13,7 @@ from starlette.types import ASGIApp
 
 from api.app import create_app
 from api.errors import AddressUnusable
+from api.protection import HEAD_MAX_BYTES
 from api.settings import ApiSettings
 from projector.database import connect
 from projector.errors import DatabaseUnavailable
@@ -93,8 +95,17 @@ def config_of(app: ASGIApp, settings: ApiSettings, listening: socket.socket) -> 
         forwarded_allow_ips=list(settings.api_trusted_proxies),
         timeout_graceful_shutdown=GRACE_S,
         timeout_keep_alive=30,
-        h11_max_incomplete_event_size=32 * 1024,
+        http=_protocol(),
+        h11_max_incomplete_event_size=HEAD_MAX_BYTES,
     )
+
+
+def _protocol() -> type[asyncio.Protocol] | Literal["h11"]:
+    try:
+        from api.head_limit import HeadLimit
+    except ImportError:  # Windows has no httptools; h11 has a limit
+        return "h11"
+    return HeadLimit
 
 
 async def _check_tables(settings: ApiSettings) -> None:

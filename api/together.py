@@ -39,6 +39,8 @@ class Together(Generic[Answer]):
             latest.task.add_done_callback(partial(self._forget, question, latest))
         return await asyncio.shield(latest.task)
 
-    def _forget(self, question: Hashable, this: _Read[Answer], _task: asyncio.Task[Answer]) -> None:
+    def _forget(self, question: Hashable, this: _Read[Answer], task: asyncio.Task[Answer]) -> None:
+        if not task.cancelled():
+            task.exception()  # seen, also where everybody who asked has left
         if self._latest.get(question) is this:
             del self._latest[question]

@@ -9,7 +9,6 @@ from api.leaderboards import BoardQuestion, leaderboard
 from api.models import UserSummary
 from api.pages.rendering import live_board, page
 from api.parameters import PLAIN
-from api.problems import Problem
 from api.profiles import profile, users_named
 from api.public import public
 from api.stores import Held, Stores
@@ -52,5 +51,5 @@ async def _with_id(stores: Stores, user_id: str) -> list[UserSummary]:
 
     try:
         return [await profile(stores.pool, no_rank, user_id, UTC_ZONE)]
-    except (UserUnknown, Problem):
+    except UserUnknown:
         return []

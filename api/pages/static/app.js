@@ -2,7 +2,7 @@
 "use strict";
 (() => {
   const GAP_MS = 340; // at most three fetches a second
-  const BESIDE_GAP_MS = 5000; // where a page is about one user, and others moved
+  const BESIDE_GAP_MS = 10000; // where a page is about one user, and others moved
   const SAY_GAP_MS = 5000;
   const AWAY_MS = 5000;
   const KEPT = new Set(["open", "value", "checked"]); // what the reader set stays
@@ -155,6 +155,7 @@
     fetching = true;
     wanted = false;
     let wait = 0;
+    const beganAt = Date.now();
     try {
       const answer = await fetch(location.href, { headers: { Accept: "text/html" }, cache: "no-store" });
       if (answer.redirected) {
@@ -171,7 +172,8 @@
       sign("away", "Not up to date; trying again");
     } finally {
       fetching = false;
-      refreshAt = Date.now() + GAP_MS;
+      // a server that takes long has many who ask; each then asks less often
+      refreshAt = Date.now() + Math.max(GAP_MS, 5 * (Date.now() - beganAt));
     }
     follow();
     if (wanted) refreshSoon(wait);
