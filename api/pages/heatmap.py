@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
+from functools import lru_cache
 from math import ceil
 from typing import NamedTuple
 
@@ -15,6 +16,7 @@ LEFT, TOP = 32, 20
 LEVELS = 4
 LEAST_TOP = 4
 WITHIN = 0.9
+_day_text = lru_cache(maxsize=1024)(day_text)  # of every profile the same few hundred
 
 
 class Cell(NamedTuple):
@@ -67,7 +69,7 @@ def heatmap(days: Iterable[Day], today: date) -> Heatmap:
             LEFT + STEP * ((day - first).days // 7),
             TOP + STEP * day.weekday(),
             level(counts.get(day, 0), top),
-            f"{day_text(day)}: {plural(counts.get(day, 0), 'problem')}",
+            f"{_day_text(day)}: {plural(counts.get(day, 0), 'problem')}",
         )
         for day in shown
     ]
@@ -94,10 +96,12 @@ def level(count: int, top: int) -> int:
 
 
 def _months(shown: Sequence[date], counts: dict[date, int]) -> list[Month]:
-    found: dict[str, list[int]] = {}
+    found: dict[date, list[int]] = {}
     for day in shown:
-        found.setdefault(f"{day:%B %Y}", []).append(counts.get(day, 0))
-    return [Month(name, sum(some), sum(1 for one in some if one)) for name, some in reversed(found.items())]
+        found.setdefault(day.replace(day=1), []).append(counts.get(day, 0))
+    return [
+        Month(f"{first:%B %Y}", sum(some), sum(1 for one in some if one)) for first, some in reversed(found.items())
+    ]
 
 
 def _month_labels(first: date) -> list[Label]:
