@@ -190,6 +190,8 @@ def add_problem_handlers(app: FastAPI, render: Any = None) -> None:
         problem = problem_of(error)
         if problem.status == 405:
             problem.headers["Allow"] = ", ".join(_allowed(request))
+        if problem.status == 403:
+            _log_refusal(request, problem)
         if problem.status >= 500:
             log.error(
                 "request failed",
@@ -206,6 +208,21 @@ def add_problem_handlers(app: FastAPI, render: Any = None) -> None:
     handled = (Problem, RequestValidationError, HTTPException, SolveCountsError, *DATABASE_ERRORS, Exception)
     for kind in handled:
         app.add_exception_handler(kind, handle)
+
+
+def _log_refusal(request: Request, problem: Problem) -> None:
+    """Who tried what they may not, or was made to by another site."""
+    caller = getattr(request.state, "caller", None)
+    log.warning(
+        "request refused",
+        action="request_refused",
+        kind=problem.kind,
+        method=request.method,
+        path=request.url.path,
+        who=caller.name if caller else "",
+        via=caller.via if caller else "",
+        client=request.client.host if request.client else "",
+    )
 
 
 def _allowed(request: Request) -> list[str]:

@@ -4,6 +4,7 @@ The headers are those of OWASP's Secure Headers Project; nothing but our own fil
 """
 
 from starlette.datastructures import Headers, MutableHeaders
+from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api.problems import Problem
@@ -62,6 +63,37 @@ class SecurityHeaders:
         await self._app(scope, receive, guarded)
 
 
+class LastResort:
+    """An error that nobody foresaw is an answer too: inside the layers that give each one its id and its headers.
+
+    The framework's own place for it is outside of them all.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """ASGI."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        begun = False
+
+        async def watched(message: Message) -> None:
+            nonlocal begun
+            begun = True
+            await send(message)
+
+        try:
+            await self._app(scope, receive, watched)
+        except Exception as error:
+            if begun:
+                raise
+            handle = scope["app"].exception_handlers[Exception]
+            response = await handle(Request(scope, receive), error)
+            await response(scope, receive, send)
+
+
 class RequestTooLarge(Exception):
     """Ends the reading of a body."""
 
@@ -99,7 +131,10 @@ class BodyLimit:
             elif message["type"] == "http.response.start":
                 await self._refused()(scope, receive, send)
 
-        await self._app(scope, counted, refused_instead)
+        try:
+            await self._app(scope, counted, refused_instead)
+        except RequestTooLarge:  # from a dependency that reads a form; its answer has not begun
+            await self._refused()(scope, receive, send)
 
     def _refused(self) -> ASGIApp:
         return Problem(
