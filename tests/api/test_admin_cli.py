@@ -73,7 +73,7 @@ def typed(world: World, words: Sequence[str], lines: Sequence[str]) -> tuple[int
             if not shown:
                 break
             screen += shown
-            if waiting and screen.rstrip().endswith((b"Password:", b"Once more:")):
+            if waiting and screen.endswith((b"Password: ", b"Once more: ")):
                 os.write(ours, waiting.pop(0).encode() + b"\n")
     os.close(ours)
     return process.returncode, screen.decode()
