@@ -1,7 +1,6 @@
 """What is the API made of? The one place that puts routes, pages and layers together.
 
-Layers from the outside in: request id, security headers, errors nobody foresaw, other sites, compression, size; then
-the routes.
+Layers from the outside in: request id, security headers, other sites, compression, size; then the routes.
 """
 
 import re
@@ -17,7 +16,7 @@ from starlette.middleware.gzip import GZipMiddleware
 
 from api.pages import add_pages, problem_page
 from api.problems import ProblemDetails, add_problem_handlers
-from api.protection import BodyLimit, LastResort, SecurityHeaders
+from api.protection import BodyLimit, SecurityHeaders
 from api.rate_limits import RateLimits
 from api.routes import events, health, leaderboard, operations, repairs, sessions, users
 from api.settings import ApiSettings
@@ -74,7 +73,6 @@ def _add_layers(app: FastAPI, settings: ApiSettings) -> None:
             allow_methods=["GET"],
             expose_headers=["ETag", leaderboard.SOURCE_HEADER, "X-Request-ID", "Retry-After"],
         )
-    app.add_middleware(LastResort)
     app.add_middleware(SecurityHeaders, shared=bool(settings.api_cors_origins))
     app.add_middleware(CorrelationIdMiddleware, validator=lambda said: REQUEST_ID.fullmatch(said) is not None)
 

@@ -4,7 +4,6 @@ The headers are those of OWASP's Secure Headers Project; nothing but our own fil
 """
 
 from starlette.datastructures import Headers, MutableHeaders
-from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api.problems import Problem
@@ -31,6 +30,7 @@ HEADERS = {
     "Cross-Origin-Resource-Policy": "same-origin",
     "Permissions-Policy": "camera=(), geolocation=(), microphone=(), payment=(), usb=()",
 }
+HEAD_MAX_BYTES = 32 * 1024
 TLS_HEADERS = {"Strict-Transport-Security": "max-age=31536000; includeSubDomains"}
 
 
@@ -63,41 +63,6 @@ class SecurityHeaders:
         await self._app(scope, receive, guarded)
 
 
-class LastResort:
-    """An error that nobody foresaw is an answer too: inside the layers that give each one its id and its headers.
-
-    The framework's own place for it is outside of them all.
-    """
-
-    def __init__(self, app: ASGIApp) -> None:
-        self._app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """ASGI."""
-        if scope["type"] != "http":
-            await self._app(scope, receive, send)
-            return
-        begun = False
-
-        async def watched(message: Message) -> None:
-            nonlocal begun
-            begun = True
-            await send(message)
-
-        try:
-            await self._app(scope, receive, watched)
-        except Exception as error:
-            if begun:
-                raise
-            handle = scope["app"].exception_handlers[Exception]
-            response = await handle(Request(scope, receive), error)
-            await response(scope, receive, send)
-
-
-class RequestTooLarge(Exception):
-    """Ends the reading of a body."""
-
-
 class BodyLimit:
     """A request's body has an end: by its Content-Length, and where that is missing, by counting."""
 
@@ -112,7 +77,7 @@ class BodyLimit:
             return
         said = Headers(scope=scope).get("content-length", "0")
         if not said.isascii() or not said.isdigit() or int(said) > self._max_bytes:
-            await self._refused()(scope, receive, send)
+            await self._problem().response()(scope, receive, send)
             return
         seen = 0
 
@@ -121,25 +86,22 @@ class BodyLimit:
             message = await receive()
             seen += len(message.get("body", b""))
             if seen > self._max_bytes:
-                raise RequestTooLarge
+                raise self._problem()
             return message
 
         async def refused_instead(message: Message) -> None:
-            # whatever the route made of a body that broke off
+            # the framework makes another error of one that breaks off its reading
             if seen <= self._max_bytes:
                 await send(message)
             elif message["type"] == "http.response.start":
-                await self._refused()(scope, receive, send)
+                await self._problem().response()(scope, receive, send)
 
-        try:
-            await self._app(scope, counted, refused_instead)
-        except RequestTooLarge:  # from a dependency that reads a form; its answer has not begun
-            await self._refused()(scope, receive, send)
+        await self._app(scope, counted, refused_instead)
 
-    def _refused(self) -> ASGIApp:
+    def _problem(self) -> Problem:
         return Problem(
             413,
             "body-too-large",
             "The request is too large",
             f"A body may have {self._max_bytes} bytes; send less, or raise API_BODY_MAX_BYTES.",
-        ).response()
+        )

@@ -29,6 +29,7 @@ from schemas.errors import SolveCountsError
 from schemas.events import Event
 
 SHOWN = 10
+LASTS = timedelta(days=300)
 
 
 def main() -> None:
@@ -100,8 +101,9 @@ async def _check(model: Model, settings: ProjectorSettings, topic: str) -> list[
 
 def _events(feed: str | None, number: int) -> list[Event]:
     if feed is None:
-        lasts = Season(start=datetime.now(UTC), events=number).lasts
-        return list(simulate(Season(start=datetime.now(UTC) - lasts - timedelta(hours=1), users=2_000, events=number)))
+        start = datetime.now(UTC) - LASTS - timedelta(hours=1)
+        apart = LASTS.total_seconds() / number
+        return list(simulate(Season(start=start, users=2_000, events=number, seconds_between=apart)))
     try:
         with Path(feed).open("rb") as lines:
             conversion = clics.convert(lines, feed)

@@ -18,6 +18,8 @@ def problem_page(request: Request, problem: Problem) -> Response | None:
         return login_needed(request)
     values = {
         "problem": problem,
+        # the API's advice is for programs; a person gets a link
+        "detail": problem.detail.partition(";")[0] + "." if problem.kind == "user-unknown" else problem.detail,
         "reference": request_id() if problem.status >= 500 else "",
         "again": problem.headers.get("Retry-After") if request.method == "GET" and problem.status == 503 else None,
     }

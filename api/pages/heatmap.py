@@ -72,9 +72,10 @@ def heatmap(days: Iterable[Day], today: date) -> Heatmap:
         for day in shown
     ]
     solved = sum(counts.values())
-    summary = f"{plural(solved, 'problem')} solved on {plural(len(counts), 'day')} of the past year"
+    summary = "Nothing solved in the past year"
     if counts:
         best = max(counts, key=lambda day: (counts[day], day))
+        summary = f"{plural(solved, 'problem')} solved on {plural(len(counts), 'day')} of the past year"
         summary += f"; most on {day_text(best)}: {counts[best]:,}"
     months = _months(shown, counts)
     labels = [*_month_labels(first), *_weekday_labels()]

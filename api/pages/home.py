@@ -9,10 +9,9 @@ from api.leaderboards import BoardQuestion, leaderboard
 from api.models import UserSummary
 from api.pages.rendering import live_board, page
 from api.parameters import PLAIN
-from api.problems import Problem
 from api.profiles import profile, users_named
 from api.public import public
-from api.stores import Stores, stores_of
+from api.stores import Held, Stores
 from projector.errors import UserUnknown
 from schemas.events import TEXT_MAX_CHARS
 
@@ -21,7 +20,6 @@ FOUND_MAX = 100
 UTC_ZONE = ZoneInfo("UTC")
 
 router = APIRouter(include_in_schema=False, dependencies=[Depends(public)])
-Held = Annotated[Stores, Depends(stores_of)]
 Typed = Annotated[str, Query(max_length=TEXT_MAX_CHARS, pattern=PLAIN)]
 
 
@@ -53,5 +51,5 @@ async def _with_id(stores: Stores, user_id: str) -> list[UserSummary]:
 
     try:
         return [await profile(stores.pool, no_rank, user_id, UTC_ZONE)]
-    except (UserUnknown, Problem):
+    except UserUnknown:
         return []

@@ -13,7 +13,7 @@ from api.pages.formats import path_with
 from api.pages.rendering import admin_page
 from api.parameters import PLAIN
 from api.problems import Problem
-from api.stores import Stores, stores_of
+from api.stores import Held
 from projector import dead_letters
 from projector.dead_letters import GREATEST_ID, Selection
 from schemas.events import TEXT_MAX_CHARS
@@ -23,7 +23,6 @@ LIST_PATH = "/admin/dead-letters"
 SHOWN = 100
 
 router = APIRouter(include_in_schema=False)
-Held = Annotated[Stores, Depends(stores_of)]
 Admin = Annotated[Caller, Depends(require_session)]
 Ids = Annotated[list[Annotated[int, Field(ge=1, le=GREATEST_ID)]], Form(max_length=1_000)]
 Typed = Annotated[str, Query(max_length=TEXT_MAX_CHARS, pattern=PLAIN)]

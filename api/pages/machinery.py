@@ -11,16 +11,15 @@ from api.authentication import Caller, now, require_session
 from api.pages.charts import Chart, Point, Series, Size, Tick, draw
 from api.pages.rendering import admin_page
 from api.repairs import entry_of
-from api.stores import Stores, stores_of
+from api.stores import Held
 from projector.dead_letters import GREATEST_ID
 
 POLL_MS = 2_000
 AUDIT_ROWS = 50
-WIDE, NARROW = Size(760, 240), Size(340, 210)
-STAGES = {"postgresql": "PostgreSQL", "kafka_group": "Group's commits", "redis": "Redis"}
+WIDE, NARROW = Size(960, 260), Size(340, 210)
+STAGES = {"postgresql": "PostgreSQL", "kafka_group": "Group’s commits", "redis": "Redis"}
 
 router = APIRouter(include_in_schema=False)
-Held = Annotated[Stores, Depends(stores_of)]
 Admin = Annotated[Caller, Depends(require_session)]
 RowId = Annotated[int, Path(ge=1, le=GREATEST_ID)]
 

@@ -11,16 +11,15 @@ from api.jobs import JobState, Kind
 from api.pages.rendering import admin_page
 from api.repairs import begin
 from api.statements import statement
-from api.stores import Stores, stores_of
+from api.stores import Held
 
 JOBS_SHOWN = 10
 JOBS_SEARCHED = 50
 UPDATES_SHOWN = 500
 POLL_MS = 5_000
-NAMES = {"backfill": "Counts", "sync-leaderboard": "Leaderboard"}
+KINDS: tuple[Kind, ...] = ("backfill", "sync-leaderboard")
 
 router = APIRouter(include_in_schema=False)
-Held = Annotated[Stores, Depends(stores_of)]
 Admin = Annotated[Caller, Depends(require_session)]
 
 
@@ -37,8 +36,7 @@ async def panel(request: Request, caller: Admin, stores: Held) -> Response:
         lag=stores.lag.report(),
         letters=letters,
         jobs=jobs[:JOBS_SHOWN],
-        names=NAMES,
-        checked={kind: _latest(jobs, kind) for kind in NAMES},
+        checked={kind: _latest(jobs, kind) for kind in KINDS},
         words=job_words,
     )
 
@@ -65,7 +63,9 @@ async def job(request: Request, caller: Admin, stores: Held, job_id: UUID) -> Re
         "job.html",
         live={"url": f"/api/admin/jobs/{job_id}/events", "version": None} if running else None,
         job=state,
-        names=NAMES,
+        phase=state.progress.get("phase", "starting"),
+        done=state.progress.get("done", 0),
+        total=state.progress.get("total", 0),
         words=job_words,
         report=report,
         updates=updates[:UPDATES_SHOWN],

@@ -46,7 +46,7 @@ def admin_page(
     request: Request, caller: Caller | None, template: str, *, status: int = 200, **values: Any
 ) -> HTMLResponse:
     """A page of the panel, which no cache keeps."""
-    return _response(request, template, status, NOT_KEPT, {"caller": caller, **values})
+    return _response(request, template, status, NOT_KEPT, {"admin": caller, **values})
 
 
 def live_board(request: Request) -> dict[str, Any]:
@@ -56,6 +56,6 @@ def live_board(request: Request) -> dict[str, Any]:
 
 
 def _response(request: Request, template: str, status: int, kept: str, values: dict[str, Any]) -> HTMLResponse:
-    known = {"path": request.url.path, "caller": None, "live": None, "poll_ms": None, "zone": None, **values}
+    known = {"path": request.url.path, "admin": None, "live": None, "poll_ms": None, "zone": None, **values}
     html = _templates.get_template(template).render(known)
     return HTMLResponse(html, status, {"Cache-Control": kept})

@@ -4,13 +4,13 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends, Query, Request, Response
 
-from api.caching import answer
+from api.caching import Rendered, answer, render
 from api.leaderboards import BoardQuestion, leaderboard
-from api.models import LeaderboardPage, Period
+from api.models import LeaderboardPage, Period, Source
 from api.parameters import OptionalUserId, Zone
 from api.problems import Problem, problems
 from api.public import public
-from api.stores import Stores, stores_of
+from api.stores import Held
 from schemas.events import TEXT_MAX_CHARS
 
 FRIENDS_MAX = 200
@@ -23,7 +23,7 @@ router = APIRouter(prefix="/api/leaderboard", tags=["leaderboard"], dependencies
 @router.get("", response_model=LeaderboardPage, responses=problems(404, 422, 429, 503))
 async def show(
     request: Request,
-    stores: Annotated[Stores, Depends(stores_of)],
+    stores: Held,
     zone: Zone,
     period: Annotated[Period, Query(description="By first solves; weeks begin on Monday.")] = "all",
     limit: Annotated[int, Query(ge=1, le=200)] = 50,
@@ -41,8 +41,13 @@ async def show(
             422, "question-unclear", "Which page is meant?", "cursor, around and friends go one at a time; leave one."
         )
     asked = BoardQuestion(period, zone, limit, cursor, around, friend_ids(friends), me)
-    page = await leaderboard(stores.pool, stores.boards, asked)
-    return answer(request, page, headers={SOURCE_HEADER: page.source})
+
+    async def read() -> tuple[Rendered, Source]:
+        page = await leaderboard(stores.pool, stores.boards, asked)
+        return render(page), page.source
+
+    body, source = await stores.boards.together.ask(asked, read)
+    return answer(request, body, headers={SOURCE_HEADER: source})
 
 
 def friend_ids(said: str | None) -> tuple[str, ...]:

@@ -17,12 +17,11 @@ from api.authentication import Caller, require
 from api.jobs import Kind, Running
 from api.problems import problem_of, problems
 from api.repairs import begin
-from api.stores import Stores, stores_of
+from api.stores import Held, Stores
 
 WATCH_S = 0.3
 
 router = APIRouter(prefix="/api/admin", tags=["admin"])
-Held = Annotated[Stores, Depends(stores_of)]
 MayRepair = Annotated[Caller, Depends(require(Scope.REPAIR))]
 MayRead = Annotated[Caller, Depends(require(Scope.READ))]
 DryRun = Annotated[bool, Query(description="Say what would change, and change nothing.")]

@@ -22,11 +22,10 @@ from api.session_models import (
     TokenRequest,
     TokenState,
 )
-from api.stores import Stores, stores_of
+from api.stores import Held
 from projector.dead_letters import GREATEST_ID
 
 router = APIRouter(prefix="/api/admin", tags=["sessions"])
-Held = Annotated[Stores, Depends(stores_of)]
 LoggedIn = Annotated[Caller, Depends(require())]
 InBrowser = Annotated[Caller, Depends(require_session)]
 MayRead = Annotated[Caller, Depends(require(Scope.READ))]

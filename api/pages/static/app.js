@@ -2,7 +2,7 @@
 "use strict";
 (() => {
   const GAP_MS = 340; // at most three fetches a second
-  const BESIDE_GAP_MS = 5000; // where a page is about one user, and others moved
+  const BESIDE_GAP_MS = 10000; // where a page is about one user, and others moved
   const SAY_GAP_MS = 5000;
   const AWAY_MS = 5000;
   const KEPT = new Set(["open", "value", "checked"]); // what the reader set stays
@@ -143,6 +143,10 @@
     }
   }
 
+  function unsign() {
+    for (const one of document.querySelectorAll("[data-live-sign]")) one.hidden = true;
+  }
+
   function refreshSoon(waitMs = 0) {
     wanted = true;
     if (fetching || document.hidden) return;
@@ -155,8 +159,11 @@
     fetching = true;
     wanted = false;
     let wait = 0;
+    const beganAt = Date.now();
     try {
-      const answer = await fetch(location.href, { headers: { Accept: "text/html" }, cache: "no-store" });
+      // the header: a page that is only left open must not keep a session alive
+      const headers = { Accept: "text/html", "X-Refresh": "1" };
+      const answer = await fetch(location.href, { headers, cache: "no-store" });
       if (answer.redirected) {
         location.reload(); // the session has ended
         return;
@@ -164,14 +171,16 @@
       if (!answer.ok) throw Object.assign(new Error(), { afterS: Number(answer.headers.get("Retry-After")) });
       take(new DOMParser().parseFromString(await answer.text(), "text/html"));
       say();
-      sign("live", "Live");
+      if (document.body.dataset.events || document.body.dataset.poll) sign("live", "Live");
+      else unsign(); // a job that has ended
     } catch (error) {
       wait = (error.afterS || 0) * 1000 || AWAY_MS;
       wanted = true;
       sign("away", "Not up to date; trying again");
     } finally {
       fetching = false;
-      refreshAt = Date.now() + GAP_MS;
+      // a server that takes long has many who ask; each then asks less often
+      refreshAt = Date.now() + Math.max(GAP_MS, 5 * (Date.now() - beganAt));
     }
     follow();
     if (wanted) refreshSoon(wait);
