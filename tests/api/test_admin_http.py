@@ -193,6 +193,12 @@ async def test_dead_letters_are_listed_shown_retried_and_discarded(world: World)
         ]
 
 
+@pytest.mark.parametrize("asked", [{"reason": "a\0"}, {"reason": "no such reason"}, {"user_id": "a\0"}])
+async def test_a_retry_of_what_cannot_be_there_is_refused(world: World, asked: dict[str, str]) -> None:
+    async with serving(world) as api, api.admin() as admin:
+        problem_of(await admin.post("/api/admin/dead-letters/retry", json=asked), 422, "invalid-request")
+
+
 async def test_lag_is_told_by_partition_and_stage(world: World) -> None:
     await world.publish([registered("u"), solved("1", "u", "p", 1)])
     async with serving(world) as api, api.admin() as admin:
