@@ -5,7 +5,7 @@ from fastapi import Request
 from api.admin import lockouts, sessions
 from api.admin.accounts import NAME, account_of, rehash
 from api.admin.audit import Entry, record
-from api.admin.passwords import MAX_CHARS, is_outdated, is_right
+from api.admin.passwords import MAX_CHARS, is_outdated, is_right, length_of
 from api.authentication import Caller, now, raw_session
 from api.problems import Problem
 from api.public import address_of, request_id
@@ -24,7 +24,7 @@ async def log_in(request: Request, typed: str, password: str) -> str:
     name = typed.strip().lower()
     raw = None
     known = NAME.fullmatch(name) is not None
-    if not known or len(password) > MAX_CHARS:
+    if not known or length_of(password) > MAX_CHARS:
         await is_right("", None)
     elif await lockouts.may_try(stores.pool, stores.settings, name, now()):
         raw = await _tried(request, name, password)
@@ -58,7 +58,7 @@ async def confirm(request: Request, caller: Caller, password: str) -> None:
     """That the admin themselves sits there, before what outlives the session. Raises Problem 401, 429."""
     await request.app.state.rate_limits.spend(Kind.LOGIN, address_of(request))
     stores = stores_of(request)
-    if len(password) <= MAX_CHARS and await lockouts.may_try(stores.pool, stores.settings, caller.name, now()):
+    if length_of(password) <= MAX_CHARS and await lockouts.may_try(stores.pool, stores.settings, caller.name, now()):
         account = await account_of(stores.pool, caller.name)
         if await is_right(password, account.password_hash if account else None):
             await lockouts.clear(stores.pool, caller.name)

@@ -28,7 +28,7 @@ _threads = ThreadPoolExecutor(max_workers=2, thread_name_prefix="argon2")
 
 def refuse_weak(password: str, name: str) -> None:
     """Raises PasswordRefused where it is too short, too long or too easy to guess; any characters will do."""
-    characters = len(unicodedata.normalize("NFC", password))
+    characters = length_of(password)
     if not MIN_CHARS <= characters <= MAX_CHARS:
         raise PasswordRefused(
             f"a password has {MIN_CHARS} to {MAX_CHARS} characters, this one has {characters}; "
@@ -40,6 +40,11 @@ def refuse_weak(password: str, name: str) -> None:
         raise PasswordRefused(
             f"the password is too easy to guess{f' ({why})' if why else ''}; four or five random words do well"
         )
+
+
+def length_of(password: str) -> int:
+    """In characters, the same for every way to type it."""
+    return len(unicodedata.normalize("NFC", password))
 
 
 async def hashed(password: str) -> str:

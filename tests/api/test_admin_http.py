@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import unicodedata
 from typing import Any
 from uuid import UUID
 
@@ -9,6 +10,7 @@ import httpx
 import httpx_sse
 import pytest
 
+from api.admin.passwords import MAX_CHARS
 from api.admin.tokens import Scope
 from tests.api.served import Served, problem_of, serving
 from tests.events import registered, solved
@@ -17,6 +19,16 @@ from tests.waiting import until
 from tests.world import World
 
 BACKFILL, SYNC = "/api/admin/backfill-problems-solved", "/api/admin/sync-leaderboard"
+
+
+async def test_a_long_password_is_right_however_the_keyboard_composes_it(world: World) -> None:
+    composed = "".join(dict.fromkeys(map(chr, range(0xC0, 0x17F)))).replace("×", "").replace("÷", "")[:120]
+    typed = unicodedata.normalize("NFD", composed)
+    assert len(typed) > MAX_CHARS
+    async with serving(world) as api:
+        await api.create_admin(password=composed)
+        found = await api.anybody.post("/api/admin/login", json={"name": "ada", "password": typed})
+        assert found.status_code == 200, found.text
 
 
 async def drift(world: World) -> None:
