@@ -142,6 +142,13 @@ async def is_running(world: World) -> bool:
     return bool(await world.value("SELECT count(*) FROM admin_jobs WHERE progress ->> 'phase' <> 'starting'"))
 
 
+async def test_guesses_at_a_token_have_a_rate(world: World) -> None:
+    async with serving(world, api_read_rate="2/hour") as api, api.client(Authorization="Bearer sct_guess") as guesser:
+        answers = [await guesser.get("/api/admin/lag") for _ in range(3)]
+        assert [one.status_code for one in answers] == [401, 401, 429]
+        problem_of(answers[2], 429, "too-many-requests")
+
+
 async def test_costly_calls_have_a_rate_of_their_own(world: World) -> None:
     async with serving(world, api_costly_rate="2/hour") as api, api.admin() as admin:
         assert [(await admin.post(SYNC)).status_code for _ in range(3)] == [200, 200, 429]
