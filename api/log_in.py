@@ -63,6 +63,10 @@ async def confirm(request: Request, caller: Caller, password: str) -> None:
         if await is_right(password, account.password_hash if account else None):
             await lockouts.clear(stores.pool, caller.name)
             return
+    await record(
+        stores.pool,
+        Entry(caller.name, caller.via, "confirm-password", {}, "refused", request_id(), address_of(request)),
+    )
     raise Problem(401, "log-in-refused", "The password was refused", "Send this admin's own password once more.")
 
 

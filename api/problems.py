@@ -216,6 +216,8 @@ def add_problem_handlers(app: FastAPI, render: Any = None) -> None:
         problem = problem_of(error)
         if problem.status == 405:
             problem.headers["Allow"] = ", ".join(_allowed(request))
+        if problem.status == 403:
+            _log_refusal(request, problem)
         if problem.status >= 500:
             log.error(
                 "request failed",
@@ -234,6 +236,21 @@ def add_problem_handlers(app: FastAPI, render: Any = None) -> None:
         app.add_exception_handler(kind, handle)
     app.state.handle_problem = handle
     app.add_middleware(LastResort)
+
+
+def _log_refusal(request: Request, problem: Problem) -> None:
+    """Who tried what they may not, or was made to by another site."""
+    caller = getattr(request.state, "caller", None)
+    log.warning(
+        "request refused",
+        action="request_refused",
+        kind=problem.kind,
+        method=request.method,
+        path=request.url.path,
+        who=caller.name if caller else "",
+        via=caller.via if caller else "",
+        client=request.client.host if request.client else "",
+    )
 
 
 def _allowed(request: Request) -> list[str]:

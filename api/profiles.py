@@ -18,10 +18,10 @@ RankOf = Callable[[str, int], Awaitable[int | None]]
 
 async def profile(pool: asyncpg.Pool, rank_of: RankOf, user_id: str, zone: ZoneInfo) -> Profile:
     """Everything of one user; days begin in `zone`. Raises UserUnknown and asyncpg's errors."""
+    now = datetime.now(UTC)  # before the read: whatever was committed until then is in it
     row = await pool.fetchrow(statement("profile"), user_id, zone.key, RECENT_SOLVES)
     if row is None:
         raise unknown(user_id)
-    now = datetime.now(UTC)
     counted = row["problems_solved"]
     run = streaks(row["days"], now.astimezone(zone).date())
     return Profile.model_validate(  # as a whole: a model for each of hundreds of days would take longer than the rest

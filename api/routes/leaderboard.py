@@ -1,5 +1,6 @@
 """What can anybody ask of the ranking? Pages of a board, a neighbourhood, and friends."""
 
+import re
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Query, Request, Response
@@ -11,7 +12,7 @@ from api.parameters import OptionalUserId, Zone
 from api.problems import Problem, problems
 from api.public import public
 from api.stores import Held
-from schemas.events import TEXT_MAX_CHARS
+from schemas.events import NO_CONTROL_CHARS, TEXT_MAX_CHARS
 
 FRIENDS_MAX = 200
 FRIENDS_MAX_CHARS = FRIENDS_MAX * 40
@@ -54,11 +55,12 @@ def friend_ids(said: str | None) -> tuple[str, ...]:
     """Ids, each once, in the order of the list. Raises Problem on too many, or what can be no id."""
     if said is None:
         return ()
-    found = tuple(dict.fromkeys(one for part in said.split(",") if (one := part.strip())))
+    # what an id can be is the log's to say: a space of another kind is a part of it
+    found = tuple(dict.fromkeys(one for part in said.split(",") if (one := part.strip(" "))))
     if (
         not found
         or len(found) > FRIENDS_MAX
-        or any(len(one) > TEXT_MAX_CHARS or not one.isprintable() for one in found)
+        or any(len(one) > TEXT_MAX_CHARS or not re.fullmatch(NO_CONTROL_CHARS, one) for one in found)
     ):
         raise Problem(
             422,

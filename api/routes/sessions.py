@@ -10,6 +10,7 @@ from api.authentication import Caller, delete_cookie, now, require, require_sess
 from api.log_in import confirm, log_in, log_out
 from api.origins import refuse_other_sites
 from api.problems import problems
+from api.public import public
 from api.repairs import entry_of
 from api.session_models import (
     AuditEntry,
@@ -25,7 +26,8 @@ from api.session_models import (
 from api.stores import Held
 from projector.dead_letters import GREATEST_ID
 
-router = APIRouter(prefix="/api/admin", tags=["sessions"])
+# whoever has no log-in is limited too: each guess at a token asks PostgreSQL
+router = APIRouter(prefix="/api/admin", tags=["sessions"], dependencies=[Depends(public)], responses=problems(429))
 LoggedIn = Annotated[Caller, Depends(require())]
 InBrowser = Annotated[Caller, Depends(require_session)]
 MayRead = Annotated[Caller, Depends(require(Scope.READ))]

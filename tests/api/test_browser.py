@@ -199,3 +199,21 @@ async def test_without_postgresql_a_page_says_so_and_comes_back_by_itself(
         assert "asyncpg" not in await page.content()
         await asyncio.to_thread(stack.postgres.start)
         await expect(page.locator("#stats .main dd")).to_have_text("1", timeout=60_000)
+
+
+async def test_a_panel_that_is_only_left_open_does_not_keep_its_session(world: World, chromium: Browser) -> None:
+    seen = "SELECT last_seen_at < now() - interval '2 minutes' FROM admin_sessions"
+    async with serving(world) as api, browsing(chromium, api) as page:
+        await api.create_admin()
+        await page.goto("/admin/lag")
+        await log_in(page)
+        await expect(page).to_have_url(f"{api.address}/admin/lag")
+        async with world.database() as database:
+            await database.execute("UPDATE admin_sessions SET last_seen_at = now() - interval '3 minutes'")
+        for _ in range(2):  # it asks by itself
+            async with page.expect_response("**/admin/lag", timeout=30_000) as answer:
+                pass
+            assert (await answer.value).status == 200
+        assert await world.value(seen)
+        await page.reload()
+        assert not await world.value(seen)

@@ -69,6 +69,17 @@ async def test_errors_are_problem_details_that_say_what_to_do(world: World, path
         assert found.headers["cache-control"] == "no-store"
 
 
+@pytest.mark.parametrize("user_id", ["a\u00a0b", "\u2007a", "\U0001f469\u200d\U0001f680", "\ue000"])
+async def test_whoever_the_log_can_name_can_be_a_friend(world: World, user_id: str) -> None:
+    await world.publish([registered(user_id), solved("1", user_id, "p", 1)])
+    await world.run_once()
+    async with serving(world) as api:
+        found = await api.get("/api/leaderboard", params={"friends": f" {user_id} ,b"})
+        assert [one["user_id"] for one in found["entries"]] == [user_id]
+        problem_of(await api.anybody.get("/api/leaderboard?friends=a%00"), 422, "friends-unclear")
+        problem_of(await api.anybody.get("/api/leaderboard?friends=a%0A"), 422, "friends-unclear")
+
+
 async def test_a_method_that_a_path_does_not_take_is_answered_with_all_that_it_takes(world: World) -> None:
     async with serving(world) as api:
         found = await api.anybody.put("/api/admin/tokens")

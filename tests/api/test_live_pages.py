@@ -1,4 +1,4 @@
-"""Does an open page keep up? Numbers change where they stand, with the reader's focus and what they opened left alone."""
+"""Does an open page keep up? Numbers change where they stand; the reader's focus, and what they opened, stay."""
 
 from playwright.async_api import Browser
 
