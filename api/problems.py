@@ -216,7 +216,7 @@ def add_problem_handlers(app: FastAPI, render: Any = None) -> None:
         problem = problem_of(error)
         if problem.status == 405:
             problem.headers["Allow"] = ", ".join(_allowed(request))
-        if problem.status == 403:
+        if problem.status == 403 or (problem.status == 401 and "authorization" in request.headers):
             _log_refusal(request, problem)
         if problem.status >= 500:
             log.error(
@@ -239,7 +239,7 @@ def add_problem_handlers(app: FastAPI, render: Any = None) -> None:
 
 
 def _log_refusal(request: Request, problem: Problem) -> None:
-    """Who tried what they may not, or was made to by another site."""
+    """Who tried what they may not, was made to by another site, or has a token that does not work."""
     caller = getattr(request.state, "caller", None)
     log.warning(
         "request refused",

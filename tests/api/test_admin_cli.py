@@ -162,7 +162,7 @@ async def test_a_password_is_no_argument(world: World, command: str) -> None:
 
 async def test_what_cannot_be_done_is_one_line_with_what_to_do(world: World) -> None:
     await done(world, "create", NAME, given=PASSWORD)
-    for words, given, said in (
+    asked = (
         (("create", "bob"), "password1234", "too easy to guess"),
         (("create", "bob"), "", "12 to 128 characters, this one has 0"),
         (("create", NAME), PASSWORD, "give them a new password with: solve-api admin password ada"),
@@ -175,8 +175,9 @@ async def test_what_cannot_be_done_is_one_line_with_what_to_do(world: World) -> 
         (("token", "nobody", "--label", "x", "--scope", "read"), "", "see them with: solve-api admin list"),
         (("token", NAME, "--label", " ", "--scope", "read"), "", "say what uses it"),
         (("revoke-token", "77"), "", "see them with: solve-api admin tokens"),
-    ):
-        found = await admin(world, *words, given=given)
+    )
+    answers = await asyncio.gather(*(admin(world, *words, given=given) for words, given, _ in asked))
+    for (words, given, said), found in zip(asked, answers, strict=True):
         assert (found.returncode, found.stdout) == (1, ""), words
         (line,) = found.stderr.splitlines()
         assert line.startswith("solve-api: "), line

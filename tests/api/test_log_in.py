@@ -7,6 +7,7 @@ from typing import Any
 import httpx
 import pytest
 from argon2 import PasswordHasher
+from structlog.testing import capture_logs
 
 from api.admin.accounts import account_of, change_password, disable
 from api.admin.passwords import is_outdated
@@ -68,10 +69,13 @@ async def test_a_proxy_that_is_not_named_is_not_believed(world: World) -> None:
 
 async def test_a_proxy_that_is_named_tells_whose_tries_they_are(world: World) -> None:
     async with serving(world, api_login_rate="1/hour", api_trusted_proxies=("127.0.0.1",)) as api:
-        for address, status in (("192.0.2.1", 401), ("192.0.2.1", 429), ("192.0.2.2", 401)):
-            # what stands before the proxy's own word is what the client made up
-            found = await tried(api.anybody, headers={"X-Forwarded-For": f"198.51.100.9, {address}"})
-            assert found.status_code == status
+        with capture_logs() as said:
+            for address, status in (("192.0.2.1", 401), ("192.0.2.1", 429), ("192.0.2.2", 401)):
+                # what stands before the proxy's own word is what the client made up
+                found = await tried(api.anybody, headers={"X-Forwarded-For": f"198.51.100.9, {address}"})
+                assert found.status_code == status
+        refused = [(one["kind"], one["key"]) for one in said if one.get("action") == "rate_refused"]
+        assert refused == [("login", "192.0.2.1")]
         problem = await tried(api.anybody, headers={"X-Forwarded-For": "192.0.2.1"})
         problem_of(problem, 429, "too-many-requests")
         assert 3_000 < int(problem.headers["retry-after"]) <= 3_600

@@ -5,6 +5,7 @@ import unicodedata
 import pytest
 from argon2 import PasswordHasher, extract_parameters
 from argon2.low_level import Type
+from zxcvbn.frequency_lists import FREQUENCY_LISTS
 
 from api.admin.accounts import account_of, change_password, create_admin, rehash
 from api.admin.passwords import MAX_CHARS, MIN_CHARS, hashed, is_outdated, is_right, is_too_long, refuse_weak
@@ -83,6 +84,15 @@ def test_length_is_counted_in_characters_as_they_are_kept() -> None:
 def test_what_is_guessed_first_is_refused(easy: str) -> None:
     with pytest.raises(PasswordRefused, match="too easy to guess"):
         refuse_weak(easy, "grace-of-judges")
+
+
+def test_of_the_most_common_passwords_none_that_is_long_enough_will_do() -> None:
+    long_enough = [word for word in FREQUENCY_LISTS["passwords"] if len(word) >= MIN_CHARS]
+    assert len(FREQUENCY_LISTS["passwords"]) > 20_000
+    assert long_enough
+    for word in long_enough:
+        with pytest.raises(PasswordRefused):
+            refuse_weak(word, "ada")
 
 
 def test_the_refusal_tells_no_password_and_says_what_to_do() -> None:

@@ -90,6 +90,15 @@ async def test_a_session_that_is_not_used_ends(world: World) -> None:
         assert not await browsers.is_open(raw, 3 * IDLE_S - 2)
 
 
+async def test_a_page_that_asks_by_itself_keeps_no_session_alive(world: World) -> None:
+    async with browsers_of(world) as browsers:
+        raw = await browsers.open()
+        for after_s in range(0, IDLE_S, 60):
+            at = BEGIN + timedelta(seconds=after_s)
+            assert await sessions.session_of(browsers.pool, browsers.settings, raw, at, used=False)
+        assert not await browsers.is_open(raw, IDLE_S)
+
+
 async def test_a_session_ends_however_much_it_is_used(world: World) -> None:
     async with browsers_of(world) as browsers:
         raw = await browsers.open()
