@@ -9,12 +9,13 @@ COPY pyproject.toml README.md LICENSE ./
 COPY schemas schemas
 COPY producer producer
 COPY projector projector
+COPY api api
 # From here on nothing is fetched. The lock holds developers' tools too; of its wheels (one version of each, so this
-# is what the lock says) only those that the two programs import are installed.
+# is what the lock says) only those that the three programs import are installed.
 ENV PIP_NO_INDEX=1 PIP_FIND_LINKS=/build/wheels
 RUN python -m pip wheel --quiet --no-deps --wheel-dir wheels . \
     && python -m venv --without-pip /app \
-    && python -m pip --python /app/bin/python install --quiet 'solve-counts[projector]'
+    && python -m pip --python /app/bin/python install --quiet 'solve-counts[projector,api]'
 
 FROM python:3.13-slim
 RUN useradd --uid 10001 --no-create-home --shell /usr/sbin/nologin solve

@@ -6,7 +6,7 @@ READY := $(VENV)/.ready
 DEMO_EVENTS ?= 40000
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test lint soak bench bench-replay bench-peers schemas lock clean
+.PHONY: help install demo test lint soak bench bench-replay bench-pages bench-peers schemas lock clean
 
 help: ## List what can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -44,6 +44,9 @@ bench: $(READY) ## Live: throughput beside the floor, latency, memory; then benc
 
 bench-replay: $(READY) ## A replay of 2 million events beside live projection and beside its floors
 	@$(BIN)/python -m devstack run -- $(BIN)/python -m bench.replay
+
+bench-pages: $(READY) ## The HTTP side beside a bare route, and a solve seen over an open stream; needs wrk
+	@$(BIN)/python -m devstack run -- $(BIN)/python -m bench.pages
 
 bench-peers: $(READY) ## What a user would pick instead, in the same run; writes bench-results/peers.json
 	$(PYTHON) -m venv .venv-peers

@@ -8,6 +8,8 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from api.models import EXAMPLE_TIME, Answer
 from projector.dead_letters import GREATEST_ID
+from schemas.events import Text
+from schemas.record import Reason
 
 Id = Annotated[int, Field(ge=1, le=GREATEST_ID)]
 
@@ -120,8 +122,8 @@ class RetryRequest(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     ids: list[Id] | None = Field(None, min_length=1, max_length=1000, examples=[[12, 13]])
-    reason: str | None = Field(None, min_length=1, max_length=100)
-    user_id: str | None = Field(None, min_length=1, max_length=200)
+    reason: Reason | None = None
+    user_id: Text | None = None
     partition: int | None = Field(None, ge=0, le=2**31 - 1)
     all: bool = Field(False, description="All open dead letters.")
 

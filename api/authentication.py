@@ -19,6 +19,8 @@ COOKIE = "solve_session"
 TLS_COOKIE = "__Host-solve_session"
 ALL_SCOPES = frozenset(Scope)
 SESSION = "session"
+# of what a page asks by itself
+REFRESH_HEADER = "X-Refresh"
 
 # They read nothing here: they tell the API's description how one logs in.
 Cookie = Annotated[
@@ -155,7 +157,9 @@ async def _look_up(request: Request) -> Caller | None:
     raw = raw_session(request)
     if not raw:
         return None
-    session = await sessions.session_of(stores.pool, stores.settings, raw, now())
+    session = await sessions.session_of(
+        stores.pool, stores.settings, raw, now(), used=REFRESH_HEADER not in request.headers
+    )
     if session is None:
         return None
     return Caller(session.admin_id, session.name, SESSION, ALL_SCOPES, sessions.csrf_token(raw))

@@ -16,15 +16,18 @@ import asyncpg
 import structlog
 
 from api.board_step import BoardStep
+from api.caching import Rendered
 from api.models import Source
 from api.periods import Window
 from api.statements import statement
+from api.together import Together
 from projector.board_stretch import Mode, Position, Reading, Stretch
 from projector.errors import LeaderboardUnavailable
 from projector.leaderboard import Leaderboard
 
 PERIOD_FRESH_S = 2.0
 PERIODS_KEPT = 12
+PERIODS_SHARE = 4  # of the connections, one in so many may compute periods
 
 log = structlog.get_logger()
 
@@ -38,13 +41,16 @@ class Sourced(NamedTuple):
 
 
 class Boards:
-    """All boards of one API."""
+    """All boards of one API. `together` is how pages of them are asked for."""
 
     def __init__(self, pool: asyncpg.Pool, board: Leaderboard, step: BoardStep) -> None:
         self._pool = pool
         self._board = board
         self._step = step
+        self.together: Together[tuple[Rendered, Source]] = Together()
         self._periods: OrderedDict[Window, _PeriodBoard] = OrderedDict()
+        # each reads many verdicts: time zones enough for all connections must leave some to whoever asks for little
+        self._turns = asyncio.Semaphore(max(1, pool.get_max_size() // PERIODS_SHARE))
 
     async def read(self, stretch: Stretch, user_ids: Sequence[str], window: Window | None) -> Sourced:
         """A stretch of the board of a window, or of all time. Raises asyncpg's errors."""
@@ -78,7 +84,7 @@ class Boards:
         return place[0] if place else None
 
     def _period(self, window: Window) -> "_PeriodBoard":
-        board = self._periods.setdefault(window, _PeriodBoard(window))
+        board = self._periods.setdefault(window, _PeriodBoard(window, self._turns))
         self._periods.move_to_end(window)
         while len(self._periods) > PERIODS_KEPT:
             self._periods.popitem(last=False)
@@ -96,15 +102,17 @@ class _Computed:
 class _PeriodBoard:
     """One window's board, computed for all who ask within a few seconds."""
 
-    def __init__(self, window: Window) -> None:
+    def __init__(self, window: Window, turns: asyncio.Semaphore) -> None:
         self._window = window
+        self._turns = turns
         self._computed: _Computed | None = None
         self._lock = asyncio.Lock()
 
     async def read(self, pool: asyncpg.Pool, stretch: Stretch, user_ids: Sequence[str]) -> Sourced:
         async with self._lock:  # whoever comes meanwhile waits for this one's answer
             if self._computed is None or monotonic() > self._computed.until_s:
-                self._computed = await self._compute(pool)
+                async with self._turns:
+                    self._computed = await self._compute(pool)
             computed = self._computed
         rows, index = computed.rows, computed.index
         limit = stretch.limit

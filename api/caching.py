@@ -1,7 +1,7 @@
 """Does who asks have it already? Entity tags over what an answer says (RFC 9110, 8.8.3), and no body where so."""
 
 from hashlib import blake2b
-from typing import Any
+from typing import Any, NamedTuple
 
 from fastapi import Request
 from fastapi.responses import Response
@@ -11,13 +11,31 @@ from pydantic import BaseModel
 ALWAYS_ASK = "no-cache"
 
 
-def answer(request: Request, body: BaseModel, *, headers: dict[str, str] | None = None) -> Response:
-    """JSON with a weak entity tag; 304 where it is what the client has. `as_of` alone makes no other answer."""
-    tag = tag_of(body.model_dump_json(exclude={"as_of"}))
-    found = {"ETag": tag, "Cache-Control": ALWAYS_ASK, **(headers or {})}
-    if is_known(request, tag):
+class Rendered(NamedTuple):
+    """A body as it is sent, and its entity tag."""
+
+    text: str
+    tag: str
+
+
+def render(body: BaseModel) -> Rendered:
+    """JSON with a weak entity tag. `as_of` alone makes no other answer."""
+    text = body.model_dump_json()
+    return Rendered(text, tag_of(_without_as_of(text)))
+
+
+def answer(request: Request, body: Rendered, *, headers: dict[str, str] | None = None) -> Response:
+    """The body; 304 where it is what the client has."""
+    found = {"ETag": body.tag, "Cache-Control": ALWAYS_ASK, **(headers or {})}
+    if is_known(request, body.tag):
         return Response(status_code=304, headers=found)
-    return Response(body.model_dump_json(), headers=found, media_type="application/json")
+    return Response(body.text, headers=found, media_type="application/json")
+
+
+def _without_as_of(text: str) -> str:
+    """`as_of` is the last member; a quote inside of a string is escaped, so no string looks like it."""
+    before, found, _ = text.rpartition(',"as_of":')
+    return before if found else text
 
 
 def tag_of(content: Any) -> str:

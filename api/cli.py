@@ -6,7 +6,6 @@ import typer
 from rich.console import Console
 
 from api.admin_cli import admin_commands
-from api.service import serve as serve_pages
 from api.settings import ApiSettings
 from projector.logs import configure_logs
 from projector.terminal import Json, print_json, run_async, run_command
@@ -35,6 +34,8 @@ def serve(
 
     Example: solve-api serve --port 8080
     """
+    from api.service import serve as serve_pages  # the other commands begin in half the time without it
+
     given = {name: value for name, value in (("api_host", host), ("api_port", port)) if value is not None}
     connection, settings = KafkaConnection(), ApiSettings().model_copy(update=given)
     configure_logs(settings.log_level, settings.log_format)

@@ -30,7 +30,8 @@ async def retry(request: Request, caller: Caller, asked: RetryRequest) -> RetryR
         raise SelectorUnclear("name either ids, or reason, user_id, partition or all")
     await request.app.state.rate_limits.spend(RateKind.COSTLY, caller.name)
     stores = stores_of(request)
-    chosen = Selection(tuple(asked.ids) if asked.ids else None, asked.reason, asked.user_id, asked.partition)
+    reason = asked.reason and asked.reason.value
+    chosen = Selection(tuple(asked.ids) if asked.ids else None, reason, asked.user_id, asked.partition)
     async with stores.pool.acquire() as connection:
         found = await retry_letters(connection, stores.connection.topic, chosen)
         report = RetryReport(applied=found.applied, parked=found.parked, still_dead=dict(found.still_dead))

@@ -5,7 +5,7 @@ from fastapi import Request
 from api.admin import lockouts, sessions
 from api.admin.accounts import NAME, account_of, rehash
 from api.admin.audit import Entry, record
-from api.admin.passwords import MAX_CHARS, is_outdated, is_right
+from api.admin.passwords import is_outdated, is_right, is_too_long
 from api.authentication import Caller, now, raw_session
 from api.problems import Problem
 from api.public import address_of, request_id
@@ -24,7 +24,7 @@ async def log_in(request: Request, typed: str, password: str) -> str:
     name = typed.strip().lower()
     raw = None
     known = NAME.fullmatch(name) is not None
-    if not known or len(password) > MAX_CHARS:
+    if not known or is_too_long(password):
         await is_right("", None)
     elif await lockouts.may_try(stores.pool, stores.settings, name, now()):
         raw = await _tried(request, name, password)
@@ -58,11 +58,15 @@ async def confirm(request: Request, caller: Caller, password: str) -> None:
     """That the admin themselves sits there, before what outlives the session. Raises Problem 401, 429."""
     await request.app.state.rate_limits.spend(Kind.LOGIN, address_of(request))
     stores = stores_of(request)
-    if len(password) <= MAX_CHARS and await lockouts.may_try(stores.pool, stores.settings, caller.name, now()):
+    if not is_too_long(password) and await lockouts.may_try(stores.pool, stores.settings, caller.name, now()):
         account = await account_of(stores.pool, caller.name)
         if await is_right(password, account.password_hash if account else None):
             await lockouts.clear(stores.pool, caller.name)
             return
+    await record(
+        stores.pool,
+        Entry(caller.name, caller.via, "confirm-password", {}, "refused", request_id(), address_of(request)),
+    )
     raise Problem(401, "log-in-refused", "The password was refused", "Send this admin's own password once more.")
 
 

@@ -30,13 +30,13 @@ def refuse_other_sites(request: Request) -> None:
 
 
 async def said_token(request: Request) -> str:
-    """The CSRF token of the header, or of a form; empty where there is none."""
+    """The CSRF token of the header, or of a form; empty where there is none. A form with a file is a 400."""
     if header := request.headers.get(TOKEN_HEADER):
         return header
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind not in FORMS:
         return ""
-    field = (await request.form()).get(TOKEN_FIELD)
+    field = (await request.form(max_files=0)).get(TOKEN_FIELD)
     return field if isinstance(field, str) else ""
 
 
@@ -47,5 +47,8 @@ def _is_ours(request: Request, origin: str) -> bool:
         default = DEFAULT_PORTS.get(parts.scheme)
         theirs, ours = (parts.hostname, parts.port or default), (asked.hostname, asked.port or default)
     except ValueError:  # no port, or half an IPv6 address
+        return False
+    # without TLS anybody on the way may have written the page; the other way round a proxy is just not believed
+    if request.url.scheme == "https" != parts.scheme:
         return False
     return None not in ours and theirs == ours

@@ -30,7 +30,7 @@ def _known_zones() -> frozenset[str]:
     return frozenset(name for name in available_timezones() if "/" in name or name in {"UTC", "GMT"})
 
 
-def zone_of(
+async def zone_of(
     tz: Annotated[
         str, Query(max_length=64, description="An IANA time zone, in which days begin.", examples=["Europe/Berlin"])
     ] = "UTC",

@@ -9,12 +9,14 @@ from http import HTTPStatus
 from typing import Any
 
 import structlog
+from asgi_correlation_id import correlation_id
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import Response
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.exceptions import HTTPException
 from starlette.routing import Match
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api.errors import AdminUnknown, JobUnknown, PasswordRefused, TokenRefused, TokenUnknown
 from projector.database import DATABASE_ERRORS, Failure, classify
@@ -183,6 +185,30 @@ def _of_ours(error: BaseException) -> Problem:
     )
 
 
+class LastResort:
+    """Answers an error that nobody foresaw. The framework's own answer to it has none of the headers of our layers."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """ASGI; an answer that has begun cannot become another one."""
+        begun = False
+
+        async def watched(message: Message) -> None:
+            nonlocal begun
+            begun = True
+            await send(message)
+
+        try:
+            await self._app(scope, receive, watched)
+        except Exception as error:
+            if begun or scope["type"] != "http":
+                raise
+            handle = scope["app"].state.handle_problem
+            await (await handle(Request(scope), error))(scope, receive, send)
+
+
 def add_problem_handlers(app: FastAPI, render: Any = None) -> None:
     """Every error of every route. `render` makes a page of a problem, or None where who asked wants none."""
 
@@ -190,6 +216,8 @@ def add_problem_handlers(app: FastAPI, render: Any = None) -> None:
         problem = problem_of(error)
         if problem.status == 405:
             problem.headers["Allow"] = ", ".join(_allowed(request))
+        if problem.status == 403 or (problem.status == 401 and "authorization" in request.headers):
+            _log_refusal(request, problem)
         if problem.status >= 500:
             log.error(
                 "request failed",
@@ -197,15 +225,32 @@ def add_problem_handlers(app: FastAPI, render: Any = None) -> None:
                 method=request.method,
                 path=request.url.path,
                 status=problem.status,
+                request_id=correlation_id.get(),
                 error=f"{type(error).__name__}: {error}",
                 exc_info=error if problem.status == 500 else None,
             )
         page: Response | None = render(request, problem) if render else None
         return page or problem.response()
 
-    handled = (Problem, RequestValidationError, HTTPException, SolveCountsError, *DATABASE_ERRORS, Exception)
-    for kind in handled:
+    for kind in (Problem, RequestValidationError, HTTPException, SolveCountsError, *DATABASE_ERRORS):
         app.add_exception_handler(kind, handle)
+    app.state.handle_problem = handle
+    app.add_middleware(LastResort)
+
+
+def _log_refusal(request: Request, problem: Problem) -> None:
+    """Who tried what they may not, was made to by another site, or has a token that does not work."""
+    caller = getattr(request.state, "caller", None)
+    log.warning(
+        "request refused",
+        action="request_refused",
+        kind=problem.kind,
+        method=request.method,
+        path=request.url.path,
+        who=caller.name if caller else "",
+        via=caller.via if caller else "",
+        client=request.client.host if request.client else "",
+    )
 
 
 def _allowed(request: Request) -> list[str]:

@@ -2,11 +2,12 @@
 
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import asyncpg
 
-from api.models import Day, LanguageCount, Profile, Solve, UserList, UserSummary
+from api.models import Profile, UserList, UserSummary
 from api.statements import statement
 from api.streaks import streaks
 from projector.errors import UserUnknown
@@ -17,34 +18,44 @@ RankOf = Callable[[str, int], Awaitable[int | None]]
 
 async def profile(pool: asyncpg.Pool, rank_of: RankOf, user_id: str, zone: ZoneInfo) -> Profile:
     """Everything of one user; days begin in `zone`. Raises UserUnknown and asyncpg's errors."""
+    now = datetime.now(UTC)  # before the read: whatever was committed until then is in it
     row = await pool.fetchrow(statement("profile"), user_id, zone.key, RECENT_SOLVES)
     if row is None:
         raise unknown(user_id)
-    now = datetime.now(UTC)
     counted = row["problems_solved"]
     run = streaks(row["days"], now.astimezone(zone).date())
-    return Profile(
-        user_id=user_id,
-        username=row["username"],
-        problems_solved=counted,
-        last_solved_at=row["last_solved_at"],
-        registered_at=row["registered_at"],
-        rank=await rank_of(user_id, counted) if counted else None,
-        current_streak=run.current,
-        longest_streak=run.longest,
-        timezone=zone.key,
-        days=[Day(day=day, solved=n) for day, n in zip(row["days"], row["solved_of_days"], strict=True)],
-        languages=[
-            LanguageCount(language=name, solved=n)
-            for name, n in zip(row["languages"], row["solved_of_languages"], strict=True)
-        ],
-        recent_solves=[
-            Solve(problem_id=p, submission_id=s, submitted_at=at, language=language or None, contest_id=contest or None)
-            for p, s, at, language, contest in row["recent"]
-        ],
-        version=row["version"],
-        as_of=now,
+    return Profile.model_validate(  # as a whole: a model for each of hundreds of days would take longer than the rest
+        {
+            "user_id": user_id,
+            "username": row["username"],
+            "problems_solved": counted,
+            "last_solved_at": row["last_solved_at"],
+            "registered_at": row["registered_at"],
+            "rank": await rank_of(user_id, counted) if counted else None,
+            "current_streak": run.current,
+            "longest_streak": run.longest,
+            "timezone": zone.key,
+            "days": [{"day": day, "solved": n} for day, n in zip(row["days"], row["solved_of_days"], strict=True)],
+            "languages": [
+                {"language": name, "solved": n}
+                for name, n in zip(row["languages"], row["solved_of_languages"], strict=True)
+            ],
+            "recent_solves": [_solve(*one) for one in row["recent"]],
+            "version": row["version"],
+            "as_of": now,
+        }
     )
+
+
+def _solve(problem_id: str, submission_id: str, at: datetime, language: str, contest_id: str) -> dict[str, Any]:
+    """A Solve, not yet validated."""
+    return {
+        "problem_id": problem_id,
+        "submission_id": submission_id,
+        "submitted_at": at,
+        "language": language or None,
+        "contest_id": contest_id or None,
+    }
 
 
 async def users_named(pool: asyncpg.Pool, username: str, limit: int) -> UserList:

@@ -30,6 +30,7 @@ HEADERS = {
     "Cross-Origin-Resource-Policy": "same-origin",
     "Permissions-Policy": "camera=(), geolocation=(), microphone=(), payment=(), usb=()",
 }
+HEAD_MAX_BYTES = 32 * 1024
 TLS_HEADERS = {"Strict-Transport-Security": "max-age=31536000; includeSubDomains"}
 
 
@@ -62,10 +63,6 @@ class SecurityHeaders:
         await self._app(scope, receive, guarded)
 
 
-class RequestTooLarge(Exception):
-    """Ends the reading of a body."""
-
-
 class BodyLimit:
     """A request's body has an end: by its Content-Length, and where that is missing, by counting."""
 
@@ -80,7 +77,7 @@ class BodyLimit:
             return
         said = Headers(scope=scope).get("content-length", "0")
         if not said.isascii() or not said.isdigit() or int(said) > self._max_bytes:
-            await self._refused()(scope, receive, send)
+            await self._problem().response()(scope, receive, send)
             return
         seen = 0
 
@@ -89,22 +86,22 @@ class BodyLimit:
             message = await receive()
             seen += len(message.get("body", b""))
             if seen > self._max_bytes:
-                raise RequestTooLarge
+                raise self._problem()
             return message
 
         async def refused_instead(message: Message) -> None:
-            # whatever the route made of a body that broke off
+            # the framework makes another error of one that breaks off its reading
             if seen <= self._max_bytes:
                 await send(message)
             elif message["type"] == "http.response.start":
-                await self._refused()(scope, receive, send)
+                await self._problem().response()(scope, receive, send)
 
         await self._app(scope, counted, refused_instead)
 
-    def _refused(self) -> ASGIApp:
+    def _problem(self) -> Problem:
         return Problem(
             413,
             "body-too-large",
             "The request is too large",
             f"A body may have {self._max_bytes} bytes; send less, or raise API_BODY_MAX_BYTES.",
-        ).response()
+        )

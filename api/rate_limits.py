@@ -12,12 +12,15 @@ from functools import lru_cache
 from ipaddress import IPv6Address, IPv6Network
 from math import ceil
 
+import structlog
 from limits import RateLimitItem, parse_many
 from limits.aio.storage import Storage
 from limits.aio.strategies import FixedWindowRateLimiter
 
 from api.problems import Problem
 from api.settings import ApiSettings
+
+log = structlog.get_logger()
 
 FORGET_EVERY_S = 60.0
 IPV6_PREFIX = 64
@@ -58,6 +61,8 @@ class RateLimits:
         for item in self._items[kind]:
             if not await self._limiter.hit(item, kind, counted):
                 window = await self._limiter.get_window_stats(item, kind, counted)
+                if kind is not Kind.READ:  # those are many, and tell nothing
+                    log.warning("asked too often", action="rate_refused", kind=kind.value, key=counted)
                 raise _too_many(kind, ceil(max(window.reset_time - self._clock(), 1)))
 
 

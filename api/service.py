@@ -5,12 +5,15 @@ import signal
 import socket
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
+from typing import Literal
 
 import structlog
 import uvicorn
+from starlette.types import ASGIApp
 
 from api.app import create_app
 from api.errors import AddressUnusable
+from api.protection import HEAD_MAX_BYTES
 from api.settings import ApiSettings
 from projector.database import connect
 from projector.errors import DatabaseUnavailable
@@ -74,7 +77,13 @@ def server_of(
     def end_long_answers() -> None:
         app.state.stores.end_long_answers()
 
-    config = uvicorn.Config(
+    config = config_of(app, settings, listening)
+    return _Server(config, lambda: on_ready(address), end_long_answers)
+
+
+def config_of(app: ASGIApp, settings: ApiSettings, listening: socket.socket) -> uvicorn.Config:
+    """How any application is served here; the bench serves one that does nothing in the same way."""
+    return uvicorn.Config(
         app,
         fd=listening.fileno(),
         backlog=BACKLOG,
@@ -86,9 +95,17 @@ def server_of(
         forwarded_allow_ips=list(settings.api_trusted_proxies),
         timeout_graceful_shutdown=GRACE_S,
         timeout_keep_alive=30,
-        h11_max_incomplete_event_size=32 * 1024,
+        http=_protocol(),
+        h11_max_incomplete_event_size=HEAD_MAX_BYTES,
     )
-    return _Server(config, lambda: on_ready(address), end_long_answers)
+
+
+def _protocol() -> type[asyncio.Protocol] | Literal["h11"]:
+    try:
+        from api.head_limit import HeadLimit
+    except ImportError:  # Windows has no httptools; h11 has a limit
+        return "h11"
+    return HeadLimit
 
 
 async def _check_tables(settings: ApiSettings) -> None:

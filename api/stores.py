@@ -3,9 +3,10 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from typing import Annotated
 
 import asyncpg
-from fastapi import Request
+from fastapi import Depends, Request
 
 from api.board_step import watching_step
 from api.boards import Boards
@@ -59,3 +60,11 @@ def stores_of(request: Request) -> Stores:
     """The process's stores, for a route."""
     found: Stores = request.app.state.stores
     return found
+
+
+async def _held(request: Request) -> Stores:
+    """Async, as every dependency here: FastAPI hands one that is not to another thread, and waits for it."""
+    return stores_of(request)
+
+
+Held = Annotated[Stores, Depends(_held)]

@@ -29,6 +29,7 @@ from schemas.errors import SolveCountsError
 from schemas.events import Event
 
 SHOWN = 10
+LASTS = timedelta(days=300)
 
 
 def main() -> None:
@@ -38,7 +39,7 @@ def main() -> None:
     parser.add_argument("--events", type=int, default=40_000)
     parser.add_argument("--once", action="store_true", help="end after the check, without the pages")
     options = parser.parse_args()
-    configure_logs("CRITICAL", "console")
+    configure_logs("ERROR", "console")
     try:
         agrees = asyncio.run(demo(_events(options.feed, options.events), pages=not options.once))
     except SolveCountsError as error:
@@ -100,8 +101,9 @@ async def _check(model: Model, settings: ProjectorSettings, topic: str) -> list[
 
 def _events(feed: str | None, number: int) -> list[Event]:
     if feed is None:
-        lasts = Season(start=datetime.now(UTC), events=number).lasts
-        return list(simulate(Season(start=datetime.now(UTC) - lasts - timedelta(hours=1), users=2_000, events=number)))
+        start = datetime.now(UTC) - LASTS - timedelta(hours=1)
+        apart = LASTS.total_seconds() / number
+        return list(simulate(Season(start=start, users=2_000, events=number, seconds_between=apart)))
     try:
         with Path(feed).open("rb") as lines:
             conversion = clics.convert(lines, feed)

@@ -16,6 +16,7 @@ from api.errors import AddressUnusable
 from api.service import listen, server_of
 from api.settings import ApiSettings
 from producer.client import SolveProducer
+from producer.simulation import LANGUAGES
 from projector.database import connect
 from projector.service import open_projector, run_projector
 from projector.settings import ProjectorSettings
@@ -56,7 +57,9 @@ async def show_pages(connection: KafkaConnection, events: Sequence[Event]) -> li
 
 def live_events(events: Sequence[Event], rng: Random) -> Iterator[Event]:
     """Without an end: solves by those who solved before, of problems that somebody solved before, some revoked."""
-    seen = [event for event in events if isinstance(event, SubmissionSolved)]
+    solvers = [event.user_id for event in events if isinstance(event, SubmissionSolved)]
+    users = solvers or [event.user_id for event in events]
+    problems = [event.problem_id for event in events if isinstance(event, SubmissionSolved)] or ["problem-1"]
     recent: list[SubmissionSolved] = []
     for number in count():
         now = datetime.now(UTC)
@@ -70,14 +73,13 @@ def live_events(events: Sequence[Event], rng: Random) -> Iterator[Event]:
                 reason="rejudged",
             )
             continue
-        by, of = rng.choice(seen), rng.choice(seen)
         solved = SubmissionSolved(
             submission_id=f"live-{number}",
-            user_id=by.user_id,
-            problem_id=of.problem_id,
+            user_id=rng.choice(users),
+            problem_id=rng.choice(problems),
             judged_at=now,
             submitted_at=now,
-            language=by.language,
+            language=rng.choice(LANGUAGES),
         )
         recent = [*recent[-RECENT:], solved]
         yield solved

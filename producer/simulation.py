@@ -21,7 +21,6 @@ LANGUAGE_WEIGHTS = (55, 25, 12, 5, 3)
 REVOKE_REASONS = ("rejudged", "disqualified", "plagiarism")
 REORDER_WINDOW = 200
 RECENT_SOLVES = 1_000
-MEAN_SECONDS_BETWEEN = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,11 +37,12 @@ class Season:
     rejudges: float = 0.03
     unknown_users: float = 0.005
     late_registrations: float = 0.02
+    seconds_between: float = 2.0  # on average, from one submission to the next
 
     @property
     def lasts(self) -> timedelta:
         """About how long it is in its own time."""
-        return timedelta(seconds=self.events * MEAN_SECONDS_BETWEEN)
+        return timedelta(seconds=self.events * self.seconds_between)
 
 
 def simulate(season: Season) -> Iterator[Event]:
@@ -64,7 +64,7 @@ def _facts(season: Season, rng: Random) -> Iterator[Event]:
     recent: deque[SubmissionSolved] = deque(maxlen=RECENT_SOLVES)
     now = season.start
     for number in count():
-        now += timedelta(seconds=rng.expovariate(1 / MEAN_SECONDS_BETWEEN))
+        now += timedelta(seconds=rng.expovariate(1 / season.seconds_between))
         if late and rng.random() < 0.01:
             yield late.popleft()
         if recent and rng.random() < season.rejudges:

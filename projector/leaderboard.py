@@ -130,19 +130,19 @@ class Leaderboard:
             pipeline.zcard(self._key(epoch, "board"))
             pipeline.hlen(self._key(epoch, "versions"))
             current, marks, members, versions = await pipeline.execute()
-        head = f"{self._topic}:".encode()
-        watermarks = {
-            int(name[len(head) :]): int(at)
-            for name, at in marks.items()
-            if name.startswith(head) and name[len(head) :].isdigit()
-        }
-        return BoardState(int(current) if current else None, watermarks, members, versions)
+            head = f"{self._topic}:".encode()
+            watermarks = {
+                int(name[len(head) :]): int(at)
+                for name, at in marks.items()
+                if name.startswith(head) and name[len(head) :].isdigit()
+            }
+            return BoardState(int(current) if current else None, watermarks, members, versions)
 
     async def current_epoch(self) -> int | None:
         """The epoch that readers see; None where there is no board."""
         with translated():
             current = await self._redis.get(f"{self._prefix}:current")
-        return int(current) if current is not None else None
+            return int(current) if current is not None else None
 
     async def publish(self, epoch: int) -> None:
         """Lets readers see this epoch, tells them that it is another board, and removes what other epochs left."""
@@ -197,19 +197,19 @@ class Leaderboard:
         args = [self._prefix, stretch.mode.value, stretch.limit, at, user_id, *user_ids]
         with translated():
             found = await self._read(keys=[f"{self._prefix}:current"], args=args)
-        if found is None:
-            return None
-        total, begin, rows, places = found
-        return Reading(
-            total,
-            begin,
-            [_position(user_id.decode(), said) for user_id, said in zip(rows[::2], rows[1::2], strict=True)],
-            {
-                user_id: (index + 1, _position(user_id, said))
-                for user_id, index, said in zip(user_ids, places[::2], places[1::2], strict=True)
-                if said
-            },
-        )
+            if found is None:
+                return None
+            total, begin, rows, places = found
+            return Reading(
+                total,
+                begin,
+                [_position(user_id.decode(), said) for user_id, said in zip(rows[::2], rows[1::2], strict=True)],
+                {
+                    user_id: (index + 1, _position(user_id, said))
+                    for user_id, index, said in zip(user_ids, places[::2], places[1::2], strict=True)
+                    if said
+                },
+            )
 
     async def member_ids(self) -> AsyncIterator[list[str]]:
         """Everybody on the board that readers see, some at a time, and some perhaps twice."""
@@ -245,13 +245,13 @@ class Leaderboard:
 
 
 class translated:  # noqa: N801 - reads as a statement
-    """Turns the client's errors into ours, without the address' password."""
+    """Turns the client's errors into ours, without the address' password; also those over what nobody of ours wrote."""
 
     def __enter__(self) -> None:
         return None
 
     def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
-        if isinstance(error, RedisError | OSError | TimeoutError):
+        if isinstance(error, RedisError | OSError | TimeoutError | ValueError | OverflowError):
             said = str(error) or type(error).__name__
             raise LeaderboardUnavailable(f"Redis: {said}; check REDIS_URL and the server") from error
 

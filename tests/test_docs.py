@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from projector.settings import ProjectorSettings
+from api.settings import ApiSettings
 from schemas.connection import KafkaConnection
 
 ROOT = Path(__file__).parents[1]
@@ -17,7 +17,7 @@ PAGES = [ROOT / "README.md", ROOT / "deploy" / "README.md", *sorted((ROOT / "doc
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_every_path_that_a_page_names_exists(page: Path) -> None:
     text = page.read_text()
-    named = re.findall(r"`((?:schemas|producer|projector|tests|devstack|bench|docs|deploy)/[\w./-]*)`", text)
+    named = re.findall(r"`((?:schemas|producer|projector|api|tests|devstack|bench|docs|deploy)/[\w./-]*)`", text)
     linked = [target for target in re.findall(r"\]\(([^)#]+)\)", text) if "://" not in target]
     missing = [path for path in named if not (ROOT / path).exists()]
     missing += [target for target in linked if not (page.parent / target).exists()]
@@ -33,17 +33,18 @@ def test_every_make_target_that_a_page_names_exists() -> None:
 
 def test_the_settings_table_is_complete() -> None:
     table = set(re.findall(r"`([A-Z][A-Z_]+)`", (ROOT / "README.md").read_text()))
-    settings = {name.upper() for name in ProjectorSettings.model_fields}
+    settings = {name.upper() for name in ApiSettings.model_fields}
     settings |= {f"KAFKA_{name.upper()}" for name in KafkaConnection.model_fields}
     assert settings - table == set()
 
 
-@pytest.mark.parametrize("program", ["producer", "projector"])
+@pytest.mark.parametrize("program", ["producer", "projector", "api"])
 def test_every_command_that_the_readme_names_exists(program: str) -> None:
-    commands = set(re.findall(rf"solve-{program} ([a-z-]+)", (ROOT / "README.md").read_text()))
+    commands = set(re.findall(rf"solve-{program} ((?:admin )?[a-z-]+)", (ROOT / "README.md").read_text()))
     assert commands
     for name in commands:
-        done = subprocess.run([sys.executable, "-m", program, name, "--help"], capture_output=True, check=False)
+        words = [sys.executable, "-m", program, *name.split(), "--help"]
+        done = subprocess.run(words, capture_output=True, check=False)
         assert done.returncode == 0, (program, name, done.stderr)
         if name != "import":
             assert b"Example" in done.stdout, f"{program} {name} --help teaches by no example"

@@ -3,6 +3,7 @@
 import json
 from dataclasses import dataclass, field
 from datetime import datetime
+from math import isfinite
 from typing import Any
 
 from api.admin.database import Database
@@ -44,7 +45,7 @@ async def record(database: Database, entry: Entry) -> None:
     """Adds a row; inside a transaction of the caller's, it is there if what it tells of is. Raises asyncpg's errors."""
     texts = (entry.who, entry.via, entry.action, entry.result, entry.request_id, entry.client)
     who, via, action, result, request_id, client = (_plain(text)[:TEXT_MAX_CHARS] for text in texts)
-    detail = json.dumps(_plain(entry.detail), default=str)
+    detail = json.dumps(_plain(entry.detail))
     await database.execute(statement("record_audit"), who, via, action, detail, result, request_id, client)
 
 
@@ -55,11 +56,13 @@ async def latest(database: Database, limit: int, before_id: int | None = None) -
 
 
 def _plain(value: Any) -> Any:
-    """What PostgreSQL can keep: no NUL and no half of a surrogate pair, which strangers may send."""
+    """What PostgreSQL can keep: no NUL and no half of a surrogate pair, which strangers may send, and no NaN."""
     if isinstance(value, str):
         return value.replace("\0", "\N{REPLACEMENT CHARACTER}").encode("utf-8", "replace").decode()
     if isinstance(value, dict):
         return {_plain(str(name)): _plain(one) for name, one in value.items()}
     if isinstance(value, list | tuple | set | frozenset):
         return [_plain(one) for one in value]
-    return value
+    if value is None or isinstance(value, int) or (isinstance(value, float) and isfinite(value)):
+        return value
+    return _plain(str(value))

@@ -16,7 +16,7 @@ MIN_CHARS = 12
 MAX_CHARS = 128
 LEAST_SCORE = 3  # of zxcvbn: 10^8 guesses and more
 JUDGED_CHARS = 72  # zxcvbn takes no more, and its time grows with them
-EASY_WORDS = ("solve-counts", "solve", "counts", "admin")
+EASY_WORDS = ("solve-counts", "solvecounts", "solve", "counts", "admin", "leaderboard", "judge", "problems")
 
 Answer = TypeVar("Answer")
 
@@ -28,7 +28,7 @@ _threads = ThreadPoolExecutor(max_workers=2, thread_name_prefix="argon2")
 
 def refuse_weak(password: str, name: str) -> None:
     """Raises PasswordRefused where it is too short, too long or too easy to guess; any characters will do."""
-    characters = len(unicodedata.normalize("NFC", password))
+    characters = _length(password)
     if not MIN_CHARS <= characters <= MAX_CHARS:
         raise PasswordRefused(
             f"a password has {MIN_CHARS} to {MAX_CHARS} characters, this one has {characters}; "
@@ -40,6 +40,11 @@ def refuse_weak(password: str, name: str) -> None:
         raise PasswordRefused(
             f"the password is too easy to guess{f' ({why})' if why else ''}; four or five random words do well"
         )
+
+
+def is_too_long(password: str) -> bool:
+    """Whether no admin can have it: not worth hashing."""
+    return _length(password) > MAX_CHARS
 
 
 async def hashed(password: str) -> str:
@@ -58,6 +63,10 @@ async def is_right(password: str, password_hash: str | None) -> bool:
 def is_outdated(password_hash: str) -> bool:
     """Whether it was made with other parameters than today's."""
     return HASHER.check_needs_rehash(password_hash)
+
+
+def _length(password: str) -> int:
+    return len(unicodedata.normalize("NFC", password))
 
 
 def _hash(password: str) -> str:

@@ -47,14 +47,19 @@ async def open_session(
     return None if opened is None else raw
 
 
-async def session_of(database: Database, settings: ApiSettings, raw: str, now: datetime) -> Session | None:
-    """The session of an id; None where it expired or was ended, or where its admin is disabled."""
+async def session_of(
+    database: Database, settings: ApiSettings, raw: str, now: datetime, *, used: bool = True
+) -> Session | None:
+    """The session of an id; None where it expired or was ended, or where its admin is disabled.
+
+    `used` is false where nobody did anything: a page that keeps itself up to date must not keep a session alive.
+    """
     longest, idle = _limits(settings)
     row = await database.fetchrow(statement("session"), hash_of(raw), now, longest, idle)
     if row is None:
         return None
     # at most once a minute, so that reading does not write; and where sessions are short, in time
-    if row["last_seen_at"] + min(timedelta(seconds=TOUCH_S), idle / 2) <= now:
+    if used and row["last_seen_at"] + min(timedelta(seconds=TOUCH_S), idle / 2) <= now:
         await database.execute(
             "UPDATE admin_sessions SET last_seen_at = greatest(last_seen_at, $2) WHERE session_hash = $1",
             hash_of(raw),

@@ -13,7 +13,7 @@ from api.problems import Problem
 TYPES = {
     "app.css": "text/css; charset=utf-8",
     "app.js": "text/javascript; charset=utf-8",
-    "favicon.svg": "image/svg+xml",
+    "favicon.svg": "image/svg+xml; charset=utf-8",
 }
 FOR_EVER = "public, max-age=31536000, immutable"
 

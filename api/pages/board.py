@@ -15,7 +15,7 @@ from api.parameters import PLAIN, OptionalUserId, Zone
 from api.profiles import users_named
 from api.public import public
 from api.routes.leaderboard import FRIENDS_MAX_CHARS, SOURCE_HEADER, friend_ids
-from api.stores import Stores, stores_of
+from api.stores import Held, Stores
 from projector.errors import UserUnknown
 from schemas.events import TEXT_MAX_CHARS
 
@@ -30,7 +30,7 @@ Typed = Annotated[str, Query(max_length=TEXT_MAX_CHARS, pattern=PLAIN)]
 @router.api_route("/leaderboard", methods=["GET", "HEAD"])
 async def show(
     request: Request,
-    stores: Annotated[Stores, Depends(stores_of)],
+    stores: Held,
     zone: Zone,
     period: Period = "all",
     cursor: Annotated[str | None, Query(max_length=1500)] = None,

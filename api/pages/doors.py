@@ -12,13 +12,15 @@ from api.origins import refuse_other_sites
 from api.pages.formats import path_with
 from api.pages.rendering import admin_page
 from api.problems import Problem
+from api.public import public
 from api.session_models import PASSWORD_MAX_CHARS
 
 LOGIN_PATH, PANEL_PATH = "/admin/login", "/admin"
 # a path of the panel and nothing that a browser could read as another site
 LOCAL = re.compile(r"/admin(?:[/?][!#-\[\]-~]*)?")
 
-router = APIRouter(include_in_schema=False)
+# whoever has no log-in is limited too: each guess at a session asks PostgreSQL
+router = APIRouter(include_in_schema=False, dependencies=[Depends(public)])
 Next = Annotated[str, Query(alias="next", max_length=2_000)]
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
+from functools import lru_cache
 from math import ceil
 from typing import NamedTuple
 
@@ -15,10 +16,11 @@ LEFT, TOP = 32, 20
 LEVELS = 4
 LEAST_TOP = 4
 WITHIN = 0.9
+_day_text = lru_cache(maxsize=1024)(day_text)  # of every profile the same few hundred
 
 
 class Cell(NamedTuple):
-    """One day."""
+    """One day with a solve."""
 
     x: int
     y: int
@@ -48,6 +50,7 @@ class Heatmap:
 
     width: int
     height: int
+    ground: str  # an SVG path around all days; a pattern of empty ones fills it, for most days are
     cells: Sequence[Cell]
     labels: Sequence[Label]
     months: Sequence[Month]
@@ -66,10 +69,10 @@ def heatmap(days: Iterable[Day], today: date) -> Heatmap:
         Cell(
             LEFT + STEP * ((day - first).days // 7),
             TOP + STEP * day.weekday(),
-            level(counts.get(day, 0), top),
-            f"{day_text(day)}: {plural(counts.get(day, 0), 'problem')}",
+            level(solved_then, top),
+            f"{_day_text(day)}: {plural(solved_then, 'problem')}",
         )
-        for day in shown
+        for day, solved_then in sorted(counts.items())
     ]
     solved = sum(counts.values())
     summary = "Nothing solved in the past year"
@@ -79,7 +82,8 @@ def heatmap(days: Iterable[Day], today: date) -> Heatmap:
         summary += f"; most on {day_text(best)}: {counts[best]:,}"
     months = _months(shown, counts)
     labels = [*_month_labels(first), *_weekday_labels()]
-    return Heatmap(LEFT + STEP * WEEKS, TOP + STEP * 7, cells, labels, months, solved, len(counts), summary)
+    width, height = LEFT + STEP * WEEKS, TOP + STEP * 7
+    return Heatmap(width, height, _ground(today), cells, labels, months, solved, len(counts), summary)
 
 
 def darkest(counts: Iterable[int]) -> int:
@@ -93,11 +97,19 @@ def level(count: int, top: int) -> int:
     return min(LEVELS, ceil(LEVELS * count / top))
 
 
+def _ground(today: date) -> str:
+    """Whole weeks, and the days until today."""
+    weeks, days = STEP * (WEEKS - 1), STEP * (today.weekday() + 1)
+    return f"M{LEFT} {TOP}h{weeks}v{STEP * 7}h-{weeks}zm{weeks} 0h{STEP}v{days}h-{STEP}z"
+
+
 def _months(shown: Sequence[date], counts: dict[date, int]) -> list[Month]:
-    found: dict[str, list[int]] = {}
+    found: dict[date, list[int]] = {}
     for day in shown:
-        found.setdefault(f"{day:%B %Y}", []).append(counts.get(day, 0))
-    return [Month(name, sum(some), sum(1 for one in some if one)) for name, some in reversed(found.items())]
+        found.setdefault(day.replace(day=1), []).append(counts.get(day, 0))
+    return [
+        Month(f"{first:%B %Y}", sum(some), sum(1 for one in some if one)) for first, some in reversed(found.items())
+    ]
 
 
 def _month_labels(first: date) -> list[Label]:

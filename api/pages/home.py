@@ -11,7 +11,7 @@ from api.pages.rendering import live_board, page
 from api.parameters import PLAIN
 from api.profiles import profile, users_named
 from api.public import public
-from api.stores import Stores, stores_of
+from api.stores import Held, Stores
 from projector.errors import UserUnknown
 from schemas.events import TEXT_MAX_CHARS
 
@@ -20,7 +20,6 @@ FOUND_MAX = 100
 UTC_ZONE = ZoneInfo("UTC")
 
 router = APIRouter(include_in_schema=False, dependencies=[Depends(public)])
-Held = Annotated[Stores, Depends(stores_of)]
 Typed = Annotated[str, Query(max_length=TEXT_MAX_CHARS, pattern=PLAIN)]
 
 

@@ -13,7 +13,8 @@ from api.pages.formats import path_with
 from api.pages.rendering import admin_page
 from api.parameters import PLAIN
 from api.problems import Problem
-from api.stores import Stores, stores_of
+from api.public import public
+from api.stores import Held
 from projector import dead_letters
 from projector.dead_letters import GREATEST_ID, Selection
 from schemas.events import TEXT_MAX_CHARS
@@ -22,8 +23,8 @@ from schemas.record import Reason
 LIST_PATH = "/admin/dead-letters"
 SHOWN = 100
 
-router = APIRouter(include_in_schema=False)
-Held = Annotated[Stores, Depends(stores_of)]
+# whoever has no log-in is limited too: each guess at a session asks PostgreSQL
+router = APIRouter(include_in_schema=False, dependencies=[Depends(public)])
 Admin = Annotated[Caller, Depends(require_session)]
 Ids = Annotated[list[Annotated[int, Field(ge=1, le=GREATEST_ID)]], Form(max_length=1_000)]
 Typed = Annotated[str, Query(max_length=TEXT_MAX_CHARS, pattern=PLAIN)]

@@ -9,9 +9,10 @@ from fastapi.responses import RedirectResponse
 from api.authentication import Caller, require_session
 from api.jobs import JobState, Kind
 from api.pages.rendering import admin_page
+from api.public import public
 from api.repairs import begin
 from api.statements import statement
-from api.stores import Stores, stores_of
+from api.stores import Held
 
 JOBS_SHOWN = 10
 JOBS_SEARCHED = 50
@@ -19,8 +20,8 @@ UPDATES_SHOWN = 500
 POLL_MS = 5_000
 KINDS: tuple[Kind, ...] = ("backfill", "sync-leaderboard")
 
-router = APIRouter(include_in_schema=False)
-Held = Annotated[Stores, Depends(stores_of)]
+# whoever has no log-in is limited too: each guess at a session asks PostgreSQL
+router = APIRouter(include_in_schema=False, dependencies=[Depends(public)])
 Admin = Annotated[Caller, Depends(require_session)]
 
 

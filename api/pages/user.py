@@ -1,6 +1,6 @@
 """How does one user's page look? The count, the year, the way there, and the latest solves."""
 
-from typing import Annotated, Any
+from typing import Any
 
 from fastapi import APIRouter, Depends, Request, Response
 
@@ -12,7 +12,7 @@ from api.pages.rendering import page
 from api.parameters import UserId, Zone
 from api.profiles import profile
 from api.public import public
-from api.stores import Stores, stores_of
+from api.stores import Held
 
 WIDE, NARROW = Size(960, 260), Size(340, 210)
 
@@ -20,9 +20,7 @@ router = APIRouter(include_in_schema=False, dependencies=[Depends(public)])
 
 
 @router.api_route("/users/{user_id:path}", methods=["GET", "HEAD"])
-async def show(
-    request: Request, stores: Annotated[Stores, Depends(stores_of)], user_id: UserId, zone: Zone
-) -> Response:
+async def show(request: Request, stores: Held, user_id: UserId, zone: Zone) -> Response:
     """A user's page; days begin in `tz`."""
     shown = stores.changes.hub.shown
     found = await profile(stores.pool, stores.boards.rank_of, user_id, zone)

@@ -13,6 +13,7 @@ from sse_starlette import EventSourceResponse, ServerSentEvent
 from api.live.entries import BoardChange, Change, Position
 from api.live.hub import News, Subscription
 from api.problems import RETRY_AFTER_S, Problem, problems
+from api.public import public
 from api.stores import stores_of
 from schemas.events import Text
 
@@ -20,7 +21,7 @@ USERS_MAX = 50
 PING_S = 15.0
 RETRY_MS = 2_000
 
-router = APIRouter(tags=["live"])
+router = APIRouter(tags=["live"], dependencies=[Depends(public)])
 
 
 async def subscription(
@@ -78,7 +79,7 @@ def _example() -> str:
             "description": "Events, for as long as you listen.",
             "content": {"text/event-stream": {"schema": {"type": "string"}, "example": _example()}},
         },
-        **problems(422, 503),
+        **problems(422, 429, 503),
     },
 )
 async def events(stream: Annotated[Subscription, Depends(subscription)]) -> EventSourceResponse:

@@ -1,17 +1,18 @@
 """What can anybody ask of the ranking? Pages of a board, a neighbourhood, and friends."""
 
+import re
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Query, Request, Response
 
-from api.caching import answer
+from api.caching import Rendered, answer, render
 from api.leaderboards import BoardQuestion, leaderboard
-from api.models import LeaderboardPage, Period
+from api.models import LeaderboardPage, Period, Source
 from api.parameters import OptionalUserId, Zone
 from api.problems import Problem, problems
 from api.public import public
-from api.stores import Stores, stores_of
-from schemas.events import TEXT_MAX_CHARS
+from api.stores import Held
+from schemas.events import NO_CONTROL_CHARS, TEXT_MAX_CHARS
 
 FRIENDS_MAX = 200
 FRIENDS_MAX_CHARS = FRIENDS_MAX * 40
@@ -23,7 +24,7 @@ router = APIRouter(prefix="/api/leaderboard", tags=["leaderboard"], dependencies
 @router.get("", response_model=LeaderboardPage, responses=problems(404, 422, 429, 503))
 async def show(
     request: Request,
-    stores: Annotated[Stores, Depends(stores_of)],
+    stores: Held,
     zone: Zone,
     period: Annotated[Period, Query(description="By first solves; weeks begin on Monday.")] = "all",
     limit: Annotated[int, Query(ge=1, le=200)] = 50,
@@ -41,19 +42,25 @@ async def show(
             422, "question-unclear", "Which page is meant?", "cursor, around and friends go one at a time; leave one."
         )
     asked = BoardQuestion(period, zone, limit, cursor, around, friend_ids(friends), me)
-    page = await leaderboard(stores.pool, stores.boards, asked)
-    return answer(request, page, headers={SOURCE_HEADER: page.source})
+
+    async def read() -> tuple[Rendered, Source]:
+        page = await leaderboard(stores.pool, stores.boards, asked)
+        return render(page), page.source
+
+    body, source = await stores.boards.together.ask(asked, read)
+    return answer(request, body, headers={SOURCE_HEADER: source})
 
 
 def friend_ids(said: str | None) -> tuple[str, ...]:
     """Ids, each once, in the order of the list. Raises Problem on too many, or what can be no id."""
     if said is None:
         return ()
-    found = tuple(dict.fromkeys(one for part in said.split(",") if (one := part.strip())))
+    # what an id can be is the log's to say: a space of another kind is a part of it
+    found = tuple(dict.fromkeys(one for part in said.split(",") if (one := part.strip(" "))))
     if (
         not found
         or len(found) > FRIENDS_MAX
-        or any(len(one) > TEXT_MAX_CHARS or not one.isprintable() for one in found)
+        or any(len(one) > TEXT_MAX_CHARS or not re.fullmatch(NO_CONTROL_CHARS, one) for one in found)
     ):
         raise Problem(
             422,

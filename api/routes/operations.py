@@ -19,13 +19,14 @@ from api.admin_models import (
 from api.authentication import Caller, require
 from api.parameters import OptionalUserId
 from api.problems import problems
-from api.stores import Stores, stores_of
+from api.public import public
+from api.stores import Held
 from projector import dead_letters
 from projector.dead_letters import GREATEST_ID, Selection
 from schemas.record import Reason
 
-router = APIRouter(prefix="/api/admin", tags=["admin"])
-Held = Annotated[Stores, Depends(stores_of)]
+# whoever has no log-in is limited too: each guess at a token asks PostgreSQL
+router = APIRouter(prefix="/api/admin", tags=["admin"], dependencies=[Depends(public)], responses=problems(429))
 MayRead = Annotated[Caller, Depends(require(Scope.READ))]
 MayDecide = Annotated[Caller, Depends(require(Scope.DEAD_LETTERS))]
 

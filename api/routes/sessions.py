@@ -4,12 +4,15 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends, Path, Query, Request, Response
 
+from api import own_tokens
 from api.admin import audit, sessions, tokens
+from api.admin.database import transaction
 from api.admin.tokens import NewToken, Scope
-from api.authentication import Caller, delete_cookie, now, require, require_session, set_cookie
+from api.authentication import Caller, delete_cookie, require, require_session, set_cookie
 from api.log_in import confirm, log_in, log_out
 from api.origins import refuse_other_sites
 from api.problems import problems
+from api.public import public
 from api.repairs import entry_of
 from api.session_models import (
     AuditEntry,
@@ -22,11 +25,11 @@ from api.session_models import (
     TokenRequest,
     TokenState,
 )
-from api.stores import Stores, stores_of
+from api.stores import Held
 from projector.dead_letters import GREATEST_ID
 
-router = APIRouter(prefix="/api/admin", tags=["sessions"])
-Held = Annotated[Stores, Depends(stores_of)]
+# whoever has no log-in is limited too: each guess at a token asks PostgreSQL
+router = APIRouter(prefix="/api/admin", tags=["sessions"], dependencies=[Depends(public)], responses=problems(429))
 LoggedIn = Annotated[Caller, Depends(require())]
 InBrowser = Annotated[Caller, Depends(require_session)]
 MayRead = Annotated[Caller, Depends(require(Scope.READ))]
@@ -53,8 +56,10 @@ async def logout(request: Request, response: Response, caller: InBrowser) -> Non
 @router.post("/logout-everywhere", responses=problems(401, 403, 503))
 async def logout_everywhere(request: Request, response: Response, caller: InBrowser, stores: Held) -> EndedSessions:
     """End every session of this admin, in whichever browser."""
-    ended = await sessions.end_all_sessions(stores.pool, caller.admin_id)
-    await audit.record(stores.pool, entry_of(request, caller, "log-out-everywhere", {"sessions_ended": ended}, "done"))
+    async with transaction(stores.pool) as database:
+        ended = await sessions.end_all_sessions(database, caller.admin_id)
+        detail = {"sessions_ended": ended}
+        await audit.record(database, entry_of(request, caller, "log-out-everywhere", detail, "done"))
     delete_cookie(response, request)
     return EndedSessions(sessions_ended=ended)
 
@@ -73,23 +78,18 @@ async def list_tokens(caller: InBrowser, stores: Held) -> TokenList:
 
 
 @router.post("/tokens", status_code=201, responses=problems(400, 401, 403, 422, 429, 503))
-async def create_token(request: Request, caller: InBrowser, stores: Held, asked: TokenRequest) -> CreatedToken:
+async def create_token(request: Request, caller: InBrowser, asked: TokenRequest) -> CreatedToken:
     """Make a token for a script; this answer is the only one that shows it."""
     await confirm(request, caller, asked.password.get_secret_value())
     wanted = NewToken(asked.label, frozenset(asked.scopes), asked.days)
-    raw, made = await tokens.create_token(stores.pool, caller.admin_id, wanted, now())
-    detail = {"token_id": made.token_id, "label": made.label, "scopes": list(made.scopes), "days": asked.days}
-    await audit.record(stores.pool, entry_of(request, caller, "create-token", detail, "done"))
+    raw, made = await own_tokens.make(request, caller, wanted)
     return CreatedToken(**TokenState.of(made).model_dump(), token=raw)
 
 
 @router.delete("/tokens/{token_id:int}", responses=problems(401, 403, 404, 422, 503))
-async def revoke_token(request: Request, caller: InBrowser, stores: Held, token_id: RowId) -> TokenState:
+async def revoke_token(request: Request, caller: InBrowser, token_id: RowId) -> TokenState:
     """End one of this admin's tokens; safe to repeat."""
-    ended = await tokens.revoke(stores.pool, token_id, now(), caller.admin_id)
-    detail = {"token_id": token_id, "label": ended.label}
-    await audit.record(stores.pool, entry_of(request, caller, "revoke-token", detail, "done"))
-    return TokenState.of(ended)
+    return TokenState.of(await own_tokens.revoke(request, caller, token_id))
 
 
 @router.get("/audit", responses=problems(401, 403, 422, 503))

@@ -4,16 +4,15 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends, Query, Request, Response
 
-from api.caching import answer
+from api.caching import answer, render
 from api.models import Profile, UserList
 from api.parameters import UserId, Username, Zone
 from api.problems import problems
 from api.profiles import profile, users_named
 from api.public import public
-from api.stores import Stores, stores_of
+from api.stores import Held
 
 router = APIRouter(prefix="/api/users", tags=["users"], dependencies=[Depends(public)])
-Held = Annotated[Stores, Depends(stores_of)]
 
 
 @router.get("", response_model=UserList, responses=problems(422, 429, 503))
@@ -24,10 +23,10 @@ async def look_up(
     limit: Annotated[int, Query(ge=1, le=100)] = 20,
 ) -> Response:
     """Who has exactly this name: a list, since names repeat. Nobody is an empty list."""
-    return answer(request, await users_named(stores.pool, username, limit))
+    return answer(request, render(await users_named(stores.pool, username, limit)))
 
 
 @router.get("/{user_id:path}", response_model=Profile, responses=problems(404, 422, 429, 503))
 async def show(request: Request, stores: Held, user_id: UserId, zone: Zone) -> Response:
     """One user: the count, the rank, recent solves, days of the heatmap, streaks, languages."""
-    return answer(request, await profile(stores.pool, stores.boards.rank_of, user_id, zone))
+    return answer(request, render(await profile(stores.pool, stores.boards.rank_of, user_id, zone)))

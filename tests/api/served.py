@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager, closing
 from typing import Any
 
 import httpx
+import uvicorn
 
 from api.admin.accounts import create_admin
 from api.admin.tokens import NewToken, Scope, create_token
@@ -22,11 +23,18 @@ NAME, PASSWORD = "ada", "correct horse battery staple"
 class Served:
     """A running API. `anybody` is a client without a log-in."""
 
-    def __init__(self, world: World, settings: ApiSettings, address: str, anybody: httpx.AsyncClient) -> None:
+    def __init__(
+        self, world: World, settings: ApiSettings, address: str, anybody: httpx.AsyncClient, server: uvicorn.Server
+    ) -> None:
         self.world = world
         self.settings = settings
         self.address = address
         self.anybody = anybody
+        self._server = server
+
+    def stop(self) -> None:
+        """As a SIGTERM."""
+        self._server.should_exit = True
 
     async def get(self, path: str, **options: Any) -> Any:
         """The body of a 200."""
@@ -93,7 +101,7 @@ async def serving(world: World, **changes: Any) -> AsyncIterator[Served]:
             await asyncio.wait([task, ready], return_when=asyncio.FIRST_COMPLETED)
             assert ready.done(), f"the server did not begin: {task}"
             async with httpx.AsyncClient(base_url=ready.result(), timeout=60) as anybody:
-                yield Served(world, settings, ready.result(), anybody)
+                yield Served(world, settings, ready.result(), anybody, server)
         finally:
             server.should_exit = True
             await task

@@ -1,6 +1,8 @@
 """Can an admin, or a script of theirs, repair, watch and decide over HTTP, and is it all written down?"""
 
+import asyncio
 import json
+import unicodedata
 from typing import Any
 from uuid import UUID
 
@@ -8,6 +10,7 @@ import httpx
 import httpx_sse
 import pytest
 
+from api.admin.passwords import MAX_CHARS
 from api.admin.tokens import Scope
 from tests.api.served import Served, problem_of, serving
 from tests.events import registered, solved
@@ -16,6 +19,16 @@ from tests.waiting import until
 from tests.world import World
 
 BACKFILL, SYNC = "/api/admin/backfill-problems-solved", "/api/admin/sync-leaderboard"
+
+
+async def test_a_long_password_is_right_however_the_keyboard_composes_it(world: World) -> None:
+    composed = "".join(dict.fromkeys(map(chr, range(0xC0, 0x17F)))).replace("×", "").replace("÷", "")[:120]
+    typed = unicodedata.normalize("NFD", composed)
+    assert len(typed) > MAX_CHARS
+    async with serving(world) as api:
+        await api.create_admin(password=composed)
+        found = await api.anybody.post("/api/admin/login", json={"name": "ada", "password": typed})
+        assert found.status_code == 200, found.text
 
 
 async def drift(world: World) -> None:
@@ -110,14 +123,30 @@ async def test_a_server_that_is_told_to_stop_interrupts_its_jobs_and_says_so(wor
     async with world.database() as database, database.transaction():
         await database.execute("SELECT * FROM partition_offsets FOR UPDATE")
         async with serving(world) as api, api.admin() as admin:
-            begun = await admin.post(BACKFILL, headers={"Prefer": "respond-async"})
-        assert begun.status_code == 202
+            asked = asyncio.create_task(admin.post(BACKFILL))
+            await until(lambda: is_running(world), "the job to run")
+            api.stop()
+            answer = await asked
+        problem_of(answer, 503, "interrupted")
+        assert answer.headers["retry-after"]
     state, error = (await world.fetch("SELECT state, error FROM admin_jobs"))[0]
     assert (state, error) == (
         "interrupted", "The server was stopped meanwhile. Nothing half done is visible; run it again.",
     )  # fmt: skip
     async with serving(world) as api, api.admin("bob") as admin:
         assert (await admin.post(BACKFILL)).json()["users_updated"] == 1
+
+
+async def is_running(world: World) -> bool:
+    """Whether a job has said where it is."""
+    return bool(await world.value("SELECT count(*) FROM admin_jobs WHERE progress ->> 'phase' <> 'starting'"))
+
+
+async def test_guesses_at_a_token_have_a_rate(world: World) -> None:
+    async with serving(world, api_read_rate="2/hour") as api, api.client(Authorization="Bearer sct_guess") as guesser:
+        answers = [await guesser.get("/api/admin/lag") for _ in range(3)]
+        assert [one.status_code for one in answers] == [401, 401, 429]
+        problem_of(answers[2], 429, "too-many-requests")
 
 
 async def test_costly_calls_have_a_rate_of_their_own(world: World) -> None:
@@ -181,6 +210,12 @@ async def test_dead_letters_are_listed_shown_retried_and_discarded(world: World)
             ("retry-dead-letters", "done"),
             ("discard-dead-letters", "done"),
         ]
+
+
+@pytest.mark.parametrize("asked", [{"reason": "a\0"}, {"reason": "no such reason"}, {"user_id": "a\0"}])
+async def test_a_retry_of_what_cannot_be_there_is_refused(world: World, asked: dict[str, str]) -> None:
+    async with serving(world) as api, api.admin() as admin:
+        problem_of(await admin.post("/api/admin/dead-letters/retry", json=asked), 422, "invalid-request")
 
 
 async def test_lag_is_told_by_partition_and_stage(world: World) -> None:

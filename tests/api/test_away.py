@@ -4,6 +4,8 @@ import asyncio
 from typing import Any
 
 import httpx
+import pytest
+from redis.asyncio import Redis
 
 from devstack import Stack
 from producer.simulation import Season, simulate
@@ -65,6 +67,39 @@ async def test_while_the_board_lacks_what_postgresql_has_it_is_read_from_postgre
         await api.until_from("redis")
 
 
+@pytest.mark.parametrize("damage", ["epoch", "member", "score"])
+async def test_what_nobody_of_ours_wrote_into_redis_is_not_read_and_nothing_stops_over_it(
+    world: World, damage: str
+) -> None:
+    await world.publish(simulate(SEASON))
+    await world.run_once()
+    async with (
+        serving(world) as api,
+        api.admin() as admin,
+        Redis.from_url(world.settings.redis_url.get_secret_value()) as redis,
+    ):
+        await api.until_from("redis")
+        (current,) = await redis.keys(f"*{world.settings.leaderboard_prefix}*:current")
+        (board,) = await redis.keys(f"*{world.settings.leaderboard_prefix}*:board")
+        epoch = await redis.get(current)
+        if damage == "epoch":
+            await redis.set(current, "no number")
+            await until(lambda: lag_problems(admin, {"redis"}), "the lag to say that Redis cannot be read")
+        else:
+            await redis.zadd(board, {b"\xff": -(2**52)} if damage == "member" else {"a": "-inf"})
+        await api.until_from("postgresql")
+        assert (await api.get("/api/leaderboard"))["total"] == len(world.model().solved)
+        await redis.set(current, epoch)
+        await redis.zrem(board, b"\xff", "a")
+        await api.until_from("redis")
+        await until(lambda: lag_problems(admin, set()), "the lag to be looked at again")
+
+
+async def lag_problems(admin: httpx.AsyncClient, names: set[str]) -> bool:
+    """Whether the last look at the lag missed these servers."""
+    return (await admin.get("/api/admin/lag")).json()["problems"].keys() == names
+
+
 async def test_without_postgresql_there_is_a_503_that_says_when_to_come_back_and_it_does(
     breakable: World, stack: Stack
 ) -> None:
@@ -85,6 +120,8 @@ async def test_without_postgresql_there_is_a_503_that_says_when_to_come_back_and
             problem_of(found, 503, "postgresql-unavailable")
             assert int(found.headers["retry-after"]) > 0
             assert not [word for word in INSIDES if word in found.text.lower()]
+        problem_of(await api.anybody.get("/readyz"), 503, "postgresql-unavailable")
+        assert (await api.anybody.get("/livez")).json() == {"status": "alive"}
         tried = await api.anybody.post("/api/admin/login", json={"name": "ada", "password": "wrong"})
         problem_of(tried, 503, "postgresql-unavailable")
         await asyncio.to_thread(stack.postgres.start)
@@ -97,6 +134,7 @@ async def test_without_postgresql_there_is_a_503_that_says_when_to_come_back_and
         assert back
         assert back.json()["problems_solved"] == world.model().solved[user_id].problems_solved
         assert (await admin.get("/api/admin/session")).status_code == 200
+        assert (await api.get("/readyz")) == {"status": "ready"}
 
 
 async def test_a_server_that_starts_without_postgresql_serves_once_it_is_there(breakable: World, stack: Stack) -> None:

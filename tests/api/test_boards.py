@@ -9,6 +9,7 @@ import asyncpg
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from redis.asyncio import Redis
 
 from api.board_step import BoardStep
 from api.boards import Boards, Sourced
@@ -19,9 +20,12 @@ from api.periods import Window
 from api.problems import Problem
 from projector.board_stretch import Mode, Position, Stretch
 from projector.database import open_pages_pool
+from projector.dead_letter_retry import retry
+from projector.dead_letters import Selection
 from projector.errors import UserUnknown
 from projector.leaderboard import Leaderboard, open_leaderboard
 from tests.events import at, registered, solved
+from tests.projector.test_dead_letters import bury
 from tests.world import World
 
 UTC_ZONE = ZoneInfo("UTC")
@@ -199,6 +203,54 @@ async def test_a_board_that_lacks_what_postgresql_had_before_is_not_read(world: 
         assert not step.in_step
         assert (await boards.read(Stretch(1), [], None)).source == "postgresql"
         assert await boards.rank_of("b", 3) == (await board.place("b")).rank  # type: ignore[union-attr]
+
+
+async def test_a_process_that_begins_does_not_believe_a_board_that_is_behind(world: World) -> None:
+    await crowd(world)
+    async with world.database() as database:  # as if a write to Redis had been lost
+        await database.execute("UPDATE partition_offsets SET next_offset = next_offset + 1")
+    async with boards_of(world) as (_, _, _, step):
+        await step.look()
+        assert not step.in_step
+        async with world.database() as database:
+            await database.execute("UPDATE partition_offsets SET next_offset = next_offset - 1")
+    async with boards_of(world) as (_, _, _, step):
+        await step.look()
+        assert step.in_step
+
+
+async def test_a_board_whose_members_were_evicted_is_not_read(world: World) -> None:
+    board = await crowd(world)
+    async with boards_of(world) as (_, boards, _, step):
+        await step.look()
+        assert step.in_step
+        async with Redis.from_url(world.settings.redis_url.get_secret_value()) as redis:
+            (key,) = await redis.keys(f"*{world.settings.leaderboard_prefix}*:board")
+            await redis.delete(key)
+        await step.look()
+        found = await boards.read(Stretch(1), [], None)
+        assert (found.source, found.reading.total) == ("postgresql", len(board))
+
+
+async def test_a_board_that_lacks_what_no_offset_stands_for_is_not_read(world: World) -> None:
+    """A dead letter that is retried while no projector runs: nobody but a projector writes to Redis."""
+    await crowd(world)
+    buried = await bury(world, [solved("late", "b", "late", 5000)])
+    async with boards_of(world) as (_, boards, _, step), world.database() as database:
+        await step.look()
+        await step.look()
+        assert step.in_step
+        assert (await retry(database, world.connection.topic, Selection(tuple(buried)))).applied == 1
+        retried_at = datetime.now(UTC)
+        await step.look()
+        await step.look()
+        found = await boards.read(Stretch(0), ["b"], None)
+        assert found.as_of >= retried_at
+        assert (found.source, found.reading.places["b"][1].problems_solved) == ("postgresql", 4)
+        await world.run_once()
+        await step.look()
+        assert step.in_step
+        assert (await boards.read(Stretch(0), ["b"], None)).reading.places["b"][1].problems_solved == 4
 
 
 async def test_a_board_of_another_epoch_is_not_read(world: World) -> None:

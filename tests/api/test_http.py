@@ -1,11 +1,14 @@
 """What does every answer of the API keep to? Headers, errors, sizes, rates and entity tags."""
 
+import asyncio
+from contextlib import suppress
 from itertools import pairwise
 
 import pytest
 
 from tests.api.served import problem_of, serving
 from tests.events import registered, solved
+from tests.waiting import until
 from tests.world import World
 
 
@@ -66,6 +69,17 @@ async def test_errors_are_problem_details_that_say_what_to_do(world: World, path
         assert found.headers["cache-control"] == "no-store"
 
 
+@pytest.mark.parametrize("user_id", ["a\u00a0b", "\u2007a", "\U0001f469\u200d\U0001f680", "\ue000"])
+async def test_whoever_the_log_can_name_can_be_a_friend(world: World, user_id: str) -> None:
+    await world.publish([registered(user_id), solved("1", user_id, "p", 1)])
+    await world.run_once()
+    async with serving(world) as api:
+        found = await api.get("/api/leaderboard", params={"friends": f" {user_id} ,b"})
+        assert [one["user_id"] for one in found["entries"]] == [user_id]
+        problem_of(await api.anybody.get("/api/leaderboard?friends=a%00"), 422, "friends-unclear")
+        problem_of(await api.anybody.get("/api/leaderboard?friends=a%0A"), 422, "friends-unclear")
+
+
 async def test_a_method_that_a_path_does_not_take_is_answered_with_all_that_it_takes(world: World) -> None:
     async with serving(world) as api:
         found = await api.anybody.put("/api/admin/tokens")
@@ -86,6 +100,24 @@ async def test_every_answer_has_its_request_id_and_the_headers_of_safety(world: 
             assert "server" not in found.headers
         forged = await api.anybody.get("/api/leaderboard", headers={"X-Request-ID": "a b\tc"})
         assert forged.headers["x-request-id"] not in {"a b\tc", ""}
+
+
+async def test_an_error_that_nobody_foresaw_says_nothing_but_has_its_id_in_the_log(
+    world: World, capsys: pytest.CaptureFixture[str]
+) -> None:
+    async with serving(world) as api, api.admin() as admin:
+        job_id = await world.value(
+            "INSERT INTO admin_jobs (job_id, kind, dry_run, started_by, progress) "
+            "VALUES (gen_random_uuid(), 'backfill', false, 'ada', '[7]') RETURNING job_id"
+        )
+        capsys.readouterr()
+        found = await admin.get(f"/api/admin/jobs/{job_id}", headers={"X-Request-ID": "the-id-of-this"})
+        problem_of(found, 500, "internal-error")
+        assert found.headers["x-request-id"] == "the-id-of-this"
+        assert "default-src 'none'" in found.headers["content-security-policy"]
+        assert "pydantic" not in found.text
+        (said,) = [line for line in capsys.readouterr().out.splitlines() if "request_failed" in line]
+        assert "request_id=the-id-of-this" in said
 
 
 async def test_other_sites_may_read_where_it_is_set_and_there_alone(world: World) -> None:
@@ -136,6 +168,23 @@ async def test_a_body_that_is_too_large_is_refused(world: World, said: bool) -> 
         problem_of(found, 413, "body-too-large")
 
 
+@pytest.mark.parametrize("where", ["a head", "trailers"])
+async def test_a_head_without_end_is_cut_off(world: World, where: str) -> None:
+    begin = b"GET /livez HTTP/1.1\r\nHost: x\r\n"
+    if where == "trailers":
+        begin += b"Transfer-Encoding: chunked\r\n\r\n0\r\n"
+    async with serving(world) as api:
+        reader, writer = await asyncio.open_connection("127.0.0.1", int(api.address.rpartition(":")[2]))
+        writer.write(begin)
+        with suppress(ConnectionError):
+            for number in range(2_000):
+                writer.write(b"X-%d: %s\r\n" % (number, b"a" * 8_000))
+                await writer.drain()
+        assert writer.transport.is_closing() or reader.at_eof(), "16 MB of fields were taken"
+        writer.close()
+        assert (await api.get("/livez")) == {"status": "alive"}
+
+
 async def test_the_description_has_an_example_for_everything_one_can_send_and_get(world: World) -> None:
     async with serving(world) as api:
         document = await api.get("/api/openapi.json")
@@ -155,6 +204,26 @@ async def test_the_description_has_an_example_for_everything_one_can_send_and_ge
 
 def _is_a_list(fields: dict[str, dict[str, object]]) -> bool:
     return any(field.get("type") == "array" or "items" in field for field in fields.values())
+
+
+async def test_boards_of_many_time_zones_leave_connections_to_whoever_asks_for_little(world: World) -> None:
+    async with serving(world, api_pool_size=4) as api, world.database() as database:
+        async with database.transaction():  # as if every period took long to compute
+            await database.execute("LOCK TABLE verdicts IN ACCESS EXCLUSIVE MODE")
+            zones = [f"Etc/GMT+{hours}" for hours in range(1, 9)]
+            asked = [
+                asyncio.create_task(api.anybody.get("/api/leaderboard", params={"period": "day", "tz": zone}))
+                for zone in zones
+            ]
+            await until(lambda: _waiting_for_verdicts(world), "a board to be computed")
+            assert (await api.get("/api/leaderboard"))["total"] == 0
+            assert not any(one.done() for one in asked), "the board of all time waited for those of periods"
+        await asyncio.gather(*asked)
+
+
+async def _waiting_for_verdicts(world: World) -> bool:
+    waiting = "SELECT count(*) FROM pg_locks WHERE relation = 'verdicts'::regclass AND NOT granted"
+    return bool(await world.value(waiting))
 
 
 async def test_pages_of_a_board_lead_to_each_other(world: World) -> None:

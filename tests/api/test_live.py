@@ -213,6 +213,35 @@ async def test_redis_killed_costs_no_news_and_its_return_is_noticed(breakable: W
         await until(lambda: page.last_id not in ("", known), "ids to go on")
 
 
+async def test_who_reads_the_board_fetches_it_anew_after_a_connection_that_broke(breakable: World) -> None:
+    url, topic = breakable.settings.redis_url.get_secret_value(), breakable.connection.topic
+    async with (
+        open_leaderboard(breakable.settings, topic) as board,
+        hearing(breakable) as api,
+        Redis.from_url(url) as redis,
+    ):
+        await api.begun()
+        page = await api.listen(board=True)
+        await board.write(1, [Standing("a", 1, at(1), 1)])
+        await page.until_board("a")
+        boards = len(page.of("board"))
+        (reader,) = [one for one in await redis.client_list() if one["name"] == "solve-api"]
+        await redis.client_kill_filter(_id=reader["id"])
+        await until(lambda: any(data["many"] for data in page.of("board")[boards:]), "the board to be fetched anew")
+        assert page.of("reset") == []
+
+
+async def test_an_entry_nobody_understands_is_a_reason_to_fetch_the_board_anew(world: World, redis: Redis) -> None:
+    async with open_leaderboard(world.settings, world.connection.topic) as board, hearing(world) as api:
+        await api.begun()
+        page = await api.listen("a", board=True)
+        entry_id = await redis.xadd(changes_key(world.settings.leaderboard_prefix), {"of": "a later version"})
+        await until(lambda: page.last_id == entry_id.decode() and page.of("board"), "the entry to be passed over")
+        assert page.of("board")[-1] == {"changed": [], "many": True}
+        await board.write(1, [Standing("a", 1, at(1), 1)])
+        await page.until_counts("a", 1)
+
+
 async def test_streams_stay_open_while_postgresql_is_away(breakable: World, stack: Stack) -> None:
     world = breakable
     async with world.running(), hearing(world) as api:

@@ -126,8 +126,8 @@ async def test_the_document_shows_events_as_they_are(world: World) -> None:
         document = (await client.get(f"http://127.0.0.1:{api.port}/api/openapi.json")).json()
         answers = document["paths"]["/api/events"]["get"]["responses"]
         example = answers["200"]["content"]["text/event-stream"]["example"]
-        assert answers.keys() == {"200", "422", "503"}
-        assert all(list(answers[status]["content"]) == ["application/problem+json"] for status in ("422", "503"))
+        assert answers.keys() == {"200", "422", "429", "503"}
+        assert all(list(answers[status]["content"]) == ["application/problem+json"] for status in ("422", "429", "503"))
         page = await api.listen("u-1")
         await page.until_counts("u-1", 1)
         shown = dict(block.split("event: ")[1].split("\ndata: ") for block in example.strip().split("\n\n"))
@@ -165,6 +165,15 @@ async def test_beyond_the_limit_somebody_has_to_wait(world: World) -> None:
             return (await api.listen("a")).status == 200
 
         await until(again, "the place of a stream that was left")
+
+
+async def test_who_comes_back_again_and_again_is_told_to_wait(world: World) -> None:
+    async with hearing(world, api_read_rate="2/hour") as api:
+        answers = [await api.listen("a") for _ in range(3)]
+        assert [answer.status for answer in answers] == [200, 200, 429]
+        assert int(answers[2].headers["retry-after"]) > 0
+        assert json.loads(answers[2].body)["type"] == "urn:solve-counts:problem:too-many-requests"
+        assert api.changes.hub.streams == 2
 
 
 async def test_a_server_that_ends_ends_its_streams(world: World) -> None:

@@ -21,8 +21,8 @@ ENDLESS = "^/api/events$"
 LEAVES = "/logout"
 
 
-async def asked_by_schemathesis(address: str, *words: str) -> tuple[int, str]:
-    """Exit status and what it printed."""
+async def asked_by_schemathesis(address: str, folder: Path, *words: str) -> tuple[int, str]:
+    """Exit status and what it printed; what it keeps goes to the folder."""
     process = await asyncio.create_subprocess_exec(
         Path(sys.executable).with_name("st"),
         "run",
@@ -32,6 +32,7 @@ async def asked_by_schemathesis(address: str, *words: str) -> tuple[int, str]:
         ENDLESS,
         "--no-color",
         *words,
+        cwd=folder,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,
     )
@@ -49,19 +50,19 @@ async def fill(world: World) -> None:
 @pytest.mark.parametrize(
     ("caller", "phases"), [("anybody", "examples,fuzzing"), ("session", "coverage,fuzzing,stateful")]
 )
-async def test_every_answer_is_as_documented(world: World, caller: str, phases: str) -> None:
+async def test_every_answer_is_as_documented(world: World, caller: str, phases: str, tmp_path: Path) -> None:
     await fill(world)
-    await ask_as(world, caller, "--max-examples=6", "--generation-deterministic", f"--phases={phases}")
+    await ask_as(world, caller, tmp_path, "--max-examples=6", "--generation-deterministic", f"--phases={phases}")
 
 
 @pytest.mark.soak
 @pytest.mark.parametrize("caller", ["anybody", "session", "token"])
-async def test_every_answer_is_as_documented_for_very_many_requests(world: World, caller: str) -> None:
+async def test_every_answer_is_as_documented_for_very_many_requests(world: World, caller: str, tmp_path: Path) -> None:
     await fill(world)
-    await ask_as(world, caller, "--max-examples=200", "--generation-database=none")
+    await ask_as(world, caller, tmp_path, "--max-examples=200", "--generation-database=none")
 
 
-async def ask_as(world: World, caller: str, *words: str) -> None:
+async def ask_as(world: World, caller: str, folder: Path, *words: str) -> None:
     """Runs it, logged in as that."""
     # not the name of the document's examples: their log-in would end this session
     async with serving(world, **UNLIMITED) as api, api.admin("grace") as admin, api.script(*Scope) as script:
@@ -83,5 +84,5 @@ async def ask_as(world: World, caller: str, *words: str) -> None:
             not_checked += ",ignored_auth"
         not_asked = ["--exclude-path-regex", f"{ENDLESS}|{LEAVES}"] if caller == "session" else []
         left_out = [f"--exclude-checks={not_checked}", *not_asked]
-        status, said = await asked_by_schemathesis(api.address, *as_caller, *left_out, *words)
+        status, said = await asked_by_schemathesis(api.address, folder, *as_caller, *left_out, *words)
         assert status == 0, said

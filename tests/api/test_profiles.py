@@ -1,5 +1,6 @@
 """What a profile says, against the plain model."""
 
+import asyncio
 from datetime import UTC, date, datetime
 from zoneinfo import ZoneInfo
 
@@ -9,6 +10,7 @@ from api.profiles import profile, users_named
 from projector.database import open_pages_pool
 from projector.errors import UserUnknown
 from tests.events import at, registered, revoked, solved
+from tests.waiting import until
 from tests.world import World
 
 UTC_ZONE = ZoneInfo("UTC")
@@ -76,3 +78,31 @@ async def test_names_repeat_and_the_list_says_whose_they_are(world: World) -> No
     assert not everybody.more
     assert ([one.user_id for one in some.users], some.more) == (["u2", "u0"], True)
     assert nobody.users == []
+
+
+SLOW = """
+    ALTER TABLE verdicts RENAME TO kept;
+    CREATE VIEW verdicts AS SELECT * FROM kept WHERE (SELECT count(*) FROM pg_advisory_xact_lock_shared(7)) = 1
+"""
+
+
+async def test_a_profile_has_every_solve_that_was_committed_before_its_as_of(world: World) -> None:
+    await world.publish([registered("u"), solved("1", "u", "p", 1)])
+    await world.run_once()
+    async with open_pages_pool(world.settings, 2) as pool, world.database() as database:
+        await database.execute(SLOW)
+        async with database.transaction():
+            await database.execute("SELECT pg_advisory_xact_lock(7)")
+            asked = asyncio.create_task(profile(pool, third, "u", UTC_ZONE))
+            await until(lambda: reads_wait(world), "the profile to be read")
+            async with world.database() as projector:
+                await projector.execute("UPDATE users SET problems_solved = 2 WHERE user_id = 'u'")
+            committed_at = datetime.now(UTC)
+        found = await asked
+    assert found.problems_solved == 2 or found.as_of <= committed_at
+
+
+async def reads_wait(world: World) -> bool:
+    """Whether somebody's snapshot is taken and the rest held up."""
+    waiting = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND objid = 7 AND NOT granted"
+    return bool(await world.value(waiting))

@@ -26,7 +26,7 @@ SYSTEMD = DEPLOY / "systemd"
 COMPOSE = ROOT / "docker-compose.yml"
 # The oldest in which all that is used here is stable, and a newer one.
 KUBERNETES_VERSIONS = ("1.31", "1.34")
-PROGRAM = "/opt/solve-counts/bin/solve-projector"
+PROGRAMS = re.compile(r"/opt/solve-counts/bin/solve-(?:projector|api)")
 
 Manifest = dict[str, Any]
 
@@ -96,7 +96,7 @@ def test_every_manifest_is_in_its_kustomization() -> None:
 
 
 def test_pods_are_restricted_and_get_their_secrets_as_files() -> None:
-    assert len(pod_specs()) == 4
+    assert len(pod_specs()) == 5
     for spec in pod_specs():
         assert spec["securityContext"]["runAsNonRoot"]
         assert spec["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
@@ -125,6 +125,25 @@ def test_a_projector_is_asked_where_it_answers_and_has_the_time_it_needs_to_leav
     }
     assert {probe["port"] for probe in probes.values()} == {"metrics"}
     assert spec["terminationGracePeriodSeconds"] >= 30
+
+
+def test_the_pages_are_asked_where_they_answer() -> None:
+    spec = named("Deployment", "solve-api")["spec"]["template"]["spec"]
+    (container,) = spec["containers"]
+    (port,) = container["ports"]
+    assert {one["name"]: one["value"] for one in container["env"]} == {
+        "API_HOST": "0.0.0.0",
+        "API_PORT": str(port["containerPort"]),
+    }
+    probes = {name: container[f"{name}Probe"]["httpGet"] for name in ("startup", "liveness", "readiness")}
+    assert {name: probe["path"] for name, probe in probes.items()} == {
+        "startup": "/livez",
+        "liveness": "/livez",
+        "readiness": "/readyz",
+    }
+    assert {probe["port"] for probe in probes.values()} == {port["name"]}
+    (served,) = named("Service", "solve-api")["spec"]["ports"]
+    assert served["targetPort"] == port["name"]
 
 
 def test_the_settings_in_the_config_map_are_settings() -> None:
@@ -167,7 +186,7 @@ def test_systemd_accepts_the_units_and_finds_them_hardened(tmp_path: Path, verb:
         pytest.skip("no systemd-analyze; on Debian: apt-get install systemd")
     for unit in SYSTEMD.iterdir():  # as an instance, with a program that is on this machine
         name = unit.name.replace("@.", "@9464.")
-        (tmp_path / name).write_text(unit.read_text().replace(PROGRAM, sys.executable))
+        (tmp_path / name).write_text(PROGRAMS.sub(sys.executable, unit.read_text()))
     units = sorted(str(path) for path in tmp_path.iterdir() if verb == "verify" or path.suffix == ".service")
     options = ["--man=no"] if verb == "verify" else ["--offline=yes", "--threshold=20", "--no-pager"]
     done = subprocess.run([program, verb, *options, *units], capture_output=True, text=True, check=False)
@@ -179,8 +198,10 @@ def test_systemd_accepts_the_units_and_finds_them_hardened(tmp_path: Path, verb:
 def test_every_command_that_is_deployed_or_named_by_a_runbook_exists() -> None:
     texts = [path.read_text() for path in [*SYSTEMD.iterdir(), ROOT / "docs" / "operations.md", DEPLOY / "README.md"]]
     commands = {name for text in texts for name in re.findall(r"solve-projector ([a-z][a-z-]+)\b", text)}
-    commands |= {spec["containers"][0]["args"][1] for spec in pod_specs()}
-    commands |= {one["command"][1] for one in services().values() if one.get("command", [""])[0] == "solve-projector"}
+    started = [spec["containers"][0]["args"] for spec in pod_specs()]
+    started += [one["command"] for one in services().values() if "command" in one]
+    commands |= {words[1] for words in started if words[0] == "solve-projector"}
+    assert {tuple(words) for words in started if words[0] == "solve-api"} == {("solve-api", "serve")}
     listed = subprocess.run([sys.executable, "-m", "projector", "--help"], capture_output=True, text=True, check=True)
     missing = {name for name in commands if not re.search(rf"^\s+{name}\s", listed.stdout, re.MULTILINE)}
     assert missing == set()

@@ -141,7 +141,7 @@ async def test_old_changes_are_forgotten(world: World, board: Leaderboard, redis
         await board.write(1, [Standing("u", version, at(version), version)])
     entries = await told(world, redis)
     assert entries[-1] == (1, [["u", 1_499, int(at(1_499).timestamp()), 1_499]])
-    assert 1_000 <= len(entries) < 1_500
+    assert 1_000 <= len(entries) < 1_200  # the server trims a node of some entries at a time
 
 
 async def solve_some(world: World, tag: str, number: int = 20) -> None:

@@ -94,3 +94,26 @@ def test_a_terminal_gets_lines_for_people_and_a_file_gets_json(monkeypatch: pyte
     assert all("{" not in line for line in people)
     assert "something" in people[0]
     assert "of its own" in people[1]
+
+
+@pytest.mark.usefixtures("configured")
+@pytest.mark.parametrize("form", ["json", "console"])
+@pytest.mark.parametrize("logger", ["ours", "a library's"])
+def test_a_traceback_shows_no_variables(form: str, logger: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    written = io.StringIO()
+    monkeypatch.setattr(sys, "stderr", written)
+    configure_logs("INFO", form)  # type: ignore[arg-type]
+
+    def fail(password: str) -> None:
+        raise ValueError(f"of {len(password)} characters")
+
+    try:
+        fail("hunter" + "2")
+    except ValueError:
+        if logger == "ours":
+            structlog.get_logger().exception("failed")
+        else:
+            logging.getLogger("some.library").exception("failed")
+    assert "ValueError: of 7 characters" in written.getvalue()
+    assert "in fail" in written.getvalue()
+    assert "hunter2" not in written.getvalue()

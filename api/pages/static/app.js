@@ -143,6 +143,10 @@
     }
   }
 
+  function unsign() {
+    for (const one of document.querySelectorAll("[data-live-sign]")) one.hidden = true;
+  }
+
   function refreshSoon(waitMs = 0) {
     wanted = true;
     if (fetching || document.hidden) return;
@@ -157,7 +161,9 @@
     let wait = 0;
     const beganAt = Date.now();
     try {
-      const answer = await fetch(location.href, { headers: { Accept: "text/html" }, cache: "no-store" });
+      // the header: a page that is only left open must not keep a session alive
+      const headers = { Accept: "text/html", "X-Refresh": "1" };
+      const answer = await fetch(location.href, { headers, cache: "no-store" });
       if (answer.redirected) {
         location.reload(); // the session has ended
         return;
@@ -165,7 +171,8 @@
       if (!answer.ok) throw Object.assign(new Error(), { afterS: Number(answer.headers.get("Retry-After")) });
       take(new DOMParser().parseFromString(await answer.text(), "text/html"));
       say();
-      sign("live", "Live");
+      if (document.body.dataset.events || document.body.dataset.poll) sign("live", "Live");
+      else unsign(); // a job that has ended
     } catch (error) {
       wait = (error.afterS || 0) * 1000 || AWAY_MS;
       wanted = true;

@@ -1,0 +1,28 @@
+"""How does an admin look after their own tokens? Each is made or ended together with its row of the audit, or not."""
+
+from fastapi import Request
+
+from api.admin import audit, tokens
+from api.admin.database import transaction
+from api.admin.tokens import NewToken, Token
+from api.authentication import Caller, now
+from api.repairs import entry_of
+from api.stores import stores_of
+
+
+async def make(request: Request, caller: Caller, wanted: NewToken) -> tuple[str, Token]:
+    """The token, which nobody can see again, and its row. Raises TokenRefused."""
+    async with transaction(stores_of(request).pool) as database:
+        raw, made = await tokens.create_token(database, caller.admin_id, wanted, now())
+        detail = {"token_id": made.token_id, "label": made.label, "scopes": list(made.scopes), "days": wanted.days}
+        await audit.record(database, entry_of(request, caller, "create-token", detail, "done"))
+    return raw, made
+
+
+async def revoke(request: Request, caller: Caller, token_id: int) -> Token:
+    """Ends one of theirs; safe to repeat. Raises TokenUnknown."""
+    async with transaction(stores_of(request).pool) as database:
+        ended = await tokens.revoke(database, token_id, now(), caller.admin_id)
+        detail = {"token_id": token_id, "label": ended.label}
+        await audit.record(database, entry_of(request, caller, "revoke-token", detail, "done"))
+    return ended

@@ -1,0 +1,21 @@
+"""Does the process live, and can it answer? For a proxy, a container's health check and Kubernetes' probes."""
+
+from fastapi import APIRouter, Request
+
+from api.problems import problems
+from api.stores import stores_of
+
+router = APIRouter(tags=["health"])
+
+
+@router.get("/livez")
+async def live() -> dict[str, str]:
+    """The process answers."""
+    return {"status": "alive"}
+
+
+@router.get("/readyz", responses=problems(503))
+async def ready(request: Request) -> dict[str, str]:
+    """PostgreSQL answers too: everything but counts from the log can be served."""
+    await stores_of(request).pool.fetchval("SELECT 1")
+    return {"status": "ready"}

@@ -1,0 +1,30 @@
+"""What does the framework alone cost? One FastAPI route that answers a constant, served as `solve-api` is served."""
+
+from contextlib import closing
+
+import uvicorn
+from fastapi import FastAPI
+
+from api.service import config_of, listen
+from api.settings import ApiSettings
+from projector.terminal import print_json, run_async
+
+app = FastAPI(openapi_url=None)
+
+
+@app.get("/bare")
+async def bare() -> dict[str, str]:
+    """A constant."""
+    return {"status": "ok"}
+
+
+def main() -> None:
+    """Prints its address, and serves until SIGTERM."""
+    settings = ApiSettings().model_copy(update={"api_port": 0})
+    with closing(listen(settings)) as listening:
+        print_json({"url": f"http://{settings.api_host}:{listening.getsockname()[1]}"})  # it waits in the backlog
+        run_async(uvicorn.Server(config_of(app, settings, listening)).serve())
+
+
+if __name__ == "__main__":
+    main()

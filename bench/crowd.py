@@ -1,0 +1,45 @@
+"""Who is there to look at? Many users with a year of verdicts, made inside PostgreSQL, and their board in Redis.
+
+The events never were in Kafka: 100,000 users take seconds this way, and pages read what is in the stores alone.
+"""
+
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+
+from bench.processes import run
+from projector.database import connect
+from projector.provision import provision
+from projector.settings import ProjectorSettings
+from schemas.connection import KafkaConnection
+
+TABLES = ("users", "verdicts")
+
+
+async def make_crowd(connection: KafkaConnection, users: int) -> dict[str, Any]:
+    """In place of whatever was there; how large it became."""
+    settings = ProjectorSettings()
+    await provision(connection, settings)
+    database = await connect(settings, replay=True)
+    try:
+        await database.execute("TRUNCATE users, verdicts, parked_events, dead_letters, partition_offsets")
+        await database.execute("SELECT set_config('bench.users', $1, false)", str(users))
+        await database.execute(Path(__file__).with_name("crowd.sql").read_text(encoding="utf-8"))
+        for table in TABLES:  # as autovacuum would have by then
+            await database.execute(f"VACUUM (FREEZE, ANALYZE) {table}")
+        size = await _size(database)
+    finally:
+        await database.close()
+    await run("projector", "sync-leaderboard", "--json")
+    return {"users": users, **size}
+
+
+async def _size(database: asyncpg.Connection) -> dict[str, Any]:
+    row = await database.fetchrow(
+        "SELECT count(*) FILTER (WHERE problems_solved > 0) AS ranked, max(problems_solved) AS most_solved,"
+        " percentile_disc(0.5) WITHIN GROUP (ORDER BY problems_solved) AS median_solved,"
+        " (SELECT count(*) FROM verdicts) AS verdicts"
+        " FROM users"
+    )
+    return dict(row or {})
