@@ -214,6 +214,21 @@ async def test_what_is_not_written_down_is_not_done(world: World) -> None:
         assert await world.value("SELECT count(*) FROM admin_sessions") == 1
 
 
+async def test_secrets_in_the_address_open_nothing(world: World) -> None:
+    async with serving(world) as api, api.admin() as admin, api.script(Scope.READ) as script:
+        raw, csrf = admin.cookies["solve_session"], admin.headers.pop("x-csrf-token")
+        bearer = script.headers["authorization"].removeprefix("Bearer ")
+        named = {"name": NAME, "password": PASSWORD}
+        problem_of(await api.anybody.post("/api/admin/login", params=named), 422, "invalid-request")
+        assert (await api.anybody.get("/admin/login", params=named)).status_code == 200
+        for secret in (raw, bearer):
+            names = ("solve_session", "session", "token", "access_token", "authorization")
+            found = await api.anybody.get("/api/admin/session", params=dict.fromkeys(names, secret))
+            problem_of(found, 401, "log-in-needed")
+        forged = await admin.post("/api/admin/logout", params={"csrf_token": csrf, "X-CSRF-Token": csrf})
+        problem_of(forged, 403, "csrf")
+
+
 async def test_a_field_that_nobody_asked_for_is_refused(world: World) -> None:
     async with serving(world) as api, api.admin() as admin:
         named = {"name": NAME, "password": PASSWORD, "admin_id": 1}
