@@ -34,6 +34,7 @@ class ApiSettings(ProjectorSettings):
     api_cors_origins: Names = Field((), description="Sites whose scripts may read the public API; off where empty.")
     api_pool_size: int = Field(8, ge=1, le=100, description="Connections to PostgreSQL.")
     api_streams_max: int = Field(2_000, ge=1, le=100_000, description="Open event streams of one process.")
+    api_streams_address_max: int = Field(1_000, ge=1, le=100_000, description="Of them, of one address.")
     api_body_max_bytes: int = Field(64 * 1024, ge=1024, le=16 * 1024 * 1024, description="Of one request.")
 
     api_read_rate: Rate = Field("3000/minute", description="Public requests of one address.")

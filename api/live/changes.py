@@ -200,7 +200,8 @@ async def open_changes(settings: ApiSettings, pool: asyncpg.Pool, topic: str) ->
     """Follows the changes until left; every stream has ended then. Raises SettingsError on a URL that is none."""
     redis = connect_redis(settings, socket_timeout=SOCKET_TIMEOUT_S, client_name="solve-api")
     key = changes_key(settings.leaderboard_prefix)
-    changes = Changes(redis, key, pool, Hub(_room(settings.api_streams_max)), topic)
+    hub = Hub(_room(settings.api_streams_max), address_max=settings.api_streams_address_max)
+    changes = Changes(redis, key, pool, hub, topic)
     tasks = [asyncio.create_task(changes.follow()), asyncio.create_task(changes.heal())]
     for task in tasks:
         task.add_done_callback(changes.ended)

@@ -5,6 +5,7 @@ the board. A position is given out only where everything up to it was handed ove
 """
 
 import asyncio
+from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any, NamedTuple, Protocol
@@ -88,12 +89,14 @@ class Subscription:
 class Hub:
     """The open streams of one process."""
 
-    def __init__(self, streams_max: int, clock: Clock | None = None) -> None:
+    def __init__(self, streams_max: int, clock: Clock | None = None, address_max: int | None = None) -> None:
         self.closed = False
         self.epoch: int | None = None
         self.position: Position | None = None  # up to which users were told
         self.shown: Position | None = None  # up to which the board was
         self._streams_max = streams_max
+        self._address_max = address_max or streams_max
+        self._addresses: Counter[str] = Counter()
         self._clock: Clock = clock or asyncio.get_running_loop()
         self._streams: set[Subscription] = set()
         self._watchers: dict[str, set[Subscription]] = {}
@@ -107,22 +110,29 @@ class Hub:
         """Whether another stream would be too many."""
         return self.closed or len(self._streams) >= self._streams_max
 
+    def is_full_for(self, address: str) -> bool:
+        """Whether another stream of this address would be too many: one client must not take everybody's room."""
+        return self._addresses[address] >= self._address_max
+
     @property
     def streams(self) -> int:
         """How many are open."""
         return len(self._streams)
 
     @contextmanager
-    def watching(self, user_ids: Iterable[str], *, board: bool) -> Iterator[Subscription]:
+    def watching(self, user_ids: Iterable[str], *, board: bool, address: str = "") -> Iterator[Subscription]:
         """A stream, from now on and until it is left."""
         subscription = Subscription(self, user_ids, board)
         self._streams.add(subscription)
+        self._addresses[address] += 1
         for user_id in subscription.user_ids:
             self._watchers.setdefault(user_id, set()).add(subscription)
         try:
             yield subscription
         finally:
             self._streams.discard(subscription)
+            self._addresses[address] -= 1
+            self._addresses += Counter()  # forgets who has none
             for user_id in subscription.user_ids:
                 watchers = self._watchers[user_id]
                 watchers.discard(subscription)

@@ -13,7 +13,8 @@ from sse_starlette import EventSourceResponse, ServerSentEvent
 from api.live.entries import BoardChange, Change, Position
 from api.live.hub import News, Subscription
 from api.problems import RETRY_AFTER_S, Problem, problems
-from api.public import public
+from api.public import address_of, public
+from api.rate_limits import network_of
 from api.stores import stores_of
 from schemas.events import Text
 
@@ -47,7 +48,16 @@ async def subscription(
             f"Try again in {RETRY_AFTER_S} seconds, or ask for what you show now and then.",
             headers={"Retry-After": str(RETRY_AFTER_S)},
         )
-    with changes.hub.watching(user_id or (), board=board) as stream:
+    address = network_of(address_of(request))
+    if changes.hub.is_full_for(address):
+        raise Problem(
+            429,
+            "too-many-streams",
+            "Too many streams are open",
+            "This address has too many streams open; close some, or ask for what you show now and then.",
+            headers={"Retry-After": str(RETRY_AFTER_S)},
+        )
+    with changes.hub.watching(user_id or (), board=board, address=address) as stream:
         await changes.catch_up(stream, last_event_id_header or last_event_id or None)
         yield stream
 

@@ -167,6 +167,28 @@ async def test_beyond_the_limit_somebody_has_to_wait(world: World) -> None:
         await until(again, "the place of a stream that was left")
 
 
+async def test_one_address_does_not_take_the_room_of_all(world: World) -> None:
+    proxied = {"api_streams_max": 4, "api_streams_address_max": 2, "api_trusted_proxies": ("127.0.0.1",)}
+    async with hearing(world, **proxied) as api, AsyncClient() as client:
+        url = f"http://127.0.0.1:{api.port}/api/events?board=true"
+
+        @asynccontextmanager
+        async def stream_of(address: str) -> AsyncIterator[int]:
+            async with client.stream("GET", url, headers={"X-Forwarded-For": address}) as answer:
+                yield answer.status_code
+
+        async with stream_of("2001:db8::1") as one, stream_of("2001:db8::2") as two, stream_of("2001:db8::3") as three:
+            assert (one, two, three) == (200, 200, 429)
+            async with stream_of("192.0.2.7") as other:
+                assert other == 200
+
+        async def again() -> bool:
+            async with stream_of("2001:db8::3") as status:
+                return status == 200
+
+        await until(again, "the place of a stream that was left")
+
+
 async def test_who_comes_back_again_and_again_is_told_to_wait(world: World) -> None:
     async with hearing(world, api_read_rate="2/hour") as api:
         answers = [await api.listen("a") for _ in range(3)]
