@@ -4,7 +4,7 @@ import asyncio
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from hypothesis import HealthCheck, given
+from hypothesis import HealthCheck, example, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
@@ -19,12 +19,14 @@ LIMITS = {"api_lockout_failures": 3, "api_lockout_s": 100}
 Step = tuple[str, str, int]
 STEPS = st.lists(
     st.tuples(
-        st.sampled_from(["ada", "bob"]),
-        st.sampled_from(["try", "try", "try", "clear", "unlock"]),
-        st.sampled_from([0, 1, 40, 99, 100, 101]),
+        st.sampled_from(["ada", "ada", "ada", "bob"]),
+        st.sampled_from([*["try"] * 8, "clear", "unlock"]),
+        st.sampled_from([0, 0, 0, 1, 1, 40, 99, 100, 101]),
     ),
-    max_size=14,
+    min_size=3,
+    max_size=20,
 )
+LOCKED: list[Step] = [("ada", "try", 0)] * 3
 
 
 class Plain:
@@ -56,6 +58,11 @@ class Plain:
 
 @hypothesis_settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(steps=STEPS)
+@example(
+    steps=[*LOCKED, ("ada", "try", 0), ("bob", "try", 0), ("ada", "try", 99), ("ada", "try", 1), ("ada", "try", 0)]
+)
+@example(steps=[*LOCKED, ("ada", "unlock", 99), *LOCKED, ("ada", "unlock", 100), *LOCKED, ("ada", "clear", 0), *LOCKED])
+@example(steps=[("ada", "try", 0), ("ada", "try", 99), ("ada", "try", 100), ("ada", "try", 0), ("ada", "try", 0)])
 async def test_names_are_locked_as_a_plain_model_says(world: World, steps: list[Step]) -> None:
     limits = settings_of(world, **LIMITS)
     plain, now = Plain(), 0
