@@ -16,7 +16,7 @@ from starlette.middleware.gzip import GZipMiddleware
 
 from api.pages import add_pages, problem_page
 from api.problems import ProblemDetails, add_problem_handlers
-from api.protection import BodyLimit, SecurityHeaders
+from api.protection import BodyLimit, HeadAsGet, SecurityHeaders
 from api.rate_limits import RateLimits
 from api.routes import events, health, leaderboard, operations, repairs, sessions, users
 from api.settings import ApiSettings
@@ -64,6 +64,7 @@ def create_app(connection: KafkaConnection, settings: ApiSettings, opening: Open
 
 def _add_layers(app: FastAPI, settings: ApiSettings) -> None:
     """The last one added is the outermost."""
+    app.add_middleware(HeadAsGet)
     app.add_middleware(BodyLimit, max_bytes=settings.api_body_max_bytes)
     app.add_middleware(GZipMiddleware, minimum_size=COMPRESSED_FROM_BYTES, compresslevel=5)
     if settings.api_cors_origins:

@@ -46,5 +46,5 @@ def tag_of(content: Any) -> str:
 
 def is_known(request: Request, tag: str) -> bool:
     """Whether If-None-Match names this tag."""
-    known = request.headers.get("if-none-match", "")
-    return any(one.strip().removeprefix("W/") == tag.removeprefix("W/") for one in known.split(","))
+    known = [one.strip() for line in request.headers.getlist("if-none-match") for one in line.split(",")]
+    return "*" in known or tag.removeprefix("W/") in {one.removeprefix("W/") for one in known}

@@ -19,7 +19,7 @@ from api.errors import JobUnknown
 from api.problems import problem_of
 from api.settings import ApiSettings
 from api.statements import statement
-from projector.board_audit import compare_board, rebuild_board
+from projector.board_audit import compare_board, one_rebuild, rebuild_board
 from projector.database import DATABASE_ERRORS, open_pool
 from projector.endings import end
 from projector.leaderboard import open_leaderboard
@@ -167,7 +167,8 @@ class Jobs:
             if job.dry_run:
                 found = await compare_board(pool, board, pause_s)
             else:
-                found = await rebuild_board(pool, board, topic, pause_s)
+                async with one_rebuild(pool):
+                    found = await rebuild_board(pool, board, topic, pause_s)
         job.step(job.phase, 1, 1)
         said = "would be" if job.dry_run else "were"
         message = f"Members that {said} added: {found.added}, changed: {found.changed}, removed: {found.removed}"

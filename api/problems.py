@@ -30,6 +30,7 @@ from projector.errors import (
     LogRewritten,
     NothingParked,
     OffsetOutOfRange,
+    RebuildRunning,
     ReplayInterrupted,
     ReplayRunning,
     SchemaMismatch,
@@ -128,6 +129,7 @@ SAID: dict[type[SolveCountsError], tuple[int, str, str]] = {
     AdminUnknown: (404, "admin-unknown", "There is no such admin"),
     AlreadyDecided: (409, "already-decided", "Somebody decided this before"),
     ReplayRunning: (409, "replay-running", "Another replay runs"),
+    RebuildRunning: (409, "rebuild-running", "Another rebuild runs"),
     LogHeadGone: (409, "log-proves-nothing", "The log cannot prove the counts"),
     TopicUnsafe: (409, "log-proves-nothing", "The log cannot prove the counts"),
     TopicMissing: (409, "log-proves-nothing", "The log cannot prove the counts"),
@@ -139,12 +141,12 @@ SAID: dict[type[SolveCountsError], tuple[int, str, str]] = {
     TokenRefused: (422, "token-refused", "The token cannot be made"),
 }
 # Errors that name servers and settings: the log says them, an answer does not.
-UNSAID: dict[type[SolveCountsError], Problem] = {
-    DatabaseUnavailable: away("PostgreSQL"),
-    SchemaMismatch: away("PostgreSQL"),
-    ReplayInterrupted: away("PostgreSQL"),
-    KafkaUnavailable: away("Kafka"),
-    LeaderboardUnavailable: away("Redis"),
+UNSAID: dict[type[SolveCountsError], str] = {
+    DatabaseUnavailable: "PostgreSQL",
+    SchemaMismatch: "PostgreSQL",
+    ReplayInterrupted: "PostgreSQL",
+    KafkaUnavailable: "Kafka",
+    LeaderboardUnavailable: "Redis",
 }
 
 
@@ -172,9 +174,9 @@ def _of_ours(error: BaseException) -> Problem:
     for kind, (status, name, title) in SAID.items():
         if isinstance(error, kind):
             return Problem(status, name, title, _sentence(str(error)))
-    for kind, problem in UNSAID.items():
+    for kind, server in UNSAID.items():
         if isinstance(error, kind):
-            return problem
+            return away(server)
     if isinstance(error, DATABASE_ERRORS) and classify(error) is Failure.TRANSIENT:
         return away("PostgreSQL")
     return Problem(

@@ -63,6 +63,24 @@ class SecurityHeaders:
         await self._app(scope, receive, guarded)
 
 
+class HeadAsGet:
+    """HEAD is GET without the body (RFC 9110, 9.3.2), on every path but those of streams, which do not end."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """ASGI."""
+        if scope["type"] != "http" or scope["method"] != "HEAD" or scope["path"].endswith("/events"):
+            await self._app(scope, receive, send)
+            return
+
+        async def bodiless(message: Message) -> None:
+            await send({**message, "body": b""} if message["type"] == "http.response.body" else message)
+
+        await self._app({**scope, "method": "GET"}, receive, bodiless)
+
+
 class BodyLimit:
     """A request's body has an end: by its Content-Length, and where that is missing, by counting."""
 

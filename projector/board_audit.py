@@ -6,12 +6,13 @@ again and PostgreSQL's row has not changed in between.
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 import asyncpg
 
 from projector.counts import Standing
-from projector.errors import LeaderboardUnavailable
+from projector.errors import LeaderboardUnavailable, RebuildRunning
 from projector.keeper import BoardKeeper
 from projector.leaderboard import Leaderboard, score
 from projector.statements import statement
@@ -19,6 +20,21 @@ from projector.statements import statement
 CHUNK_USERS = 2_000
 LOOKS_AGAIN = 3
 STEP_TIMEOUT_S = 60.0
+REBUILD_LOCK = 0x736F6C62
+
+
+@asynccontextmanager
+async def one_rebuild(pool: asyncpg.Pool) -> AsyncIterator[None]:
+    """Nobody else begins one meanwhile: each takes an epoch, and builds a whole board. Raises RebuildRunning."""
+    async with pool.acquire() as connection:
+        if not await connection.fetchval("SELECT pg_try_advisory_lock($1)", REBUILD_LOCK):
+            raise RebuildRunning(
+                "another rebuild of the leaderboard is at work; wait for its end, and look at what it found"
+            )
+        try:
+            yield
+        finally:
+            await connection.fetchval("SELECT pg_advisory_unlock($1)", REBUILD_LOCK)
 
 
 @dataclass(slots=True)

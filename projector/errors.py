@@ -55,6 +55,10 @@ class LeaderboardUnavailable(ProjectorError):
     """Redis does not answer; PostgreSQL is right all the same."""
 
 
+class RebuildRunning(ProjectorError):
+    """Somebody else builds the leaderboard anew."""
+
+
 class ReplayRunning(ProjectorError):
     """Another replay holds the lock."""
 

@@ -11,7 +11,7 @@ from typing import Annotated, Any
 import typer
 from rich.table import Table
 
-from projector.board_audit import compare_board, rebuild_board
+from projector.board_audit import compare_board, one_rebuild, rebuild_board
 from projector.database import open_pool
 from projector.errors import SettingsError
 from projector.leaderboard import open_leaderboard
@@ -77,7 +77,8 @@ def sync_leaderboard_command(
             pause_s = settings.leaderboard_check_interval_s
             if dry_run:
                 return await compare_board(pool, board, pause_s)
-            return await rebuild_board(pool, board, connection.topic, pause_s)
+            async with one_rebuild(pool):
+                return await rebuild_board(pool, board, connection.topic, pause_s)
 
     found = run_async(_until_terminated(work()))
     if as_json:

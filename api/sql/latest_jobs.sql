@@ -5,7 +5,11 @@ SELECT
         WHEN state = 'running' AND beaten_at < now() - make_interval(secs => $2) THEN 'interrupted'
         ELSE state
     END AS state,
-    error
+    CASE
+        WHEN state = 'running' AND beaten_at < now() - make_interval(secs => $2)
+            THEN 'Its process is gone. Nothing half done is visible; run it again.'
+        ELSE error
+    END AS error
 FROM admin_jobs
 ORDER BY started_at DESC
 LIMIT $1

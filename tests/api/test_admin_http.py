@@ -12,6 +12,7 @@ import pytest
 
 from api.admin.passwords import MAX_CHARS
 from api.admin.tokens import Scope
+from projector.board_audit import REBUILD_LOCK
 from tests.api.served import Served, problem_of, serving
 from tests.events import registered, solved
 from tests.projector.test_dead_letters import bury
@@ -101,6 +102,16 @@ async def test_two_backfills_at_once_are_one_and_a_refusal(world: World) -> None
         assert sorted(results)[:2] == ["done", "failed"]
 
 
+async def test_two_rebuilds_at_once_are_one_and_a_refusal(world: World) -> None:
+    async with serving(world) as api, api.admin() as admin, world.database() as database:
+        await database.fetchval("SELECT pg_advisory_lock($1)", REBUILD_LOCK)  # as one that is at work
+        problem_of(await admin.post(SYNC), 409, "rebuild-running")
+        assert (await admin.post(SYNC, params={"dry_run": "true"})).status_code == 200
+        await database.fetchval("SELECT pg_advisory_unlock($1)", REBUILD_LOCK)
+        assert (await admin.post(SYNC)).status_code == 200
+        assert (await admin.post(SYNC)).status_code == 200
+
+
 async def has_begun(admin: httpx.AsyncClient, job: str) -> bool:
     """Whether it is past taking the lock of replays."""
     return bool((await admin.get(job)).json()["progress"].get("phase", "starting") != "starting")
@@ -113,8 +124,10 @@ async def test_a_job_whose_process_is_gone_was_interrupted(world: World) -> None
             "VALUES (gen_random_uuid(), 'backfill', false, 'ada', now() - interval '1 hour') RETURNING job_id"
         )
         job = (await admin.get(f"/api/admin/jobs/{job_id}")).json()
-        assert job["state"] == "interrupted"
-        assert "run it again" in job["error"]
+        (latest,) = (await admin.get("/api/admin/jobs")).json()["jobs"]
+        for said in (job, latest):
+            assert said["state"] == "interrupted"
+            assert "run it again" in said["error"]
         problem_of(await admin.get(f"/api/admin/jobs/{UUID(int=0)}"), 404, "job-unknown")
 
 

@@ -26,6 +26,8 @@ async def test_a_profile_over_http_and_its_entity_tag(world: World) -> None:
         known = {"If-None-Match": found.headers["etag"]}
         again = await api.anybody.get(path, headers=known)
         assert (again.status_code, again.content, again.headers["etag"]) == (304, b"", found.headers["etag"])
+        for said in ("*", f'"other", {found.headers["etag"]}', found.headers["etag"].removeprefix("W/")):
+            assert (await api.anybody.get(path, headers={"If-None-Match": said})).status_code == 304, said
         await world.publish([solved("2", "a/b ü", "q", 6)])
         await world.run_once()
         newer = await api.anybody.get(path, headers=known)
@@ -86,6 +88,15 @@ async def test_a_method_that_a_path_does_not_take_is_answered_with_all_that_it_t
         problem_of(found, 405, "method-not-allowed")
         assert found.headers["allow"] == "GET, POST"
         assert (await api.anybody.get("/api/admin/dead-letters/retry")).headers["allow"] == "POST"
+
+
+async def test_head_is_get_without_the_body(world: World) -> None:
+    async with serving(world) as api:
+        for path in ("/api/leaderboard", "/api/users/nobody", "/livez", "/", "/leaderboard"):
+            got, head = await api.anybody.get(path), await api.anybody.head(path)
+            assert (head.status_code, head.content) == (got.status_code, b""), path
+            assert head.headers["content-type"] == got.headers["content-type"]
+        assert (await api.anybody.head("/api/events?board=true")).status_code == 405
 
 
 async def test_every_answer_has_its_request_id_and_the_headers_of_safety(world: World) -> None:
