@@ -5,9 +5,12 @@ import re
 from pathlib import Path
 from typing import Any
 
+import httpx
+
+from api.app import create_app
 from api.pages.assets import asset
 from api.protection import HEADERS
-from tests.api.served import serving
+from tests.api.served import serving, settings_of
 from tests.world import World
 
 TEMPLATES = Path(__file__).parents[2] / "api" / "pages" / "templates"
@@ -52,6 +55,23 @@ async def test_a_form_without_end_is_refused_wherever_it_is_read(world: World) -
         for path in ("/admin/logout", "/admin/login", "/api/admin/logout"):
             found = await admin.post(path, content=chunks(), headers=FORM)
             assert found.status_code == 413, path
+
+
+async def test_nothing_is_read_beyond_the_limit(world: World) -> None:
+    pulled = 0  # so many chunks of the last request
+
+    async def endless() -> Any:
+        nonlocal pulled
+        pulled = 0
+        while pulled < 1_000:
+            pulled += 1
+            yield b"a" * 100
+
+    app = create_app(world.connection, settings_of(world, api_body_max_bytes=2_000))
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://x") as client:
+        for path, kind in (("/api/admin/login", "application/json"), ("/admin/login", FORM["Content-Type"])):
+            found = await client.post(path, content=endless(), headers={"Content-Type": kind})
+            assert (found.status_code, pulled) == (413, 21)
 
 
 async def test_every_kind_of_answer_has_every_header(world: World) -> None:
