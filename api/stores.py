@@ -2,11 +2,12 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Annotated
 
 import asyncpg
 from fastapi import Depends, Request
+from fastapi.responses import HTMLResponse
 
 from api.board_step import watching_step
 from api.boards import Boards
@@ -14,6 +15,7 @@ from api.jobs import Jobs
 from api.lag import LagWatch, watching_lag
 from api.live.changes import Changes, open_changes
 from api.settings import ApiSettings
+from api.together import Together
 from projector.database import open_pages_pool
 from projector.leaderboard import Leaderboard, open_leaderboard
 from schemas.connection import KafkaConnection
@@ -31,6 +33,7 @@ class Stores:
     changes: Changes
     lag: LagWatch
     jobs: Jobs
+    pages: Together[HTMLResponse] = field(default_factory=Together)
 
     def end_long_answers(self) -> None:
         """Streams and jobs end at once, where the server would wait for them."""

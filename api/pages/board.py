@@ -5,12 +5,12 @@ from typing import Annotated, Any
 from zoneinfo import ZoneInfo
 
 from fastapi import APIRouter, Depends, Query, Request, Response
-from fastapi.responses import RedirectResponse
+from fastapi.responses import HTMLResponse, RedirectResponse
 
 from api.leaderboards import BoardQuestion, leaderboard
 from api.models import LeaderboardPage, Period
 from api.pages.formats import path_with
-from api.pages.rendering import live_board, page
+from api.pages.rendering import live_board, page, shared_page
 from api.parameters import PLAIN, OptionalUserId, Zone
 from api.profiles import users_named
 from api.public import public
@@ -42,14 +42,18 @@ async def show(
     query = {"period": None if period == "all" else period, "tz": None if zone.key == "UTC" else zone.key}
     if typed := find.strip():
         return RedirectResponse(await _place_of(stores, typed, query), 303)
-    live = live_board(request)
     chosen = friend_ids(friends) if friends.strip() else ()
     asked = BoardQuestion(period, zone, ROWS, cursor or None, around, chosen)
-    found = await leaderboard(stores.pool, stores.boards, asked)
-    shown = _shown(found, zone, query, friends.strip())
-    response = page(request, "board.html", board=found, live=live, around=around, zone=zone.key, **shown)
-    response.headers[SOURCE_HEADER] = found.source
-    return response
+
+    async def make() -> HTMLResponse:
+        live = live_board(request)
+        found = await leaderboard(stores.pool, stores.boards, asked)
+        shown = _shown(found, zone, query, friends.strip())
+        response = page(request, "board.html", board=found, live=live, around=around, zone=zone.key, **shown)
+        response.headers[SOURCE_HEADER] = found.source
+        return response
+
+    return await shared_page(request, make)
 
 
 async def _place_of(stores: Stores, typed: str, query: dict[str, Any]) -> str:

@@ -4,10 +4,11 @@ from typing import Annotated
 from zoneinfo import ZoneInfo
 
 from fastapi import APIRouter, Depends, Query, Request, Response
+from fastapi.responses import HTMLResponse
 
 from api.leaderboards import BoardQuestion, leaderboard
 from api.models import UserSummary
-from api.pages.rendering import live_board, page
+from api.pages.rendering import live_board, page, shared_page
 from api.parameters import PLAIN
 from api.profiles import profile, users_named
 from api.public import public
@@ -26,10 +27,14 @@ Typed = Annotated[str, Query(max_length=TEXT_MAX_CHARS, pattern=PLAIN)]
 @router.api_route("/", methods=["GET", "HEAD"])
 async def home(request: Request, stores: Held) -> Response:
     """The first page."""
-    live = live_board(request)  # before the boards are read: what changes in between is told
-    board = await leaderboard(stores.pool, stores.boards, BoardQuestion("all", UTC_ZONE, TOP))
-    today = await leaderboard(stores.pool, stores.boards, BoardQuestion("day", UTC_ZONE, TOP))
-    return page(request, "home.html", board=board, today=today, live=live)
+
+    async def make() -> HTMLResponse:
+        live = live_board(request)  # before the boards are read: what changes in between is told
+        board = await leaderboard(stores.pool, stores.boards, BoardQuestion("all", UTC_ZONE, TOP))
+        today = await leaderboard(stores.pool, stores.boards, BoardQuestion("day", UTC_ZONE, TOP))
+        return page(request, "home.html", board=board, today=today, live=live)
+
+    return await shared_page(request, make)
 
 
 @router.api_route("/search", methods=["GET", "HEAD"])

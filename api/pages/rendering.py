@@ -1,5 +1,6 @@
 """How does an answer become HTML? Templates that escape everything, and fail where something is missing."""
 
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 from fastapi import Request
@@ -40,6 +41,13 @@ _templates.globals |= {
 def page(request: Request, template: str, *, status: int = 200, **values: Any) -> HTMLResponse:
     """A page that anybody may see; always asked for again, since a count must never be old."""
     return _response(request, template, status, ALWAYS_ASK, values)
+
+
+async def shared_page(request: Request, make: Callable[[], Awaitable[HTMLResponse]]) -> HTMLResponse:
+    """The same for all who ask for this address at this time: when a board moves, every page that is open does."""
+    made = await stores_of(request).pages.ask((request.url.path, request.url.query), make)
+    # a response of its own: each gets headers of its own on the way out
+    return HTMLResponse(made.body, made.status_code, dict(made.headers))
 
 
 def admin_page(

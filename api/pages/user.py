@@ -3,12 +3,13 @@
 from typing import Any
 
 from fastapi import APIRouter, Depends, Request, Response
+from fastapi.responses import HTMLResponse
 
 from api.models import Profile
 from api.pages.charts import Size, solves_chart
 from api.pages.formats import path_with
 from api.pages.heatmap import heatmap
-from api.pages.rendering import page
+from api.pages.rendering import page, shared_page
 from api.parameters import UserId, Zone
 from api.profiles import profile
 from api.public import public
@@ -22,18 +23,23 @@ router = APIRouter(include_in_schema=False, dependencies=[Depends(public)])
 @router.api_route("/users/{user_id:path}", methods=["GET", "HEAD"])
 async def show(request: Request, stores: Held, user_id: UserId, zone: Zone) -> Response:
     """A user's page; days begin in `tz`."""
-    shown = stores.changes.hub.shown
-    found = await profile(stores.pool, stores.boards.rank_of, user_id, zone)
-    today = found.as_of.astimezone(zone).date()
-    return page(
-        request,
-        "user.html",
-        user=found,
-        live=_live(found, shown and str(shown)),
-        zone=zone.key,
-        year=heatmap(found.days, today),
-        charts=[("wide", solves_chart(found.days, today, WIDE)), ("narrow", solves_chart(found.days, today, NARROW))],
-    )
+
+    async def make() -> HTMLResponse:
+        shown = stores.changes.hub.shown
+        found = await profile(stores.pool, stores.boards.rank_of, user_id, zone)
+        today = found.as_of.astimezone(zone).date()
+        sizes = (("wide", WIDE), ("narrow", NARROW))
+        return page(
+            request,
+            "user.html",
+            user=found,
+            live=_live(found, shown and str(shown)),
+            zone=zone.key,
+            year=heatmap(found.days, today),
+            charts=[(name, solves_chart(found.days, today, size)) for name, size in sizes],
+        )
+
+    return await shared_page(request, make)
 
 
 def _live(user: Profile, position: str | None) -> dict[str, Any]:

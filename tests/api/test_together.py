@@ -5,6 +5,9 @@ import asyncio
 import pytest
 
 from api.together import Together
+from tests.api.served import serving
+from tests.events import registered, solved
+from tests.world import World
 
 
 class Reads:
@@ -63,3 +66,17 @@ async def test_who_leaves_does_not_stop_the_others() -> None:
         await leaving
     reads.go_on.set()
     assert await staying == 0
+
+
+async def test_a_page_that_many_share_goes_to_each_with_headers_of_its_own(world: World) -> None:
+    await world.publish([registered("u"), solved("1", "u", "p", 1)])
+    await world.run_once()
+    async with serving(world) as api:
+        for path in ("/", "/leaderboard", "/users/u"):
+            found = await asyncio.gather(*(api.anybody.get(path) for _ in range(30)))
+            assert {one.status_code for one in found} == {200}
+            names = [[name for name, _ in one.headers.multi_items()] for one in found]
+            assert all(len(set(each)) == len(each) for each in names), path
+            assert len({one.headers["x-request-id"] for one in found}) == len(found)
+        missing = await asyncio.gather(*(api.anybody.get("/users/nobody") for _ in range(10)))
+        assert {one.status_code for one in missing} == {404}
