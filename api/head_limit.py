@@ -1,10 +1,19 @@
-"""How long may the head of a request be? Fields and trailers are kept until they end; those without end are cut off."""
+"""What is answered before there is a request? Nonsense that is no HTTP, and a head or trailers without end."""
+
+from http import HTTPStatus
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from api.protection import HEAD_MAX_BYTES
+from api.problems import MEDIA_TYPE, Problem
+from api.protection import HEAD_MAX_BYTES, HEADERS
 
-REFUSAL = b"HTTP/1.1 431 Request Header Fields Too Large\r\nconnection: close\r\ncontent-length: 0\r\n\r\n"
+TOO_LARGE = Problem(
+    431,
+    "head-too-large",
+    "The head of the request is too large",
+    f"Address and header fields may have {HEAD_MAX_BYTES} bytes together; send fewer.",
+)
+NO_HTTP = Problem(400, "bad-request", "The request cannot be read", "This is no HTTP request; send one (RFC 9112).")
 
 
 class HeadLimit(HttpToolsProtocol):
@@ -18,8 +27,13 @@ class HeadLimit(HttpToolsProtocol):
         super().data_received(data)
         if self._beside_body > HEAD_MAX_BYTES and not self.transport.is_closing():
             if self.cycle is None or self.cycle.response_complete:  # nothing is put into another answer's middle
-                self.transport.write(REFUSAL)
+                self.transport.write(_answer(TOO_LARGE))
             self.transport.close()
+
+    def send_400_response(self, msg: str) -> None:  # noqa: ARG002 - uvicorn's words
+        """Of what the parser refuses."""
+        self.transport.write(_answer(NO_HTTP))
+        self.transport.close()
 
     def on_body(self, body: bytes) -> None:
         """A part of a body, which has a limit of its own."""
@@ -30,3 +44,18 @@ class HeadLimit(HttpToolsProtocol):
         """The next head is counted anew."""
         self._beside_body = 0
         super().on_message_complete()
+
+
+def _answer(problem: Problem) -> bytes:
+    """As our layers would have sent it, which it never reaches."""
+    body = problem.body.model_dump_json().encode()
+    fields = {
+        **HEADERS,
+        "Cache-Control": "no-store",
+        "Content-Type": MEDIA_TYPE,
+        "Content-Length": str(len(body)),
+        "Connection": "close",
+    }
+    lines = [f"HTTP/1.1 {problem.status} {HTTPStatus(problem.status).phrase}"]
+    lines += [f"{name}: {value}" for name, value in fields.items()]
+    return "\r\n".join([*lines, "", ""]).encode() + body

@@ -98,13 +98,13 @@ class Problem(Exception):
 
 
 def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    """For a route's `responses`: the errors that it can answer with."""
+    """For a route's `responses`: the errors that it can answer with, and 400, which anything can be that is no HTTP."""
     return {
         status: {
             "description": HTTPStatus(status).phrase,
             "content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/ProblemDetails"}}},
         }
-        for status in statuses
+        for status in sorted({400, *statuses})
     }
 
 

@@ -8,7 +8,7 @@ from api.stores import stores_of
 router = APIRouter(tags=["health"])
 
 
-@router.get("/livez")
+@router.get("/livez", responses=problems())
 async def live() -> dict[str, str]:
     """The process answers."""
     return {"status": "alive"}

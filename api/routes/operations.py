@@ -63,13 +63,13 @@ async def show_letter(
         return letters.whole(await dead_letters.letter(connection, dead_letter_id))
 
 
-@router.post("/dead-letters/retry", responses=problems(400, 401, 403, 404, 422, 429, 503))
+@router.post("/dead-letters/retry", responses=problems(401, 403, 404, 422, 429, 503))
 async def retry(request: Request, caller: MayDecide, asked: RetryRequest) -> RetryReport:
     """Read them again, and apply what can be applied by now."""
     return await letters.retry(request, caller, asked)
 
 
-@router.post("/dead-letters/discard", responses=problems(400, 401, 403, 404, 409, 422, 503))
+@router.post("/dead-letters/discard", responses=problems(401, 403, 404, 409, 422, 503))
 async def discard(request: Request, caller: MayDecide, asked: DiscardRequest) -> DiscardReport:
     """Give them up, all or none; they stay, with who, when and why."""
     return DiscardReport(discarded=await letters.discard(request, caller, asked))

@@ -36,7 +36,7 @@ MayRead = Annotated[Caller, Depends(require(Scope.READ))]
 RowId = Annotated[int, Path(ge=1, le=GREATEST_ID)]
 
 
-@router.post("/login", responses=problems(400, 401, 403, 422, 429, 503))
+@router.post("/login", responses=problems(401, 403, 422, 429, 503))
 async def login(request: Request, response: Response, asked: LogInRequest) -> SessionState:
     """Open a session; its id is in the cookie alone."""
     refuse_other_sites(request)  # else another site could log its visitors in as somebody it knows
@@ -77,7 +77,7 @@ async def list_tokens(caller: InBrowser, stores: Held) -> TokenList:
     return TokenList(tokens=[TokenState.of(one) for one in await tokens.tokens(stores.pool, caller.admin_id)])
 
 
-@router.post("/tokens", status_code=201, responses=problems(400, 401, 403, 422, 429, 503))
+@router.post("/tokens", status_code=201, responses=problems(401, 403, 422, 429, 503))
 async def create_token(request: Request, caller: InBrowser, asked: TokenRequest) -> CreatedToken:
     """Make a token for a script; this answer is the only one that shows it."""
     await confirm(request, caller, asked.password.get_secret_value())

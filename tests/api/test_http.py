@@ -4,6 +4,7 @@ import asyncio
 from contextlib import suppress
 from itertools import pairwise
 
+import httpx
 import pytest
 
 from tests.api.served import problem_of, serving
@@ -177,6 +178,29 @@ async def test_a_body_that_is_too_large_is_refused(world: World, said: bool) -> 
             "/api/admin/login", content=body if said else chunks(), headers={"Content-Type": "application/json"}
         )
         problem_of(found, 413, "body-too-large")
+
+
+@pytest.mark.parametrize(
+    ("sent", "status", "kind"),
+    [
+        (b"NONSENSE\r\n\r\n", 400, "bad-request"),
+        (b"GET /livez HTTP/1.1\r\nHost: x\r\nX: " + b"a" * 40_000 + b"\r\n", 431, "head-too-large"),
+    ],
+    ids=["no HTTP", "a head that is too large"],
+)
+async def test_what_never_becomes_a_request_is_answered_in_our_words(
+    world: World, sent: bytes, status: int, kind: str
+) -> None:
+    async with serving(world) as api:
+        reader, writer = await asyncio.open_connection("127.0.0.1", int(api.address.rpartition(":")[2]))
+        writer.write(sent)
+        head, _, body = (await reader.read()).partition(b"\r\n\r\n")
+        writer.close()
+    status_line, *fields = head.decode().split("\r\n")
+    assert status_line.startswith(f"HTTP/1.1 {status} ")
+    headers = dict(field.split(": ", 1) for field in fields)
+    problem_of(httpx.Response(status, headers=headers, content=body), status, kind)
+    assert "default-src 'none'" in headers["Content-Security-Policy"]
 
 
 @pytest.mark.parametrize("where", ["a head", "trailers"])
