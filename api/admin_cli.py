@@ -229,7 +229,9 @@ def _cell(value: Any) -> str:
     if value is None:
         return ""
     if isinstance(value, datetime):
-        return f"{value:%Y-%m-%d %H:%M}"
+        return f"{value:%Y-%m-%d %H:%M:%S}Z"
+    if isinstance(value, dict):
+        value = "; ".join(f"{name.replace('_', ' ')}: {one}" for name, one in value.items())
     return readable(" ".join(value) if isinstance(value, tuple) else str(value))
 
 

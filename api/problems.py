@@ -274,6 +274,12 @@ def _invalid(error: RequestValidationError) -> Problem:
     return Problem(422, "invalid-request", "The request is not valid", detail, errors=found)
 
 
+SAID_BY_HTTP = {
+    404: "This address leads nowhere; begin at /, or at /api/openapi.json.",
+    405: "This address takes other methods; the header Allow names them.",
+}
+
+
 def _of_http(error: HTTPException) -> Problem:
     kinds = {
         404: ("not-found", "There is nothing here"),
@@ -281,7 +287,8 @@ def _of_http(error: HTTPException) -> Problem:
         400: ("bad-request", "The request cannot be read"),
     }
     kind, title = kinds.get(error.status_code, ("http-error", "The request was refused"))
-    return Problem(error.status_code, kind, title, _sentence(str(error.detail)), headers=error.headers)
+    detail = SAID_BY_HTTP.get(error.status_code) or _sentence(str(error.detail))
+    return Problem(error.status_code, kind, title, detail, headers=error.headers)
 
 
 def _sentence(said: str) -> str:

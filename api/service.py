@@ -1,6 +1,7 @@
 """What is an API process? The server around the application, from the first check to the last answered request."""
 
 import asyncio
+import os
 import signal
 import socket
 from collections.abc import Callable, Iterator
@@ -9,13 +10,14 @@ from typing import Literal
 
 import structlog
 import uvicorn
+from sse_starlette.sse import AppStatus
 from starlette.types import ASGIApp
 
 from api.app import create_app
 from api.errors import AddressUnusable
 from api.protection import HEAD_MAX_BYTES
 from api.settings import ApiSettings
-from projector.database import connect
+from projector.database import Failure, classify, connect
 from projector.errors import DatabaseUnavailable
 from projector.migrate import require_schema
 from schemas.connection import KafkaConnection
@@ -77,6 +79,8 @@ def server_of(
     def end_long_answers() -> None:
         app.state.stores.end_long_answers()
 
+    # streams end by themselves when they are told to; the library would break them off in the middle
+    AppStatus.enable_automatic_graceful_drain = False
     config = config_of(app, settings, listening)
     return _Server(config, lambda: on_ready(address), end_long_answers)
 
@@ -88,6 +92,7 @@ def config_of(app: ASGIApp, settings: ApiSettings, listening: socket.socket) -> 
         fd=listening.fileno(),
         backlog=BACKLOG,
         log_config=None,
+        log_level="warning",  # that it serves, and where, is said by us
         access_log=False,
         server_header=False,
         date_header=True,
@@ -112,6 +117,9 @@ async def _check_tables(settings: ApiSettings) -> None:
     try:
         database = await connect(settings)
     except DatabaseUnavailable as error:
+        why = error.__cause__
+        if isinstance(why, ValueError) or (why and classify(why) is Failure.FINAL):
+            raise  # an address or a password that waiting does not mend
         log.warning("PostgreSQL is away; the pages wait for it", action="database_away", error=str(error))
         return
     try:
@@ -127,7 +135,7 @@ def listen(settings: ApiSettings) -> socket.socket:
         listening = socket.create_server((settings.api_host, settings.api_port), family=family, backlog=BACKLOG)
     except OSError as error:
         raise AddressUnusable(
-            f"cannot listen on {settings.api_host}:{settings.api_port}: {error.strerror or error}; "
+            f"cannot listen on {settings.api_host}:{settings.api_port}: {os.strerror(error.errno or 0)}; "
             "set API_HOST and API_PORT, or --host and --port"
         ) from error
     # connections inherit it; without it an event may wait 40 ms for the receipt of the one before

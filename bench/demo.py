@@ -6,6 +6,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from time import perf_counter
@@ -101,9 +102,9 @@ async def _check(model: Model, settings: ProjectorSettings, topic: str) -> list[
 
 def _events(feed: str | None, number: int) -> list[Event]:
     if feed is None:
-        start = datetime.now(UTC) - LASTS - timedelta(hours=1)
-        apart = LASTS.total_seconds() / number
-        return list(simulate(Season(start=start, users=2_000, events=number, seconds_between=apart)))
+        season = Season(start=datetime.now(UTC), users=2_000, events=number)
+        apart = LASTS / season.lasts * season.seconds_between if season.lasts else season.seconds_between
+        return list(simulate(replace(season, start=season.start - LASTS - timedelta(hours=1), seconds_between=apart)))
     try:
         with Path(feed).open("rb") as lines:
             conversion = clics.convert(lines, feed)

@@ -3,6 +3,7 @@
 import asyncio
 import secrets
 import signal
+import sys
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager, closing
 from datetime import UTC, datetime
@@ -24,7 +25,7 @@ from schemas.connection import KafkaConnection
 from schemas.events import Event, SubmissionRevoked, SubmissionSolved
 
 NAME = "demo"
-SOLVES_PER_S = 4
+EVENTS_PER_S = 4
 REVOKED = 0.05
 RECENT = 200
 
@@ -94,7 +95,7 @@ async def _publish(
             await producer.publish([event])
             published.append(event)
             try:
-                await asyncio.wait_for(stopping.wait(), rng.expovariate(SOLVES_PER_S))
+                await asyncio.wait_for(stopping.wait(), rng.expovariate(EVENTS_PER_S))
             except TimeoutError:
                 continue
             return
@@ -134,12 +135,13 @@ def _listen(settings: ApiSettings) -> socket:
     except AddressUnusable:
         if "api_port" in settings.model_fields_set:
             raise
+        print(f"port {settings.api_port} is taken, so the pages are at another one", file=sys.stderr)
         return listen(settings.model_copy(update={"api_port": 0}))
 
 
 def _tell(address: str, password: str) -> None:
     print(
         f"\npages: {address}   admin: {address}/admin   name: {NAME}   password: {password}\n"
-        f"About {SOLVES_PER_S} solves a second go on: open a profile or the board and watch. Ctrl-C ends.",
+        f"About {EVENTS_PER_S} verdicts a second go on: open a profile or the board and watch. Ctrl-C ends.",
         flush=True,
     )

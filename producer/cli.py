@@ -130,8 +130,8 @@ def simulate(
     Example: solve-producer simulate --events 100000 --users 20000 --rate 1000
     """
     season = Season(
-        start=_start(start, events), seed=seed, users=users, problems=problems, events=events, duplicates=duplicates,
-        disorder=disorder, rejudges=rejudges, unknown_users=unknown_users,
+        start=_start(start, events, users), seed=seed, users=users, problems=problems, events=events,
+        duplicates=duplicates, disorder=disorder, rejudges=rejudges, unknown_users=unknown_users,
     )  # fmt: skip
     with progress_bar("simulating", events) as bar:
         if output:
@@ -215,11 +215,11 @@ def _write(season: Season, output: str, bar: Bar) -> None:
             bar(1)
 
 
-def _start(start: datetime | None, events: int) -> datetime:
+def _start(start: datetime | None, events: int, users: int) -> datetime:
     if start is not None:
         return start.replace(tzinfo=UTC)
     # with room for the last rejudges: no simulated time may lie ahead of the broker's clock by a day
-    lasts = Season(start=datetime.now(UTC), events=events).lasts
+    lasts = Season(start=datetime.now(UTC), events=events, users=users).lasts
     return (datetime.now(UTC) - lasts - timedelta(hours=1)).replace(microsecond=0)
 
 

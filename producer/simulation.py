@@ -41,8 +41,9 @@ class Season:
 
     @property
     def lasts(self) -> timedelta:
-        """About how long it is in its own time."""
-        return timedelta(seconds=self.events * self.seconds_between)
+        """About how long it is in its own time: registrations come before it, and what is said again takes none."""
+        facts = self.events / (1 + self.duplicates) - self.users
+        return timedelta(seconds=max(facts / (1 + self.rejudges / 2), 0) * self.seconds_between)
 
 
 def simulate(season: Season) -> Iterator[Event]:

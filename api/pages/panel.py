@@ -15,6 +15,7 @@ from api.statements import statement
 from api.stores import Held
 
 JOBS_SHOWN = 10
+PARKED_COUNTED = 10_000
 JOBS_SEARCHED = 50
 UPDATES_SHOWN = 500
 POLL_MS = 5_000
@@ -29,6 +30,7 @@ Admin = Annotated[Caller, Depends(require_session)]
 async def panel(request: Request, caller: Admin, stores: Held) -> Response:
     """Everything at a glance, and the buttons."""
     jobs = await stores.jobs.latest(JOBS_SEARCHED)
+    parked = await stores.pool.fetchval(statement("open_parked"), PARKED_COUNTED)
     letters = [dict(row) for row in await stores.pool.fetch(statement("open_dead_letters"))]
     return admin_page(
         request,
@@ -37,6 +39,8 @@ async def panel(request: Request, caller: Admin, stores: Held) -> Response:
         poll_ms=POLL_MS,
         lag=stores.lag.report(),
         letters=letters,
+        parked=parked,
+        parked_counted=PARKED_COUNTED,
         jobs=jobs[:JOBS_SHOWN],
         checked={kind: _latest(jobs, kind) for kind in KINDS},
         words=job_words,

@@ -75,13 +75,14 @@ async def watch(_: MayRead, stores: Held, job_id: UUID) -> EventSourceResponse:
 
     async def events() -> AsyncIterator[ServerSentEvent]:
         state, said = first, ""
-        while state.state == "running":
+        while state.state == "running" and not stores.changes.hub.closed:
             if (now := json.dumps(state.progress)) != said:
                 said = now
                 yield _event("progress", Job(**asdict(state)))
             await asyncio.sleep(WATCH_S)
             state = await stores.jobs.state(job_id)
-        yield _event("end", Job(**asdict(state)))
+        if state.state != "running":
+            yield _event("end", Job(**asdict(state)))
 
     return EventSourceResponse(events(), headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"})
 

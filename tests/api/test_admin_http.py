@@ -252,3 +252,15 @@ async def lag_of(_: Served, admin: httpx.AsyncClient, messages: int) -> dict[str
     found = await until(says_so, f"a lag of {messages}")
     assert found
     return found
+
+
+async def test_the_panel_says_how_many_events_wait_for_their_user(world: World) -> None:
+    await world.publish([registered("u"), solved("1", "ghost", "p", 1), solved("2", "ghost", "q", 2)])
+    await world.run_once()
+    async with serving(world) as api, api.admin() as admin:
+        assert "2 events wait for users whom nobody registered yet" in (await admin.get("/admin")).text
+        async with world.database() as database:
+            await database.execute(
+                "UPDATE parked_events SET acknowledged_at = now(), acknowledged_by = 'ada', acknowledged_why = 'guest'"
+            )
+        assert "every record was applied, or is dealt with" in (await admin.get("/admin")).text

@@ -203,7 +203,7 @@ async def test_errors_of_pages_are_pages_and_those_of_the_api_are_not(world: Wor
             ("/search?username=%00", 422),
         ):
             found = await client.get(path)
-            assert "To the first page" in seen(found, status).text, path
+            assert "Home" in seen(found, status).text, path
             assert found.headers["cache-control"] == "no-store"
         assert (await client.post("/leaderboard")).headers["allow"] == "GET, HEAD"
         for path, of in (("/api/users/nobody", client), ("/api/nothing", client), ("/nothing", api.anybody)):
