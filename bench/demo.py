@@ -27,7 +27,7 @@ from projector.service import open_projector, run_projector
 from projector.settings import ProjectorSettings
 from schemas.connection import KafkaConnection
 from schemas.errors import SolveCountsError
-from schemas.events import Event
+from schemas.events import Event, UserRegistered
 
 SHOWN = 10
 LASTS = timedelta(days=300)
@@ -103,8 +103,10 @@ async def _check(model: Model, settings: ProjectorSettings, topic: str) -> list[
 def _events(feed: str | None, number: int) -> list[Event]:
     if feed is None:
         season = Season(start=datetime.now(UTC), users=2_000, events=number)
-        apart = LASTS / season.lasts * season.seconds_between if season.lasts else season.seconds_between
-        return list(simulate(replace(season, start=season.start - LASTS - timedelta(hours=1), seconds_between=apart)))
+        season = replace(season, seconds_between=LASTS / season.lasts * season.seconds_between)
+        times = [one.judged_at for one in simulate(season) if not isinstance(one, UserRegistered)]
+        ends = max(times, default=season.start)
+        return list(simulate(replace(season, start=season.start - (ends - season.start) - timedelta(minutes=5))))
     try:
         with Path(feed).open("rb") as lines:
             conversion = clics.convert(lines, feed)

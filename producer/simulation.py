@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import accumulate, count
+from math import sqrt
 from random import Random
 
 from schemas.events import Event, SubmissionRevoked, SubmissionSolved, UserRegistered
@@ -41,9 +42,12 @@ class Season:
 
     @property
     def lasts(self) -> timedelta:
-        """About how long it is in its own time: registrations come before it, and what is said again takes none."""
-        facts = self.events / (1 + self.duplicates) - self.users
-        return timedelta(seconds=max(facts / (1 + self.rejudges / 2), 0) * self.seconds_between)
+        """How long it is at most in its own time, as good as always.
+
+        Registrations come before it, what is said again takes no time, and some events of its end are held back.
+        """
+        facts = max(self.events / (1 + self.duplicates) - self.users, 0) + REORDER_WINDOW
+        return timedelta(seconds=(facts + 5 * sqrt(facts)) * self.seconds_between)
 
 
 def simulate(season: Season) -> Iterator[Event]:

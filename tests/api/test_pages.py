@@ -146,7 +146,7 @@ async def test_names_and_ids_of_any_kind_are_only_ever_text(world: World) -> Non
         asked = seen(await api.anybody.get("/search", params={"username": HOSTILE}))
         assert f"1 user called “{HOSTILE}”" in asked.text
         friends = seen(await api.anybody.get("/leaderboard", params={"friends": f"a,{HOSTILE_ID},<b>"}))
-        assert "Not on this board: <b>" in friends.text
+        assert "Not on this board, or not an id of anybody: <b>" in friends.text
         found = await api.anybody.get("/users/<script>alert(3)</script>")
         assert "<script>alert(3)" in seen(found, 404).text
         assert "<script>alert(3)" not in found.text

@@ -1,7 +1,10 @@
 """Is a simulated season what a test and a demo need: the same every time, and full of what goes wrong?"""
 
 from collections import Counter
+from datetime import timedelta
 from itertools import islice
+
+import pytest
 
 from bench.model import model_of
 from producer.simulation import Season, bad_records, simulate
@@ -36,3 +39,13 @@ def test_no_bad_record_is_an_event() -> None:
     said = [decode(record.value, record.headers, 1_800_000_000_000) for record in islice(bad_records(SEASON), 200)]
     assert all(isinstance(one, Rejected) for one in said)
     assert len({one.reason for one in said if isinstance(one, Rejected)}) >= 4
+
+
+@pytest.mark.parametrize(("events", "users"), [(1, 1), (500, 1_000), (5_000, 100), (40_000, 2_000)])
+def test_a_season_does_not_last_longer_than_it_says_nor_end_long_before(events: int, users: int) -> None:
+    season = Season(start=BEGIN, events=events, users=users)
+    times = [one.judged_at for one in simulate(season) if not isinstance(one, UserRegistered)]
+    took = max(times, default=BEGIN) - BEGIN
+    assert took <= season.lasts + timedelta(minutes=1)  # a rejudge is said some seconds later
+    if events > 10_000:
+        assert took > 0.9 * season.lasts
