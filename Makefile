@@ -33,7 +33,7 @@ lint: $(READY) ## ruff, mypy, import-linter
 	$(BIN)/python -m schemas --check
 
 test: lint ## The linters, and the tests against a real Kafka, PostgreSQL and Valkey
-	$(BIN)/pytest -m "not soak" -n 2 --dist loadfile
+	$(BIN)/pytest -m "not soak" -n 3 --dist loadfile # they wait more than they compute
 
 soak: $(READY) ## The long fault tests
 	$(BIN)/pytest -m soak -s
