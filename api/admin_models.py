@@ -4,14 +4,16 @@ from datetime import datetime
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, Strict, StrictBool
 
 from api.models import EXAMPLE_TIME, Answer
 from projector.dead_letters import GREATEST_ID
 from schemas.events import Text
 from schemas.record import Reason
 
-Id = Annotated[int, Field(ge=1, le=GREATEST_ID)]
+# strict: JSON's false is not the partition 0
+Id = Annotated[int, Strict(), Field(ge=1, le=GREATEST_ID)]
+Partition = Annotated[int, Strict(), Field(ge=0, le=2**31 - 1)]
 
 
 class CountUpdate(BaseModel):
@@ -124,8 +126,8 @@ class RetryRequest(BaseModel):
     ids: list[Id] | None = Field(None, min_length=1, max_length=1000, examples=[[12, 13]])
     reason: Reason | None = None
     user_id: Text | None = None
-    partition: int | None = Field(None, ge=0, le=2**31 - 1)
-    all: bool = Field(False, description="All open dead letters.")
+    partition: Partition | None = None
+    all: StrictBool = Field(False, description="All open dead letters.")
 
 
 class RetryReport(Answer):

@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, StrictInt
 
 from api.admin.audit import Recorded
 from api.admin.tokens import LABEL_MAX_CHARS, LEAST_DAYS, MOST_DAYS, USUAL_DAYS, Scope, Token
@@ -53,7 +53,7 @@ class TokenRequest(BaseModel):
 
     label: Label
     scopes: list[Scope] = Field(min_length=1, max_length=len(Scope), examples=[["read"]])
-    days: int = Field(USUAL_DAYS, ge=LEAST_DAYS, le=MOST_DAYS)
+    days: StrictInt = Field(USUAL_DAYS, ge=LEAST_DAYS, le=MOST_DAYS)
     password: Password
 
 

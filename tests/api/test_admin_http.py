@@ -210,6 +210,8 @@ async def test_dead_letters_are_listed_shown_retried_and_discarded(world: World)
         assert (retried["applied"], sum(retried["still_dead"].values())) == (1, 1)
         assert (await api.get("/api/users/u"))["problems_solved"] == 1
         problem_of(await admin.post("/api/admin/dead-letters/retry", json={}), 422, "selector-unclear")
+        for loose in ({"partition": False}, {"partition": "0"}, {"all": 1}, {"ids": [True]}):
+            problem_of(await admin.post("/api/admin/dead-letters/retry", json=loose), 422, "invalid-request")
 
         given_up = await admin.post("/api/admin/dead-letters/discard", json={"ids": [bad], "why": "a test"})
         assert given_up.json() == {"discarded": 1}
