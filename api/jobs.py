@@ -28,6 +28,7 @@ from schemas.connection import KafkaConnection
 
 BEAT_S = 0.5
 SILENT_S = 20.0
+GONE = "Its process is gone. Nothing half done is visible; run it again."
 
 Kind = Literal["backfill", "sync-leaderboard"]
 State = Literal["running", "done", "failed", "interrupted"]
@@ -193,6 +194,8 @@ def _plain(value: Any) -> str:
 
 def _state(row: asyncpg.Record) -> JobState:
     fields = dict(row)
+    if fields.pop("silent"):
+        fields |= {"state": "interrupted", "error": GONE}
     for name in ("progress", "report"):
         fields[name] = json.loads(fields[name]) if fields[name] is not None else None
     return JobState(**fields)

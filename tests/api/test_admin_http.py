@@ -15,7 +15,7 @@ from api.admin.tokens import Scope
 from projector.board_audit import REBUILD_LOCK
 from tests.api.served import Served, problem_of, serving
 from tests.events import registered, solved
-from tests.projector.test_dead_letters import bury
+from tests.projector.letters import bury
 from tests.waiting import until
 from tests.world import World
 

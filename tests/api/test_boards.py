@@ -25,7 +25,7 @@ from projector.dead_letters import Selection
 from projector.errors import UserUnknown
 from projector.leaderboard import Leaderboard, open_leaderboard
 from tests.events import at, registered, solved
-from tests.projector.test_dead_letters import bury
+from tests.projector.letters import bury
 from tests.world import World
 
 UTC_ZONE = ZoneInfo("UTC")

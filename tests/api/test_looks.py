@@ -11,7 +11,7 @@ from producer.simulation import Season, simulate
 from tests.api.served import Served, serving
 from tests.api.test_browser import browsing, log_in
 from tests.events import BEGIN
-from tests.projector.test_dead_letters import bury
+from tests.projector.letters import bury
 from tests.world import World
 
 SEASON = Season(start=BEGIN, users=80, problems=40, events=1_200, seed=9)

@@ -10,7 +10,7 @@ from api.admin.tokens import Scope
 from producer.simulation import Season, simulate
 from tests.api.served import serving
 from tests.events import BEGIN
-from tests.projector.test_dead_letters import bury
+from tests.projector.letters import bury
 from tests.world import World
 
 SEASON = Season(start=BEGIN, users=30, problems=20, events=400, seed=3)

@@ -13,7 +13,7 @@ from schemas.record import Reason
 from tests.api.reading import HOSTILE, PANEL, Page, browser, fill, seen, sent
 from tests.api.served import NAME, PASSWORD, serving
 from tests.events import solved
-from tests.projector.test_dead_letters import bury
+from tests.projector.letters import bury
 from tests.waiting import until
 from tests.world import World
 
