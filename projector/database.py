@@ -2,6 +2,8 @@
 
 Limits on each session keep a writer that stops inside a transaction from holding its locks for longer than
 seconds (I3): the server ends an idle transaction, notices a client that is gone, and no lock is waited for long.
+Between the messages of one statement (asyncpg prepares, flushes, then binds) a stopped writer is not idle but active,
+and there only `transaction_timeout` ends it.
 """
 
 import asyncio
@@ -87,6 +89,7 @@ REPLAY_SESSION = {
     "maintenance_work_mem": "256MB",
     "idle_in_transaction_session_timeout": "60000",
     "statement_timeout": "0",
+    "transaction_timeout": "0",  # set again by its transactions that lock what live projection needs
 }
 
 
@@ -96,6 +99,7 @@ def connect_options(settings: ProjectorSettings) -> dict[str, Any]:
         "dsn": settings.database_url.get_secret_value(),
         "timeout": CONNECT_TIMEOUT_S,
         "command_timeout": COMMAND_TIMEOUT_S,
+        "max_cached_statement_lifetime": 0,  # a statement is prepared once a connection, not anew every five minutes
         "server_settings": {
             "application_name": "solve-projector",
             "search_path": f"{settings.database_schema},pg_catalog",
@@ -109,6 +113,7 @@ def connect_options(settings: ProjectorSettings) -> dict[str, Any]:
             "lock_timeout": str(LOCK_TIMEOUT_MS),
             "idle_in_transaction_session_timeout": str(settings.transaction_idle_timeout_ms),
             "statement_timeout": str(int(COMMAND_TIMEOUT_S * 1000)),
+            "transaction_timeout": str(settings.transaction_timeout_ms),
             "client_connection_check_interval": "2000",
             "tcp_keepalives_idle": "10",
             "tcp_keepalives_interval": "5",

@@ -185,6 +185,7 @@ class BoardKeeper:
             self._pool.acquire() as connection,
             connection.transaction(isolation="repeatable_read", readonly=True),
         ):
+            await connection.execute("SET LOCAL transaction_timeout = 0")  # a long read, and nobody waits for it
             yield connection
 
     async def _standings(self, connection: Connection) -> AsyncIterator[list[Standing]]:

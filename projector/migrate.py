@@ -53,6 +53,7 @@ async def migrate(settings: ProjectorSettings) -> str:
     engine = create_async_engine("postgresql+asyncpg://", async_creator=_connect, poolclass=NullPool)
     try:
         async with engine.begin() as connection:
+            await connection.execute(text("SET LOCAL transaction_timeout = 0"))
             await connection.execute(text("SET LOCAL lock_timeout = 0"))
             await connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": MIGRATION_LOCK})
             await connection.execute(text("SET LOCAL lock_timeout = '15s'"))

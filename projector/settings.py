@@ -45,6 +45,12 @@ class ProjectorSettings(BaseSettings):
     transaction_idle_timeout_ms: int = Field(
         5_000, ge=100, le=60_000, description="A projector that stops inside a transaction loses its locks after this."
     )
+    transaction_timeout_ms: int = Field(
+        30_000,
+        ge=1_000,
+        le=3_600_000,
+        description="The longest that a batch or a chunk of a repair may hold its locks.",
+    )
 
     metrics_host: str = Field("127.0.0.1", min_length=1, description="Where /metrics, /livez and /readyz are served.")
     metrics_port: int | None = Field(None, ge=0, le=65_535, description="Unset: not served. 0: any free port.")

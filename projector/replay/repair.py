@@ -33,8 +33,12 @@ log = structlog.get_logger()
 class Repair:
     """Repairs the users that the comparison named."""
 
-    def __init__(self, connection: Connection, scan: LogScan, topic: str, targets: Targets) -> None:
+    def __init__(
+        self, connection: Connection, scan: LogScan, topic: str, targets: Targets, transaction_timeout_ms: int
+    ) -> None:
         self._connection = connection
+        # a replay that freezes must not hold up projection for longer (I3)
+        self._limit = f"SET LOCAL transaction_timeout = {transaction_timeout_ms:d}"
         self._scan = scan
         self._topic = topic
         self._targets = targets
@@ -64,6 +68,7 @@ class Repair:
         """Dead letters, and offsets that somebody moved."""
         connection = self._connection
         async with connection.transaction():
+            await connection.execute(self._limit)
             await self._lock_offsets()
             for moved in self._targets.moved:
                 await connection.execute(
@@ -109,6 +114,7 @@ class Repair:
         connection = self._connection
         await self._advance(await self._offsets("read_offsets", self._topic))  # most of the tail, without a lock
         async with connection.transaction():
+            await connection.execute(self._limit)
             reached = await self._lock_offsets()
             began = perf_counter()
             staged = await self._fold_tail(reached)

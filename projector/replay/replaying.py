@@ -133,9 +133,18 @@ def database_errors_said() -> Iterator[None]:
     try:
         yield
     except DATABASE_ERRORS as error:
-        raise ReplayInterrupted(
-            f"PostgreSQL: {str(error) or type(error).__name__}; nothing half done is visible, run the replay again"
-        ) from error
+        first = _first_of(error)
+        said = str(first) or type(first).__name__
+        if "transaction timeout" in said:
+            said += " (TRANSACTION_TIMEOUT_MS; raise it where a chunk of a repair needs longer)"
+        raise ReplayInterrupted(f"PostgreSQL: {said}; nothing half done is visible, run the replay again") from error
+
+
+def _first_of(error: BaseException) -> BaseException:
+    """What ended the connection, where asyncpg says only that a transaction cannot be left through it."""
+    while isinstance(error, asyncpg.InterfaceError) and error.__context__ is not None:
+        error = error.__context__
+    return error
 
 
 @asynccontextmanager
@@ -221,7 +230,7 @@ async def _replay_warm(replay: Replay) -> None:
     if replay.options.dry_run:
         return
     with replay.timed("repairing"):
-        repair = Repair(database, replay.scan, state.topic, targets)
+        repair = Repair(database, replay.scan, state.topic, targets, replay.settings.transaction_timeout_ms)
         await repair.run(replay.step("repairing"))
         await repair.finish(letters)
         report.users_refused = repair.refused

@@ -14,6 +14,7 @@ from aiokafka.errors import GroupCoordinatorNotAvailableError
 
 from producer.simulation import Season, simulate
 from tests.events import BEGIN, registered, solved
+from tests.stalling import StallingProxy
 from tests.waiting import until
 from tests.world import World
 
@@ -135,6 +136,24 @@ async def test_a_writer_stopped_inside_its_transaction_is_overcome(world: World)
             await world.publish([solved("2", "u", "p2", 2)], 0)
             await world.until_right()
     assert await world.value("SELECT problems_solved FROM users") == 3
+
+
+async def test_a_writer_stopped_between_two_messages_of_a_statement_is_overcome(world: World) -> None:
+    """PostgreSQL calls it active, so that neither its idle timeout nor its statement timeout ends it."""
+    proxy = StallingProxy(world.settings.database_url.get_secret_value(), b"-- Upserts verdicts")
+    async with (
+        proxy.serving() as url,
+        world.process(DATABASE_URL=url, TRANSACTION_TIMEOUT_MS="3000") as frozen,
+    ):
+        await world.publish([registered("u"), solved("0", "u", "p0")])
+        await until(proxy.stalled.is_set, "the writer to be between two messages, with its rows locked")
+        frozen.send_signal(signal.SIGSTOP)
+        async with world.process():
+            await world.until_right()
+            frozen.send_signal(signal.SIGCONT)
+            await world.publish([solved("1", "u", "p1", 1)])
+            await world.until_right()
+    assert await world.value("SELECT problems_solved FROM users") == 2
 
 
 async def _waits_for_a_lock(world: World) -> bool:

@@ -15,6 +15,7 @@ from projector.replay import repair as repair_module
 from projector.replay.replaying import ReplayOptions, replay
 from tests.events import BEGIN, registered, revoked, solved
 from tests.faults.test_processes import applied, flow
+from tests.stalling import StallingProxy
 from tests.waiting import until
 from tests.world import World
 
@@ -119,6 +120,30 @@ async def test_a_lost_connection_is_one_line_and_the_next_replay_finishes(world:
     assert process.returncode == 1
     assert b"Traceback" not in log
     assert b"run the replay again" in log
+    await replay(world.connection, world.settings, ReplayOptions(), lambda *_: None)
+    assert await world.differences() == []
+
+
+async def test_a_replay_that_freezes_inside_a_chunk_holds_up_projection_only_for_a_while(world: World) -> None:
+    """As Ctrl-Z does. It stops between two messages of a statement, where PostgreSQL's idle timeout does not see it."""
+    await world.publish(simulate(SEASON))
+    await world.run_once()
+    await drift(world)
+    proxy = StallingProxy(world.settings.database_url.get_secret_value(), b"-- Makes the verdicts of users")
+    async with (
+        proxy.serving() as url,
+        world.process("replay", DATABASE_URL=url, TRANSACTION_TIMEOUT_MS="2000") as frozen,
+    ):
+        await until(proxy.stalled.is_set, "the replay to be inside a chunk")
+        frozen.send_signal(signal.SIGSTOP)
+        await world.publish([registered("later"), solved("later", "later", "p")])
+        async with world.process():
+            await until(lambda: _projected(world), "projection to go on")
+        frozen.send_signal(signal.SIGCONT)
+        _, log = await frozen.output  # type: ignore[attr-defined]
+    assert frozen.returncode == 1
+    assert len(log.decode().strip().splitlines()) == 1, log.decode()
+    assert b"TRANSACTION_TIMEOUT_MS" in log
     await replay(world.connection, world.settings, ReplayOptions(), lambda *_: None)
     assert await world.differences() == []
 
