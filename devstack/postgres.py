@@ -11,7 +11,9 @@ from pathlib import Path
 from typing import ClassVar
 
 from devstack.errors import StackError
-from devstack.server import HOST, Server
+from devstack.ports import HOST
+from devstack.server import Server
+from devstack.turns import one_at_a_time
 
 with warnings.catch_warnings():
     # the import asks for the user's runtime folder, and warns where there is none, as for root
@@ -54,7 +56,8 @@ class Postgres(Server):
     def prepare(self) -> None:
         """Makes the cluster at the first start; a stale postmaster.pid is PostgreSQL's own to judge."""
         if user := self.run_as():
-            ensure_user_exists(user)
+            with one_at_a_time("system-user"):
+                ensure_user_exists(user)
             ensure_prefix_permissions(POSTGRES_BIN_PATH)
             ensure_prefix_permissions(self.folder)
         if not (self.data / "PG_VERSION").exists():

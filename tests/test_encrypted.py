@@ -18,7 +18,7 @@ import trustme
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, load_pem_private_key
 
 from devstack.kafka import Kafka
-from devstack.server import HOST, free_port
+from devstack.ports import HOST, free_port
 from projector.provision import provision
 from projector.settings import ProjectorSettings
 from schemas.connection import KafkaConnection

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from devstack.server import free_port
+from devstack.ports import free_port
 from producer.simulation import Season, simulate
 from projector.replay.replaying import ReplayOptions, replay
 from tests.deploy.promql import metrics_used

@@ -5,7 +5,10 @@ import os
 import socket
 import subprocess
 import sys
+import time
 import uuid
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import psutil
@@ -13,6 +16,9 @@ import pytest
 
 from devstack import Kafka, Stack, StackError, Valkey
 from devstack import kafka as kafka_module
+from devstack import ports as ports_module
+from devstack import turns as turns_module
+from devstack.ports import free_port
 
 
 def devstack(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
@@ -133,6 +139,17 @@ def test_a_damaged_state_file_is_named(tmp_path: Path) -> None:
         Stack(tmp_path)
 
 
+@pytest.fixture
+def no_jars_yet(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """A user who has started no stack before."""
+    for module in (kafka_module, turns_module):
+        monkeypatch.setattr(module, "cache_folder", lambda: tmp_path)
+    kafka_module.jars.cache_clear()
+    yield
+    kafka_module.jars.cache_clear()
+
+
+@pytest.mark.usefixtures("no_jars_yet")
 def test_no_network_for_the_jars_is_one_clear_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Without jars in the cache and a repository that answers; the network cannot be taken away for real here."""
 
@@ -140,10 +157,40 @@ def test_no_network_for_the_jars_is_one_clear_line(tmp_path: Path, monkeypatch: 
         raise ConnectionError("network is unreachable")
 
     monkeypatch.setattr(kafka_module.jgo, "build", nothing)
-    kafka_module.jars.cache_clear()
     with pytest.raises(StackError, match="cannot fetch the jars of Kafka"):
         Kafka(tmp_path).start()
-    kafka_module.jars.cache_clear()
+
+
+@pytest.mark.usefixtures("no_jars_yet")
+def test_stacks_that_start_at_once_fetch_the_jars_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    fetched = []
+
+    def fetch() -> tuple[Path, ...]:
+        fetched.append("begun")
+        time.sleep(0.05)  # as long as the others need to get in
+        jar = tmp_path / "kafka.jar"
+        jar.touch()
+        fetched.append("done")
+        return (jar,)
+
+    monkeypatch.setattr(kafka_module, "_fetched_jars", fetch)
+    with ThreadPoolExecutor(4) as stacks:
+        found = list(stacks.map(lambda _: kafka_module.jars.__wrapped__(), range(4)))
+    assert fetched == ["begun", "done"]
+    assert set(found) == {(tmp_path / "kafka.jar",)}
+    (tmp_path / "kafka.jar").unlink()
+    kafka_module.jars.__wrapped__()
+    assert fetched == ["begun", "done"] * 2
+
+
+def test_a_port_is_kept_for_the_server_that_is_to_have_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not even another stack that draws the same number gets it, while a server can still listen there."""
+    port = free_port()
+    monkeypatch.setattr(ports_module, "PORTS", range(port, port + 1))
+    with pytest.raises(StackError, match="no free port"):
+        free_port()
+    with socket.create_server(("127.0.0.1", port)):
+        socket.create_connection(("127.0.0.1", port)).close()
 
 
 def test_a_server_that_cannot_start_shows_the_end_of_its_log(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from itertools import islice
 import pytest
 from redis.asyncio import Redis
 
-from devstack.server import free_port
+from devstack.ports import free_port
 from producer.simulation import Season, bad_records, simulate
 from projector.errors import MetricsUnservable
 from projector.metrics import UNKNOWN_TYPE

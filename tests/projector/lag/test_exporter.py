@@ -10,7 +10,7 @@ from urllib.request import urlopen
 from prometheus_client.parser import text_string_to_metric_families
 
 from devstack import Stack
-from devstack.server import free_port
+from devstack.ports import free_port
 from producer.simulation import Season, simulate
 from projector.lag.exporter import LagCollector
 from projector.lag.look import Look

@@ -1,0 +1,21 @@
+"""What may only one process of this machine do at a time? Touch what stacks share: Kafka's jars, the system's users."""
+
+import fcntl
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from platformdirs import user_cache_path
+
+
+def cache_folder() -> Path:
+    """Where this user's stacks keep what they share."""
+    return user_cache_path("solve-counts", ensure_exists=True)
+
+
+@contextmanager
+def one_at_a_time(what: str) -> Iterator[None]:
+    """Waits until no other process, or thread, does it; a process that ends gives it up."""
+    with (cache_folder() / f"{what}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
