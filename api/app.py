@@ -18,7 +18,7 @@ from api.pages import add_pages, problem_page
 from api.problems import ProblemDetails, add_problem_handlers
 from api.protection import BodyLimit, HeadAsGet, SecurityHeaders
 from api.rate_limits import RateLimits
-from api.routes import events, health, leaderboard, operations, repairs, sessions, users
+from api.routes import account, events, health, leaderboard, operations, repairs, sessions, users
 from api.settings import ApiSettings
 from api.stores import Stores, open_stores
 from schemas.connection import KafkaConnection
@@ -53,7 +53,7 @@ def create_app(connection: KafkaConnection, settings: ApiSettings, opening: Open
         generate_unique_id_function=_operation_id,
     )
     app.state.rate_limits = RateLimits(settings)
-    for part in (users, leaderboard, events, sessions, repairs, operations, health):
+    for part in (users, leaderboard, events, sessions, account, repairs, operations, health):
         app.include_router(part.router)
     add_pages(app)
     add_problem_handlers(app, problem_page)

@@ -35,15 +35,20 @@ async def log_in(request: Request, typed: str, password: str) -> str:
     who = name if known else "(no name of an admin)"
     await record(stores.pool, Entry(who, "password", "log-in", {}, result, request_id(), address_of(request)))
     if raw is None:
-        raise Problem(
-            401,
-            "log-in-refused",
-            "The log-in was refused",
-            "The name or the password is wrong, or the name is locked for a while after too many tries; "
-            "check both, wait some minutes, or ask the operator for: solve-api admin unlock",
-            headers={"WWW-Authenticate": "Bearer"},
-        )
+        raise refused_log_in()
     return raw
+
+
+def refused_log_in() -> Problem:
+    """The same whatever the reason."""
+    return Problem(
+        401,
+        "log-in-refused",
+        "The log-in was refused",
+        "The name or the password is wrong, or the name is locked for a while after too many tries; "
+        "check both, wait some minutes, or ask the operator for: solve-api admin unlock",
+        headers={"WWW-Authenticate": "Bearer"},
+    )
 
 
 async def log_out(request: Request, caller: Caller) -> None:
@@ -67,7 +72,13 @@ async def confirm(request: Request, caller: Caller, password: str) -> None:
         stores.pool,
         Entry(caller.name, caller.via, "confirm-password", {}, "refused", request_id(), address_of(request)),
     )
-    raise Problem(401, "log-in-refused", "The password was refused", "Send this admin's own password once more.")
+    raise Problem(
+        401,
+        "log-in-refused",
+        "The password was refused",
+        "It is not this admin's password, or the name is locked for a while after too many tries; "
+        "try your own once more, or wait some minutes.",
+    )
 
 
 async def _tried(request: Request, name: str, password: str) -> str | None:

@@ -1,11 +1,13 @@
 """What do log-ins and tokens look like over HTTP? Bodies of requests and answers, with examples."""
 
+from dataclasses import asdict
 from datetime import datetime
 from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, StrictInt
 
 from api.admin.audit import Recorded
+from api.admin.sessions import OpenSession
 from api.admin.tokens import LABEL_MAX_CHARS, LEAST_DAYS, MOST_DAYS, USUAL_DAYS, Scope, Token
 from api.models import EXAMPLE_TIME, Answer
 
@@ -20,6 +22,9 @@ def _keepable(said: str) -> str:
 
 Label = Annotated[str, AfterValidator(_keepable), Field(min_length=1, max_length=LABEL_MAX_CHARS, examples=["nightly"])]
 Password = Annotated[SecretStr, Field(max_length=PASSWORD_MAX_CHARS, examples=["correct horse battery staple"])]
+
+
+SessionId = Annotated[str, Field(pattern="^[0-9a-f]{16}$", examples=["5f1d7a84db0c2e99"])]
 
 
 class LogInRequest(BaseModel):
@@ -39,11 +44,64 @@ class SessionState(Answer):
     scopes: list[Scope]
     csrf_token: str | None = Field(description="For the header X-CSRF-Token; none for a token, which needs none.")
 
+    @classmethod
+    def of_browser(cls, name: str, csrf_token: str) -> "SessionState":
+        """A log-in with a password, which may do everything."""
+        return cls(name=name, via="session", scopes=list(Scope), csrf_token=csrf_token)
+
+
+class OwnSession(Answer):
+    """A browser that is logged in."""
+
+    session_id: SessionId = Field(description="Names the session; nobody can log in with it.")
+    client: str = Field(examples=["Mozilla/5.0 (X11; Linux x86_64)"], description="What the browser said it is.")
+    created_at: datetime = Field(examples=[EXAMPLE_TIME])
+    last_seen_at: datetime = Field(description="To about a minute.")
+    expires_at: datetime = Field(description="At the latest; sooner where it is not used.")
+    current: bool = Field(description="Whether it is the one that asks.")
+
+    @classmethod
+    def of(cls, found: OpenSession, *, current: bool) -> "OwnSession":
+        """As the table has it."""
+        return cls(**asdict(found), current=current)
+
+
+class SessionList(Answer):
+    """This admin's open sessions, the latest used first."""
+
+    sessions: list[OwnSession]
+
+
+class EndSessionsRequest(BaseModel):
+    """Which browsers to log out; it asks for the password, so that who finds an open browser cannot."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    session_ids: list[SessionId] = Field(min_length=1, max_length=1_000)
+    password: Password
+
+
+class LogOutEverywhereRequest(BaseModel):
+    """It asks for the password, as ending each of them does."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    password: Password
+
+
+class PasswordRequest(BaseModel):
+    """A new password, and the one until now: who finds an open browser cannot take the account."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    password: Password
+    new_password: Password
+
 
 class EndedSessions(Answer):
-    """How many browsers were logged out, this one among them."""
+    """How many browsers were logged out."""
 
-    sessions_ended: int = Field(examples=[3])
+    sessions_ended: int = Field(examples=[1])
 
 
 class TokenRequest(BaseModel):

@@ -157,6 +157,15 @@ PAGES_SESSION = {
 }
 PAGES_TIMEOUT_S = 25.0
 PAGES_CONNECT_TIMEOUT_S = 3.0
+PAGES_WAIT_S = 5.0
+
+
+class PagesPool(asyncpg.Pool):
+    """Whoever waits for a free connection waits no longer than for a page: TimeoutError, which is PostgreSQL away."""
+
+    def acquire(self, *, timeout: float | None = None) -> asyncpg.pool.PoolAcquireContext:
+        """As asyncpg's; also what `pool.fetch` and its like begin with."""
+        return super().acquire(timeout=PAGES_WAIT_S if timeout is None else timeout)
 
 
 @asynccontextmanager
@@ -165,7 +174,18 @@ async def open_pages_pool(settings: ProjectorSettings, size: int) -> AsyncIterat
     options = connect_options(settings)
     options["server_settings"] |= PAGES_SESSION
     options |= {"command_timeout": PAGES_TIMEOUT_S, "timeout": PAGES_CONNECT_TIMEOUT_S}
-    pool = asyncpg.create_pool(**options, min_size=0, max_size=size, reset=_keep_session)
+    pool = PagesPool(
+        **options,
+        init_size=0,
+        min_size=0,
+        max_size=size,
+        max_queries=50_000,
+        max_inactive_connection_lifetime=300.0,
+        reset=_keep_session,
+        loop=None,
+        connection_class=asyncpg.Connection,
+        record_class=asyncpg.Record,
+    )
     async with _closing(pool, settings):
         yield pool
 

@@ -2,6 +2,7 @@
 
 import hmac
 import secrets
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from hashlib import sha256
@@ -22,6 +23,17 @@ class Session:
 
     admin_id: int
     name: str
+    expires_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class OpenSession:
+    """One as its admin sees it; the id names it, and opens nothing."""
+
+    session_id: str
+    client: str
+    created_at: datetime
+    last_seen_at: datetime
     expires_at: datetime
 
 
@@ -73,9 +85,25 @@ async def end_session(database: Database, raw: str) -> None:
     await database.execute("DELETE FROM admin_sessions WHERE session_hash = $1", hash_of(raw))
 
 
+async def sessions_of(database: Database, settings: ApiSettings, admin_id: int, now: datetime) -> list[OpenSession]:
+    """Those of an admin that are open, the latest used first."""
+    rows = await database.fetch(statement("own_sessions"), admin_id, now, *_limits(settings))
+    return [OpenSession(**row) for row in rows]
+
+
+async def end_sessions_of(database: Database, admin_id: int, session_ids: Collection[str]) -> int:
+    """Ends those of this admin's that have these ids; how many there were. Safe to repeat."""
+    return len(await database.fetch(statement("end_own_sessions"), admin_id, list(session_ids)))
+
+
 async def end_all_sessions(database: Database, admin_id: int) -> int:
     """Every browser of an admin; how many."""
     return len(await database.fetch(statement("end_all_sessions"), admin_id))
+
+
+def id_of(raw: str) -> str:
+    """The id by which its admin sees it, as SQL derives it too."""
+    return sha256(hash_of(raw)).digest()[:8].hex()
 
 
 def csrf_token(raw: str) -> str:

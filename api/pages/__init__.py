@@ -2,12 +2,12 @@
 
 from fastapi import FastAPI
 
-from api.pages import assets, board, doors, home, letters, machinery, panel, user
+from api.pages import account, assets, board, doors, home, letters, machinery, panel, user
 from api.pages.errors import problem_page
 
 __all__ = ["add_pages", "problem_page"]
 
-ROOMS = (assets, home, board, user, doors, panel, letters, machinery)
+ROOMS = (assets, home, board, user, doors, panel, letters, machinery, account)
 
 
 def add_pages(app: FastAPI) -> None:

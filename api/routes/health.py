@@ -5,6 +5,8 @@ from fastapi import APIRouter, Request
 from api.problems import problems
 from api.stores import stores_of
 
+READY_WITHIN_S = 5.0  # as long as a page waits for a connection
+
 router = APIRouter(tags=["health"])
 
 
@@ -17,5 +19,5 @@ async def live() -> dict[str, str]:
 @router.get("/readyz", responses=problems(503))
 async def ready(request: Request) -> dict[str, str]:
     """PostgreSQL answers too: everything but counts from the log can be served."""
-    await stores_of(request).pool.fetchval("SELECT 1")
+    await stores_of(request).pool.fetchval("SELECT 1", timeout=READY_WITHIN_S)
     return {"status": "ready"}

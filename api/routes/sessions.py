@@ -6,19 +6,16 @@ from fastapi import APIRouter, Depends, Path, Query, Request, Response
 
 from api import own_tokens
 from api.admin import audit, sessions, tokens
-from api.admin.database import transaction
 from api.admin.tokens import NewToken, Scope
 from api.authentication import Caller, delete_cookie, require, require_session, set_cookie
 from api.log_in import confirm, log_in, log_out
 from api.origins import refuse_other_sites
 from api.problems import problems
 from api.public import public
-from api.repairs import entry_of
 from api.session_models import (
     AuditEntry,
     AuditList,
     CreatedToken,
-    EndedSessions,
     LogInRequest,
     SessionState,
     TokenList,
@@ -42,8 +39,7 @@ async def login(request: Request, response: Response, asked: LogInRequest) -> Se
     refuse_other_sites(request)  # else another site could log its visitors in as somebody it knows
     raw = await log_in(request, asked.name, asked.password.get_secret_value())
     set_cookie(response, request, raw)
-    name = asked.name.strip().lower()
-    return SessionState(name=name, via="session", scopes=list(Scope), csrf_token=sessions.csrf_token(raw))
+    return SessionState.of_browser(asked.name.strip().lower(), sessions.csrf_token(raw))
 
 
 @router.post("/logout", status_code=204, responses=problems(401, 403, 503))
@@ -51,17 +47,6 @@ async def logout(request: Request, response: Response, caller: InBrowser) -> Non
     """End this session."""
     await log_out(request, caller)
     delete_cookie(response, request)
-
-
-@router.post("/logout-everywhere", responses=problems(401, 403, 503))
-async def logout_everywhere(request: Request, response: Response, caller: InBrowser, stores: Held) -> EndedSessions:
-    """End every session of this admin, in whichever browser."""
-    async with transaction(stores.pool) as database:
-        ended = await sessions.end_all_sessions(database, caller.admin_id)
-        detail = {"sessions_ended": ended}
-        await audit.record(database, entry_of(request, caller, "log-out-everywhere", detail, "done"))
-    delete_cookie(response, request)
-    return EndedSessions(sessions_ended=ended)
 
 
 @router.get("/session", responses=problems(401, 503))

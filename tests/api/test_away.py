@@ -9,8 +9,9 @@ from redis.asyncio import Redis
 
 from devstack import Stack
 from producer.simulation import Season, simulate
+from projector import database as database_module
 from tests.api.served import Served, problem_of, serving
-from tests.events import BEGIN
+from tests.events import BEGIN, registered
 from tests.waiting import until
 from tests.world import World
 
@@ -165,3 +166,31 @@ async def test_without_kafka_pages_are_read_and_a_backfill_is_refused_with_nothi
         job = (await admin.get("/api/admin/jobs")).json()["jobs"][0]
         assert job["state"] == "failed"
         assert not [word for word in INSIDES if word in job["error"].lower()]
+
+
+async def test_who_finds_every_connection_taken_is_told_to_come_back(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As behind a PostgreSQL that is frozen: the first wait for it, and the others do not wait for them."""
+    await world.publish([registered("a")])
+    await world.run_once()
+    async with serving(world, api_pool_size=1) as api, world.database() as blocker:
+        await blocker.execute("BEGIN; LOCK TABLE users")
+        first = asyncio.create_task(api.anybody.get("/api/users/a"))
+        await until(lambda: _waits(world), "the only connection to wait inside PostgreSQL")
+        monkeypatch.setattr(database_module, "PAGES_WAIT_S", 0.2)
+        for path in ("/api/users/a", "/readyz", "/api/leaderboard?period=day"):
+            refused = await api.anybody.get(path)
+            problem_of(refused, 503, "postgresql-unavailable")
+            assert int(refused.headers["retry-after"]) > 0
+        await blocker.execute("ROLLBACK")
+        await first
+        assert (await api.get("/api/users/a"))["user_id"] == "a"
+
+
+async def _waits(world: World) -> bool:
+    return bool(
+        await world.value(
+            "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+        )
+    )

@@ -155,6 +155,7 @@ async def test_a_script_needs_no_csrf_token_and_acts_as_nobodys_browser(world: W
 async def test_no_token_makes_tokens_logs_out_or_sees_pages(world: World) -> None:
     needing = [("GET", "/api/admin/tokens"), ("POST", "/api/admin/tokens"), ("DELETE", "/api/admin/tokens/1")]
     needing += [("POST", "/api/admin/logout"), ("POST", "/api/admin/logout-everywhere"), ("GET", "/admin")]
+    needing += [("GET", "/api/admin/sessions"), ("POST", "/api/admin/sessions/end"), ("POST", "/api/admin/password")]
     async with serving(world) as api, api.script(*Scope) as script:
         for method, path in needing:
             found = await knock(script, method, path)
@@ -207,16 +208,21 @@ async def test_what_is_not_written_down_is_not_done(world: World) -> None:
     asked = {"label": "nightly", "scopes": ["read"], "password": PASSWORD}
     async with serving(world) as api, api.admin() as admin:
         kept = (await admin.post("/api/admin/tokens", json=asked)).json()["token_id"]
+        (this,) = (await admin.get("/api/admin/sessions")).json()["sessions"]
         await world.fetch("ALTER TABLE admin_audit RENAME TO admin_audit_away")
-        for method, path in (
-            ("POST", "/api/admin/tokens"),
-            ("DELETE", f"/api/admin/tokens/{kept}"),
-            ("POST", "/api/admin/logout-everywhere"),
+        confirmed = {"password": PASSWORD}
+        for method, path, body in (
+            ("POST", "/api/admin/tokens", asked),
+            ("DELETE", f"/api/admin/tokens/{kept}", None),
+            ("POST", "/api/admin/logout-everywhere", confirmed),
+            ("POST", "/api/admin/sessions/end", {"session_ids": [this["session_id"]], **confirmed}),
+            ("POST", "/api/admin/password", {"new_password": "another battery of staples", **confirmed}),
         ):
-            failed = await admin.request(method, path, json=asked if path.endswith("tokens") else None)
+            failed = await admin.request(method, path, json=body)
             problem_of(failed, 500, "internal-error")
         assert await world.value("SELECT array_agg(token_id) FROM admin_tokens WHERE revoked_at IS NULL") == [kept]
         assert await world.value("SELECT count(*) FROM admin_sessions") == 1
+        assert await world.value("SELECT password_changed_at = created_at FROM admins")
 
 
 async def test_secrets_in_the_address_open_nothing(world: World) -> None:

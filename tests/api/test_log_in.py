@@ -168,7 +168,7 @@ async def test_log_out_is_for_good(world: World) -> None:
 
 async def test_log_out_everywhere_ends_this_admins_browsers_alone(world: World) -> None:
     async with serving(world) as api, api.admin() as here, api.admin(create=False) as there, api.admin("bob") as bob:
-        found = await here.post("/api/admin/logout-everywhere")
+        found = await here.post("/api/admin/logout-everywhere", json={"password": PASSWORD})
         assert found.json() == {"sessions_ended": 2}
         assert [(await one.get(SESSION)).status_code for one in (here, there, bob)] == [401, 401, 200]
 
@@ -233,7 +233,7 @@ async def test_it_is_written_down_who_came_and_went_and_no_secret_is(world: Worl
             raw, token = admin.cookies["solve_session"], admin.headers["x-csrf-token"]
             await admin.post("/api/admin/logout")
         async with api.admin(create=False) as admin:
-            await admin.post("/api/admin/logout-everywhere")
+            await admin.post("/api/admin/logout-everywhere", json={"password": PASSWORD})
     assert await audit_rows(world) == [
         (NAME, "password", "log-in", "done"),
         (NAME, "password", "log-in", "refused"),

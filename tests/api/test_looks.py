@@ -26,6 +26,7 @@ PANEL = (
     "/admin/lag",
     "/admin/audit",
     "/admin/tokens",
+    "/admin/account",
 )
 
 
@@ -80,7 +81,7 @@ async def test_every_page_is_accessible_and_fits_a_phone(world: World, chromium:
                 if found := await violations(page):
                     wrong[f"{path} at {size['width']}"] = found
         assert wrong == {}
-        assert len(paths) == 14
+        assert len(paths) == 15
 
 
 async def test_the_dark_is_dark(world: World, chromium: Browser) -> None:

@@ -1,0 +1,51 @@
+"""How does an admin look after their own account? Their sessions and their password, each change with its audit row."""
+
+from collections.abc import Collection
+
+from fastapi import Request
+
+from api.admin import audit, sessions
+from api.admin.accounts import account_of, change_password
+from api.admin.database import transaction
+from api.authentication import Caller, now
+from api.log_in import confirm, refused_log_in
+from api.repairs import entry_of
+from api.stores import stores_of
+
+
+async def end_sessions(request: Request, caller: Caller, session_ids: Collection[str], password: str) -> int:
+    """Ends those of their sessions that are named; how many there were. Raises Problem 401, 429."""
+    await confirm(request, caller, password)
+    async with transaction(stores_of(request).pool) as database:
+        ended = await sessions.end_sessions_of(database, caller.admin_id, session_ids)
+        detail = {"session_ids": sorted(session_ids), "sessions_ended": ended}
+        await audit.record(database, entry_of(request, caller, "end-sessions", detail, "done"))
+    return ended
+
+
+async def end_all_sessions(request: Request, caller: Caller, password: str) -> int:
+    """Ends every session of theirs, this one too; how many. Raises Problem 401, 429."""
+    await confirm(request, caller, password)
+    async with transaction(stores_of(request).pool) as database:
+        ended = await sessions.end_all_sessions(database, caller.admin_id)
+        detail = {"sessions_ended": ended}
+        await audit.record(database, entry_of(request, caller, "log-out-everywhere", detail, "done"))
+    return ended
+
+
+async def renew_password(request: Request, caller: Caller, password: str, new_password: str) -> str:
+    """Ends every session of theirs and opens a new one for this browser: its id, for the cookie.
+
+    Tokens stay. Raises Problem 401 where `password` is not theirs, Problem 429, PasswordRefused.
+    """
+    await confirm(request, caller, password)
+    stores = stores_of(request)
+    client = request.headers.get("user-agent", "")
+    async with transaction(stores.pool) as database:
+        ended = await change_password(database, caller.name, new_password)
+        account = await account_of(database, caller.name)
+        raw = await sessions.open_session(database, stores.settings, account, client, now()) if account else None
+        if raw is None:
+            raise refused_log_in()  # disabled meanwhile
+        await audit.record(database, entry_of(request, caller, "change-password", {"sessions_ended": ended}, "done"))
+    return raw
