@@ -94,6 +94,7 @@ class DeadLetterList(Answer):
 
     dead_letters: list[DeadLetterSummary]
     more: bool
+    after_id: int | None = Field(description="For the page after this one; null on the last.")
 
 
 class Encoded(Answer):

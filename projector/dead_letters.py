@@ -101,12 +101,14 @@ class Selection:
 
 
 async def read_pages(
-    connection: Connection, selection: Selection, page_records: int = PAGE_RECORDS
+    connection: Connection, selection: Selection, page_records: int = PAGE_RECORDS, after: int = 0
 ) -> AsyncIterator[list[Letter]]:
-    """The selected dead letters by id, in pages that fit into memory; each is seen once, also where it stays."""
-    after, last = 0, GREATEST_ID
+    """The selected dead letters of ids above `after`, by id, in pages that fit into memory; each is seen once, also
+    where it stays.
+    """
+    last = GREATEST_ID
     if selection.ids:
-        after, last = min(selection.ids) - 1, max(selection.ids)
+        after, last = max(after, min(selection.ids) - 1), max(selection.ids)
     while rows := await connection.fetch(
         statement("read_dead_letters"),
         after,
@@ -126,11 +128,13 @@ async def read_pages(
             yield wanted
 
 
-async def summaries(connection: Connection, selection: Selection, limit: int) -> tuple[list[dict[str, Any]], bool]:
-    """The oldest of the selected dead letters without their bytes, and whether there are more."""
+async def summaries(
+    connection: Connection, selection: Selection, limit: int, after: int = 0
+) -> tuple[list[dict[str, Any]], bool]:
+    """The oldest of the selected dead letters of ids above `after`, without their bytes; whether there are more."""
     found: list[dict[str, Any]] = []
     page_records = PAGE_RECORDS if selection.user_id is not None else min(limit + 1, PAGE_RECORDS)
-    async for page in read_pages(connection, selection, page_records):
+    async for page in read_pages(connection, selection, page_records, after):
         found += [one.summary() for one in page]
         if len(found) > limit:
             return found[:limit], True

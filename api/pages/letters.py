@@ -43,17 +43,20 @@ async def show_all(
     parked: Count = None,
     still_dead: Count = None,
     discarded: Count = None,
+    after_id: Annotated[int, Query(ge=0, le=GREATEST_ID)] = 0,
 ) -> Response:
     """The oldest first, and what became of those that were just dealt with."""
     chosen = Selection(None, reason or None, user_id or None, None, None, with_discarded)
     async with stores.pool.acquire() as connection:
-        found, more = await dead_letters.summaries(connection, chosen, SHOWN)
+        found, more = await dead_letters.summaries(connection, chosen, SHOWN, after_id)
+    asked = {"reason": reason, "user_id": user_id, "with_discarded": "true" if with_discarded else ""}
     return admin_page(
         request,
         caller,
         "letters.html",
         letters=found,
-        more=more,
+        newer=path_with(LIST_PATH, **asked, after_id=found[-1]["id"]) if more else None,
+        oldest=path_with(LIST_PATH, **asked) if after_id else None,
         reasons=[one.value for one in Reason],
         reason=reason,
         user_id=user_id,

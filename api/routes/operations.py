@@ -46,12 +46,14 @@ async def list_letters(
     partition: Annotated[int | None, Query(ge=0, le=2**31 - 1)] = None,
     with_discarded: bool = False,
     limit: Annotated[int, Query(ge=1, le=500)] = 100,
+    after_id: Annotated[int, Query(ge=0, le=GREATEST_ID)] = 0,
 ) -> DeadLetterList:
     """Records that were not applied, the oldest first."""
     chosen = Selection(None, reason and reason.value, user_id, partition, None, with_discarded)
     async with stores.pool.acquire() as connection:
-        found, more = await dead_letters.summaries(connection, chosen, limit)
-    return DeadLetterList(dead_letters=[DeadLetterSummary(**one) for one in found], more=more)
+        found, more = await dead_letters.summaries(connection, chosen, limit, after_id)
+    after = found[-1]["id"] if more else None
+    return DeadLetterList(dead_letters=[DeadLetterSummary(**one) for one in found], more=more, after_id=after)
 
 
 @router.get("/dead-letters/{dead_letter_id:int}", responses=problems(401, 403, 404, 422, 503))

@@ -202,6 +202,8 @@ async def test_dead_letters_are_listed_shown_retried_and_discarded(world: World)
     async with serving(world) as api, api.admin() as admin:
         letters = (await admin.get("/api/admin/dead-letters", params={"limit": 1})).json()
         assert ([one["id"] for one in letters["dead_letters"]], letters["more"]) == ([good], True)
+        rest = (await admin.get("/api/admin/dead-letters", params={"limit": 1, "after_id": letters["after_id"]})).json()
+        assert ([one["id"] for one in rest["dead_letters"]], rest["more"], rest["after_id"]) == ([bad], False, None)
         whole = (await admin.get(f"/api/admin/dead-letters/{bad}")).json()
         assert whole["value"] == {"encoding": "base64", "data": "/wA="}
         problem_of(await admin.get("/api/admin/dead-letters/99"), 404, "dead-letter-unknown")

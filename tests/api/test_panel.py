@@ -8,6 +8,7 @@ import pytest
 
 from api.admin.tokens import NewToken, Scope, create_token
 from api.authentication import now
+from api.pages import letters as letters_module
 from api.pages.doors import local_path
 from schemas.record import Reason
 from tests.api.reading import HOSTILE, PANEL, Page, browser, fill, seen, sent
@@ -181,6 +182,20 @@ async def test_dead_letters_are_seen_read_again_and_given_up(world: World) -> No
         again = await sent(client, "/admin", "/admin/dead-letters/discard", ids=ids[:1], why="once more")
         assert "Somebody decided this before" in seen(again, 409).text
         assert "no such dead letter" in seen(await client.get("/admin/dead-letters/999999"), 404).text
+
+
+async def test_dead_letters_are_leafed_through(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(letters_module, "SHOWN", 2)
+    await bury(world, [solved("0", "a", "p")], reason=Reason.NOT_JSON)
+    ids = await bury(world, [solved(str(number), "a", "p") for number in range(5)])
+    async with serving(world) as api, browser(api) as client:
+        path, shown = "/admin/dead-letters?reason=unknown-type", []
+        while path:
+            page = seen(await client.get(path))
+            shown.append([int(one.rpartition("/")[2]) for one in page.links if one.startswith("/admin/dead-letters/")])
+            path = next((one for one in page.links if "after_id=" in one), "")
+        assert shown == [ids[:2], ids[2:4], ids[4:]]
+        assert "/admin/dead-letters?reason=unknown-type" in page.links  # back to the oldest
 
 
 async def test_the_lag_and_the_tokens_are_shown(world: World) -> None:
