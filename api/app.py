@@ -15,7 +15,7 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.middleware.gzip import GZipMiddleware
 
 from api.pages import add_pages, problem_page
-from api.problems import ProblemDetails, add_problem_handlers
+from api.problems import ProblemDetails, add_problem_handlers, problems
 from api.protection import BodyLimit, HeadAsGet, SecurityHeaders
 from api.rate_limits import RateLimits
 from api.routes import account, events, health, leaderboard, operations, repairs, sessions, users
@@ -83,7 +83,7 @@ def _operation_id(route: APIRoute) -> str:
 
 
 def _complete_openapi(app: FastAPI) -> None:
-    """Problem details are one schema; 422 is one of them, not FastAPI's own."""
+    """Problem details are one schema; 422 is one of them, not FastAPI's own; any body can be too large."""
     generate = app.openapi
 
     def openapi() -> dict[str, Any]:
@@ -94,6 +94,10 @@ def _complete_openapi(app: FastAPI) -> None:
         schemas["ProblemDetails"] = ProblemDetails.model_json_schema(ref_template="#/components/schemas/{model}")
         for unused in ("HTTPValidationError", "ValidationError"):
             schemas.pop(unused, None)
+        for methods in document["paths"].values():
+            for operation in methods.values():
+                if "requestBody" in operation:
+                    operation["responses"] |= {str(status): said for status, said in problems(413).items()}
         app.openapi_schema = document
         return document
 

@@ -98,13 +98,16 @@ class Problem(Exception):
 
 
 def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    """For a route's `responses`: the errors that it can answer with, and 400, which anything can be that is no HTTP."""
+    """For a route's `responses`: the errors that it can answer with, and what is answered before there is a request.
+
+    That is 400, for what is no HTTP, and 431, for a head without end. 413 comes with each body, by itself.
+    """
     return {
         status: {
             "description": HTTPStatus(status).phrase,
             "content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/ProblemDetails"}}},
         }
-        for status in sorted({400, *statuses})
+        for status in sorted({400, 431, *statuses})
     }
 
 

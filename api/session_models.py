@@ -21,7 +21,7 @@ def _keepable(said: str) -> str:
 
 
 Label = Annotated[str, AfterValidator(_keepable), Field(min_length=1, max_length=LABEL_MAX_CHARS, examples=["nightly"])]
-Password = Annotated[SecretStr, Field(max_length=PASSWORD_MAX_CHARS, examples=["correct horse battery staple"])]
+Password = Annotated[SecretStr, Field(max_length=PASSWORD_MAX_CHARS, examples=["four random words of yours"])]
 
 
 SessionId = Annotated[str, Field(pattern="^[0-9a-f]{16}$", examples=["5f1d7a84db0c2e99"])]
