@@ -5,10 +5,11 @@ task then goes on as if nothing had been said, and whoever waits for its end wai
 """
 
 import asyncio
-from collections.abc import Collection
+from collections.abc import Collection, Coroutine
 from typing import Any
 
 CANCEL_AGAIN_S = 1.0
+UNCUT_S = 0.5  # shorter, or the next telling cuts it after all
 
 
 def going_on() -> bool:
@@ -23,3 +24,18 @@ async def end(tasks: Collection[asyncio.Task[Any]]) -> None:
         for task in pending:
             task.cancel()
         await asyncio.wait(pending, timeout=CANCEL_AGAIN_S)
+
+
+async def uncut(work: Coroutine[Any, Any, None]) -> None:
+    """Work that is not cut in the middle when this task is told to end, where it ends by itself soon.
+
+    A Kafka client whose start is cut forgets the connection that it was about to learn the brokers from.
+    """
+    task = asyncio.create_task(work)
+    try:
+        await asyncio.shield(task)
+    finally:
+        if not task.done():
+            await asyncio.wait([task], timeout=UNCUT_S)
+            await end([task])
+            _ = task.cancelled() or task.exception()  # else it would be said that nobody asked

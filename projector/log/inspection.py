@@ -16,6 +16,7 @@ from aiokafka.errors import KafkaError, TopicAlreadyExistsError, for_code
 from aiokafka.util import NO_EXTENSIONS
 from tenacity import AsyncRetrying, retry_if_exception, retry_if_exception_type, stop_after_delay, wait_fixed
 
+from projector.endings import uncut
 from projector.errors import KafkaUnavailable, LogHeadGone, LogRewritten, OffsetOutOfRange, TopicMissing, TopicUnsafe
 from projector.log.group import GroupState, read_group
 from schemas.connection import KafkaConnection
@@ -273,8 +274,8 @@ async def open_inspector(connection: KafkaConnection) -> AsyncIterator[LogInspec
     admin = AIOKafkaAdminClient(**options)
     try:
         try:
-            await consumer.start()
-            await admin.start()
+            await uncut(consumer.start())
+            await uncut(admin.start())
         except (TimeoutError, KafkaError, OSError) as error:
             raise unavailable(connection, error) from error
         yield LogInspector(connection, consumer, admin)

@@ -126,7 +126,7 @@ async def test_the_document_shows_events_as_they_are(world: World) -> None:
         document = (await client.get(f"http://127.0.0.1:{api.port}/api/openapi.json")).json()
         answers = document["paths"]["/api/events"]["get"]["responses"]
         example = answers["200"]["content"]["text/event-stream"]["example"]
-        assert answers.keys() == {"200", "400", "422", "429", "503"}
+        assert answers.keys() == {"200", "400", "422", "429", "431", "503"}
         assert all(list(answers[status]["content"]) == ["application/problem+json"] for status in ("422", "429", "503"))
         page = await api.listen("u-1")
         await page.until_counts("u-1", 1)

@@ -1,8 +1,16 @@
 """Does a task end although its cancellation gets lost? Made to get lost here, as clients do now and then."""
 
 import asyncio
+import gc
+from typing import Any
 
-from projector.endings import end, going_on
+import pytest
+from aiokafka.conn import AIOKafkaConnection
+from aiokafka.protocol.metadata import MetadataRequest
+
+from projector.endings import end, going_on, uncut
+from projector.log.inspection import open_inspector
+from tests.world import World
 
 
 async def swallowing(loops: list[int]) -> None:
@@ -58,3 +66,64 @@ async def test_a_task_group_that_fails_does_not_wait_for_a_loop_that_lost_its_ca
 
 async def test_outside_of_a_task_a_loop_goes_on() -> None:
     assert going_on()
+
+
+async def test_work_that_ends_soon_is_not_cut() -> None:
+    begun, go_on, done = asyncio.Event(), asyncio.Event(), []
+
+    async def work() -> None:
+        begun.set()
+        await go_on.wait()
+        done.append("whole")
+
+    task = asyncio.create_task(uncut(work()))
+    await begun.wait()
+    task.cancel()
+    asyncio.get_running_loop().call_soon(go_on.set)
+    await asyncio.wait([task])
+    assert (done, task.cancelled()) == (["whole"], True)
+
+
+async def test_work_that_does_not_end_is_cut_after_all() -> None:
+    before = asyncio.all_tasks()
+    ready = asyncio.Event()
+
+    async def endless() -> None:
+        ready.set()
+        await asyncio.Event().wait()
+
+    task = asyncio.create_task(uncut(endless()))
+    await ready.wait()
+    await end([task])
+    assert task.cancelled()
+    assert asyncio.all_tasks() == before
+
+
+async def test_what_the_work_raises_is_raised() -> None:
+    async def failing() -> None:
+        raise ValueError("said")
+
+    with pytest.raises(ValueError, match="said"):
+        await uncut(failing())
+
+
+async def test_a_kafka_client_that_is_stopped_while_it_starts_leaves_no_connection(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plain, asked = AIOKafkaConnection.send, asyncio.Event()
+
+    def send(connection: AIOKafkaConnection, request: Any, *rest: Any, **options: Any) -> Any:
+        answer = plain(connection, request, *rest, **options)
+        if isinstance(request, MetadataRequest):
+            asked.set()
+        return answer
+
+    async def inspect() -> None:
+        async with open_inspector(world.connection):
+            await asyncio.Event().wait()
+
+    monkeypatch.setattr(AIOKafkaConnection, "send", send)
+    task = asyncio.create_task(inspect())
+    await asked.wait()
+    await end([task])
+    gc.collect()  # what is left open would be said now
