@@ -22,6 +22,7 @@ from api.periods import Window
 from api.statements import statement
 from api.together import Together
 from projector.board_stretch import Mode, Position, Reading, Stretch
+from projector.database import PAGES_WAIT_S
 from projector.errors import LeaderboardUnavailable
 from projector.leaderboard import Leaderboard
 
@@ -105,15 +106,10 @@ class _PeriodBoard:
     def __init__(self, window: Window, turns: asyncio.Semaphore) -> None:
         self._window = window
         self._turns = turns
-        self._computed: _Computed | None = None
-        self._lock = asyncio.Lock()
+        self._computing: asyncio.Task[_Computed] | None = None
 
     async def read(self, pool: asyncpg.Pool, stretch: Stretch, user_ids: Sequence[str]) -> Sourced:
-        async with self._lock:  # whoever comes meanwhile waits for this one's answer
-            if self._computed is None or monotonic() > self._computed.until_s:
-                async with self._turns:
-                    self._computed = await self._compute(pool)
-            computed = self._computed
+        computed = await self._fresh(pool)
         rows, index = computed.rows, computed.index
         limit = stretch.limit
         solved, seconds, user_id = stretch.position
@@ -134,12 +130,31 @@ class _PeriodBoard:
         )
         return Sourced(reading, "postgresql", computed.as_of)
 
+    async def _fresh(self, pool: asyncpg.Pool) -> _Computed:
+        """Of the latest computation; whoever comes while it runs has its answer, or its error, and begins no other."""
+        task = self._computing
+        if task is None or (task.done() and not _is_fresh(task)):
+            task = self._computing = asyncio.create_task(self._compute_in_turn(pool))
+        return await asyncio.shield(task)
+
+    async def _compute_in_turn(self, pool: asyncpg.Pool) -> _Computed:
+        async with asyncio.timeout(PAGES_WAIT_S):  # as for a connection
+            await self._turns.acquire()
+        try:
+            return await self._compute(pool)
+        finally:
+            self._turns.release()
+
     async def _compute(self, pool: asyncpg.Pool) -> _Computed:
         as_of = datetime.now(UTC)
         found = await pool.fetch(statement("period_board"), self._window.begins_at, self._window.ends_at)
         rows = [(-row[0], row[1], row[2]) for row in found]
         index = {user_id: at for at, user_id in enumerate(map(itemgetter(2), rows))}
         return _Computed(rows, index, as_of, monotonic() + PERIOD_FRESH_S)
+
+
+def _is_fresh(task: asyncio.Task[_Computed]) -> bool:
+    return not task.cancelled() and not task.exception() and monotonic() <= task.result().until_s
 
 
 def _position(row: tuple[int, int, str]) -> Position:

@@ -1,5 +1,6 @@
 """Which TCP port may a server have, so that nobody else takes it before that server has started?"""
 
+import atexit
 import random
 import socket
 import sys
@@ -10,7 +11,6 @@ HOST = "127.0.0.1"
 # Below those of outgoing connections, which begin at 32768 on Linux and at 49152 elsewhere.
 PORTS = range(20_000, 32_000)
 PORTS_TRIED = 100
-_kept: list[socket.socket] = []
 
 
 def free_port() -> int:
@@ -36,7 +36,7 @@ def _keep(port: int) -> bool:
         return False
     if sys.platform == "linux":
         kept.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        _kept.append(kept)
+        atexit.register(kept.close)
     else:
         kept.close()
     return True

@@ -3,10 +3,12 @@
 import asyncio
 from typing import Any
 
+import asyncpg
 import httpx
 import pytest
 from redis.asyncio import Redis
 
+from api import boards as boards_module
 from devstack import Stack
 from producer.simulation import Season, simulate
 from projector import database as database_module
@@ -194,3 +196,26 @@ async def _waits(world: World) -> bool:
             "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
         )
     )
+
+
+async def test_all_who_ask_for_a_period_that_cannot_be_computed_are_told_at_once(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One after another, each would wait for all before them."""
+    begun: list[object] = []
+    plain = boards_module._PeriodBoard._compute
+
+    async def compute(self: boards_module._PeriodBoard, pool: asyncpg.Pool) -> object:
+        begun.append(self)
+        return await plain(self, pool)
+
+    monkeypatch.setattr(boards_module._PeriodBoard, "_compute", compute)
+    async with serving(world) as api, world.database() as blocker:
+        await blocker.execute("BEGIN; LOCK TABLE verdicts")
+        questions = [{"period": "day", "limit": str(limit)} for limit in range(1, 8)]
+        asked = [asyncio.create_task(api.anybody.get("/api/leaderboard", params=one)) for one in questions]
+        for found in await asyncio.gather(*asked):
+            problem_of(found, 503, "postgresql-unavailable")
+        assert len(begun) == 1
+        await blocker.execute("ROLLBACK")
+        assert (await api.get("/api/leaderboard", params={"period": "day"}))["total"] == 0
