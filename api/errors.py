@@ -15,6 +15,10 @@ class PasswordRefused(ApiError):
     """A password is too short, too long or too easy to guess."""
 
 
+class PasswordsBusy(ApiError):
+    """So many passwords wait to be checked that one more would wait for long."""
+
+
 class AdminExists(ApiError):
     """Another admin has this name."""
 

@@ -3,9 +3,9 @@
 from fastapi import Request
 
 from api.admin import lockouts, sessions
-from api.admin.accounts import NAME, account_of, rehash
+from api.admin.accounts import NAME, Account, account_of, rehash
 from api.admin.audit import Entry, record
-from api.admin.passwords import is_outdated, is_right, is_too_long
+from api.admin.passwords import is_outdated, is_right, is_too_long, refuse_when_busy
 from api.authentication import Caller, now, raw_session
 from api.problems import Problem
 from api.public import address_of, request_id
@@ -17,9 +17,10 @@ async def log_in(request: Request, typed: str, password: str) -> str:
     """A new session's id, for the cookie; an older one of this browser ends.
 
     One answer for an unknown name, a wrong password, a locked and a disabled admin, in about the same time: it tells
-    nobody who is an admin. Raises Problem 401 (log-in-refused), 429.
+    nobody who is an admin. Raises Problem 401 (log-in-refused), 429, PasswordsBusy.
     """
     await request.app.state.rate_limits.spend(Kind.LOGIN, address_of(request))
+    refuse_when_busy()
     stores = stores_of(request)
     name = typed.strip().lower()
     raw = None
@@ -59,15 +60,19 @@ async def log_out(request: Request, caller: Caller) -> None:
     await record(stores.pool, Entry(caller.name, caller.via, "log-out", {}, "done", request_id(), address_of(request)))
 
 
-async def confirm(request: Request, caller: Caller, password: str) -> None:
-    """That the admin themselves sits there, before what outlives the session. Raises Problem 401, 429."""
+async def confirm(request: Request, caller: Caller, password: str) -> Account:
+    """That the admin themselves sits there, before what outlives the session.
+
+    Raises Problem 401, 429, PasswordsBusy.
+    """
     await request.app.state.rate_limits.spend(Kind.LOGIN, address_of(request))
+    refuse_when_busy()
     stores = stores_of(request)
     if not is_too_long(password) and await lockouts.may_try(stores.pool, stores.settings, caller.name, now()):
         account = await account_of(stores.pool, caller.name)
-        if await is_right(password, account.password_hash if account else None):
+        if await is_right(password, account.password_hash if account else None) and account:
             await lockouts.clear(stores.pool, caller.name)
-            return
+            return account
     await record(
         stores.pool,
         Entry(caller.name, caller.via, "confirm-password", {}, "refused", request_id(), address_of(request)),

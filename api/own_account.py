@@ -5,9 +5,10 @@ from collections.abc import Collection
 from fastapi import Request
 
 from api.admin import audit, sessions
-from api.admin.accounts import account_of, change_password
+from api.admin.accounts import account_of, replace_password
 from api.admin.database import transaction
-from api.authentication import Caller, now
+from api.admin.passwords import hashed_new
+from api.authentication import Caller, now, raw_session
 from api.log_in import confirm, refused_log_in
 from api.repairs import entry_of
 from api.stores import stores_of
@@ -36,16 +37,23 @@ async def end_all_sessions(request: Request, caller: Caller, password: str) -> i
 async def renew_password(request: Request, caller: Caller, password: str, new_password: str) -> str:
     """Ends every session of theirs and opens a new one for this browser: its id, for the cookie.
 
-    Tokens stay. Raises Problem 401 where `password` is not theirs, Problem 429, PasswordRefused.
+    Only instead of the password that was confirmed, and only from a session that is still open: an operator's new
+    password, or an end of all sessions, that came meanwhile stays as it is. Tokens stay.
+    Raises Problem 401, Problem 429, PasswordRefused, PasswordsBusy.
     """
-    await confirm(request, caller, password)
+    confirmed = await confirm(request, caller, password)
+    password_hash = await hashed_new(new_password, caller.name)
     stores = stores_of(request)
     client = request.headers.get("user-agent", "")
     async with transaction(stores.pool) as database:
-        ended = await change_password(database, caller.name, new_password)
+        ended = await replace_password(database, confirmed.admin_id, password_hash, confirmed.password_changed_at)
+        if ended is None or sessions.hash_of(raw_session(request) or "") not in ended:
+            raise refused_log_in()
         account = await account_of(database, caller.name)
         raw = await sessions.open_session(database, stores.settings, account, client, now()) if account else None
         if raw is None:
-            raise refused_log_in()  # disabled meanwhile
-        await audit.record(database, entry_of(request, caller, "change-password", {"sessions_ended": ended}, "done"))
+            raise refused_log_in()
+        await audit.record(
+            database, entry_of(request, caller, "change-password", {"sessions_ended": len(ended)}, "done")
+        )
     return raw

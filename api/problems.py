@@ -18,7 +18,7 @@ from starlette.exceptions import HTTPException
 from starlette.routing import Match
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from api.errors import AdminUnknown, JobUnknown, PasswordRefused, TokenRefused, TokenUnknown
+from api.errors import AdminUnknown, JobUnknown, PasswordRefused, PasswordsBusy, TokenRefused, TokenUnknown
 from projector.database import DATABASE_ERRORS, Failure, classify
 from projector.errors import (
     AlreadyDecided,
@@ -44,6 +44,7 @@ from schemas.errors import SolveCountsError
 
 MEDIA_TYPE = "application/problem+json"
 RETRY_AFTER_S = 5
+COME_BACK = {"Retry-After": str(RETRY_AFTER_S)}
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
 
 log = structlog.get_logger()
@@ -98,10 +99,7 @@ class Problem(Exception):
 
 
 def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    """For a route's `responses`: the errors that it can answer with, and what is answered before there is a request.
-
-    That is 400, for what is no HTTP, and 431, for a head without end. 413 comes with each body, by itself.
-    """
+    """For a route's `responses`: its errors, and 400 and 431, which come before a request; 413 comes by itself."""
     return {
         status: {
             "description": HTTPStatus(status).phrase,
@@ -118,7 +116,7 @@ def away(what: str) -> Problem:
         f"{what.lower()}-unavailable",
         f"{what} does not answer",
         f"{what} does not answer right now. Nothing is lost; try again in {RETRY_AFTER_S} seconds.",
-        headers={"Retry-After": str(RETRY_AFTER_S)},
+        headers=COME_BACK,
     )
 
 
@@ -140,6 +138,7 @@ SAID: dict[type[SolveCountsError], tuple[int, str, str]] = {
     OffsetOutOfRange: (409, "log-proves-nothing", "The log cannot prove the counts"),
     SelectorUnclear: (422, "selector-unclear", "It is not clear which are meant"),
     WhoUnknown: (422, "why-missing", "A decision needs a reason"),
+    PasswordsBusy: (503, "busy", "Too many log-ins at once"),
     PasswordRefused: (422, "password-refused", "The password will not do"),
     TokenRefused: (422, "token-refused", "The token cannot be made"),
 }
@@ -168,7 +167,7 @@ def problem_of(error: BaseException) -> Problem:
                 "interrupted",
                 "The server was stopped meanwhile",
                 "The server was stopped meanwhile. Nothing half done is visible; run it again.",
-                headers={"Retry-After": str(RETRY_AFTER_S)},
+                headers=COME_BACK,
             )
     return _of_ours(error)
 
@@ -176,7 +175,8 @@ def problem_of(error: BaseException) -> Problem:
 def _of_ours(error: BaseException) -> Problem:
     for kind, (status, name, title) in SAID.items():
         if isinstance(error, kind):
-            return Problem(status, name, title, _sentence(str(error)))
+            come_back = COME_BACK if status == 503 else None
+            return Problem(status, name, title, _sentence(str(error)), headers=come_back)
     for kind, server in UNSAID.items():
         if isinstance(error, kind):
             return away(server)

@@ -7,9 +7,10 @@ from datetime import datetime
 import asyncpg
 
 from api.admin.database import Database, transaction
-from api.admin.passwords import hashed, refuse_weak
+from api.admin.passwords import hashed, hashed_new
 from api.errors import AdminExists, AdminUnknown, NameRefused
 from api.statements import statement
+from projector.database import Connection
 
 # as the table's own check says it
 NAME = re.compile(r"[a-z0-9][a-z0-9._@-]{0,63}")
@@ -52,8 +53,7 @@ def name_of(typed: str) -> str:
 async def create_admin(database: Database, typed: str, password: str) -> int:
     """The new admin's id. Raises NameRefused, PasswordRefused, AdminExists."""
     name = name_of(typed)
-    refuse_weak(password, name)
-    password_hash = await hashed(password)
+    password_hash = await hashed_new(password, name)
     try:
         made = await database.fetchval(
             "INSERT INTO admins (name, password_hash) VALUES ($1, $2) RETURNING admin_id", name, password_hash
@@ -68,17 +68,23 @@ async def create_admin(database: Database, typed: str, password: str) -> int:
 async def change_password(database: Database, typed: str, password: str) -> int:
     """Ends all of the admin's sessions; how many. Raises AdminUnknown, NameRefused, PasswordRefused."""
     name = name_of(typed)
-    await admin_id_of(database, name)
-    refuse_weak(password, name)
-    password_hash = await hashed(password)
+    admin_id = await admin_id_of(database, name)
+    password_hash = await hashed_new(password, name)
     async with transaction(database) as connection:
-        # first the row that a log-in locks, then the sessions: one that was opened with the old password is seen
-        admin_id = await connection.fetchval(
-            "UPDATE admins SET password_hash = $2, password_changed_at = now() WHERE name = $1 RETURNING admin_id",
-            name,
-            password_hash,
-        )
-        return len(await connection.fetch(statement("end_all_sessions"), admin_id))
+        return len(await replace_password(connection, admin_id, password_hash) or ())
+
+
+async def replace_password(
+    connection: Connection, admin_id: int, password_hash: str, instead_of: datetime | None = None
+) -> list[bytes] | None:
+    """Ends all of the admin's sessions, in a transaction of the caller's: their hashes.
+
+    None, and nothing changed, where the admin was disabled or has another password than that of `instead_of`.
+    """
+    # first the row that a log-in locks, then the sessions: one that was opened with the old password is seen
+    if not await connection.fetchval(statement("replace_password"), admin_id, password_hash, instead_of):
+        return None
+    return [row[0] for row in await connection.fetch(statement("end_all_sessions"), admin_id)]
 
 
 async def rehash(database: Database, account: Account, password: str) -> None:

@@ -10,12 +10,13 @@ from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 from zxcvbn import zxcvbn
 
-from api.errors import PasswordRefused
+from api.errors import PasswordRefused, PasswordsBusy
 
 MIN_CHARS = 12
 MAX_CHARS = 128
 LEAST_SCORE = 3  # of zxcvbn: 10^8 guesses and more
 JUDGED_CHARS = 72  # zxcvbn takes no more, and its time grows with them
+MOST_WAITING = 60  # hashes; about five seconds of them
 EASY_WORDS = ("solve-counts", "solvecounts", "solve", "counts", "admin", "leaderboard", "judge", "problems")
 
 Answer = TypeVar("Answer")
@@ -24,6 +25,13 @@ Answer = TypeVar("Answer")
 HASHER = PasswordHasher()
 # Threads of our own, and few: log-ins wait for each other, and nothing else waits for them.
 _threads = ThreadPoolExecutor(max_workers=2, thread_name_prefix="argon2")
+_waiting = asyncio.Semaphore(MOST_WAITING)
+
+
+def refuse_when_busy() -> None:
+    """Raises PasswordsBusy where one more would wait for long. To be asked before a try is counted."""
+    if _waiting.locked():
+        raise PasswordsBusy("too many passwords are being checked at this moment; try again in a few seconds")
 
 
 def refuse_weak(password: str, name: str) -> None:
@@ -50,6 +58,12 @@ def is_too_long(password: str) -> bool:
 async def hashed(password: str) -> str:
     """For the table, with its parameters and salt inside."""
     return await _in_thread(_hash, password)
+
+
+async def hashed_new(password: str, name: str) -> str:
+    """Of one that is good enough. Raises PasswordRefused."""
+    await _in_thread(refuse_weak, password, name)
+    return await hashed(password)
 
 
 async def is_right(password: str, password_hash: str | None) -> bool:
@@ -86,4 +100,5 @@ def _bytes(password: str) -> bytes:
 
 
 async def _in_thread(work: Callable[..., Answer], *arguments: str) -> Answer:
-    return await asyncio.get_running_loop().run_in_executor(_threads, work, *arguments)
+    async with _waiting:
+        return await asyncio.get_running_loop().run_in_executor(_threads, work, *arguments)

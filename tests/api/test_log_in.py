@@ -9,6 +9,7 @@ import pytest
 from argon2 import PasswordHasher
 from structlog.testing import capture_logs
 
+from api.admin import passwords
 from api.admin.accounts import account_of, change_password, disable
 from api.admin.passwords import is_outdated
 from tests.api.served import NAME, PASSWORD, Served, problem_of, serving
@@ -247,3 +248,16 @@ async def test_it_is_written_down_who_came_and_went_and_no_secret_is(world: Worl
     assert all(row["request_id"] and row["client"] == "127.0.0.1" for row in rows)
     secrets = (PASSWORD, WRONG, typed_into_the_wrong_field, raw, token)
     assert not [secret for secret in secrets for row in rows if secret in row[0]]
+
+
+async def test_when_too_many_passwords_wait_one_more_is_told_to_come_back_and_counts_as_no_failure(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with serving(world, api_lockout_failures=1) as api:
+        await api.create_admin()
+        with monkeypatch.context() as flooded:
+            flooded.setattr(passwords, "_waiting", asyncio.Semaphore(0))
+            page = await api.anybody.post("/admin/login", data={"name": NAME, "password": PASSWORD})
+            for refused in (await tried(api.anybody, password=PASSWORD), page):
+                assert (refused.status_code, refused.headers["retry-after"]) == (503, "5"), refused.text
+        assert (await tried(api.anybody, password=PASSWORD)).status_code == 200
