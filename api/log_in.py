@@ -68,10 +68,11 @@ async def confirm(request: Request, caller: Caller, password: str) -> Account:
     await request.app.state.rate_limits.spend(Kind.LOGIN, address_of(request))
     refuse_when_busy()
     stores = stores_of(request)
-    if not is_too_long(password) and await lockouts.may_try(stores.pool, stores.settings, caller.name, now()):
+    guesses = lockouts.inside(caller.name)
+    if not is_too_long(password) and await lockouts.may_try(stores.pool, stores.settings, guesses, now()):
         account = await account_of(stores.pool, caller.name)
         if await is_right(password, account.password_hash if account else None) and account:
-            await lockouts.clear(stores.pool, caller.name)
+            await lockouts.clear(stores.pool, guesses)
             return account
     await record(
         stores.pool,

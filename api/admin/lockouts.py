@@ -11,6 +11,11 @@ from api.settings import ApiSettings
 from api.statements import statement
 
 
+def inside(name: str) -> str:
+    """Under which name guesses in an open session count: who guesses outside cannot keep its admin from acting."""
+    return f"{name}/inside"  # no name of an admin has a slash
+
+
 async def may_try(database: Database, settings: ApiSettings, name: str, now: datetime) -> bool:
     """Counts a try as failed; False where the name is locked, and then the right password is refused too."""
     locked_for = timedelta(seconds=settings.api_lockout_s)
@@ -25,6 +30,8 @@ async def clear(database: Database, name: str) -> None:
 
 
 async def unlock(database: Database, name: str, now: datetime) -> bool:
-    """Forgets the failures of a name; whether it was locked."""
-    until = await database.fetchval("DELETE FROM admin_lockouts WHERE name = $1 RETURNING locked_until", name)
-    return until is not None and until > now
+    """Forgets the failures of a name, outside and inside; whether it was locked."""
+    rows = await database.fetch(
+        "DELETE FROM admin_lockouts WHERE name = ANY ($1::text[]) RETURNING locked_until", [name, inside(name)]
+    )
+    return any(row[0] is not None and row[0] > now for row in rows)

@@ -1,8 +1,9 @@
 """What does an admin see of their own account? The browsers that are logged in, and the form of a new password."""
 
+from collections.abc import Collection
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Form, Request, Response
+from fastapi import APIRouter, Depends, Form, Query, Request, Response
 from fastapi.responses import RedirectResponse
 
 from api import own_account
@@ -25,25 +26,34 @@ NOTHING_CHOSEN = Problem(422, "selector-unclear", "Nothing was chosen", "Tick at
 router = APIRouter(include_in_schema=False, dependencies=[Depends(public)])
 Admin = Annotated[Caller, Depends(require_session)]
 Ids = Annotated[list[SessionId], Form(max_length=1_000)]
+Count = Annotated[int | None, Query(ge=0, le=1_000)]
 Typed = Annotated[str, Form(max_length=PASSWORD_MAX_CHARS)]
 
 
 @router.api_route(ACCOUNT_PATH, methods=["GET", "HEAD"])
-async def account(request: Request, caller: Admin, changed: str = "") -> Response:
-    """Where this admin is logged in, and the form."""
-    return await _page(request, caller, changed=bool(changed))
+async def account(request: Request, caller: Admin, changed: str = "", ended: Count = None) -> Response:
+    """Where this admin is logged in, and the forms."""
+    return await _page(request, caller, changed=bool(changed), ended=ended)
+
+
+@router.api_route(ACCOUNT_PATH + "/sessions/end", methods=["GET", "HEAD"])
+@router.api_route(ACCOUNT_PATH + "/logout-everywhere", methods=["GET", "HEAD"])
+@router.api_route(ACCOUNT_PATH + "/password", methods=["GET", "HEAD"])
+async def asked_again(caller: Admin) -> Response:  # noqa: ARG001 - it must be one
+    """The address of a form that was refused, loaded once more."""
+    return RedirectResponse(ACCOUNT_PATH, 303)
 
 
 @router.post(ACCOUNT_PATH + "/sessions/end")
 async def end_sessions(request: Request, caller: Admin, ids: Ids = [], password: Typed = "") -> Response:  # noqa: B006 - FastAPI copies it
     """Logs out the browsers that were ticked."""
     if not ids:
-        return await _page(request, caller, NOTHING_CHOSEN)
+        return await _page(request, caller, NOTHING_CHOSEN, chosen=ids)
     try:
-        await own_account.end_sessions(request, caller, ids, password)
+        number = await own_account.end_sessions(request, caller, ids, password)
     except Problem as problem:
-        return await _page(request, caller, problem)
-    return RedirectResponse(ACCOUNT_PATH, 303)
+        return await _page(request, caller, problem, chosen=ids)
+    return RedirectResponse(path_with(ACCOUNT_PATH, ended=number), 303)
 
 
 @router.post(ACCOUNT_PATH + "/logout-everywhere")
@@ -52,7 +62,7 @@ async def logout_everywhere(request: Request, caller: Admin, password: Typed = "
     try:
         await own_account.end_all_sessions(request, caller, password)
     except Problem as problem:
-        return await _page(request, caller, problem)
+        return await _page(request, caller, problem, chosen=())
     response = RedirectResponse(path_with(LOGIN_PATH, left="1"), 303)
     delete_cookie(response, request)
     return response
@@ -75,7 +85,16 @@ async def change_password(
     return response
 
 
-async def _page(request: Request, caller: Caller, problem: Problem | None = None, *, changed: bool = False) -> Response:
+async def _page(
+    request: Request,
+    caller: Caller,
+    problem: Problem | None = None,
+    *,
+    changed: bool = False,
+    ended: int | None = None,
+    chosen: Collection[str] | None = None,
+) -> Response:
+    """`chosen` are the ticks of the form of sessions, where that is the one that was refused."""
     stores = stores_of(request)
     response = admin_page(
         request,
@@ -83,7 +102,10 @@ async def _page(request: Request, caller: Caller, problem: Problem | None = None
         "account.html",
         status=problem.status if problem else 200,
         problem=problem,
+        refused=problem and ("password" if chosen is None else "sessions"),
         changed=changed,
+        ended=ended,
+        chosen=chosen or (),
         sessions=await sessions.sessions_of(stores.pool, stores.settings, caller.admin_id, now()),
         this=sessions.id_of(raw_session(request) or ""),
         least=MIN_CHARS,

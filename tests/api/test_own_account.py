@@ -117,6 +117,16 @@ async def test_guessing_the_old_password_in_an_open_browser_is_locked_out(world:
         for _ in range(3):
             problem_of(await here.post(CHANGE, json={"password": "wrong", "new_password": NEW}), 401, "log-in-refused")
         problem_of(await here.post(CHANGE, json={"password": PASSWORD, "new_password": NEW}), 401, "log-in-refused")
+        assert await may_log_in(api, PASSWORD)  # it is the open browser that is not believed
+
+
+async def test_who_is_inside_is_not_locked_out_by_guesses_from_outside(world: World) -> None:
+    async with serving(world, api_lockout_failures=3, api_login_rate="100/minute") as api, api.admin() as here:
+        for _ in range(3):
+            assert not await may_log_in(api, "wrong")
+        assert not await may_log_in(api, PASSWORD)
+        found = await here.post("/api/admin/logout-everywhere", json={"password": PASSWORD})
+        assert found.json() == {"sessions_ended": 1}
 
 
 Meanwhile = Callable[[World], Awaitable[object]]
@@ -200,8 +210,13 @@ async def test_the_page_shows_where_one_is_logged_in_and_logs_out_another_browse
         (other,) = [one["session_id"] for one in await sessions(here) if not one["current"]]
         refused = await sent(here, ACCOUNT, f"{ACCOUNT}/sessions/end", ids=other, password="wrong")
         assert "not this admin" in seen(refused, 401).text
+        assert f'value="{other}" checked' in refused.text
         ended = await sent(here, ACCOUNT, f"{ACCOUNT}/sessions/end", ids=other, password=PASSWORD)
-        assert (ended.status_code, ended.headers["location"]) == (303, ACCOUNT)
+        assert (ended.status_code, ended.headers["location"]) == (303, f"{ACCOUNT}?ended=1")
+        assert "Logged out: 1 browser." in seen(await here.get(ended.headers["location"])).text
+        for form in ("sessions/end", "logout-everywhere", "password"):
+            again = await here.get(f"{ACCOUNT}/{form}")
+            assert (again.status_code, again.headers["location"]) == (303, ACCOUNT)
         assert not await is_logged_in(there)
         assert "not this admin" in seen(await sent(here, ACCOUNT, f"{ACCOUNT}/logout-everywhere"), 401).text
         left = await sent(here, ACCOUNT, f"{ACCOUNT}/logout-everywhere", password=PASSWORD)
