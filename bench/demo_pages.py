@@ -4,11 +4,8 @@ import asyncio
 import secrets
 import signal
 import sys
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, closing
-from datetime import UTC, datetime
-from itertools import count
-from random import Random
 from socket import socket
 from typing import Any
 
@@ -16,18 +13,15 @@ from api.admin.accounts import create_admin
 from api.errors import AddressUnusable
 from api.service import listen, server_of
 from api.settings import ApiSettings
-from producer.client import SolveProducer
-from producer.simulation import LANGUAGES
+from producer.live import publish_live
 from projector.database import connect
 from projector.service import open_projector, run_projector
 from projector.settings import ProjectorSettings
 from schemas.connection import KafkaConnection
-from schemas.events import Event, SubmissionRevoked, SubmissionSolved
+from schemas.events import Event
 
 NAME = "demo"
 EVENTS_PER_S = 4
-REVOKED = 0.05
-RECENT = 200
 
 
 async def show_pages(connection: KafkaConnection, events: Sequence[Event]) -> list[Event]:
@@ -44,7 +38,7 @@ async def show_pages(connection: KafkaConnection, events: Sequence[Event]) -> li
     with closing(_listen(settings)) as listening:
         server = server_of(connection, settings, listening, lambda address: _tell(address, password))
         async with _running(server.serve()) as serving, _projecting(connection, settings) as projecting:
-            solving = asyncio.create_task(_publish(connection, events, published, stopping))
+            solving = asyncio.create_task(publish_live(connection, events, EVENTS_PER_S, stopping, published.append))
             ended = asyncio.create_task(stopping.wait())
             await asyncio.wait({serving, projecting, solving, ended}, return_when=asyncio.FIRST_COMPLETED)
             stopping.set()
@@ -54,51 +48,6 @@ async def show_pages(connection: KafkaConnection, events: Sequence[Event]) -> li
         await run_projector(projector, asyncio.Event(), once=True)
     print(f"\nstopped after {len(published)} more events")
     return published
-
-
-def live_events(events: Sequence[Event], rng: Random) -> Iterator[Event]:
-    """Without an end: solves by those who solved before, of problems that somebody solved before, some revoked."""
-    solvers = [event.user_id for event in events if isinstance(event, SubmissionSolved)]
-    users = solvers or [event.user_id for event in events]
-    problems = [event.problem_id for event in events if isinstance(event, SubmissionSolved)] or ["problem-1"]
-    recent: list[SubmissionSolved] = []
-    for number in count():
-        now = datetime.now(UTC)
-        if recent and rng.random() < REVOKED:
-            gone = recent.pop(rng.randrange(len(recent)))
-            yield SubmissionRevoked(
-                submission_id=gone.submission_id,
-                user_id=gone.user_id,
-                problem_id=gone.problem_id,
-                judged_at=now,
-                reason="rejudged",
-            )
-            continue
-        solved = SubmissionSolved(
-            submission_id=f"live-{number}",
-            user_id=rng.choice(users),
-            problem_id=rng.choice(problems),
-            judged_at=now,
-            submitted_at=now,
-            language=rng.choice(LANGUAGES),
-        )
-        recent = [*recent[-RECENT:], solved]
-        yield solved
-
-
-async def _publish(
-    connection: KafkaConnection, events: Sequence[Event], published: list[Event], stopping: asyncio.Event
-) -> None:
-    rng = Random()
-    async with SolveProducer(connection) as producer:
-        for event in live_events(events, rng):
-            await producer.publish([event])
-            published.append(event)
-            try:
-                await asyncio.wait_for(stopping.wait(), rng.expovariate(EVENTS_PER_S))
-            except TimeoutError:
-                continue
-            return
 
 
 @asynccontextmanager

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import signal
 import sys
 from collections.abc import AsyncIterator, Iterator
 from datetime import UTC, datetime, timedelta
@@ -15,6 +16,7 @@ from pydantic import ValidationError
 from producer.client import SolveProducer
 from producer.errors import BadLine
 from producer.event_file import STANDARD_INPUT, open_events
+from producer.live import publish_live
 from producer.progress import Bar, progress_bar
 from producer.publishing import check_files, publish_files, publish_stream
 from producer.sessions_cli import import_problem_sessions
@@ -34,6 +36,7 @@ app = typer.Typer(
 import_app = typer.Typer(**OPTIONS, help="Publish what a judge has in its own format.")
 app.add_typer(import_app, name="import")
 import_app.command("problem-sessions")(import_problem_sessions)
+LIVE_FROM = 100_000  # events of the season, to learn whom and what they are of
 Share = Annotated[float, typer.Option(min=0, max=1)]
 
 
@@ -123,12 +126,17 @@ def simulate(
     rejudges: Share = 0.03,
     unknown_users: Share = 0.005,
     bad_records: Annotated[float, typer.Option(min=0, max=1, help="Not in files: these are no events.")] = 0.0,
+    live: Annotated[float, typer.Option(min=0, help="Then go on with so many solves a second, until Ctrl-C.")] = 0.0,
     as_json: Json = False,
 ) -> None:
     """Publish a seeded, realistic season: popular problems, strong and weak users, rejudges, duplicates, wrong order.
 
     Example: solve-producer simulate --events 100000 --users 20000 --rate 1000
+
+    Example, for pages that move: solve-producer simulate --events 20000 --live 4
     """
+    if live and output:
+        raise typer.BadParameter("--live is for the log, and a file would have no end; leave out --live or --output")
     season = Season(
         start=_start(start, events, users), seed=seed, users=users, problems=problems, events=events,
         duplicates=duplicates, disorder=disorder, rejudges=rejudges, unknown_users=unknown_users,
@@ -139,10 +147,20 @@ def simulate(
             published = 0
         else:
             published = run_async(lambda: _publish_season(season, rate, bad_records, bar))
+    if live:
+        print(f"the season is published; about {live:g} solves a second go on until Ctrl-C", file=sys.stderr)
+        published += run_async(lambda: _go_on(season, live))
     if output != STANDARD_INPUT:
         print_summary(
             {"events": events, "published": published, "seed": seed, "start": season.start.isoformat()}, as_json
         )
+
+
+async def _go_on(season: Season, rate: float) -> int:
+    stopping = asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):  # they are its ordinary end
+        asyncio.get_running_loop().add_signal_handler(number, stopping.set)
+    return await publish_live(KafkaConnection(), islice(simulated(season), LIVE_FROM), rate, stopping)
 
 
 def main() -> None:

@@ -3,9 +3,12 @@
 import asyncio
 import json
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
+
+import pytest
 
 from producer.simulation import Season, simulate
 from schemas.record import encode_line
@@ -128,6 +131,39 @@ async def test_a_simulated_season_is_the_same_in_the_log_and_in_a_file(world: Wo
     totals = await world.run_once()
     assert totals.dead_letters == 50
     assert await world.differences(list(simulate(season))) == []
+
+
+@pytest.mark.parametrize("ending", [signal.SIGINT, signal.SIGTERM])
+async def test_after_a_season_solves_go_on_until_they_are_stopped(world: World, ending: signal.Signals) -> None:
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "producer", "simulate", "-n", "200", "--users", "10", "--live", "100", "--json",
+        env=world.environment, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
+    )  # fmt: skip
+    try:
+
+        async def goes_on() -> bool:
+            await world.run_once()
+            return bool(await world.value("SELECT count(*) > 5 FROM verdicts WHERE submission_id LIKE 'live-%'"))
+
+        await until(goes_on, "solves of now")
+        process.send_signal(ending)
+        said, log = await process.communicate()
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
+    assert process.returncode == 0, log
+    await world.run_once()
+    in_log = await world.value("SELECT sum(next_offset)::bigint FROM partition_offsets")
+    assert json.loads(said)["published"] == in_log
+    assert await world.value("SELECT count(*) FROM parked_events WHERE submission_id LIKE 'live-%'") == 0
+
+
+def test_what_goes_on_has_no_end_for_a_file(tmp_path: Path) -> None:
+    words = ["simulate", "-n", "1", "--live", "1", "--output", str(tmp_path / "file")]
+    done = subprocess.run([sys.executable, "-m", "producer", *words], capture_output=True, check=False)
+    assert done.returncode == 2
+    assert b"leave out --live or --output" in done.stderr
 
 
 def test_errors_are_one_line_and_no_traceback(tmp_path: Path) -> None:
