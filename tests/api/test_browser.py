@@ -5,8 +5,10 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
+import pytest
 from playwright.async_api import Browser, BrowserContext, Page, Route, expect
 
+from api.pages import board as board_module
 from devstack import Stack
 from tests.api.served import NAME, PASSWORD, Served, serving
 from tests.api.test_incident import LOST, lose_solves
@@ -62,6 +64,27 @@ async def test_a_solve_shows_on_an_open_profile_and_on_the_board_without_a_reloa
             for page in (profile, board):
                 assert await page.evaluate(MARKED)
                 await expect(page.locator("#news")).not_to_be_empty()
+
+
+async def test_an_open_last_page_that_everybody_leaves_leads_back(
+    world: World, chromium: Browser, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(board_module, "ROWS", 1)
+    await world.publish([registered("u"), registered("v"), solved("1", "u", "p", 1), solved("2", "v", "p", 2)])
+    async with world.running(), serving(world) as api, browsing(chromium, api) as page:
+        await world.until_right()
+        await page.goto("/leaderboard")
+        await page.get_by_role("link", name="Lower").click()
+        await expect(page.locator("#board tbody tr")).to_contain_text("name of v")
+        await page.evaluate(MARK)
+        await world.publish([solved("3", "v", "q", 3)])
+        await expect(page.locator("#board")).to_contain_text("Nobody is here any more.", timeout=30_000)
+        assert await page.evaluate(MARKED)
+        await page.get_by_role("link", name="Higher").click()
+        await expect(page.locator("#board tbody tr")).to_contain_text("name of u")
+        await page.go_back()
+        await page.get_by_role("link", name="First page").click()
+        await expect(page.locator("#board tbody tr")).to_contain_text("name of v")
 
 
 async def test_the_incident_is_repaired_with_clicks(world: World, chromium: Browser) -> None:
