@@ -87,6 +87,22 @@ async def test_an_open_last_page_that_everybody_leaves_leads_back(
         await expect(page.locator("#board tbody tr")).to_contain_text("name of v")
 
 
+@pytest.mark.parametrize(("reported", "is_offered"), [("CET", True), ("+00:00", False), ("Etc/Unknown", False)])
+async def test_a_reader_is_offered_their_time_zone_where_it_has_a_name(
+    world: World, chromium: Browser, reported: str, is_offered: bool
+) -> None:
+    async with serving(world) as api, browsing(chromium, api) as page:
+        await page.add_init_script(
+            f"Intl.DateTimeFormat.prototype.resolvedOptions = () => ({{timeZone: '{reported}'}})"
+        )
+        await page.goto("/leaderboard?period=week")
+        offer = page.get_by_role("link", name="Use my time zone")
+        await expect(offer).to_be_visible(visible=is_offered)
+        if is_offered:
+            await offer.click()
+            await expect(page.locator("#board")).to_contain_text(f"Days begin at midnight, {reported}.")
+
+
 async def test_the_incident_is_repaired_with_clicks(world: World, chromium: Browser) -> None:
     await lose_solves(world)
     async with serving(world) as api, browsing(chromium, api) as page:
