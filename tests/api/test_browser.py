@@ -13,6 +13,7 @@ from devstack import Stack
 from tests.api.served import NAME, PASSWORD, Served, serving
 from tests.api.test_incident import LOST, lose_solves
 from tests.events import registered, solved
+from tests.projector.letters import bury
 from tests.world import World
 
 MARK = "window.stillTheSamePage = true"
@@ -186,6 +187,34 @@ async def test_a_session_that_ended_says_so_and_leads_back(world: World, chromiu
         await page.get_by_role("button", name="Log out").click()
         await expect(page.get_by_role("status").first).to_contain_text("You are logged out")
         assert await world.value("SELECT count(*) FROM admin_sessions WHERE expires_at > now()") == 0
+
+
+@pytest.mark.parametrize("is_one", [False, True])
+async def test_enter_after_a_reason_gives_up_and_never_reads_again(
+    world: World, chromium: Browser, is_one: bool
+) -> None:
+    letter, other = await bury(world, [solved(str(number), "a", "p") for number in range(2)])
+    async with serving(world) as api, browsing(chromium, api, java_script_enabled=False) as page:
+        await api.create_admin()
+        path = f"/admin/dead-letters{f'/{letter}' if is_one else '?user_id=a'}"
+        await page.goto(path)
+        await log_in(page)
+        await expect(page).to_have_url(f"{api.address}{path}")
+        if not is_one:
+            await page.get_by_label(f"Dead letter {letter}").check()
+        sent: list[str] = []
+        page.on("request", lambda request: sent.append(request.url) if request.method == "POST" else None)
+        why = page.get_by_label("Why")
+        await why.press("Enter")  # the browser asks for a reason
+        await why.fill("a test of ours")
+        await why.press("Enter")
+        await expect(page.get_by_role("status").first).to_contain_text("Given up: 1 dead letter.")
+        assert sent == [f"{api.address}/admin/dead-letters/discard"]
+        await page.goto(f"/admin/dead-letters/{other}")
+        await page.get_by_role("button", name="Read again").click()
+        await expect(page.get_by_role("status").first).to_contain_text("Read again: 0 applied, 1 parked")
+        given_up = await world.value("SELECT discarded_why FROM dead_letters WHERE dead_letter_id = $1", letter)
+        assert given_up == "a test of ours"
 
 
 ELSEWHERE = "http://prizes.example/"
