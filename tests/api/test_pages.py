@@ -78,6 +78,19 @@ async def test_a_typed_name_leads_to_its_place_or_to_the_list_of_those_who_have_
         assert "has not solved anything yet" in unsolved.text
 
 
+async def test_the_periods_are_of_whoever_is_looked_at(world: World) -> None:
+    await fill(world)
+    async with serving(world) as api:
+        board = seen(await api.anybody.get("/leaderboard?around=h/x&tz=Asia/Tokyo"))
+        of_user = "tz=Asia%2FTokyo&around=h%2Fx#here"
+        tabs = [f"/leaderboard?{period}{of_user}" for period in ("", "period=day&", "period=week&", "period=month&")]
+        assert [link for link in board.links if "around=" in link] == tabs
+        month = seen(await api.anybody.get(tabs[-1]))
+        assert "That user has not solved anything in this period" in month.text
+        everybody = seen(await api.anybody.get("/leaderboard"))
+        assert {"/leaderboard?period=day", "/leaderboard?period=week"} <= set(everybody.links)
+
+
 async def test_links_lead_through_the_whole_board_and_back(world: World) -> None:
     users = [f"u{number:03}" for number in range(120)]
     events = [registered(user) for user in users]
