@@ -1,22 +1,38 @@
 """Where does the next page begin? A position of the board, as text that a link can carry.
 
-A position, and no number of rows: who moves on the board between two pages shifts no other row out of both.
+A position, and no number of rows: who moves on the board between two pages shifts no other row out of both. A page that
+everybody has left has no position; from there it goes on at the end of the board where they went.
 """
 
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 
 from api.problems import Problem
-from projector.board_stretch import Mode, Position, Stretch
+from projector.board_stretch import NOWHERE, Mode, Position, Reading, Stretch
 
 LETTERS = {Mode.AFTER: "n", Mode.BEFORE: "p"}
 MODES = {letter: mode for mode, letter in LETTERS.items()}
 GREATEST = 2**31 - 1
+ABOVE_ALL, BELOW_ALL = Position(GREATEST, 0, ""), NOWHERE
 
 
 def cursor_of(mode: Mode, position: Position) -> str:
     """The link's text: of the page after this position, or of the page before it."""
     text = f"{LETTERS[mode]}.{position.problems_solved}.{position.seconds}.{position.user_id}"
     return urlsafe_b64encode(text.encode()).decode().rstrip("=")
+
+
+def next_cursor(reading: Reading) -> str | None:
+    """Of the page after these rows; None where nobody comes after them."""
+    if reading.begin + len(reading.rows) >= reading.total:
+        return None
+    return cursor_of(Mode.AFTER, reading.rows[-1] if reading.rows else ABOVE_ALL)
+
+
+def previous_cursor(reading: Reading) -> str | None:
+    """Of the page before these rows; None where nobody comes before them."""
+    if reading.begin == 0:
+        return None
+    return cursor_of(Mode.BEFORE, reading.rows[0] if reading.rows else BELOW_ALL)
 
 
 def stretch_of(cursor: str, limit: int) -> Stretch:

@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 import asyncpg
 
 from api.boards import Boards, Sourced
-from api.cursor import cursor_of, stretch_of
+from api.cursor import next_cursor, previous_cursor, stretch_of
 from api.models import LeaderboardPage, Period
 from api.periods import window_of
 from api.profiles import unknown
@@ -40,8 +40,6 @@ async def leaderboard(pool: asyncpg.Pool, boards: Boards, asked: BoardQuestion) 
     if myself and myself not in names:
         raise unknown(myself)
     mine = found.reading.places.get(myself) if myself else None
-    rows = found.reading.rows
-    begin, total = found.reading.begin, found.reading.total
     # validated as a whole: fifty models made one by one take twice as long
     return LeaderboardPage.model_validate(
         {
@@ -49,12 +47,12 @@ async def leaderboard(pool: asyncpg.Pool, boards: Boards, asked: BoardQuestion) 
             "timezone": asked.zone.key,
             "begins_at": window.begins_at if window else None,
             "ends_at": window.ends_at if window else None,
-            "total": total,
+            "total": found.reading.total,
             "entries": [_entry(rank, position, names) for rank, position in ranked],
             "me": _entry(*mine, names) if mine else None,
             "unranked": [one for one in asked.friends if one not in found.reading.places],
-            "next_cursor": cursor_of(Mode.AFTER, rows[-1]) if rows and begin + len(rows) < total else None,
-            "previous_cursor": cursor_of(Mode.BEFORE, rows[0]) if rows and begin > 0 else None,
+            "next_cursor": None if asked.friends else next_cursor(found.reading),
+            "previous_cursor": None if asked.friends else previous_cursor(found.reading),
             "source": found.source,
             "as_of": found.as_of,
         }

@@ -1,12 +1,12 @@
 """What may be asked? The parameters that several routes take, each limited in size."""
 
-from functools import cache
 from typing import Annotated
-from zoneinfo import ZoneInfo, available_timezones
+from zoneinfo import ZoneInfo
 
 from fastapi import Depends, Path, Query
 
 from api.problems import Problem
+from api.zones import known_zones
 from schemas.events import NO_CONTROL_CHARS, TEXT_MAX_CHARS
 
 # schemathesis and people alike: what PostgreSQL cannot store is refused before it is asked
@@ -25,18 +25,13 @@ Username = Annotated[str, Query(min_length=1, max_length=TEXT_MAX_CHARS, pattern
 OptionalUserId = Annotated[str | None, Query(min_length=1, max_length=TEXT_MAX_CHARS, pattern=PLAIN)]
 
 
-@cache
-def _known_zones() -> frozenset[str]:
-    return frozenset(name for name in available_timezones() if "/" in name or name in {"UTC", "GMT"})
-
-
 async def zone_of(
     tz: Annotated[
         str, Query(max_length=64, description="An IANA time zone, in which days begin.", examples=["Europe/Berlin"])
     ] = "UTC",
 ) -> ZoneInfo:
     """The time zone of a request. Raises Problem where nobody knows it."""
-    if tz not in _known_zones():
+    if tz not in known_zones():
         raise Problem(
             422,
             "timezone-unknown",

@@ -10,6 +10,7 @@ import asyncpg
 from api.models import Profile, UserList, UserSummary
 from api.statements import statement
 from api.streaks import streaks
+from api.zones import postgresql_name
 from projector.errors import UserUnknown
 
 RECENT_SOLVES = 20
@@ -19,7 +20,7 @@ RankOf = Callable[[str, int], Awaitable[int | None]]
 async def profile(pool: asyncpg.Pool, rank_of: RankOf, user_id: str, zone: ZoneInfo) -> Profile:
     """Everything of one user; days begin in `zone`. Raises UserUnknown and asyncpg's errors."""
     now = datetime.now(UTC)  # before the read: whatever was committed until then is in it
-    row = await pool.fetchrow(statement("profile"), user_id, zone.key, RECENT_SOLVES)
+    row = await pool.fetchrow(statement("profile"), user_id, postgresql_name(zone), RECENT_SOLVES)
     if row is None:
         raise unknown(user_id)
     counted = row["problems_solved"]

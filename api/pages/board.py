@@ -48,8 +48,8 @@ async def show(
     async def make() -> HTMLResponse:
         live = live_board(request)
         found = await leaderboard(stores.pool, stores.boards, asked)
-        shown = _shown(found, zone, query, friends.strip())
-        response = page(request, "board.html", board=found, live=live, around=around, zone=zone.key, **shown)
+        shown = _shown(found, zone, query, around, friends.strip())
+        response = page(request, "board.html", board=found, live=live, zone=zone.key, **shown)
         response.headers[SOURCE_HEADER] = found.source
         return response
 
@@ -68,18 +68,22 @@ async def _place_of(stores: Stores, typed: str, query: dict[str, Any]) -> str:
     return f"{path_with('/leaderboard', **query, around=typed)}#here"
 
 
-def _shown(found: LeaderboardPage, zone: ZoneInfo, query: dict[str, Any], friends: str) -> dict[str, Any]:
+def _shown(
+    found: LeaderboardPage, zone: ZoneInfo, query: dict[str, Any], around: str | None, friends: str
+) -> dict[str, Any]:
     """What the template needs beside the board itself."""
 
     def link(**more: Any) -> str:
         return path_with("/leaderboard", **{**query, **more})
 
+    place = "#here" if around else ""
     tabs = [
-        (name, link(period=None if one == "all" else one, friends=friends), one == found.period)
+        (name, link(period=None if one == "all" else one, around=around, friends=friends) + place, one == found.period)
         for one, name in PERIODS.items()
     ]
     return {
         "tabs": tabs,
+        "around": around,
         "friends": friends,
         "first_path": link(),
         "next_path": found.next_cursor and link(cursor=found.next_cursor),

@@ -101,11 +101,14 @@ def draw(series: Sequence[Series], x_ticks: Sequence[Tick], size: Size, *, steps
 
 
 def solves_chart(days: Sequence[Day], today: date, size: Size) -> Chart | None:
-    """Problems solved, from the first solve until today; None where nothing was solved."""
+    """Problems solved, from the first solve until today; None where nothing was solved.
+
+    A single day has no width: where the first solve is of today, the line comes from yesterday.
+    """
     if not days:
         return None
-    first = days[0].day
-    last = max(today, days[-1].day, first + timedelta(days=1))
+    last = max(today, days[-1].day)
+    first = min(days[0].day, last - timedelta(days=1))
     totals = accumulate(one.solved for one in days)
     points = [Point(one.day.toordinal(), total) for one, total in zip(days, totals, strict=True)]
     points = [Point(first.toordinal(), 0), *points, Point(last.toordinal(), points[-1].y)]

@@ -1,6 +1,8 @@
 """What do admins do about records that were not applied? See them, read them again, or give them up with a reason."""
 
-from typing import Annotated
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Form, Path, Query, Request, Response
 from fastapi.responses import RedirectResponse
@@ -14,7 +16,7 @@ from api.pages.rendering import admin_page
 from api.parameters import PLAIN
 from api.problems import Problem
 from api.public import public
-from api.stores import Held
+from api.stores import Held, stores_of
 from projector import dead_letters
 from projector.dead_letters import GREATEST_ID, Selection
 from schemas.events import TEXT_MAX_CHARS
@@ -22,48 +24,76 @@ from schemas.record import Reason
 
 LIST_PATH = "/admin/dead-letters"
 SHOWN = 100
+NOTHING_CHOSEN = Problem(
+    422, "selector-unclear", "Nothing was chosen", "Nothing was chosen: tick at least one dead letter."
+)
+WHY_MISSING = Problem(
+    422, "why-missing", "A decision needs a reason", "A decision needs a reason: say why, for whoever asks later."
+)
 
 # whoever has no log-in is limited too: each guess at a session asks PostgreSQL
 router = APIRouter(include_in_schema=False, dependencies=[Depends(public)])
 Admin = Annotated[Caller, Depends(require_session)]
 Ids = Annotated[list[Annotated[int, Field(ge=1, le=GREATEST_ID)]], Form(max_length=1_000)]
-Typed = Annotated[str, Query(max_length=TEXT_MAX_CHARS, pattern=PLAIN)]
+Typed = Annotated[str, Field(max_length=TEXT_MAX_CHARS, pattern=PLAIN)]
+After = Annotated[int, Field(ge=0, le=GREATEST_ID)]
 Count = Annotated[int | None, Query(ge=0, le=GREATEST_ID)]
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """Which of them a list shows: from page to page, and again after a decision."""
+
+    reason: str
+    user_id: str
+    with_discarded: bool
+    after_id: int = 0
+
+    def fields(self, **changes: Any) -> dict[str, Any]:
+        """As links and forms carry it; nothing for what was not asked."""
+        shown = "true" if self.with_discarded else ""
+        asked = {
+            "reason": self.reason,
+            "user_id": self.user_id,
+            "with_discarded": shown,
+            "after_id": self.after_id or "",
+        }
+        return {**asked, **changes}
+
+
+def of_link(
+    reason: Annotated[Typed, Query()] = "",
+    user_id: Annotated[Typed, Query()] = "",
+    with_discarded: Annotated[bool, Query()] = False,
+    after_id: Annotated[After, Query()] = 0,
+) -> Listed:
+    """What a link asks for."""
+    return Listed(reason, user_id, with_discarded, after_id)
+
+
+def of_form(
+    reason: Annotated[Typed, Form()] = "",
+    user_id: Annotated[Typed, Form()] = "",
+    with_discarded: Annotated[bool, Form()] = False,
+    after_id: Annotated[After, Form()] = 0,
+) -> Listed:
+    """What the list showed in which somebody decided."""
+    return Listed(reason, user_id, with_discarded, after_id)
 
 
 @router.api_route(LIST_PATH, methods=["GET", "HEAD"])
 async def show_all(
     request: Request,
     caller: Admin,
-    stores: Held,
-    reason: Typed = "",
-    user_id: Typed = "",
-    with_discarded: bool = False,
+    listed: Annotated[Listed, Depends(of_link)],
     applied: Count = None,
     parked: Count = None,
     still_dead: Count = None,
     discarded: Count = None,
-    after_id: Annotated[int, Query(ge=0, le=GREATEST_ID)] = 0,
 ) -> Response:
     """The oldest first, and what became of those that were just dealt with."""
-    chosen = Selection(None, reason or None, user_id or None, None, None, with_discarded)
-    async with stores.pool.acquire() as connection:
-        found, more = await dead_letters.summaries(connection, chosen, SHOWN, after_id)
-    asked = {"reason": reason, "user_id": user_id, "with_discarded": "true" if with_discarded else ""}
-    return admin_page(
-        request,
-        caller,
-        "letters.html",
-        letters=found,
-        newer=path_with(LIST_PATH, **asked, after_id=found[-1]["id"]) if more else None,
-        oldest=path_with(LIST_PATH, **asked) if after_id else None,
-        reasons=[one.value for one in Reason],
-        reason=reason,
-        user_id=user_id,
-        with_discarded=with_discarded,
-        retried=None if applied is None else (applied, parked or 0, still_dead or 0),
-        discarded=discarded,
-    )
+    retried = None if applied is None else (applied, parked or 0, still_dead or 0)
+    return await _list(request, caller, listed, retried=retried, discarded=discarded)
 
 
 @router.api_route(LIST_PATH + "/{dead_letter_id:int}", methods=["GET", "HEAD"])
@@ -77,29 +107,67 @@ async def show(
 
 
 @router.post(LIST_PATH + "/retry")
-async def retry(request: Request, caller: Admin, ids: Ids = []) -> Response:  # noqa: B006 - FastAPI copies it
-    """Reads the chosen ones again."""
-    _refuse_none(ids)
+async def retry(
+    request: Request,
+    caller: Admin,
+    listed: Annotated[Listed, Depends(of_form)],
+    ids: Ids = [],  # noqa: B006 - FastAPI copies it
+    why: Annotated[str, Form(max_length=500)] = "",
+) -> Response:
+    """Reads the chosen ones again, and shows the list that they were chosen in."""
+    if not ids:
+        return await _list(request, caller, listed, NOTHING_CHOSEN, why=why)
     report = await letters.retry(request, caller, RetryRequest(ids=ids))
     dead = sum(report.still_dead.values())
-    return RedirectResponse(path_with(LIST_PATH, applied=report.applied, parked=report.parked, still_dead=dead), 303)
+    became = listed.fields(applied=report.applied, parked=report.parked, still_dead=dead)
+    return RedirectResponse(path_with(LIST_PATH, **became), 303)
 
 
 @router.post(LIST_PATH + "/discard")
 async def discard(
     request: Request,
     caller: Admin,
+    listed: Annotated[Listed, Depends(of_form)],
     ids: Ids = [],  # noqa: B006 - FastAPI copies it
     why: Annotated[str, Form(max_length=500)] = "",
 ) -> Response:
-    """Gives the chosen ones up."""
-    _refuse_none(ids)
-    if not why.strip():
-        raise Problem(422, "why-missing", "A decision needs a reason", "Say why, for whoever asks later.")
-    number = await letters.discard(request, caller, DiscardRequest(ids=ids, why=why))
-    return RedirectResponse(path_with(LIST_PATH, discarded=number), 303)
-
-
-def _refuse_none(ids: list[int]) -> None:
+    """Gives the chosen ones up, and shows the list that they were chosen in."""
     if not ids:
-        raise Problem(422, "selector-unclear", "Nothing was chosen", "Go back and tick at least one dead letter.")
+        return await _list(request, caller, listed, NOTHING_CHOSEN, why=why)
+    if not why.strip():
+        return await _list(request, caller, listed, WHY_MISSING, ticked=ids)
+    number = await letters.discard(request, caller, DiscardRequest(ids=ids, why=why))
+    return RedirectResponse(path_with(LIST_PATH, **listed.fields(discarded=number)), 303)
+
+
+async def _list(
+    request: Request,
+    caller: Caller,
+    listed: Listed,
+    problem: Problem | None = None,
+    *,
+    ticked: Sequence[int] = (),
+    why: str = "",
+    retried: tuple[int, int, int] | None = None,
+    discarded: int | None = None,
+) -> Response:
+    """Also where a decision was refused: what was ticked and typed for it is still there."""
+    chosen = Selection(None, listed.reason or None, listed.user_id or None, None, None, listed.with_discarded)
+    async with stores_of(request).pool.acquire() as connection:
+        found, more = await dead_letters.summaries(connection, chosen, SHOWN, listed.after_id)
+    return admin_page(
+        request,
+        caller,
+        "letters.html",
+        status=problem.status if problem else 200,
+        problem=problem,
+        letters=found,
+        listed=listed,
+        newer=path_with(LIST_PATH, **listed.fields(after_id=found[-1]["id"])) if more else None,
+        oldest=path_with(LIST_PATH, **listed.fields(after_id="")) if listed.after_id else None,
+        reasons=[one.value for one in Reason],
+        ticked=ticked,
+        why=why,
+        retried=retried,
+        discarded=discarded,
+    )

@@ -13,7 +13,7 @@ from redis.asyncio import Redis
 
 from api.board_step import BoardStep
 from api.boards import Boards, Sourced
-from api.cursor import cursor_of, stretch_of
+from api.cursor import cursor_of, next_cursor, previous_cursor, stretch_of
 from api.leaderboards import BoardQuestion, leaderboard
 from api.models import BoardEntry, LeaderboardPage
 from api.periods import Window
@@ -132,6 +132,23 @@ async def test_pages_lead_through_the_whole_board_and_back(world: World) -> None
         assert (await page(back.previous_cursor)).entries == first.entries
 
 
+async def test_a_page_that_everybody_has_left_leads_back_to_the_end_they_went_to(world: World) -> None:
+    board = await crowd(world)
+    async with boards_of(world) as (_, boards, _, step):
+        for window, source in ((None, "redis"), (None, "postgresql"), (Window(at(-3600), at(3600)), "postgresql")):
+            step.in_step = source == "redis"
+            below = await boards.read(Stretch(4, Mode.AFTER, board[-1]), [], window)
+            above = await boards.read(Stretch(4, Mode.BEFORE, board[0]), [], window)
+            assert (below.source, below.reading.rows, above.reading.rows) == (source, [], [])
+            assert (next_cursor(below.reading), previous_cursor(above.reading)) == (None, None)
+            last = await boards.read(stretch_of(previous_cursor(below.reading) or "", 4), [], window)
+            first = await boards.read(stretch_of(next_cursor(above.reading) or "", 4), [], window)
+            assert (last.reading.rows, first.reading.rows) == (board[-4:], board[:4])
+        nobody = Window(at(3600), at(7200))
+        empty = (await boards.read(Stretch(4, Mode.AFTER, board[-1]), [], nobody)).reading
+        assert (empty.total, next_cursor(empty), previous_cursor(empty)) == (0, None, None)
+
+
 async def test_who_moves_between_two_pages_shifts_nobody_else_out(world: World) -> None:
     board = [one.user_id for one in await crowd(world)]
     async with boards_of(world) as (pool, boards, _, step):
@@ -160,6 +177,7 @@ async def test_around_friends_and_me(world: World) -> None:
         assert [one.user_id for one in friends.entries] == sorted(["z", "a"], key=board.index)
         assert friends.unranked == ["nothing", "nobody"]
         assert friends.me is None
+        assert (friends.next_cursor, friends.previous_cursor) == (None, None)
         with pytest.raises(UserUnknown, match="nobody"):
             await leaderboard(pool, boards, BoardQuestion("all", UTC_ZONE, 3, around="nobody"))
 

@@ -5,12 +5,15 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
+import pytest
 from playwright.async_api import Browser, BrowserContext, Page, Route, expect
 
+from api.pages import board as board_module
 from devstack import Stack
 from tests.api.served import NAME, PASSWORD, Served, serving
 from tests.api.test_incident import LOST, lose_solves
 from tests.events import registered, solved
+from tests.projector.letters import bury
 from tests.world import World
 
 MARK = "window.stillTheSamePage = true"
@@ -62,6 +65,43 @@ async def test_a_solve_shows_on_an_open_profile_and_on_the_board_without_a_reloa
             for page in (profile, board):
                 assert await page.evaluate(MARKED)
                 await expect(page.locator("#news")).not_to_be_empty()
+
+
+async def test_an_open_last_page_that_everybody_leaves_leads_back(
+    world: World, chromium: Browser, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(board_module, "ROWS", 1)
+    await world.publish([registered("u"), registered("v"), solved("1", "u", "p", 1), solved("2", "v", "p", 2)])
+    async with world.running(), serving(world) as api, browsing(chromium, api) as page:
+        await world.until_right()
+        await page.goto("/leaderboard")
+        await page.get_by_role("link", name="Lower").click()
+        await expect(page.locator("#board tbody tr")).to_contain_text("name of v")
+        await page.evaluate(MARK)
+        await world.publish([solved("3", "v", "q", 3)])
+        await expect(page.locator("#board")).to_contain_text("Nobody is here any more.", timeout=30_000)
+        assert await page.evaluate(MARKED)
+        await page.get_by_role("link", name="Higher").click()
+        await expect(page.locator("#board tbody tr")).to_contain_text("name of u")
+        await page.go_back()
+        await page.get_by_role("link", name="First page").click()
+        await expect(page.locator("#board tbody tr")).to_contain_text("name of v")
+
+
+@pytest.mark.parametrize(("reported", "is_offered"), [("CET", True), ("+00:00", False), ("Etc/Unknown", False)])
+async def test_a_reader_is_offered_their_time_zone_where_it_has_a_name(
+    world: World, chromium: Browser, reported: str, is_offered: bool
+) -> None:
+    async with serving(world) as api, browsing(chromium, api) as page:
+        await page.add_init_script(
+            f"Intl.DateTimeFormat.prototype.resolvedOptions = () => ({{timeZone: '{reported}'}})"
+        )
+        await page.goto("/leaderboard?period=week")
+        offer = page.get_by_role("link", name="Use my time zone")
+        await expect(offer).to_be_visible(visible=is_offered)
+        if is_offered:
+            await offer.click()
+            await expect(page.locator("#board")).to_contain_text(f"Days begin at midnight, {reported}.")
 
 
 async def test_the_incident_is_repaired_with_clicks(world: World, chromium: Browser) -> None:
@@ -147,6 +187,34 @@ async def test_a_session_that_ended_says_so_and_leads_back(world: World, chromiu
         await page.get_by_role("button", name="Log out").click()
         await expect(page.get_by_role("status").first).to_contain_text("You are logged out")
         assert await world.value("SELECT count(*) FROM admin_sessions WHERE expires_at > now()") == 0
+
+
+@pytest.mark.parametrize("is_one", [False, True])
+async def test_enter_after_a_reason_gives_up_and_never_reads_again(
+    world: World, chromium: Browser, is_one: bool
+) -> None:
+    letter, other = await bury(world, [solved(str(number), "a", "p") for number in range(2)])
+    async with serving(world) as api, browsing(chromium, api, java_script_enabled=False) as page:
+        await api.create_admin()
+        path = f"/admin/dead-letters{f'/{letter}' if is_one else '?user_id=a'}"
+        await page.goto(path)
+        await log_in(page)
+        await expect(page).to_have_url(f"{api.address}{path}")
+        if not is_one:
+            await page.get_by_label(f"Dead letter {letter}").check()
+        sent: list[str] = []
+        page.on("request", lambda request: sent.append(request.url) if request.method == "POST" else None)
+        why = page.get_by_label("Why")
+        await why.press("Enter")  # the browser asks for a reason
+        await why.fill("a test of ours")
+        await why.press("Enter")
+        await expect(page.get_by_role("status").first).to_contain_text("Given up: 1 dead letter.")
+        assert sent == [f"{api.address}/admin/dead-letters/discard"]
+        await page.goto(f"/admin/dead-letters/{other}")
+        await page.get_by_role("button", name="Read again").click()
+        await expect(page.get_by_role("status").first).to_contain_text("Read again: 0 applied, 1 parked")
+        given_up = await world.value("SELECT discarded_why FROM dead_letters WHERE dead_letter_id = $1", letter)
+        assert given_up == "a test of ours"
 
 
 ELSEWHERE = "http://prizes.example/"

@@ -96,6 +96,17 @@ def test_the_line_of_solves_rises_within_its_frame_to_the_count(days: list[Day])
     assert all(chart.left <= tick.at <= chart.right for tick in chart.x_ticks)
 
 
+def test_solves_over_time_end_today_also_where_the_first_is_of_today() -> None:
+    chart = solves_chart([Day(day=TODAY, solved=3)], TODAY, SIZE)
+    assert chart
+    assert chart.x_ticks == [Tick(chart.left, "24 Nov"), Tick(chart.right, "25 Nov")]
+    assert chart.lines[0].path == "M44,212H746V14H746V14"  # nothing until today, and then three
+    yesterday = solves_chart([Day(day=TODAY - timedelta(days=1), solved=3)], TODAY, SIZE)
+    assert yesterday
+    assert yesterday.x_ticks == chart.x_ticks
+    assert yesterday.lines[0].path == "M44,212H44V14H746V14"
+
+
 @given(st.integers(2, 50), st.lists(st.integers(), min_size=2, max_size=400))
 def test_thinning_keeps_both_ends_and_order(at_most: int, ys: list[int]) -> None:
     points = [Point(x, y) for x, y in enumerate(ys)]

@@ -4,6 +4,9 @@ import asyncio
 import re
 from html import unescape
 
+import pytest
+
+from api.pages import board as board_module
 from api.pages.assets import TYPES, asset, asset_path
 from devstack import Stack
 from tests.api.reading import HOSTILE, HOSTILE_ID, PUBLIC, fill, seen
@@ -75,6 +78,19 @@ async def test_a_typed_name_leads_to_its_place_or_to_the_list_of_those_who_have_
         assert "has not solved anything yet" in unsolved.text
 
 
+async def test_the_periods_are_of_whoever_is_looked_at(world: World) -> None:
+    await fill(world)
+    async with serving(world) as api:
+        board = seen(await api.anybody.get("/leaderboard?around=h/x&tz=Asia/Tokyo"))
+        of_user = "tz=Asia%2FTokyo&around=h%2Fx#here"
+        tabs = [f"/leaderboard?{period}{of_user}" for period in ("", "period=day&", "period=week&", "period=month&")]
+        assert [link for link in board.links if "around=" in link] == tabs
+        month = seen(await api.anybody.get(tabs[-1]))
+        assert "That user has not solved anything in this period" in month.text
+        everybody = seen(await api.anybody.get("/leaderboard"))
+        assert {"/leaderboard?period=day", "/leaderboard?period=week"} <= set(everybody.links)
+
+
 async def test_links_lead_through_the_whole_board_and_back(world: World) -> None:
     users = [f"u{number:03}" for number in range(120)]
     events = [registered(user) for user in users]
@@ -89,6 +105,28 @@ async def test_links_lead_through_the_whole_board_and_back(world: World) -> None
             path = cursors[-1] if len(cursors) == 2 or not shown[50:] else ""
         assert shown == users
         assert "Ranks 51 to 100 of 120" in seen(await api.anybody.get(cursors[0])).text
+
+
+async def test_a_page_that_everybody_has_left_says_so_and_leads_back(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(board_module, "ROWS", 2)
+    users = ["u1", "u2", "u3"]
+    await world.publish([*map(registered, users), *(solved(user, user, "p", n) for n, user in enumerate(users))])
+    await world.run_once()
+    async with serving(world) as api:
+        (lower,) = [link for link in seen(await api.anybody.get("/leaderboard")).links if "cursor=" in link]
+        assert "Ranks 3 to 3 of 3" in seen(await api.anybody.get(lower)).text
+        await world.publish([solved("up", "u3", "q", 9)])
+        await world.run_once()
+        await api.until_from("redis")
+        left = seen(await api.anybody.get(lower))
+        assert "Nobody is here any more." in left.text
+        assert "solved anything" not in left.text
+        (higher,) = [link for link in left.links if "cursor=" in link]
+        assert left.links.index(higher) < left.links.index("/leaderboard", left.links.index(higher))  # the first page
+        back = seen(await api.anybody.get(higher))
+        assert [link for link in back.links if link.startswith("/users/")] == ["/users/u1", "/users/u2"]
 
 
 async def test_errors_of_pages_are_pages_and_those_of_the_api_are_not(world: World) -> None:

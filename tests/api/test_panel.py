@@ -1,5 +1,6 @@
 """Is the panel shut to who is not logged in, and does it do by forms what it says?"""
 
+import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -196,6 +197,43 @@ async def test_dead_letters_are_leafed_through(world: World, monkeypatch: pytest
             path = next((one for one in page.links if "after_id=" in one), "")
         assert shown == [ids[:2], ids[2:4], ids[4:]]
         assert "/admin/dead-letters?reason=unknown-type" in page.links  # back to the oldest
+
+
+async def test_a_decision_leads_back_to_the_list_that_it_was_made_in(world: World) -> None:
+    first, second, third = await bury(world, [solved(str(number), "a b", "p") for number in range(3)])
+    path = f"/admin/dead-letters?reason=unknown-type&user_id=a+b&with_discarded=true&after_id={first}"
+    async with serving(world) as api, browser(api) as client:
+        shown = seen(await client.get(path)).fields
+        assert set(shown) == {"csrf_token", "reason", "user_id", "with_discarded", "after_id"}
+        given_up = await client.post("/admin/dead-letters/discard", data={**shown, "ids": second, "why": "a test"})
+        assert given_up.headers["location"] == f"{path}&discarded=1"
+        retried = await client.post("/admin/dead-letters/retry", data={**shown, "ids": third})
+        assert retried.headers["location"] == f"{path}&applied=0&parked=1&still_dead=0"
+        page = seen(await client.get(retried.headers["location"]))
+        assert "Given up by ada: a test" in page.text
+        assert f"/admin/dead-letters/{first}" not in page.links
+        for wrong in ({"user_id": "\x00"}, {"after_id": "-1"}, {"with_discarded": "maybe"}, {"reason": "x" * 201}):
+            for action in ("retry", "discard"):
+                data = {**shown, "ids": first, "why": "a test", **wrong}
+                seen(await client.post(f"/admin/dead-letters/{action}", data=data), 422)
+        assert seen(await client.get("/admin/dead-letters")).fields.keys() == {"csrf_token"}
+
+
+async def test_a_decision_that_is_refused_leaves_the_list_and_what_was_said(world: World) -> None:
+    ids = await bury(world, [solved(str(number), "a", "p") for number in range(3)])
+    async with serving(world) as api, browser(api) as client:
+        shown = seen(await client.get(f"/admin/dead-letters?user_id=a&after_id={ids[0]}")).fields
+        for action in ("retry", "discard"):
+            refused = await client.post(f"/admin/dead-letters/{action}", data={**shown, "why": '<"a test">'})
+            page = seen(refused, 422)
+            assert "Nothing was chosen: tick at least one dead letter." in page.text
+            assert page.fields == shown
+            assert [int(one.rpartition("/")[2]) for one in page.links if "dead-letters/" in one] == ids[1:]
+            assert 'value="&lt;&#34;a test&#34;&gt;"' in refused.text
+            assert refused.headers["cache-control"] == "no-store"
+        unsaid = await client.post("/admin/dead-letters/discard", data={**shown, "ids": ids[2], "why": " "})
+        assert "A decision needs a reason: say why" in seen(unsaid, 422).text
+        assert re.findall(r'value="(\d+)" checked', unsaid.text) == [str(ids[2])]
 
 
 async def test_the_lag_and_the_tokens_are_shown(world: World) -> None:

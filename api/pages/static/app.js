@@ -33,9 +33,12 @@
     }
   }
 
+  // a browser can also report an offset, or that it knows none: nothing that a link could ask for
+  const isNamed = /^[A-Za-z]/.test(zone || "") && zone !== "Etc/Unknown";
+
   function offerZone() {
     for (const offer of document.querySelectorAll("[data-zone]")) {
-      if (!zone || offer.dataset.zone === zone) continue;
+      if (!isNamed || offer.dataset.zone === zone) continue;
       const url = new URL(location.href);
       url.searchParams.set("tz", zone);
       url.searchParams.delete("cursor");
