@@ -163,13 +163,18 @@ class Jobs:
     async def _sync(self, job: Running) -> dict[str, Any]:
         settings, topic = self._settings, self._connection.topic
         pause_s = settings.leaderboard_check_interval_s
-        job.step("comparing" if job.dry_run else "rebuilding", 0, 1)
+
+        def on_look(done: int, total: int) -> None:
+            job.step("comparing", done, total)
+            if done == total and not job.dry_run:
+                job.step("rebuilding", 0, 0)  # of nobody knows how many
+
         async with open_pool(settings) as pool, open_leaderboard(settings, topic) as board:
             if job.dry_run:
-                found = await compare_board(pool, board, pause_s)
+                found = await compare_board(pool, board, pause_s, on_look)
             else:
                 async with one_rebuild(pool):
-                    found = await rebuild_board(pool, board, topic, pause_s)
+                    found = await rebuild_board(pool, board, topic, pause_s, on_look)
         job.step(job.phase, 1, 1)
         said = "would be" if job.dry_run else "were"
         message = f"Members that {said} added: {found.added}, changed: {found.changed}, removed: {found.removed}"
