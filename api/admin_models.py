@@ -15,6 +15,35 @@ from schemas.record import Reason
 Id = Annotated[int, Strict(), Field(ge=1, le=GREATEST_ID)]
 Partition = Annotated[int, Strict(), Field(ge=0, le=2**31 - 1)]
 
+EXAMPLE_JOB_ID = "7f9c24e8-3b12-4fef-91e0-5b1b5c6f9a11"
+EXAMPLE_END = "2026-11-24T09:10:02Z"
+EXAMPLE_PROGRESS = {"phase": "repairing", "done": 15, "total": 15}
+EXAMPLE_REPORT = {
+    "success": True,
+    "message": "Backfill complete: 15 users updated out of 50",
+    "total_users": 50,
+    "users_updated": 15,
+    "users_unchanged": 35,
+    "dry_run": False,
+    "drift": True,
+}
+EXAMPLE_PARTITION = {
+    "partition": 0,
+    "current_offset": 47_021,
+    "log_start_offset": 0,
+    "log_end_offset": 47_021,
+    "lag": 0,
+    "lag_seconds": 0.0,
+    "status": "OK",
+    "why": "everything in the log is applied",
+    "consumer_id": "solve-projector-5d1c7f9c",
+    "host": "/192.0.2.7",
+    "client_id": "solve-projector",
+    "stages": {
+        stage: {"offset": 47_021, "lag": 0, "lag_seconds": 0.0} for stage in ("postgresql", "kafka_group", "redis")
+    },
+}
+
 
 class CountUpdate(BaseModel):
     """A user whose number was not what the log says."""
@@ -56,16 +85,40 @@ class SyncReport(BaseModel):
 class Job(Answer):
     """Work that goes on beside requests."""
 
-    job_id: UUID
+    job_id: UUID = Field(examples=[EXAMPLE_JOB_ID])
     kind: Literal["backfill", "sync-leaderboard"]
     dry_run: bool
-    state: Literal["running", "done", "failed", "interrupted"]
+    state: Literal["running", "done", "failed", "interrupted"] = Field(examples=["done"])
     started_by: str = Field(examples=["ada"])
     started_at: datetime = Field(examples=[EXAMPLE_TIME])
-    finished_at: datetime | None = None
-    progress: dict[str, Any] = Field(examples=[{"phase": "reading", "done": 12_000, "total": 40_000}])
-    report: dict[str, Any] | None = Field(None, description="Of a job that is done: as it would have been answered.")
-    error: str | None = Field(None, description="What went wrong, and what to do.")
+    finished_at: datetime | None = Field(None, examples=[EXAMPLE_END])
+    progress: dict[str, Any] = Field(examples=[EXAMPLE_PROGRESS])
+    report: dict[str, Any] | None = Field(
+        None, examples=[EXAMPLE_REPORT], description="Of a job that is done: as it would have been answered."
+    )
+    error: str | None = Field(
+        None, examples=[None, "PostgreSQL does not answer right now."], description="What went wrong, and what to do."
+    )
+
+
+JOB_BEGUN = Job(
+    job_id=UUID(EXAMPLE_JOB_ID),
+    kind="backfill",
+    dry_run=False,
+    state="running",
+    started_by="ada",
+    started_at=datetime.fromisoformat(EXAMPLE_TIME),
+    progress={"phase": "starting", "done": 0, "total": 0},
+)
+JOB_READING = JOB_BEGUN.model_copy(update={"progress": {"phase": "reading", "done": 12_000, "total": 40_000}})
+JOB_DONE = JOB_BEGUN.model_copy(
+    update={
+        "state": "done",
+        "finished_at": datetime.fromisoformat(EXAMPLE_END),
+        "progress": EXAMPLE_PROGRESS,
+        "report": EXAMPLE_REPORT,
+    }
+)
 
 
 class JobList(Answer):
@@ -79,55 +132,59 @@ class DeadLetterSummary(BaseModel):
 
     id: int = Field(examples=[12])
     topic: str = Field(examples=["judge-events"])
-    partition: int
+    partition: int = Field(examples=[0])
     offset: int = Field(examples=[47_020])
-    broker_time: datetime | None
-    reason: str = Field(examples=["invalid-event"])
-    detail: str
-    user_id: str | None = Field(description="Whom it is about, where that can be read.")
-    created_at: datetime
-    discarded: dict[str, Any] | None = Field(description="Who gave it up, when and why.")
+    broker_time: datetime | None = Field(examples=[EXAMPLE_TIME])
+    reason: str = Field(examples=["unknown-type"])
+    detail: str = Field(examples=["ce_type 'submission.shared.v1' is none of user.registered.v1, …"])
+    user_id: str | None = Field(examples=["u-1"], description="Whom it is about, where that can be read.")
+    created_at: datetime = Field(examples=["2026-11-24T09:09:51Z"])
+    discarded: dict[str, Any] | None = Field(
+        examples=[None, {"at": "2026-11-25T08:00:00Z", "by": "ada", "why": "a test of the new judge"}],
+        description="Who gave it up, when and why.",
+    )
 
 
 class DeadLetterList(Answer):
     """The oldest first."""
 
     dead_letters: list[DeadLetterSummary]
-    more: bool
-    after_id: int | None = Field(description="For the page after this one; null on the last.")
+    more: bool = Field(examples=[True])
+    after_id: int | None = Field(examples=[12], description="For the page after this one; null on the last.")
 
 
 class Encoded(Answer):
     """Bytes as text: UTF-8 where they are, else base64."""
 
     encoding: Literal["utf-8", "base64"]
-    data: str = Field(examples=['{"type": "submission.solved"}'])
+    data: str = Field(examples=["submission.shared.v1"])
 
 
 class Header(Answer):
     """One of the record's."""
 
-    name: str = Field(examples=["type"])
+    name: str = Field(examples=["ce_type"])
     value: Encoded | None
 
 
 class DeadLetter(DeadLetterSummary):
     """A dead letter, whole."""
 
-    key: Encoded | None
-    value: Encoded | None
+    key: Encoded | None = Field(examples=[{"encoding": "utf-8", "data": "u-1"}])
+    value: Encoded | None = Field(examples=[{"encoding": "utf-8", "data": '{"submission_id":"s-1","user_id":"u-1"}'}])
     headers: list[Header]
 
 
 class RetryRequest(BaseModel):
     """Which to read again: ids, or all open ones that the rest is true of. Nothing at all is refused."""
 
-    model_config = ConfigDict(extra="forbid")
+    # not all of it at once: ids, or what else is true of them
+    model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"reason": "unknown-type"}]})
 
     ids: list[Id] | None = Field(None, min_length=1, max_length=1000, examples=[[12, 13]])
     reason: Reason | None = None
-    user_id: Text | None = None
-    partition: Partition | None = None
+    user_id: Text | None = Field(None, examples=["u-1"])
+    partition: Partition | None = Field(None, examples=[0])
     all: StrictBool = Field(False, description="All open dead letters.")
 
 
@@ -161,11 +218,15 @@ class LagReport(BaseModel):
 
     group: str = Field(examples=["solve-projector"])
     topic: str = Field(examples=["judge-events"])
-    at: float = Field(description="Seconds since 1970.")
+    at: float = Field(examples=[1_795_511_390.0], description="Seconds since 1970.")
     status: str = Field(examples=["OK"])
     members: int = Field(examples=[1])
     lag: int | None = Field(examples=[0], description="Messages that PostgreSQL has not.")
     lag_seconds: float | None = Field(examples=[0.0], description="Age of the oldest of them.")
-    partitions: list[dict[str, Any]]
-    past: list[dict[str, float]]
-    problems: dict[str, str] = Field(description="Servers that did not answer.")
+    partitions: list[dict[str, Any]] = Field(examples=[[EXAMPLE_PARTITION]])
+    past: list[dict[str, float]] = Field(
+        examples=[[{"at": 1_795_511_388.0, "postgresql": 2, "kafka_group": 2, "redis": 2}]]
+    )
+    problems: dict[str, str] = Field(
+        examples=[{}, {"redis": "does not answer"}], description="Servers that did not answer."
+    )

@@ -1,6 +1,6 @@
 """What is the API made of? The one place that puts routes, pages and layers together.
 
-Layers from the outside in: request id, security headers, other sites, compression, size; then the routes.
+Layers from the outside in: request id, security headers, other sites, Vary, compression, size; then the routes.
 """
 
 import re
@@ -14,6 +14,7 @@ from fastapi.routing import APIRoute
 from starlette.middleware.cors import CORSMiddleware
 from starlette.middleware.gzip import GZipMiddleware
 
+from api.caching import VariesByEncoding
 from api.pages import add_pages, problem_page
 from api.problems import ProblemDetails, add_problem_handlers, problems
 from api.protection import BodyLimit, HeadAsGet, SecurityHeaders
@@ -67,11 +68,14 @@ def _add_layers(app: FastAPI, settings: ApiSettings) -> None:
     app.add_middleware(HeadAsGet)
     app.add_middleware(BodyLimit, max_bytes=settings.api_body_max_bytes)
     app.add_middleware(GZipMiddleware, minimum_size=COMPRESSED_FROM_BYTES, compresslevel=5)
+    app.add_middleware(VariesByEncoding)
     if settings.api_cors_origins:
         app.add_middleware(
             CORSMiddleware,
             allow_origins=settings.api_cors_origins,
             allow_methods=["GET"],
+            # a script that keeps an ETag, or reads a stream by itself, is asked about them in advance
+            allow_headers=["If-None-Match", "Last-Event-ID"],
             expose_headers=["ETag", leaderboard.SOURCE_HEADER, "X-Request-ID", "Retry-After"],
         )
     app.add_middleware(SecurityHeaders, shared=bool(settings.api_cors_origins))

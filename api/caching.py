@@ -6,6 +6,8 @@ from typing import Any, NamedTuple
 from fastapi import Request
 from fastapi.responses import Response
 from pydantic import BaseModel
+from starlette.datastructures import MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 # always asked again, and then mostly answered with 304: a count must never be old
 ALWAYS_ASK = "no-cache"
@@ -30,6 +32,26 @@ def answer(request: Request, body: Rendered, *, headers: dict[str, str] | None =
     if is_known(request, body.tag):
         return Response(status_code=304, headers=found)
     return Response(body.text, headers=found, media_type="application/json")
+
+
+class VariesByEncoding:
+    """On all that may be compressed: a 304 has the `Vary` that its 200 has (RFC 9110, 15.4.5), however long that is."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """ASGI."""
+
+        async def varied(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = MutableHeaders(scope=message)
+                streamed = headers.get("content-type", "").startswith("text/event-stream")  # never compressed
+                if not streamed and "Accept-Encoding" not in headers.get("vary", ""):  # compression says it itself
+                    headers.add_vary_header("Accept-Encoding")
+            await send(message)
+
+        await self._app(scope, receive, varied)
 
 
 def _without_as_of(text: str) -> str:

@@ -16,7 +16,7 @@ import asyncpg
 import structlog
 
 from api.errors import JobUnknown
-from api.problems import problem_of
+from api.problems import SAID, problem_of
 from api.settings import ApiSettings
 from api.statements import statement
 from projector.board_audit import compare_board, one_rebuild, rebuild_board
@@ -29,6 +29,7 @@ from schemas.connection import KafkaConnection
 BEAT_S = 0.5
 SILENT_S = 20.0
 GONE = "Its process is gone. Nothing half done is visible; run it again."
+REFUSALS = tuple(SAID)  # whoever asked hears what to do; none of them is a fault of ours
 
 Kind = Literal["backfill", "sync-leaderboard"]
 State = Literal["running", "done", "failed", "interrupted"]
@@ -129,7 +130,10 @@ class Jobs:
             raise
         except Exception as error:
             job.error = error
-            log.exception("a job failed", action="job_failed", kind=job.kind, error=str(error))
+            if isinstance(error, REFUSALS):
+                log.warning("a job was refused", action="job_refused", kind=job.kind, error=str(error))
+            else:
+                log.exception("a job failed", action="job_failed", kind=job.kind, error=str(error))
         finally:
             await end([beating])
             await asyncio.shield(self._finish(job, on_end))
@@ -163,13 +167,18 @@ class Jobs:
     async def _sync(self, job: Running) -> dict[str, Any]:
         settings, topic = self._settings, self._connection.topic
         pause_s = settings.leaderboard_check_interval_s
-        job.step("comparing" if job.dry_run else "rebuilding", 0, 1)
+
+        def on_look(done: int, total: int) -> None:
+            job.step("comparing", done, total)
+            if done == total and not job.dry_run:
+                job.step("rebuilding", 0, 0)  # of nobody knows how many
+
         async with open_pool(settings) as pool, open_leaderboard(settings, topic) as board:
             if job.dry_run:
-                found = await compare_board(pool, board, pause_s)
+                found = await compare_board(pool, board, pause_s, on_look)
             else:
                 async with one_rebuild(pool):
-                    found = await rebuild_board(pool, board, topic, pause_s)
+                    found = await rebuild_board(pool, board, topic, pause_s, on_look)
         job.step(job.phase, 1, 1)
         said = "would be" if job.dry_run else "were"
         message = f"Members that {said} added: {found.added}, changed: {found.changed}, removed: {found.removed}"

@@ -14,6 +14,18 @@ class Answer(BaseModel):
     model_config = ConfigDict(frozen=True)
 
 
+class Alive(Answer):
+    """The process answers."""
+
+    status: Literal["alive"] = "alive"
+
+
+class Ready(Answer):
+    """It can serve."""
+
+    status: Literal["ready"] = "ready"
+
+
 class Solve(Answer):
     """The first standing solve of one problem."""
 

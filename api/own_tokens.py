@@ -6,6 +6,7 @@ from api.admin import audit, tokens
 from api.admin.database import transaction
 from api.admin.tokens import NewToken, Token
 from api.authentication import Caller, now
+from api.errors import TokenUnknown
 from api.repairs import entry_of
 from api.stores import stores_of
 
@@ -22,7 +23,10 @@ async def make(request: Request, caller: Caller, wanted: NewToken) -> tuple[str,
 async def revoke(request: Request, caller: Caller, token_id: int) -> Token:
     """Ends one of theirs; safe to repeat. Raises TokenUnknown."""
     async with transaction(stores_of(request).pool) as database:
-        ended = await tokens.revoke(database, token_id, now(), caller.admin_id)
+        try:
+            ended = await tokens.revoke(database, token_id, now(), caller.admin_id)
+        except TokenUnknown:  # which names a command, for who sits at the server
+            raise TokenUnknown(f"there is no token {token_id} of yours; look at the list of them") from None
         detail = {"token_id": token_id, "label": ended.label}
         await audit.record(database, entry_of(request, caller, "revoke-token", detail, "done"))
     return ended

@@ -42,7 +42,9 @@ class SessionState(Answer):
     name: str = Field(examples=["ada"])
     via: str = Field(examples=["session"], description="`session`, or `token:` and its label.")
     scopes: list[Scope]
-    csrf_token: str | None = Field(description="For the header X-CSRF-Token; none for a token, which needs none.")
+    csrf_token: str | None = Field(
+        examples=["0d7e" * 16], description="For the header X-CSRF-Token; none for a token, which needs none."
+    )
 
     @classmethod
     def of_browser(cls, name: str, csrf_token: str) -> "SessionState":
@@ -56,8 +58,10 @@ class OwnSession(Answer):
     session_id: SessionId = Field(description="Names the session; nobody can log in with it.")
     client: str = Field(examples=["Mozilla/5.0 (X11; Linux x86_64)"], description="What the browser said it is.")
     created_at: datetime = Field(examples=[EXAMPLE_TIME])
-    last_seen_at: datetime = Field(description="To about a minute.")
-    expires_at: datetime = Field(description="At the latest; sooner where it is not used.")
+    last_seen_at: datetime = Field(examples=["2026-11-24T11:30:00Z"], description="To about a minute.")
+    expires_at: datetime = Field(
+        examples=["2026-11-24T21:09:50Z"], description="At the latest; sooner where it is not used."
+    )
     current: bool = Field(description="Whether it is the one that asks.")
 
     @classmethod
@@ -111,21 +115,21 @@ class TokenRequest(BaseModel):
 
     label: Label
     scopes: list[Scope] = Field(min_length=1, max_length=len(Scope), examples=[["read"]])
-    days: StrictInt = Field(USUAL_DAYS, ge=LEAST_DAYS, le=MOST_DAYS)
+    days: StrictInt = Field(USUAL_DAYS, ge=LEAST_DAYS, le=MOST_DAYS, examples=[USUAL_DAYS])
     password: Password
 
 
 class TokenState(Answer):
     """A token without the secret."""
 
-    token_id: int
+    token_id: int = Field(examples=[3])
     admin: str = Field(examples=["ada"])
     label: str = Field(examples=["nightly"])
     scopes: list[Scope]
     created_at: datetime = Field(examples=[EXAMPLE_TIME])
-    expires_at: datetime
-    last_used_at: datetime | None
-    revoked_at: datetime | None
+    expires_at: datetime = Field(examples=["2027-02-22T09:09:50Z"])
+    last_used_at: datetime | None = Field(examples=["2026-11-25T03:00:01Z"])
+    revoked_at: datetime | None = Field(examples=[None])
 
     @classmethod
     def of(cls, token: Token) -> "TokenState":
@@ -148,12 +152,12 @@ class TokenList(Answer):
 class AuditEntry(Answer):
     """One action."""
 
-    audit_id: int
+    audit_id: int = Field(examples=[47])
     at: datetime = Field(examples=[EXAMPLE_TIME])
     who: str = Field(examples=["ada"])
     via: str = Field(examples=["session"])
     action: str = Field(examples=["backfill"])
-    detail: dict[str, Any]
+    detail: dict[str, Any] = Field(examples=[{"dry_run": False, "users_updated": 15}])
     result: str = Field(examples=["done"])
     request_id: str = Field(examples=["8d2c5b1e9f7a4c3db0"])
     client: str = Field(examples=["192.0.2.7"])
@@ -168,4 +172,4 @@ class AuditList(Answer):
     """The newest first."""
 
     entries: list[AuditEntry]
-    before_id: int | None = Field(description="For the page after this one; null on the last.")
+    before_id: int | None = Field(examples=[47], description="For the page after this one; null on the last.")

@@ -5,7 +5,7 @@ again and PostgreSQL's row has not changed in between.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
@@ -18,9 +18,11 @@ from projector.leaderboard import Leaderboard, score
 from projector.statements import statement
 
 CHUNK_USERS = 2_000
-LOOKS_AGAIN = 3
+LOOKS = 4  # at everybody, then three times at who differed
 STEP_TIMEOUT_S = 60.0
 REBUILD_LOCK = 0x736F6C62
+
+OnLook = Callable[[int, int], None]
 
 
 @asynccontextmanager
@@ -49,38 +51,52 @@ class BoardDifference:
         return bool(self.added or self.changed or self.removed)
 
 
-async def compare_board(pool: asyncpg.Pool, board: Leaderboard, pause_s: float) -> BoardDifference:
+def _untold(_done: int, _total: int) -> None:
+    """For who does not watch."""
+
+
+async def compare_board(
+    pool: asyncpg.Pool, board: Leaderboard, pause_s: float, on_look: OnLook = _untold
+) -> BoardDifference:
     """Compares every user with the board that readers see. Changes nothing.
 
-    What differs is looked at again after `pause_s`, a projector's time to mend it. Raises LeaderboardUnavailable.
+    What differs is looked at again after `pause_s`, a projector's time to mend it; `on_look` hears of each look, and
+    how many there are at most. Raises LeaderboardUnavailable.
     """
+    on_look(0, LOOKS)
     differing: dict[str, int] = {}
     async for user_ids in _everybody(pool, board):
         differing |= {user_id: version for user_id, version, _ in await _differences(pool, board, user_ids)}
     found: list[tuple[str, int, str]] = []
-    for _ in range(LOOKS_AGAIN):
+    for look in range(1, LOOKS):
         if not differing:
-            return BoardDifference()
+            break
+        on_look(look, LOOKS)
         await asyncio.sleep(pause_s)
         again = await _differences(pool, board, list(differing))
         found = [one for one in again if differing[one[0]] == one[1]]
         differing = {user_id: version for user_id, version, _ in found}
+    on_look(LOOKS, LOOKS)
     kinds = [kind for _, _, kind in found]
     return BoardDifference(kinds.count("added"), kinds.count("changed"), kinds.count("removed"))
 
 
-async def mend_board(pool: asyncpg.Pool, board: Leaderboard, topic: str, pause_s: float) -> None:
+async def mend_board(
+    pool: asyncpg.Pool, board: Leaderboard, topic: str, pause_s: float, on_look: OnLook = _untold
+) -> None:
     """Brings the board into step, and builds it anew where something differs even then."""
     keeper = BoardKeeper(pool, board, topic)
     await _bring_into_step(keeper, pool, topic)
-    if await compare_board(pool, board, pause_s):
+    if await compare_board(pool, board, pause_s, on_look):
         await keeper.rebuild_beside()
         await _bring_into_step(keeper, pool, topic)
 
 
-async def rebuild_board(pool: asyncpg.Pool, board: Leaderboard, topic: str, pause_s: float) -> BoardDifference:
+async def rebuild_board(
+    pool: asyncpg.Pool, board: Leaderboard, topic: str, pause_s: float, on_look: OnLook = _untold
+) -> BoardDifference:
     """Builds the board anew from PostgreSQL, whatever it shows; what differed. Raises LeaderboardUnavailable."""
-    difference = await compare_board(pool, board, pause_s)
+    difference = await compare_board(pool, board, pause_s, on_look)
     keeper = BoardKeeper(pool, board, topic)
     await keeper.rebuild_beside()
     await _bring_into_step(keeper, pool, topic)

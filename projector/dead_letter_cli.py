@@ -16,7 +16,7 @@ from projector.database import Connection
 from projector.dead_letter_retry import Retried
 from projector.dead_letter_retry import retry as retry_letters
 from projector.dead_letters import Letter, Selection
-from projector.errors import SelectorUnclear, WhoUnknown
+from projector.errors import DeadLetterUnknown, NothingParked, SelectorUnclear, WhoUnknown
 from projector.logs import configure_logs
 from projector.settings import ProjectorSettings
 from projector.terminal import Json, console_of_output, print_json, readable, run_async
@@ -38,6 +38,12 @@ MaybeLetterIds = Annotated[
 ByReason = Annotated[Reason | None, typer.Option("--reason", help="Only those dead for this reason.")]
 ByUser = Annotated[str | None, typer.Option("--user", metavar="USER_ID", help="Only those about this user.")]
 ByPartition = Annotated[int | None, typer.Option("--partition", min=0, max=2**31 - 1, help="Only those of it.")]
+# What an error says is true over HTTP too; how it is said here is added.
+HINTS = {
+    DeadLetterUnknown: "solve-projector dead-letters list --all",
+    NothingParked: "solve-projector dead-letters list --parked",
+    WhoUnknown: "--by and --why",
+}
 By = Annotated[str | None, typer.Option("--by", metavar="WHO", help="Who decides; by default your login name.")]
 
 
@@ -171,11 +177,14 @@ def acknowledge(
 
 
 async def _with_database(ask: Callable[[Connection, str], Awaitable[Any]]) -> Any:
-    """Asks one connection, with the name of the topic."""
+    """Asks one connection, with the name of the topic; an error says which command or option helps."""
     kafka, settings = KafkaConnection(), ProjectorSettings()
     configure_logs(settings.log_level, settings.log_format)
-    async with command_session(settings) as connection:
-        return await ask(connection, kafka.topic)
+    try:
+        async with command_session(settings) as connection:
+            return await ask(connection, kafka.topic)
+    except tuple(HINTS) as error:
+        raise type(error)(f"{error} ({HINTS[type(error)]})") from None
 
 
 def _who(by: str | None) -> str:

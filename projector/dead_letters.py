@@ -152,7 +152,7 @@ async def discard(connection: Connection, dead_letter_ids: Collection[int], by: 
     """Gives up dead letters, all or none; how many. Raises DeadLetterUnknown, AlreadyDecided, WhoUnknown."""
     by, why = _one_line(by), _one_line(why)
     if not by or not why:
-        raise WhoUnknown("a discarded dead letter needs who and why; say them with --by and --why")
+        raise WhoUnknown("a discarded dead letter needs who and why; say both")
     wanted = sorted(set(dead_letter_ids))
     async with connection.transaction():
         rows = await connection.fetch(statement("lock_dead_letters"), wanted)
@@ -196,12 +196,10 @@ async def acknowledge(connection: Connection, user_id: str, by: str, why: str = 
     """
     by, why = _one_line(by), _one_line(why)
     if not by:
-        raise WhoUnknown("an acknowledgement needs who; say it with --by")
+        raise WhoUnknown("an acknowledgement needs who; say it")
     async with connection.transaction():
         if not await connection.fetchval(statement("lock_parked"), [user_id]):
-            raise NothingParked(
-                f"no event is parked for user {user_id!r}; see them with: solve-projector dead-letters list --parked"
-            )
+            raise NothingParked(f"no event is parked for user {user_id!r}; look at the list of those that are")
         quieted = await connection.fetch(statement("acknowledge_parked"), user_id, by, why)
         if not quieted:
             by_whom = await connection.fetchval(
@@ -217,7 +215,7 @@ def unknown_letters(missing: Collection[int]) -> DeadLetterUnknown:
     """The error that names ids which no dead letter has."""
     return DeadLetterUnknown(
         f"there is no dead letter {', '.join(map(str, missing))}; nothing was changed (one that was retried and "
-        "applied is gone): see them with: solve-projector dead-letters list --all"
+        "applied is gone): look at the list, with those that were discarded"
     )
 
 

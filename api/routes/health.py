@@ -2,6 +2,7 @@
 
 from fastapi import APIRouter, Request
 
+from api.models import Alive, Ready
 from api.problems import problems
 from api.stores import stores_of
 
@@ -11,13 +12,13 @@ router = APIRouter(tags=["health"])
 
 
 @router.get("/livez", responses=problems())
-async def live() -> dict[str, str]:
+async def live() -> Alive:
     """The process answers."""
-    return {"status": "alive"}
+    return Alive()
 
 
 @router.get("/readyz", responses=problems(503))
-async def ready(request: Request) -> dict[str, str]:
+async def ready(request: Request) -> Ready:
     """PostgreSQL answers too: everything but counts from the log can be served."""
     await stores_of(request).pool.fetchval("SELECT 1", timeout=READY_WITHIN_S)
-    return {"status": "ready"}
+    return Ready()

@@ -12,7 +12,7 @@ from fastapi.responses import JSONResponse
 from sse_starlette import EventSourceResponse, ServerSentEvent
 
 from api.admin.tokens import Scope
-from api.admin_models import BackfillReport, Job, JobList, SyncReport
+from api.admin_models import JOB_BEGUN, JOB_DONE, JOB_READING, BackfillReport, Job, JobList, SyncReport
 from api.authentication import Caller, require
 from api.jobs import Kind, Running
 from api.problems import problem_of, problems
@@ -31,7 +31,11 @@ Prefer = Annotated[
     str | None, Header(max_length=200, description="`respond-async`: 202 and a job (RFC 7240).", examples=[None])
 ]
 ASYNC: dict[int | str, dict[str, Any]] = {
-    202: {"model": Job, "description": "Accepted; the header Location is the job."},
+    202: {
+        "model": Job,
+        "description": "Accepted; the header Location is the job.",
+        "content": {"application/json": {"example": JOB_BEGUN.model_dump(mode="json")}},
+    },
     **problems(401, 403, 409, 422, 429, 503),
 }
 
@@ -64,10 +68,25 @@ async def job(_: MayRead, stores: Held, job_id: UUID) -> Job:
     return Job(**asdict(await stores.jobs.state(job_id)))
 
 
+def _event(name: str, said: Job) -> ServerSentEvent:
+    return ServerSentEvent(said.model_dump_json(), event=name)
+
+
+def _example() -> str:
+    events = (_event("progress", JOB_READING), _event("end", JOB_DONE))
+    return b"".join(event.encode() for event in events).decode().replace("\r\n", "\n")
+
+
 @router.get(
     "/jobs/{job_id}/events",
     response_class=EventSourceResponse,
-    responses={200: {"content": {"text/event-stream": {}}}, **problems(401, 403, 404, 422, 503)},
+    responses={
+        200: {
+            "description": "Events, until the job ends.",
+            "content": {"text/event-stream": {"example": _example()}},
+        },
+        **problems(401, 403, 404, 422, 503),
+    },
 )
 async def watch(_: MayRead, stores: Held, job_id: UUID) -> EventSourceResponse:
     """Events `progress` until it ends, then one event `end`: each is the job."""
@@ -108,7 +127,3 @@ def _report(running: Running) -> Response:
 def _asks_for_a_job(prefer: str | None) -> bool:
     wishes = (prefer or "").replace(";", ",").split(",")
     return any(wish.strip().lower() == "respond-async" for wish in wishes)
-
-
-def _event(name: str, said: Job) -> ServerSentEvent:
-    return ServerSentEvent(said.model_dump_json(), event=name)

@@ -86,5 +86,7 @@ async def list_audit(
 ) -> AuditList:
     """Who did what, and what came of it."""
     found = await audit.latest(stores.pool, limit, before_id)
-    after = found[-1].audit_id if len(found) == limit else None
-    return AuditList(entries=[AuditEntry.of(one) for one in found], before_id=after)
+    last = found[-1].audit_id if len(found) == limit else None
+    # asked by itself, since one more than the greatest limit is never given
+    older = last is not None and await audit.latest(stores.pool, 1, last)
+    return AuditList(entries=[AuditEntry.of(one) for one in found], before_id=last if older else None)

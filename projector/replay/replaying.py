@@ -276,14 +276,15 @@ def _board_may_be_away(replay: Replay) -> Iterator[None]:
 
 async def _compare_board(replay: Replay) -> None:
     """Before anything is repaired: a board that shows what PostgreSQL says is not to blame."""
-    topic = replay.connection.topic
+    topic, pause_s = replay.connection.topic, replay.settings.leaderboard_check_interval_s
     with _board_may_be_away(replay):
         async with open_pool(replay.settings) as pool, open_leaderboard(replay.settings, topic) as board:
-            replay.report.leaderboard = await compare_board(pool, board, replay.settings.leaderboard_check_interval_s)
+            on_look = replay.step("checking leaderboard")
+            replay.report.leaderboard = await compare_board(pool, board, pause_s, on_look)
 
 
 async def _mend_board(replay: Replay) -> None:
-    topic = replay.connection.topic
+    topic, pause_s = replay.connection.topic, replay.settings.leaderboard_check_interval_s
     with _board_may_be_away(replay):
         async with open_pool(replay.settings) as pool, open_leaderboard(replay.settings, topic) as board:
-            await mend_board(pool, board, topic, replay.settings.leaderboard_check_interval_s)
+            await mend_board(pool, board, topic, pause_s, replay.step("mending leaderboard"))

@@ -9,8 +9,9 @@ import pytest
 from api.admin.accounts import create_admin
 from api.admin.audit import MOST, TEXT_MAX_CHARS, Entry, latest, record
 from api.admin.database import transaction
+from api.admin.tokens import Scope
 from projector.database import open_pages_pool
-from tests.api.served import PASSWORD
+from tests.api.served import PASSWORD, serving
 from tests.world import World
 
 ROOT = Path(__file__).parents[2]
@@ -68,6 +69,26 @@ async def test_pages_go_back_to_the_first_row_and_none_is_too_long(world: World)
             MOST,
         )
         assert len(await latest(database, 10**9)) == MOST
+
+
+@pytest.mark.parametrize("limit", [1, 2, 3, MOST])
+async def test_no_page_of_the_api_leads_to_an_empty_one(world: World, limit: int) -> None:
+    async with world.database() as database:
+        await database.execute(
+            "INSERT INTO admin_audit (who, via, action, result) "
+            "SELECT 'x', 'cli', 'y', 'z' FROM generate_series(1, $1)",
+            2 * limit,
+        )
+    async with serving(world) as api, api.script(Scope.READ) as script:
+        sizes, before = [], {}
+        while True:
+            found = (await script.get("/api/admin/audit", params={"limit": limit, **before})).json()
+            sizes.append(len(found["entries"]))
+            if found["before_id"] is None:
+                break
+            assert found["before_id"] == found["entries"][-1]["audit_id"]
+            before = {"before_id": found["before_id"]}
+    assert sizes == [limit, limit]
 
 
 @pytest.mark.parametrize("pooled", [False, True])

@@ -1,0 +1,47 @@
+"""Can a cache keep apart what differs, and can a script of another site ask for what is new alone?"""
+
+import pytest
+
+from tests.api.served import serving
+from tests.events import registered, solved
+from tests.world import World
+
+ELSEWHERE = "https://judge.example"
+PATHS = ("/api/users/u0", "/api/users/u0?tz=Asia/Tokyo", "/api/leaderboard", "/static/app.js", "/static/favicon.svg")
+
+
+@pytest.mark.parametrize("coding", ["gzip", "identity"])
+async def test_what_is_known_already_varies_as_what_is_not(world: World, coding: str) -> None:
+    await world.publish([event for n in range(60) for event in (registered(f"u{n}"), solved(f"s{n}", f"u{n}", "p", n))])
+    await world.run_once()
+    async with serving(world, api_cors_origins=(ELSEWHERE,)) as api:
+        await api.until_from("redis")  # where it is read from is in the tag
+        asked = {"Accept-Encoding": coding, "Origin": ELSEWHERE}
+        for path in PATHS:
+            found = await api.anybody.get(path, headers=asked)
+            known = await api.anybody.get(path, headers=asked | {"If-None-Match": found.headers["etag"]})
+            assert (found.status_code, known.status_code) == (200, 304), path
+            assert found.headers.get_list("vary") == known.headers.get_list("vary") == ["Accept-Encoding, Origin"], path
+        for path in ("/", "/leaderboard", "/users/u0", "/api/users/nobody"):
+            found = await api.anybody.get(path, headers=asked)
+            assert found.headers.get_list("vary") == ["Accept-Encoding, Origin"], path
+
+
+@pytest.mark.parametrize(
+    ("path", "header", "status"),
+    [
+        ("/api/leaderboard", "if-none-match", 200),
+        ("/api/events?board=true", "last-event-id", 200),
+        ("/api/leaderboard", "authorization", 400),
+        ("/api/leaderboard", "x-csrf-token", 400),
+    ],
+)
+async def test_other_sites_may_ask_for_what_is_new_and_with_nobodys_log_in(
+    world: World, path: str, header: str, status: int
+) -> None:
+    asked = {"Access-Control-Request-Method": "GET", "Access-Control-Request-Headers": header}
+    async with serving(world, api_cors_origins=("https://judge.example",)) as api:
+        found = await api.anybody.options(path, headers=asked | {"Origin": "https://judge.example"})
+        assert found.status_code == status
+        allowed = found.headers["access-control-allow-headers"].lower().split(", ")
+        assert (header in allowed) == (status == 200)
