@@ -61,7 +61,7 @@ class Listed:
         return {**asked, **changes}
 
 
-def of_link(
+async def of_link(
     reason: Annotated[Typed, Query()] = "",
     user_id: Annotated[Typed, Query()] = "",
     with_discarded: Annotated[bool, Query()] = False,
@@ -71,7 +71,7 @@ def of_link(
     return Listed(reason, user_id, with_discarded, after_id)
 
 
-def of_form(
+async def of_form(
     reason: Annotated[Typed, Form()] = "",
     user_id: Annotated[Typed, Form()] = "",
     with_discarded: Annotated[bool, Form()] = False,
