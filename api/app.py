@@ -31,6 +31,8 @@ DESCRIPTION = """Problems solved, ranking and repair. Counts come from PostgreSQ
 Errors are problem details (RFC 9457). Admins log in with a cookie, or send `Authorization: Bearer` with a token of
 `solve-api admin token`. Requests that change something with the cookie need the header `X-CSRF-Token`."""
 
+TAKES_BODY = {"post", "put", "patch", "delete"}
+
 Opening = Callable[[KafkaConnection, ApiSettings], AbstractAsyncContextManager[Stores]]
 
 
@@ -99,8 +101,8 @@ def _complete_openapi(app: FastAPI) -> None:
         for unused in ("HTTPValidationError", "ValidationError"):
             schemas.pop(unused, None)
         for methods in document["paths"].values():
-            for operation in methods.values():
-                if "requestBody" in operation:
+            for method, operation in methods.items():
+                if method in TAKES_BODY:
                     operation["responses"] |= {str(status): said for status, said in problems(413).items()}
         app.openapi_schema = document
         return document

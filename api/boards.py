@@ -135,6 +135,7 @@ class _PeriodBoard:
         task = self._computing
         if task is None or (task.done() and not _is_fresh(task)):
             task = self._computing = asyncio.create_task(self._compute_in_turn(pool))
+            task.add_done_callback(_seen)
         return await asyncio.shield(task)
 
     async def _compute_in_turn(self, pool: asyncpg.Pool) -> _Computed:
@@ -151,6 +152,11 @@ class _PeriodBoard:
         rows = [(-row[0], row[1], row[2]) for row in found]
         index = {user_id: at for at, user_id in enumerate(map(itemgetter(2), rows))}
         return _Computed(rows, index, as_of, monotonic() + PERIOD_FRESH_S)
+
+
+def _seen(task: asyncio.Task[_Computed]) -> None:
+    """Also where everybody who asked has left."""
+    _ = task.cancelled() or task.exception()
 
 
 def _is_fresh(task: asyncio.Task[_Computed]) -> bool:

@@ -39,5 +39,9 @@ class TokenRefused(ApiError):
     """A token that cannot be made: unknown scope, or a time to live out of range."""
 
 
+class ZoneUnknown(ApiError):
+    """A time zone that PostgreSQL does not know under this name."""
+
+
 class JobUnknown(ApiError):
     """No job has this id."""

@@ -14,13 +14,14 @@ from uuid import UUID, uuid4
 
 import asyncpg
 import structlog
+from tenacity import AsyncRetrying, retry_if_exception_type, stop_after_attempt
 
 from api.errors import JobUnknown
 from api.problems import SAID, problem_of
 from api.settings import ApiSettings
 from api.statements import statement
 from projector.board_audit import compare_board, one_rebuild, rebuild_board
-from projector.database import DATABASE_ERRORS, open_pool
+from projector.database import DATABASE_ERRORS, open_pool, said_of
 from projector.endings import end
 from projector.leaderboard import open_leaderboard
 from projector.replay.replaying import ReplayOptions, replay
@@ -28,6 +29,7 @@ from schemas.connection import KafkaConnection
 
 BEAT_S = 0.5
 SILENT_S = 20.0
+TRIES_AT_THE_END = 12  # of five seconds each, for a connection or a lock
 GONE = "Its process is gone. Nothing half done is visible; run it again."
 REFUSALS = tuple(SAID)  # whoever asked hears what to do; none of them is a fault of ours
 
@@ -144,10 +146,12 @@ class Jobs:
         report = json.dumps(job.report, default=_plain) if job.report is not None else None
         state = _ended_as(job.error)
         try:
-            await self._pool.execute(statement("finish_job"), job.job_id, state, job.progress, report, said)
-            await on_end(job)
+            await _patiently(
+                lambda: self._pool.execute(statement("finish_job"), job.job_id, state, job.progress, report, said)
+            )
+            await _patiently(lambda: on_end(job))
         except DATABASE_ERRORS as error:  # it will be seen as interrupted
-            log.warning("a job's end was not recorded", action="job_not_recorded", kind=job.kind, error=str(error))
+            log.warning("a job's end was not recorded", action="job_not_recorded", kind=job.kind, error=said_of(error))
 
     async def _beat(self, job: Running) -> None:
         while not job.ended.is_set():
@@ -183,6 +187,17 @@ class Jobs:
         said = "would be" if job.dry_run else "were"
         message = f"Members that {said} added: {found.added}, changed: {found.changed}, removed: {found.removed}"
         return {"success": True, "message": message, "dry_run": job.dry_run, **asdict(found)}
+
+
+async def _patiently(write: Callable[[], Awaitable[object]]) -> None:
+    """A job's end is not given up like a page: all connections may be taken, or a row be locked, because of the job."""
+    async for attempt in AsyncRetrying(
+        retry=retry_if_exception_type((TimeoutError, asyncpg.PostgresError)),
+        stop=stop_after_attempt(TRIES_AT_THE_END),
+        reraise=True,
+    ):
+        with attempt:
+            await write()
 
 
 def _ended_as(error: BaseException | None) -> State:

@@ -5,7 +5,7 @@ from fastapi import Request
 from api.admin import lockouts, sessions
 from api.admin.accounts import NAME, Account, account_of, rehash
 from api.admin.audit import Entry, record
-from api.admin.passwords import is_outdated, is_right, is_too_long, refuse_when_busy
+from api.admin.passwords import a_place, is_outdated, is_right, is_too_long
 from api.authentication import Caller, now, raw_session
 from api.problems import Problem
 from api.public import address_of, request_id
@@ -20,17 +20,17 @@ async def log_in(request: Request, typed: str, password: str) -> str:
     nobody who is an admin. Raises Problem 401 (log-in-refused), 429, PasswordsBusy.
     """
     await request.app.state.rate_limits.spend(Kind.LOGIN, address_of(request))
-    refuse_when_busy()
     stores = stores_of(request)
     name = typed.strip().lower()
     raw = None
     known = NAME.fullmatch(name) is not None
-    if not known or is_too_long(password):
-        await is_right("", None)
-    elif await lockouts.may_try(stores.pool, stores.settings, name, now()):
-        raw = await _tried(request, name, password)
-    else:
-        await is_right("", None)
+    with a_place(inside=False):
+        if not known or is_too_long(password):
+            await is_right("", None)
+        elif await lockouts.may_try(stores.pool, stores.settings, name, now()):
+            raw = await _tried(request, name, password)
+        else:
+            await is_right("", None)
     result = "refused" if raw is None else "done"
     # what no admin can be named is not kept: it may be a password, typed into the wrong field
     who = name if known else "(no name of an admin)"
@@ -66,14 +66,14 @@ async def confirm(request: Request, caller: Caller, password: str) -> Account:
     Raises Problem 401, 429, PasswordsBusy.
     """
     await request.app.state.rate_limits.spend(Kind.LOGIN, address_of(request))
-    refuse_when_busy()
     stores = stores_of(request)
     guesses = lockouts.inside(caller.name)
-    if not is_too_long(password) and await lockouts.may_try(stores.pool, stores.settings, guesses, now()):
-        account = await account_of(stores.pool, caller.name)
-        if await is_right(password, account.password_hash if account else None) and account:
-            await lockouts.clear(stores.pool, guesses)
-            return account
+    with a_place(inside=True):
+        if not is_too_long(password) and await lockouts.may_try(stores.pool, stores.settings, guesses, now()):
+            account = await account_of(stores.pool, caller.name)
+            if await is_right(password, account.password_hash if account else None) and account:
+                await lockouts.clear(stores.pool, guesses)
+                return account
     await record(
         stores.pool,
         Entry(caller.name, caller.via, "confirm-password", {}, "refused", request_id(), address_of(request)),

@@ -18,7 +18,7 @@ from starlette.exceptions import HTTPException
 from starlette.routing import Match
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from api.errors import AdminUnknown, JobUnknown, PasswordRefused, PasswordsBusy, TokenRefused, TokenUnknown
+from api.errors import AdminUnknown, JobUnknown, PasswordRefused, PasswordsBusy, TokenRefused, TokenUnknown, ZoneUnknown
 from projector.database import DATABASE_ERRORS, Failure, classify
 from projector.errors import (
     AlreadyDecided,
@@ -138,6 +138,7 @@ SAID: dict[type[SolveCountsError], tuple[int, str, str]] = {
     OffsetOutOfRange: (409, "log-proves-nothing", "The log cannot prove the counts"),
     SelectorUnclear: (422, "selector-unclear", "It is not clear which are meant"),
     WhoUnknown: (422, "why-missing", "A decision needs a reason"),
+    ZoneUnknown: (422, "timezone-unknown", "There is no such time zone"),
     PasswordsBusy: (503, "busy", "Too many log-ins at once"),
     PasswordRefused: (422, "password-refused", "The password will not do"),
     TokenRefused: (422, "token-refused", "The token cannot be made"),

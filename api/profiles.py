@@ -7,6 +7,7 @@ from zoneinfo import ZoneInfo
 
 import asyncpg
 
+from api.errors import ZoneUnknown
 from api.models import Profile, UserList, UserSummary
 from api.statements import statement
 from api.streaks import streaks
@@ -20,7 +21,13 @@ RankOf = Callable[[str, int], Awaitable[int | None]]
 async def profile(pool: asyncpg.Pool, rank_of: RankOf, user_id: str, zone: ZoneInfo) -> Profile:
     """Everything of one user; days begin in `zone`. Raises UserUnknown and asyncpg's errors."""
     now = datetime.now(UTC)  # before the read: whatever was committed until then is in it
-    row = await pool.fetchrow(statement("profile"), user_id, postgresql_name(zone), RECENT_SOLVES)
+    try:
+        row = await pool.fetchrow(statement("profile"), user_id, postgresql_name(zone), RECENT_SOLVES)
+    except asyncpg.InvalidParameterValueError as error:
+        # some systems keep the old names of zones in a package of their own (Debian's tzdata-legacy)
+        raise ZoneUnknown(
+            f"PostgreSQL on its machine does not know the time zone {zone.key}; use its newer name"
+        ) from error
     if row is None:
         raise unknown(user_id)
     counted = row["problems_solved"]

@@ -178,6 +178,9 @@ class SolveProducer:
         except (TimeoutError, KafkaError, OSError) as error:
             await producer.stop()
             raise self._translated(error, 0, connecting=True) from error
+        except asyncio.CancelledError:
+            await producer.stop()
+            raise
         return producer
 
     async def _replace(self, failed: Any) -> None:

@@ -13,10 +13,14 @@ from schemas.events import Event, SubmissionRevoked, SubmissionSolved, UserRegis
 
 REVOKED = 0.05
 RECENT = 200
+LAST_S = 1.0
 
 
 def live_events(season: Iterable[Event], rng: Random) -> Iterator[Event]:
-    """Of now: solves by registered users who solved in the season, of problems solved in it, some revoked again."""
+    """Of now: solves by registered users who solved in the season, of problems solved in it, some revoked again.
+
+    Nothing where nobody is registered.
+    """
     registered, solvers, problems = set[str](), list[str](), list[str]()
     for event in season:
         if isinstance(event, UserRegistered):
@@ -26,6 +30,8 @@ def live_events(season: Iterable[Event], rng: Random) -> Iterator[Event]:
             problems.append(event.problem_id)
     solvers = [user_id for user_id in solvers if user_id in registered] or sorted(registered)
     problems = problems or ["problem-1"]
+    if not solvers:
+        return
     run = f"{rng.randrange(16**6):06x}"  # another run's submissions are others
     recent: list[SubmissionSolved] = []
     for number in count():
@@ -59,19 +65,46 @@ async def publish_live(
     stopping: asyncio.Event,
     on_published: Callable[[Event], object] = lambda _: None,
 ) -> int:
-    """About `rate` events a second, each when it happens, until it is told to stop; how many.
+    """About `rate` events a second, each when it happens, until it is told to stop; how many the broker has.
 
-    Raises what SolveProducer raises.
+    A broker that does not answer keeps it for a second at most. Raises what SolveProducer raises.
     """
-    rng, published = Random(), 0  # noqa: S311 - a simulation
+    published = 0
+
+    def count(event: Event) -> None:
+        nonlocal published
+        published += 1
+        on_published(event)
+
+    work = asyncio.create_task(_publish(connection, season, rate, stopping, count))
+    told = asyncio.create_task(stopping.wait())
+    try:
+        await asyncio.wait([work, told], return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait([work], timeout=LAST_S)
+        if work.done():
+            await work
+    finally:
+        for task in (work, told):
+            task.cancel()
+        await asyncio.wait([work, told])
+        _ = work.cancelled() or work.exception()  # else it would be said that nobody asked
+    return published
+
+
+async def _publish(
+    connection: KafkaConnection,
+    season: Iterable[Event],
+    rate: float,
+    stopping: asyncio.Event,
+    on_published: Callable[[Event], object],
+) -> None:
+    rng = Random()  # noqa: S311 - a simulation
     async with SolveProducer(connection) as producer:
         for event in live_events(season, rng):
             await producer.publish([event])
             on_published(event)
-            published += 1
             try:
                 await asyncio.wait_for(stopping.wait(), rng.expovariate(rate))
             except TimeoutError:
                 continue
-            break
-    return published
+            return

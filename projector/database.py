@@ -69,6 +69,27 @@ def classify(error: BaseException) -> Failure:
     return Failure.FINAL
 
 
+def first_of(error: BaseException) -> BaseException:
+    """What ended the connection, where asyncpg says only that a transaction cannot be left through it."""
+    while isinstance(error, asyncpg.InterfaceError) and error.__context__ is not None:
+        error = error.__context__
+    return error
+
+
+def took_too_long(error: BaseException) -> bool:
+    """Whether PostgreSQL ended the connection over TRANSACTION_TIMEOUT_MS."""
+    return "transaction timeout" in str(first_of(error))
+
+
+def said_of(error: BaseException) -> str:
+    """For people: the first cause, and the setting where one is to blame."""
+    first = first_of(error)
+    said = str(first) or type(first).__name__
+    return (
+        f"{said} (TRANSACTION_TIMEOUT_MS; raise it where this machine needs longer)" if took_too_long(error) else said
+    )
+
+
 def is_away(error: BaseException) -> bool:
     """Whether PostgreSQL does not serve us, where a refused statement is an answer."""
     if not isinstance(error, asyncpg.PostgresError):

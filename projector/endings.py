@@ -36,6 +36,8 @@ async def uncut(work: Coroutine[Any, Any, None]) -> None:
         await asyncio.shield(task)
     finally:
         if not task.done():
-            await asyncio.wait([task], timeout=UNCUT_S)
-            await end([task])
-            _ = task.cancelled() or task.exception()  # else it would be said that nobody asked
+            try:
+                await asyncio.wait([task], timeout=UNCUT_S)
+            finally:  # told once more meanwhile, too
+                await end([task])
+                _ = task.cancelled() or task.exception()  # else it would be said that nobody asked

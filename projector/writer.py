@@ -2,6 +2,7 @@
 
 Each failure has one answer. Overtaken, or a lost connection (perhaps committed, perhaps not): read the offsets again
 and build again. A record that PostgreSQL refuses: halve the batch until it is found, and keep it as a dead letter.
+A batch that takes too long: halve it, too.
 PostgreSQL away: wait for it. Anything else stops the projector with an error that says what to do.
 """
 
@@ -13,7 +14,7 @@ import structlog
 
 from projector.batch import Batch, Rows, fold
 from projector.counts import Applied, apply_rows
-from projector.database import DATABASE_ERRORS, Failure, classify
+from projector.database import DATABASE_ERRORS, Failure, classify, said_of, took_too_long
 from projector.errors import DatabaseRefused, Overtaken, RegistrationCrossed
 from projector.monitor import Monitor
 
@@ -62,7 +63,9 @@ class BatchWriter:
         failure = classify(error)
         if failure is Failure.TRANSIENT:
             self._monitor.database_failed(error)
-            log.warning("batch not confirmed", action="transaction_failed", error=str(error) or type(error).__name__)
+            log.warning("batch not confirmed", action="transaction_failed", error=said_of(error))
+            if took_too_long(error) and len(batch.records) > 1:
+                return await self._halve(batch)  # the same again would take as long
             return Outcome.REBUILD
         if failure is Failure.FINAL or not batch.records:
             raise DatabaseRefused(

@@ -2,8 +2,10 @@
 
 import asyncio
 import unicodedata
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from threading import Semaphore
 from typing import TypeVar
 
 from argon2 import PasswordHasher
@@ -16,7 +18,8 @@ MIN_CHARS = 12
 MAX_CHARS = 128
 LEAST_SCORE = 3  # of zxcvbn: 10^8 guesses and more
 JUDGED_CHARS = 72  # zxcvbn takes no more, and its time grows with them
-MOST_WAITING = 60  # hashes; about five seconds of them
+MOST_WAITING = 60  # log-ins; about five seconds of them
+MOST_WAITING_INSIDE = 20  # of who is logged in, whom a flood of log-ins must not keep from acting
 EASY_WORDS = ("solve-counts", "solvecounts", "solve", "counts", "admin", "leaderboard", "judge", "problems")
 
 Answer = TypeVar("Answer")
@@ -25,13 +28,19 @@ Answer = TypeVar("Answer")
 HASHER = PasswordHasher()
 # Threads of our own, and few: log-ins wait for each other, and nothing else waits for them.
 _threads = ThreadPoolExecutor(max_workers=2, thread_name_prefix="argon2")
-_waiting = asyncio.Semaphore(MOST_WAITING)
+_places, _places_inside = Semaphore(MOST_WAITING), Semaphore(MOST_WAITING_INSIDE)
 
 
-def refuse_when_busy() -> None:
-    """Raises PasswordsBusy where one more would wait for long. To be asked before a try is counted."""
-    if _waiting.locked():
+@contextmanager
+def a_place(*, inside: bool) -> Iterator[None]:
+    """Among those whose password is tried; to be had before the try is counted. Raises PasswordsBusy."""
+    places = _places_inside if inside else _places
+    if not places.acquire(blocking=False):
         raise PasswordsBusy("too many passwords are being checked at this moment; try again in a few seconds")
+    try:
+        yield
+    finally:
+        places.release()
 
 
 def refuse_weak(password: str, name: str) -> None:
@@ -100,5 +109,4 @@ def _bytes(password: str) -> bytes:
 
 
 async def _in_thread(work: Callable[..., Answer], *arguments: str) -> Answer:
-    async with _waiting:
-        return await asyncio.get_running_loop().run_in_executor(_threads, work, *arguments)
+    return await asyncio.get_running_loop().run_in_executor(_threads, work, *arguments)

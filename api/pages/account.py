@@ -10,7 +10,7 @@ from api import own_account
 from api.admin import sessions
 from api.admin.passwords import MAX_CHARS, MIN_CHARS
 from api.authentication import Caller, delete_cookie, now, raw_session, require_session, set_cookie
-from api.errors import PasswordRefused
+from api.errors import PasswordRefused, PasswordsBusy
 from api.pages.doors import LOGIN_PATH
 from api.pages.formats import path_with
 from api.pages.rendering import admin_page
@@ -51,8 +51,8 @@ async def end_sessions(request: Request, caller: Admin, ids: Ids = [], password:
         return await _page(request, caller, NOTHING_CHOSEN, chosen=ids)
     try:
         number = await own_account.end_sessions(request, caller, ids, password)
-    except Problem as problem:
-        return await _page(request, caller, problem, chosen=ids)
+    except (Problem, PasswordsBusy) as error:
+        return await _page(request, caller, problem_of(error), chosen=ids)
     return RedirectResponse(path_with(ACCOUNT_PATH, ended=number), 303)
 
 
@@ -61,8 +61,8 @@ async def logout_everywhere(request: Request, caller: Admin, password: Typed = "
     """Logs every browser out, this one too."""
     try:
         await own_account.end_all_sessions(request, caller, password)
-    except Problem as problem:
-        return await _page(request, caller, problem, chosen=())
+    except (Problem, PasswordsBusy) as error:
+        return await _page(request, caller, problem_of(error), chosen=())
     response = RedirectResponse(path_with(LOGIN_PATH, left="1"), 303)
     delete_cookie(response, request)
     return response
@@ -78,7 +78,7 @@ async def change_password(
         return await _page(request, caller, problem_of(differ))
     try:
         raw = await own_account.renew_password(request, caller, password, new_password)
-    except (Problem, PasswordRefused) as error:
+    except (Problem, PasswordRefused, PasswordsBusy) as error:
         return await _page(request, caller, problem_of(error))
     response = RedirectResponse(path_with(ACCOUNT_PATH, changed="1"), 303)
     set_cookie(response, request, raw)

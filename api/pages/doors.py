@@ -7,11 +7,12 @@ from fastapi import APIRouter, Depends, Form, Query, Request, Response
 from fastapi.responses import RedirectResponse
 
 from api.authentication import Caller, caller_of, delete_cookie, raw_session, require_session, set_cookie
+from api.errors import PasswordsBusy
 from api.log_in import log_in, log_out
 from api.origins import refuse_other_sites
 from api.pages.formats import path_with
 from api.pages.rendering import admin_page
-from api.problems import Problem
+from api.problems import Problem, problem_of
 from api.public import public
 from api.session_models import PASSWORD_MAX_CHARS
 
@@ -64,8 +65,9 @@ async def login(
     onward = local_path(going_on)
     try:
         raw = await log_in(request, name, password)
-    except Problem as problem:
-        if problem.status not in {401, 429}:
+    except (Problem, PasswordsBusy) as error:
+        problem = problem_of(error)
+        if problem.status not in {401, 429, 503}:
             raise
         return _form(request, onward, problem, name)
     response = RedirectResponse(onward, 303)

@@ -106,6 +106,13 @@ async def show(
     return admin_page(request, caller, "letter.html", letter=found)
 
 
+@router.api_route(LIST_PATH + "/retry", methods=["GET", "HEAD"])
+@router.api_route(LIST_PATH + "/discard", methods=["GET", "HEAD"])
+async def asked_again(caller: Admin) -> Response:  # noqa: ARG001 - it must be one
+    """The address of a decision that was refused, loaded once more."""
+    return RedirectResponse(LIST_PATH, 303)
+
+
 @router.post(LIST_PATH + "/retry")
 async def retry(
     request: Request,

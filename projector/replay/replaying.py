@@ -16,7 +16,7 @@ import structlog
 
 from projector.batch import Mark
 from projector.board_audit import compare_board, mend_board
-from projector.database import DATABASE_ERRORS, connect, open_pool
+from projector.database import DATABASE_ERRORS, connect, open_pool, said_of
 from projector.errors import LeaderboardUnavailable, ReplayInterrupted, SettingsError
 from projector.leaderboard import open_leaderboard
 from projector.log.inspection import LogInspector, LogState, Progress, open_inspector
@@ -133,18 +133,9 @@ def database_errors_said() -> Iterator[None]:
     try:
         yield
     except DATABASE_ERRORS as error:
-        first = _first_of(error)
-        said = str(first) or type(first).__name__
-        if "transaction timeout" in said:
-            said += " (TRANSACTION_TIMEOUT_MS; raise it where a chunk of a repair needs longer)"
-        raise ReplayInterrupted(f"PostgreSQL: {said}; nothing half done is visible, run the replay again") from error
-
-
-def _first_of(error: BaseException) -> BaseException:
-    """What ended the connection, where asyncpg says only that a transaction cannot be left through it."""
-    while isinstance(error, asyncpg.InterfaceError) and error.__context__ is not None:
-        error = error.__context__
-    return error
+        raise ReplayInterrupted(
+            f"PostgreSQL: {said_of(error)}; nothing half done is visible, run the replay again"
+        ) from error
 
 
 @asynccontextmanager

@@ -1,7 +1,10 @@
 """Do the pages' answers hold when a server is away, and come back by themselves?"""
 
 import asyncio
+import gc
+from datetime import UTC, datetime
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import asyncpg
 import httpx
@@ -9,9 +12,11 @@ import pytest
 from redis.asyncio import Redis
 
 from api import boards as boards_module
+from api.periods import window_of
 from devstack import Stack
 from producer.simulation import Season, simulate
 from projector import database as database_module
+from projector.board_stretch import Stretch
 from tests.api.served import Served, problem_of, serving
 from tests.events import BEGIN, registered
 from tests.waiting import until
@@ -180,11 +185,12 @@ async def test_who_finds_every_connection_taken_is_told_to_come_back(
         await blocker.execute("BEGIN; LOCK TABLE users")
         first = asyncio.create_task(api.anybody.get("/api/users/a"))
         await until(lambda: _waits(world), "the only connection to wait inside PostgreSQL")
-        monkeypatch.setattr(database_module, "PAGES_WAIT_S", 0.2)
-        for path in ("/api/users/a", "/readyz", "/api/leaderboard?period=day"):
-            refused = await api.anybody.get(path)
-            problem_of(refused, 503, "postgresql-unavailable")
-            assert int(refused.headers["retry-after"]) > 0
+        with monkeypatch.context() as impatient:
+            impatient.setattr(database_module, "PAGES_WAIT_S", 0.2)
+            for path in ("/api/users/a", "/readyz", "/api/leaderboard?period=day"):
+                refused = await api.anybody.get(path)
+                problem_of(refused, 503, "postgresql-unavailable")
+                assert int(refused.headers["retry-after"]) > 0
         await blocker.execute("ROLLBACK")
         await first
         assert (await api.get("/api/users/a"))["user_id"] == "a"
@@ -219,3 +225,28 @@ async def test_all_who_ask_for_a_period_that_cannot_be_computed_are_told_at_once
         assert len(begun) == 1
         await blocker.execute("ROLLBACK")
         assert (await api.get("/api/leaderboard", params={"period": "day"}))["total"] == 0
+
+
+async def test_a_period_that_fails_after_everybody_has_left_is_nobodys_error() -> None:
+    failing, said = asyncio.Event(), list[dict[str, Any]]()
+
+    class Pool:
+        async def fetch(self, *_: object) -> None:
+            await failing.wait()
+            raise ConnectionError
+
+    window = window_of("day", ZoneInfo("UTC"), datetime(2026, 1, 1, tzinfo=UTC))
+    assert window
+    board = boards_module._PeriodBoard(window, asyncio.Semaphore(1))
+    loop = asyncio.get_running_loop()
+    loop.set_exception_handler(lambda _, context: said.append(context))
+    asked = asyncio.create_task(board.read(Pool(), Stretch(1), []))  # type: ignore[arg-type]
+    await asyncio.sleep(0)
+    asked.cancel()
+    failing.set()
+    assert board._computing
+    await asyncio.wait([asked, board._computing])
+    del board
+    gc.collect()
+    loop.set_exception_handler(None)
+    assert said == []

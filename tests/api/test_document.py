@@ -94,3 +94,10 @@ def test_the_events_of_a_job_are_jobs(document: dict[str, Any]) -> None:
     components = document["components"]
     validator = Draft202012Validator({"$ref": "#/components/schemas/Job", "components": components})
     assert [error.message for _, job in said for error in validator.iter_errors(job)] == []
+
+
+def test_a_body_can_be_too_large_wherever_one_is_read(document: dict[str, Any]) -> None:
+    """Also where none is asked for: what is sent is limited before anybody looks at it."""
+    for path, operations in document["paths"].items():
+        for method, operation in operations.items():
+            assert ("413" in map(str, operation["responses"])) == (method != "get"), (method, path)

@@ -1,13 +1,16 @@
 """Does a job tell where it is, and is one that was refused no fault of ours in the log?"""
 
+import asyncio
 from typing import Any
 
 import httpx
 import pytest
 from structlog.testing import capture_logs
 
+from projector import database as database_module
 from projector.board_audit import REBUILD_LOCK
 from projector.leaderboard import open_leaderboard
+from projector.replay.report import Report
 from projector.replay.staging import REPLAY_LOCK
 from tests.api.reading import browser, seen
 from tests.api.served import problem_of, serving
@@ -78,3 +81,36 @@ async def test_a_failure_that_nobody_foresaw_is_an_error_with_its_traceback(
             problem_of(await admin.post(BACKFILL), 500, "internal-error")
         (line,) = [one for one in said if one.get("action") == "job_failed"]
         assert (line["log_level"], line["exc_info"]) == ("error", True)
+
+
+async def test_a_job_that_cannot_write_down_its_end_at_once_tries_again(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(database_module.PAGES_SESSION, "lock_timeout", "100")
+    tries: set[object] = set()
+    go_on = asyncio.Event()
+
+    async def work(*_: object) -> Report:
+        await go_on.wait()
+        return Report(True, [])
+
+    async def has_tried_again() -> bool:
+        waiting = (
+            "SELECT query_start FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE '%finished_at%'"
+        )
+        tries.update(row[0] for row in await world.fetch(waiting))
+        return len(tries) >= 3
+
+    async def is_written_down() -> bool:
+        done = "SELECT count(*) FROM admin_audit WHERE action = 'backfill' AND result = 'done'"
+        return bool(await world.value(done))
+
+    monkeypatch.setattr("api.jobs.replay", work)
+    async with serving(world) as api, api.admin() as admin, world.database() as database:
+        job = (await admin.post(BACKFILL, headers={"Prefer": "respond-async"})).headers["location"]
+        async with database.transaction():
+            await database.execute("LOCK TABLE admin_jobs IN EXCLUSIVE MODE")  # it can still be read
+            go_on.set()
+            await until(has_tried_again, "the job to have tried again")
+        await until(is_written_down, "what came of it to be in the audit")
+        assert (await admin.get(job)).json()["state"] == "done"

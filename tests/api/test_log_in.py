@@ -1,6 +1,7 @@
 """Does an admin get in with the right password alone, tell nobody anything by trying, and get out for good?"""
 
 import asyncio
+import threading
 import unicodedata
 from typing import Any
 
@@ -9,6 +10,7 @@ import pytest
 from argon2 import PasswordHasher
 from structlog.testing import capture_logs
 
+from api import log_in
 from api.admin import passwords
 from api.admin.accounts import account_of, change_password, disable
 from api.admin.passwords import is_outdated
@@ -253,11 +255,28 @@ async def test_it_is_written_down_who_came_and_went_and_no_secret_is(world: Worl
 async def test_when_too_many_passwords_wait_one_more_is_told_to_come_back_and_counts_as_no_failure(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async with serving(world, api_lockout_failures=1) as api:
+    """Seven of ten at once find no place; three wait until all those have their answer."""
+    monkeypatch.setattr(passwords, "_places", threading.Semaphore(3))
+    refused = asyncio.Event()
+
+    async def slow(_password: str, _hash: str | None) -> bool:
+        await refused.wait()
+        return False
+
+    async with serving(world) as api:
         await api.create_admin()
         with monkeypatch.context() as flooded:
-            flooded.setattr(passwords, "_waiting", asyncio.Semaphore(0))
-            page = await api.anybody.post("/admin/login", data={"name": NAME, "password": PASSWORD})
-            for refused in (await tried(api.anybody, password=PASSWORD), page):
-                assert (refused.status_code, refused.headers["retry-after"]) == (503, "5"), refused.text
+            flooded.setattr(log_in, "is_right", slow)
+            tries = [asyncio.create_task(tried(api.anybody)) for _ in range(10)]
+            found = []
+            for answer in asyncio.as_completed(tries):
+                found.append(await answer)
+                if len(found) == 7:
+                    page = await api.anybody.post("/admin/login", data={"name": NAME, "password": PASSWORD})
+                    refused.set()
+        assert (page.status_code, page.headers["retry-after"], f'value="{NAME}"' in page.text) == (503, "5", True)
+        for one in found[:7]:
+            problem_of(one, 503, "busy")
+        assert [one.status_code for one in found[7:]] == [401] * 3
+        assert await world.value("SELECT failures FROM admin_lockouts") == 3
         assert (await tried(api.anybody, password=PASSWORD)).status_code == 200

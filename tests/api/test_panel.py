@@ -199,6 +199,21 @@ async def test_dead_letters_are_leafed_through(world: World, monkeypatch: pytest
         assert "/admin/dead-letters?reason=unknown-type" in page.links  # back to the oldest
 
 
+async def test_a_refused_decision_on_one_letter_keeps_that_letter(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(letters_module, "SHOWN", 2)
+    *_, last = await bury(world, [solved(str(number), "a", "p") for number in range(5)])
+    async with serving(world) as api, browser(api) as client:
+        form = seen(await client.get(f"/admin/dead-letters/{last}"))
+        refused = await client.post("/admin/dead-letters/discard", data={**form.fields, "why": " "})
+        assert "needs a reason" in seen(refused, 422).text
+        assert f'value="{last}" checked' in refused.text
+        for address in ("discard", "retry"):
+            again = await client.get(f"/admin/dead-letters/{address}")
+            assert (again.status_code, again.headers["location"]) == (303, "/admin/dead-letters")
+
+
 async def test_a_decision_leads_back_to_the_list_that_it_was_made_in(world: World) -> None:
     first, second, third = await bury(world, [solved(str(number), "a b", "p") for number in range(3)])
     path = f"/admin/dead-letters?reason=unknown-type&user_id=a+b&with_discarded=true&after_id={first}"

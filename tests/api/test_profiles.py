@@ -9,6 +9,7 @@ import pytest
 from api.profiles import profile, users_named
 from projector.database import open_pages_pool
 from projector.errors import UserUnknown
+from tests.api.served import problem_of, serving
 from tests.events import at, registered, revoked, solved
 from tests.waiting import until
 from tests.world import World
@@ -106,3 +107,15 @@ async def reads_wait(world: World) -> bool:
     """Whether somebody's snapshot is taken and the rest held up."""
     waiting = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND objid = 7 AND NOT granted"
     return bool(await world.value(waiting))
+
+
+async def test_a_zone_that_postgresql_does_not_know_is_refused_and_no_fault(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Debian keeps old names in a package of its own, which PostgreSQL's image has not."""
+    await world.publish([registered("a"), solved("1", "a", "p", 1)])
+    await world.run_once()
+    monkeypatch.setattr("api.profiles.postgresql_name", lambda _: "Asia/NotHere")
+    async with serving(world) as api:
+        found = await api.anybody.get("/api/users/a", params={"tz": "Asia/Calcutta"})
+        assert "Asia/Calcutta" in problem_of(found, 422, "timezone-unknown")["detail"]

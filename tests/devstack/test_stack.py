@@ -5,6 +5,7 @@ import os
 import socket
 import subprocess
 import sys
+import threading
 import time
 import uuid
 from collections.abc import Iterator
@@ -167,20 +168,32 @@ def test_stacks_that_start_at_once_fetch_the_jars_once(tmp_path: Path, monkeypat
 
     def fetch() -> tuple[Path, ...]:
         fetched.append("begun")
-        time.sleep(0.05)  # as long as the others need to get in
+        time.sleep(0.05)  # in which the others, who began at the same moment, would get in
         jar = tmp_path / "kafka.jar"
         jar.touch()
         fetched.append("done")
         return (jar,)
 
     monkeypatch.setattr(kafka_module, "_fetched_jars", fetch)
+    start = threading.Barrier(4)
+
+    def ask(_: int) -> tuple[Path, ...]:
+        start.wait()
+        return kafka_module.jars.__wrapped__()
+
     with ThreadPoolExecutor(4) as stacks:
-        found = list(stacks.map(lambda _: kafka_module.jars.__wrapped__(), range(4)))
+        found = list(stacks.map(ask, range(4)))
     assert fetched == ["begun", "done"]
     assert set(found) == {(tmp_path / "kafka.jar",)}
     (tmp_path / "kafka.jar").unlink()
     kafka_module.jars.__wrapped__()
     assert fetched == ["begun", "done"] * 2
+
+
+def test_a_cache_that_cannot_be_made_is_one_clear_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", "/proc/nonexistent")
+    with pytest.raises(StackError, match="set XDG_CACHE_HOME"):
+        kafka_module.jars.__wrapped__()
 
 
 def test_a_port_is_kept_for_the_server_that_is_to_have_it(monkeypatch: pytest.MonkeyPatch) -> None:

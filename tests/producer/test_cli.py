@@ -10,7 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from producer.live import publish_live
 from producer.simulation import Season, simulate
+from schemas.connection import KafkaConnection
 from schemas.record import encode_line
 from tests.events import BEGIN, registered, solved
 from tests.waiting import until
@@ -157,6 +159,30 @@ async def test_after_a_season_solves_go_on_until_they_are_stopped(world: World, 
     in_log = await world.value("SELECT sum(next_offset)::bigint FROM partition_offsets")
     assert json.loads(said)["published"] == in_log
     assert await world.value("SELECT count(*) FROM parked_events WHERE submission_id LIKE 'live-%'") == 0
+
+
+async def test_what_goes_on_ends_when_told_also_while_the_broker_says_nothing() -> None:
+    """It takes connections and answers none; a delivery alone would wait for half a minute."""
+    stopping, asked = asyncio.Event(), asyncio.Event()
+
+    async def silent(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        asked.set()
+        await reader.read(-1)
+        writer.close()
+
+    async with await asyncio.start_server(silent, "127.0.0.1", 0) as server:
+        port = server.sockets[0].getsockname()[1]
+        connection = KafkaConnection(bootstrap_servers=f"127.0.0.1:{port}")
+        going_on = asyncio.create_task(publish_live(connection, [registered("u")], 100, stopping))
+        await asked.wait()
+        stopping.set()
+        assert await until_done(going_on) == 0
+
+
+async def until_done(task: asyncio.Task[int]) -> int:
+    """Its result; long before a delivery is given up."""
+    async with asyncio.timeout(20):
+        return await task
 
 
 def test_what_goes_on_has_no_end_for_a_file(tmp_path: Path) -> None:

@@ -99,6 +99,22 @@ async def test_work_that_does_not_end_is_cut_after_all() -> None:
     assert asyncio.all_tasks() == before
 
 
+async def test_work_is_cut_after_all_also_where_it_is_told_twice_at_once() -> None:
+    before, ready = asyncio.all_tasks(), asyncio.Event()
+
+    async def endless() -> None:
+        ready.set()
+        await asyncio.Event().wait()
+
+    task = asyncio.create_task(uncut(endless()))
+    await ready.wait()
+    task.cancel()
+    await asyncio.sleep(0)
+    task.cancel()
+    await asyncio.wait([task])
+    assert asyncio.all_tasks() == before
+
+
 async def test_what_the_work_raises_is_raised() -> None:
     async def failing() -> None:
         raise ValueError("said")
