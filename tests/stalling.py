@@ -11,7 +11,7 @@ PIECE = 2**16
 
 
 class StallingProxy:
-    """Before a PostgreSQL server; a connection that prepares a statement with these words stalls right after it."""
+    """Before a PostgreSQL server; the first connection that prepares a statement with these words stalls after it."""
 
     def __init__(self, database_url: str, words: bytes) -> None:
         self._target = urlsplit(database_url)
@@ -36,7 +36,7 @@ class StallingProxy:
     async def _forward_until_prepared(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         seen = b""
         while piece := await reader.read(PIECE):
-            at = (seen + piece).find(self._words)
+            at = -1 if self.stalled.is_set() else (seen + piece).find(self._words)
             if at >= 0 and (end := (seen + piece).find(FLUSH, at)) >= 0:
                 writer.write((seen + piece)[len(seen) : end + len(FLUSH)])
                 self.stalled.set()

@@ -154,14 +154,14 @@ async def test_a_record_that_postgresql_refuses_is_found_by_halving(world: World
 async def test_a_batch_that_takes_too_long_is_halved_until_it_does_not(
     world: World, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """A slow disk, made of a trigger: 200 rows would take four seconds, and a batch may take one."""
+    """A slow disk, made of a trigger: 30 rows would take one and a half seconds, and a batch may take one."""
     async with world.database() as connection:
         await connection.execute(
             "CREATE FUNCTION slow() RETURNS trigger LANGUAGE plpgsql "
-            "AS 'BEGIN PERFORM pg_sleep(0.02); RETURN NEW; END';"
+            "AS 'BEGIN PERFORM pg_sleep(0.05); RETURN NEW; END';"
             "CREATE TRIGGER slow BEFORE INSERT ON verdicts FOR EACH ROW EXECUTE FUNCTION slow()"
         )
-    await world.publish([registered("u"), *(solved(str(number), "u", f"p{number}", number) for number in range(200))])
+    await world.publish([registered("u"), *(solved(str(number), "u", f"p{number}", number) for number in range(30))])
     await world.run_once(transaction_timeout_ms=1_000)
     assert "TRANSACTION_TIMEOUT_MS" in capsys.readouterr().out
     assert await world.differences() == []
