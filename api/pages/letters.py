@@ -71,14 +71,28 @@ async def of_link(
     return Listed(reason, user_id, with_discarded, after_id)
 
 
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What somebody decided on, why, and in which list."""
+
+    listed: Listed
+    ids: list[int]
+    why: str
+
+
 async def of_form(
     reason: Annotated[Typed, Form()] = "",
     user_id: Annotated[Typed, Form()] = "",
     with_discarded: Annotated[bool, Form()] = False,
     after_id: Annotated[After, Form()] = 0,
-) -> Listed:
-    """What the list showed in which somebody decided."""
-    return Listed(reason, user_id, with_discarded, after_id)
+    ids: Ids = [],  # noqa: B006 - FastAPI copies it
+    why: Annotated[str, Form(max_length=500)] = "",
+) -> Decision:
+    """What a form of the list, or of one letter, sends."""
+    return Decision(Listed(reason, user_id, with_discarded, after_id), ids, why)
+
+
+Decided = Annotated[Decision, Depends(of_form)]
 
 
 @router.api_route(LIST_PATH, methods=["GET", "HEAD"])
@@ -114,37 +128,25 @@ async def asked_again(caller: Admin) -> Response:  # noqa: ARG001 - it must be o
 
 
 @router.post(LIST_PATH + "/retry")
-async def retry(
-    request: Request,
-    caller: Admin,
-    listed: Annotated[Listed, Depends(of_form)],
-    ids: Ids = [],  # noqa: B006 - FastAPI copies it
-    why: Annotated[str, Form(max_length=500)] = "",
-) -> Response:
+async def retry(request: Request, caller: Admin, asked: Decided) -> Response:
     """Reads the chosen ones again, and shows the list that they were chosen in."""
-    if not ids:
-        return await _list(request, caller, listed, NOTHING_CHOSEN, why=why)
-    report = await letters.retry(request, caller, RetryRequest(ids=ids))
+    if not asked.ids:
+        return await _list(request, caller, asked.listed, NOTHING_CHOSEN, why=asked.why)
+    report = await letters.retry(request, caller, RetryRequest(ids=asked.ids))
     dead = sum(report.still_dead.values())
-    became = listed.fields(applied=report.applied, parked=report.parked, still_dead=dead)
+    became = asked.listed.fields(applied=report.applied, parked=report.parked, still_dead=dead)
     return RedirectResponse(path_with(LIST_PATH, **became), 303)
 
 
 @router.post(LIST_PATH + "/discard")
-async def discard(
-    request: Request,
-    caller: Admin,
-    listed: Annotated[Listed, Depends(of_form)],
-    ids: Ids = [],  # noqa: B006 - FastAPI copies it
-    why: Annotated[str, Form(max_length=500)] = "",
-) -> Response:
+async def discard(request: Request, caller: Admin, asked: Decided) -> Response:
     """Gives the chosen ones up, and shows the list that they were chosen in."""
-    if not ids:
-        return await _list(request, caller, listed, NOTHING_CHOSEN, why=why)
-    if not why.strip():
-        return await _list(request, caller, listed, WHY_MISSING, ticked=ids)
-    number = await letters.discard(request, caller, DiscardRequest(ids=ids, why=why))
-    return RedirectResponse(path_with(LIST_PATH, **listed.fields(discarded=number)), 303)
+    if not asked.ids:
+        return await _list(request, caller, asked.listed, NOTHING_CHOSEN, why=asked.why)
+    if not asked.why.strip():
+        return await _list(request, caller, asked.listed, WHY_MISSING, ticked=asked.ids)
+    number = await letters.discard(request, caller, DiscardRequest(ids=asked.ids, why=asked.why))
+    return RedirectResponse(path_with(LIST_PATH, **asked.listed.fields(discarded=number)), 303)
 
 
 async def _list(
