@@ -3,13 +3,11 @@
 import asyncio
 import json
 import os
-import shutil
 import sys
 from pathlib import Path
 
-import pytest
-
 from bench.wrk import MISSING
+from tests.programs import program_of
 from tests.world import World
 
 ROOT = Path(__file__).parents[1]
@@ -32,8 +30,8 @@ async def bench(world: World, folder: Path, **changes: str) -> tuple[int, str, s
     return process.returncode or 0, out.decode(), said.decode()
 
 
-@pytest.mark.skipif(shutil.which("wrk") is None, reason="wrk is not installed; on Debian: apt-get install wrk")
 async def test_every_answer_and_every_solve_is_counted(world: World, tmp_path: Path) -> None:
+    program_of("wrk", "wrk")
     status, out, said = await bench(world, tmp_path)
     assert status == 0, said
     result = json.loads(out)

@@ -1,12 +1,11 @@
 """What do tests of pages get? A real browser, which must be there where CI says that it is."""
 
-import os
-import shutil
 from collections.abc import AsyncIterator
 
-import pytest
 import pytest_asyncio
 from playwright.async_api import Browser, async_playwright
+
+from tests.programs import program_of
 
 PROGRAMS = ("chromium", "chromium-browser", "google-chrome")
 ALONE = (
@@ -23,12 +22,7 @@ ALONE = (
 @pytest_asyncio.fixture(scope="session")
 async def chromium() -> AsyncIterator[Browser]:
     """Debian's Chromium, without a window."""
-    program = next(filter(None, map(shutil.which, PROGRAMS)), None)
-    if program is None:
-        missing = "no chromium; on Debian: apt-get install chromium"
-        if os.environ.get("CI"):
-            pytest.fail(missing)
-        pytest.skip(missing)
+    program = program_of("chromium", *PROGRAMS)
     async with async_playwright() as playwright:
         browser = await playwright.chromium.launch(executable_path=program, args=list(ALONE))
         yield browser

@@ -4,9 +4,7 @@ The rules' own tests are `deploy/prometheus/alerts*_test.yml`, run by promtool (
 """
 
 import json
-import os
 import re
-import shutil
 import subprocess
 from itertools import combinations
 from pathlib import Path
@@ -16,6 +14,7 @@ import pytest
 import yaml
 
 from tests.deploy.promql import expressions_in, metrics_in, metrics_used
+from tests.programs import program_of
 
 ROOT = Path(__file__).parents[2]
 PROMETHEUS = ROOT / "deploy" / "prometheus"
@@ -33,11 +32,7 @@ Alert = dict[str, Any]
 
 
 def promtool(*arguments: str | Path) -> None:
-    program = shutil.which("promtool")
-    if program is None:
-        if os.environ.get("CI") == "true":
-            pytest.fail("no promtool, which .ci/run installs")
-        pytest.skip("no promtool; on Debian: apt-get install prometheus")
+    program = program_of("prometheus", "promtool")
     done = subprocess.run([program, *arguments], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
 

@@ -5,7 +5,6 @@ schema is KEDA's, by what matters in it.
 """
 
 import re
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -18,6 +17,7 @@ import yaml
 from projector.settings import ProjectorSettings
 from schemas.connection import KafkaConnection
 from schemas.topic import PARTITIONS, TOPIC
+from tests.programs import program_of
 
 ROOT = Path(__file__).parents[2]
 DEPLOY = ROOT / "deploy"
@@ -181,9 +181,7 @@ def test_monitors_give_the_job_names_that_the_rules_know() -> None:
 
 @pytest.mark.parametrize("verb", ["verify", "security"])
 def test_systemd_accepts_the_units_and_finds_them_hardened(tmp_path: Path, verb: str) -> None:
-    program = shutil.which("systemd-analyze")
-    if program is None:
-        pytest.skip("no systemd-analyze; on Debian: apt-get install systemd")
+    program = program_of("systemd", "systemd-analyze")
     for unit in SYSTEMD.iterdir():  # as an instance, with a program that is on this machine
         name = unit.name.replace("@.", "@9464.")
         (tmp_path / name).write_text(PROGRAMS.sub(sys.executable, unit.read_text()))
