@@ -7,6 +7,7 @@ COPY requirements.lock ./
 RUN python -m pip wheel --quiet --require-hashes --no-deps --requirement requirements.lock --wheel-dir wheels
 COPY pyproject.toml README.md LICENSE ./
 COPY schemas schemas
+COPY runtime runtime
 COPY producer producer
 COPY projector projector
 COPY api api

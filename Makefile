@@ -30,7 +30,7 @@ lint: $(READY) ## ruff, mypy, import-linter
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/python -m schemas --check
+	$(BIN)/python -m solve_schemas --check
 
 test: lint ## The linters, and the tests against a real Kafka, PostgreSQL and Valkey
 	$(BIN)/pytest -m "not soak" -n 3 --dist loadfile # they wait more than they compute
@@ -54,7 +54,7 @@ bench-peers: $(READY) ## What a user would pick instead, in the same run; writes
 	@$(BIN)/python -m devstack run -- $(BIN)/python -m bench.throughput --peers .venv-peers/bin/python
 
 schemas: $(READY) ## Write the JSON Schemas and the AsyncAPI document from the models
-	$(BIN)/python -m schemas
+	$(BIN)/python -m solve_schemas
 
 lock: $(READY) ## Pin every dependency anew, with hashes and without addresses
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \

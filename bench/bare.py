@@ -5,9 +5,9 @@ from contextlib import closing
 import uvicorn
 from fastapi import FastAPI
 
-from api.service import config_of, listen
-from api.settings import ApiSettings
-from projector.terminal import print_json, run_async
+from solve_api.process import config_of, listen
+from solve_api.settings import ApiSettings
+from solve_projector.terminal import print_json, run_async
 
 app = FastAPI(openapi_url=None)
 

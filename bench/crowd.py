@@ -9,10 +9,10 @@ from typing import Any
 import asyncpg
 
 from bench.processes import run
-from projector.database import connect
-from projector.provision import provision
-from projector.settings import ProjectorSettings
-from schemas.connection import KafkaConnection
+from solve_projector.operations.setup import provision
+from solve_projector.settings import ProjectorSettings
+from solve_projector.store.postgresql import connect
+from solve_runtime.kafka_settings import KafkaConnection
 
 TABLES = ("users", "verdicts")
 

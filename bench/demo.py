@@ -14,20 +14,20 @@ from typing import Any
 
 from bench.demo_pages import show_pages
 from bench.model import Model, differences, model_of
-from producer.client import SolveProducer
-from producer.errors import ProducerError
-from producer.progress import progress_bar
-from producer.simulation import Season, simulate
-from producer.sources import clics
-from projector.database import connect
-from projector.leaderboard import open_leaderboard
-from projector.logs import configure_logs
-from projector.provision import provision
-from projector.service import open_projector, run_projector
-from projector.settings import ProjectorSettings
-from schemas.connection import KafkaConnection
-from schemas.errors import SolveCountsError
-from schemas.events import Event, UserRegistered
+from solve_producer.client import SolveProducer
+from solve_producer.demo.simulation import Season, simulate
+from solve_producer.errors import ProducerError
+from solve_producer.sources import clics
+from solve_projector.leaderboard.board import open_leaderboard
+from solve_projector.live.process import open_projector, run_projector
+from solve_projector.operations.setup import provision
+from solve_projector.settings import ProjectorSettings
+from solve_projector.store.postgresql import connect
+from solve_runtime.errors import SolveCountsError
+from solve_runtime.kafka_settings import KafkaConnection
+from solve_runtime.logs import configure_logs
+from solve_runtime.progress_bar import progress_bar
+from solve_schemas.events import Event, UserRegistered
 
 SHOWN = 10
 LASTS = timedelta(days=300)

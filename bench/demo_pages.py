@@ -9,16 +9,16 @@ from contextlib import asynccontextmanager, closing
 from socket import socket
 from typing import Any
 
-from api.admin.accounts import create_admin
-from api.errors import AddressUnusable
-from api.service import listen, server_of
-from api.settings import ApiSettings
-from producer.live import publish_live
-from projector.database import connect
-from projector.service import open_projector, run_projector
-from projector.settings import ProjectorSettings
-from schemas.connection import KafkaConnection
-from schemas.events import Event
+from solve_api.errors import AddressUnusable
+from solve_api.identity.accounts import create_admin
+from solve_api.process import listen, server_of
+from solve_api.settings import ApiSettings
+from solve_producer.demo.ongoing import publish_live
+from solve_projector.live.process import open_projector, run_projector
+from solve_projector.settings import ProjectorSettings
+from solve_projector.store.postgresql import connect
+from solve_runtime.kafka_settings import KafkaConnection
+from solve_schemas.events import Event
 
 NAME = "demo"
 EVENTS_PER_S = 4

@@ -7,8 +7,8 @@ from typing import Any
 
 import asyncpg
 
-from projector.rule import Verdict, verdict_of
-from schemas.events import Event, UserRegistered
+from solve_projector.domain.rule import Verdict, verdict_of
+from solve_schemas.events import Event, UserRegistered
 
 Columns = Sequence[Sequence[Any]]
 

@@ -11,12 +11,12 @@ from statistics import quantiles
 from time import perf_counter
 from typing import Any
 
-from producer.client import SolveProducer
-from projector.database import connect
-from projector.leaderboard import open_leaderboard
-from projector.settings import ProjectorSettings
-from schemas.connection import KafkaConnection
-from schemas.events import SubmissionSolved, UserRegistered
+from solve_producer.client import SolveProducer
+from solve_projector.leaderboard.board import open_leaderboard
+from solve_projector.settings import ProjectorSettings
+from solve_projector.store.postgresql import connect
+from solve_runtime.kafka_settings import KafkaConnection
+from solve_schemas.events import SubmissionSolved, UserRegistered
 
 LOAD_PER_SECOND = 1_000
 LOAD_USERS = 1_000

@@ -6,9 +6,18 @@ from typing import Any
 
 import asyncpg
 
-from projector.leaderboard import Leaderboard, score
-from projector.rule import Registration, Solved, Verdict, VerdictKey, count, fold_registration, fold_verdict, verdict_of
-from schemas.events import Event, UserRegistered
+from solve_projector.domain.rule import (
+    Registration,
+    Solved,
+    Verdict,
+    VerdictKey,
+    count,
+    fold_registration,
+    fold_verdict,
+    verdict_of,
+)
+from solve_projector.leaderboard.board import Leaderboard, score
+from solve_schemas.events import Event, UserRegistered
 
 
 @dataclass(frozen=True, slots=True)

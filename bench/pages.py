@@ -23,9 +23,9 @@ from bench.processes import serving
 from bench.rounds import PAGES, Plan, measure_pages
 from bench.visible import measure_visible
 from bench.wrk import CONNECTIONS, require_wrk
-from projector.logs import configure_logs
-from projector.terminal import run_async
-from schemas.connection import KafkaConnection
+from solve_projector.terminal import run_async
+from solve_runtime.kafka_settings import KafkaConnection
+from solve_runtime.logs import configure_logs
 
 RESULT = Path("bench-results") / "pages.json"
 UNLIMITED = "1000000000/second"

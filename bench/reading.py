@@ -4,9 +4,9 @@ import asyncio
 import json
 import sys
 
-from projector.log.scan import open_scan
-from schemas.connection import KafkaConnection
-from schemas.record import decode
+from solve_projector.log.scan import open_scan
+from solve_runtime.kafka_settings import KafkaConnection
+from solve_schemas.record import decode
 
 
 async def main(ranges: dict[int, tuple[int, int]]) -> None:

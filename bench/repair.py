@@ -17,12 +17,12 @@ from typing import Any
 
 import asyncpg
 
-from producer.client import SolveProducer
-from producer.simulation import Season, simulate
-from projector.database import connect
-from projector.settings import ProjectorSettings
-from schemas.connection import KafkaConnection
-from schemas.events import Event
+from solve_producer.client import SolveProducer
+from solve_producer.demo.simulation import Season, simulate
+from solve_projector.settings import ProjectorSettings
+from solve_projector.store.postgresql import connect
+from solve_runtime.kafka_settings import KafkaConnection
+from solve_schemas.events import Event
 
 STREAM_ALONE_S = 5.0
 MOST_BEHIND = 20_000

@@ -25,14 +25,14 @@ from rich.table import Table
 
 from bench.repair import measure_repair
 from bench.throughput import RESULTS, project, say
-from producer.client import SolveProducer
-from producer.simulation import Season, simulate
-from projector.database import connect
-from projector.logs import configure_logs
-from projector.provision import provision
-from projector.replay.reading import shares
-from projector.settings import ProjectorSettings
-from schemas.connection import KafkaConnection
+from solve_producer.client import SolveProducer
+from solve_producer.demo.simulation import Season, simulate
+from solve_projector.operations.setup import provision
+from solve_projector.replay.reading import shares
+from solve_projector.settings import ProjectorSettings
+from solve_projector.store.postgresql import connect
+from solve_runtime.kafka_settings import KafkaConnection
+from solve_runtime.logs import configure_logs
 
 SAMPLE_S = 0.25
 FAR = 100_000_000

@@ -6,7 +6,7 @@ from statistics import median
 
 from bench.processes import Running, serving
 from bench.wrk import Answered, drive
-from producer.progress import Bar, progress_bar
+from solve_runtime.progress_bar import Bar, progress_bar
 
 PAGES = {
     "profile": "/api/users/user-%d",

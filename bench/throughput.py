@@ -26,13 +26,13 @@ from rich.table import Table
 from bench.floor import measure_floor, rows_of
 from bench.latency import measure_latency
 from bench.peers.compare import measure_peers
-from producer.client import SolveProducer
-from producer.simulation import Season, simulate
-from projector.database import connect
-from projector.logs import configure_logs
-from projector.provision import provision
-from projector.settings import ProjectorSettings
-from schemas.connection import KafkaConnection
+from solve_producer.client import SolveProducer
+from solve_producer.demo.simulation import Season, simulate
+from solve_projector.operations.setup import provision
+from solve_projector.settings import ProjectorSettings
+from solve_projector.store.postgresql import connect
+from solve_runtime.kafka_settings import KafkaConnection
+from solve_runtime.logs import configure_logs
 
 RESULTS = Path("bench-results")
 POLL_S = 0.02

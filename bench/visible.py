@@ -17,10 +17,10 @@ from typing import Any
 
 from bench.listener import Listener
 from bench.processes import running
-from producer.client import SolveProducer
-from producer.progress import progress_bar
-from schemas.connection import KafkaConnection
-from schemas.events import SubmissionSolved
+from solve_producer.client import SolveProducer
+from solve_runtime.kafka_settings import KafkaConnection
+from solve_runtime.progress_bar import progress_bar
+from solve_schemas.events import SubmissionSolved
 
 WATCHED_SHARE = 0.1
 PIECE_S = 0.01

@@ -12,7 +12,7 @@ from typing import Any
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
-from projector.service import Projector, open_projector, run_projector
+from solve_projector.live.process import Projector, open_projector, run_projector
 from tests.world import World
 
 Series = dict[tuple[str, frozenset[tuple[str, str]]], float]

@@ -13,10 +13,10 @@ import pytest_asyncio
 from pydantic import SecretStr
 
 from devstack import Stack
-from projector.migrate import migrate
-from projector.provision import provision
-from projector.settings import ProjectorSettings
-from schemas.connection import KafkaConnection
+from solve_projector.operations.setup import provision
+from solve_projector.settings import ProjectorSettings
+from solve_projector.store.migrate import migrate
+from solve_runtime.kafka_settings import KafkaConnection
 from tests.servers import servers_of_this_run
 from tests.world import FAST, World, environment_of
 

@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 from hypothesis import strategies as st
 
-from schemas.events import Event, SubmissionRevoked, SubmissionSolved, UserRegistered
+from solve_schemas.events import Event, SubmissionRevoked, SubmissionSolved, UserRegistered
 
 BEGIN = datetime(2026, 1, 1, tzinfo=UTC)
 

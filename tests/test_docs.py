@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from api.settings import ApiSettings
-from schemas.connection import KafkaConnection
+from solve_api.settings import ApiSettings
+from solve_runtime.kafka_settings import KafkaConnection
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", ROOT / "deploy" / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -17,7 +17,9 @@ PAGES = [ROOT / "README.md", ROOT / "deploy" / "README.md", *sorted((ROOT / "doc
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_every_path_that_a_page_names_exists(page: Path) -> None:
     text = page.read_text()
-    named = re.findall(r"`((?:schemas|producer|projector|api|tests|devstack|bench|docs|deploy)/[\w./-]*)`", text)
+    named = re.findall(
+        r"`((?:schemas|runtime|producer|projector|api|tests|devstack|bench|docs|deploy)/[\w./-]*)`", text
+    )
     linked = [target for target in re.findall(r"\]\(([^)#]+)\)", text) if "://" not in target]
     missing = [path for path in named if not (ROOT / path).exists()]
     missing += [target for target in linked if not (page.parent / target).exists()]
@@ -43,7 +45,7 @@ def test_every_command_that_the_readme_names_exists(program: str) -> None:
     commands = set(re.findall(rf"solve-{program} ((?:admin )?[a-z-]+)", (ROOT / "README.md").read_text()))
     assert commands
     for name in commands:
-        words = [sys.executable, "-m", program, *name.split(), "--help"]
+        words = [sys.executable, "-m", f"solve_{program}", *name.split(), "--help"]
         done = subprocess.run(words, capture_output=True, check=False)
         assert done.returncode == 0, (program, name, done.stderr)
         if name != "import":

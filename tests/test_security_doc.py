@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from api.admin.passwords import EASY_WORDS
+from solve_api.identity.passwords import EASY_WORDS
 
 ROOT = Path(__file__).parents[1]
 PAGE = (ROOT / "docs" / "security.md").read_text()

@@ -12,14 +12,14 @@ import asyncpg
 from aiokafka import AIOKafkaProducer
 
 from bench.model import Model, differences, model_of
-from producer.client import SolveProducer
-from projector.leaderboard import open_leaderboard
-from projector.pipeline import Totals
-from projector.service import open_projector, run_projector
-from projector.settings import ProjectorSettings
-from schemas.connection import KafkaConnection
-from schemas.events import Event
-from schemas.record import encode
+from solve_producer.client import SolveProducer
+from solve_projector.leaderboard.board import open_leaderboard
+from solve_projector.live.pipeline import Totals
+from solve_projector.live.process import open_projector, run_projector
+from solve_projector.settings import ProjectorSettings
+from solve_runtime.kafka_settings import KafkaConnection
+from solve_schemas.events import Event
+from solve_schemas.record import encode
 from tests.waiting import until
 
 MOST_SHOWN = 6_000  # characters
@@ -97,7 +97,7 @@ class World:
         process = await asyncio.create_subprocess_exec(
             sys.executable,
             "-m",
-            "projector",
+            "solve_projector",
             *(words or ("run",)),
             env=self.environment | changes,
             stdout=log,

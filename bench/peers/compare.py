@@ -9,8 +9,8 @@ from typing import Any
 
 import asyncpg
 
-from projector.settings import ProjectorSettings
-from schemas.connection import KafkaConnection
+from solve_projector.settings import ProjectorSettings
+from solve_runtime.kafka_settings import KafkaConnection
 
 HERE = Path(__file__).parent
 # script, table, and how long it may take at most

@@ -9,8 +9,8 @@ from urllib.parse import urlencode
 
 import uvicorn
 
-from api.live.changes import Changes
-from api.service import listen, server_of
+from solve_api.live.changes import Changes
+from solve_api.process import listen, server_of
 from tests.api.served import settings_of
 from tests.waiting import until
 from tests.world import World

@@ -9,11 +9,11 @@ from typing import Any
 import httpx
 import uvicorn
 
-from api.admin.accounts import create_admin
-from api.admin.tokens import NewToken, Scope, create_token
-from api.authentication import now
-from api.service import listen, server_of
-from api.settings import ApiSettings
+from solve_api.identity.accounts import create_admin
+from solve_api.identity.authentication import now
+from solve_api.identity.tokens import NewToken, Scope, create_token
+from solve_api.process import listen, server_of
+from solve_api.settings import ApiSettings
 from tests.waiting import until
 from tests.world import World
 

@@ -14,9 +14,9 @@ import kubernetes_validate
 import pytest
 import yaml
 
-from projector.settings import ProjectorSettings
-from schemas.connection import KafkaConnection
-from schemas.topic import PARTITIONS, TOPIC
+from solve_projector.settings import ProjectorSettings
+from solve_runtime.kafka_settings import KafkaConnection
+from solve_schemas.topic import PARTITIONS, TOPIC
 from tests.programs import program_of
 
 ROOT = Path(__file__).parents[2]
@@ -200,6 +200,8 @@ def test_every_command_that_is_deployed_or_named_by_a_runbook_exists() -> None:
     started += [one["command"] for one in services().values() if "command" in one]
     commands |= {words[1] for words in started if words[0] == "solve-projector"}
     assert {tuple(words) for words in started if words[0] == "solve-api"} == {("solve-api", "serve")}
-    listed = subprocess.run([sys.executable, "-m", "projector", "--help"], capture_output=True, text=True, check=True)
+    listed = subprocess.run(
+        [sys.executable, "-m", "solve_projector", "--help"], capture_output=True, text=True, check=True
+    )
     missing = {name for name in commands if not re.search(rf"^\s+{name}\s", listed.stdout, re.MULTILINE)}
     assert missing == set()

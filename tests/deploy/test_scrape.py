@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from devstack.ports import free_port
-from producer.simulation import Season, simulate
-from projector.replay.replaying import ReplayOptions, replay
+from solve_producer.demo.simulation import Season, simulate
+from solve_projector.replay.replaying import ReplayOptions, replay
 from tests.deploy.promql import metrics_used
 from tests.events import BEGIN
 from tests.projector.lag.test_exporter import exporting, scraped, until_scraped
@@ -45,8 +45,8 @@ async def test_every_metric_of_a_rule_or_a_panel_is_in_a_real_scrape(world: Worl
 
 @pytest.mark.parametrize("path", ASKING, ids=lambda path: path.name)
 def test_rules_and_panels_ask_for_the_stages_and_statuses_that_there_are(path: Path) -> None:
-    from projector.lag.look import Stage
-    from projector.lag.status import Status
+    from solve_projector.lag.snapshot import Stage
+    from solve_projector.lag.status import Status
 
     text = path.read_text()
     assert all(stage.value in text for stage in (Stage.POSTGRESQL, Stage.REDIS))

@@ -4,9 +4,9 @@ import signal
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
-from projector.lag.history import History
-from projector.lag.look import Look, open_observer
-from projector.lag.status import Judgement, Status, worst
+from solve_projector.lag.history import History
+from solve_projector.lag.snapshot import Look, open_observer
+from solve_projector.lag.status import Judgement, Status, worst
 from tests.events import registered, solved
 from tests.faults.test_processes import flow
 from tests.waiting import until

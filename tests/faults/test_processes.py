@@ -12,7 +12,7 @@ import pytest
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import GroupCoordinatorNotAvailableError
 
-from producer.simulation import Season, simulate
+from solve_producer.demo.simulation import Season, simulate
 from tests.events import BEGIN, registered, solved
 from tests.stalling import StallingProxy
 from tests.waiting import until

@@ -10,9 +10,9 @@ from contextlib import AsyncExitStack, asynccontextmanager
 import psutil
 import pytest
 
-from producer.simulation import Season, simulate
-from projector.replay import repair as repair_module
-from projector.replay.replaying import ReplayOptions, replay
+from solve_producer.demo.simulation import Season, simulate
+from solve_projector.replay import repair as repair_module
+from solve_projector.replay.replaying import ReplayOptions, replay
 from tests.events import BEGIN, registered, revoked, solved
 from tests.faults.test_processes import applied, flow
 from tests.stalling import StallingProxy

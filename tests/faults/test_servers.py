@@ -8,9 +8,9 @@ import asyncpg
 import pytest
 
 from devstack import Server, Stack
-from producer.client import SolveProducer
-from producer.errors import ProducerError
-from producer.simulation import Season, simulate
+from solve_producer.client import SolveProducer
+from solve_producer.demo.simulation import Season, simulate
+from solve_producer.errors import ProducerError
 from tests.events import BEGIN, registered, solved
 from tests.waiting import until
 from tests.world import World
@@ -117,7 +117,7 @@ async def test_a_restored_backup_brings_both_stores_right_by_itself(breakable: W
 
 
 async def test_the_producer_says_that_nobody_answers(breakable: World, stack: Stack) -> None:
-    from producer.errors import BrokerUnreachable
+    from solve_producer.errors import BrokerUnreachable
 
     stack.kafka.kill()
     with pytest.raises(BrokerUnreachable, match="KAFKA_BOOTSTRAP_SERVERS"):
@@ -128,7 +128,7 @@ async def test_the_producer_says_that_nobody_answers(breakable: World, stack: St
 async def test_the_producer_says_when_it_cannot_be_sure_and_sending_again_is_harmless(
     breakable: World, stack: Stack
 ) -> None:
-    from producer.errors import BrokerUnreachable, DeliveryUncertain
+    from solve_producer.errors import BrokerUnreachable, DeliveryUncertain
 
     event = solved("1", "u", "p", 1)
     async with SolveProducer(breakable.connection, delivery_timeout_s=2) as producer:

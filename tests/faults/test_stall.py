@@ -2,7 +2,7 @@
 
 import asyncio
 
-from projector.service import open_projector, run_projector
+from solve_projector.live.process import open_projector, run_projector
 from tests.events import registered, solved
 from tests.waiting import until
 from tests.world import World

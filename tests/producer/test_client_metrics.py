@@ -5,10 +5,10 @@ from collections.abc import AsyncIterator, Iterator
 import pytest
 from prometheus_client import CollectorRegistry
 
-from producer.client import SolveProducer
-from producer.errors import RecordTooLarge
-from schemas.events import Event
-from schemas.record import EncodedRecord, encode
+from solve_producer.client import SolveProducer
+from solve_producer.errors import RecordTooLarge
+from solve_schemas.events import Event
+from solve_schemas.record import EncodedRecord, encode
 from tests.asking import Series, by_labels, series_of
 from tests.events import registered, revoked, solved
 from tests.world import World

@@ -6,9 +6,9 @@ from typing import Any
 import jsonschema
 import pytest
 
-from schemas.documents import EXAMPLES, documents, drifted
-from schemas.events import EVENT_MODELS
-from schemas.record import Rejected, decode
+from solve_schemas.documents import EXAMPLES, documents, drifted
+from solve_schemas.events import EVENT_MODELS
+from solve_schemas.record import Rejected, decode
 
 
 def test_the_committed_documents_are_those_of_the_models() -> None:

@@ -11,13 +11,13 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from devstack import Stack
 from devstack.ports import free_port
-from producer.simulation import Season, simulate
-from projector.lag.exporter import LagCollector
-from projector.lag.look import Look
-from projector.lag.status import Status
-from projector.replay.replaying import ReplayOptions, replay
+from solve_producer.demo.simulation import Season, simulate
+from solve_projector.lag.exporter import LagCollector
+from solve_projector.lag.snapshot import Look
+from solve_projector.lag.status import Status
+from solve_projector.replay.replaying import ReplayOptions, replay
 from tests.events import BEGIN, solved
-from tests.projector.test_log import create_topic, delete_topic, set_topic
+from tests.projector.log.test_inspection import create_topic, delete_topic, set_topic
 from tests.waiting import until
 from tests.world import World
 

@@ -6,12 +6,12 @@ from io import StringIO
 import pytest
 from rich.console import Console
 
-from projector.errors import SettingsError
-from projector.lag.history import History
-from projector.lag.look import Look, PartitionLook, Stage, StageLag
-from projector.lag.report import Limit, as_dict, parse_limit, sentences, table_of, totals_of
-from projector.lag.status import Judgement, Status
-from projector.log.group import Member
+from solve_projector.errors import SettingsError
+from solve_projector.lag.history import History
+from solve_projector.lag.report import Limit, as_dict, parse_limit, sentences, table_of, totals_of
+from solve_projector.lag.snapshot import Look, PartitionLook, Stage, StageLag
+from solve_projector.lag.status import Judgement, Status
+from solve_projector.log.group import Member
 
 COLUMNS_OF_KAFKA = [  # of kafka-consumer-groups.sh --describe
     "GROUP", "TOPIC", "PARTITION", "CURRENT-OFFSET", "LOG-END-OFFSET", "LAG", "CONSUMER-ID", "HOST", "CLIENT-ID",

@@ -2,10 +2,10 @@
 
 import pytest
 
-from projector.lag.history import History
-from projector.lag.look import Look, PartitionLook, Stage, StageLag
-from projector.lag.status import Entry, Judgement, Status, Window, judge, worst
-from projector.log.group import Member
+from solve_projector.lag.history import History
+from solve_projector.lag.snapshot import Look, PartitionLook, Stage, StageLag
+from solve_projector.lag.status import Entry, Judgement, Status, Window, judge, worst
+from solve_projector.log.group import Member
 
 # Of each: commits (second, offset, lag then), the log's ends at the looks, and now. The last lag is that of now.
 HISTORIES = {

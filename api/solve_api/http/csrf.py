@@ -1,0 +1,54 @@
+"""Does a request come from our own pages? What browsers say of it, against requests forged by other sites."""
+
+from urllib.parse import urlsplit
+
+from fastapi import Request
+
+from solve_api.http.problems import Problem
+
+SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
+FORMS = ("application/x-www-form-urlencoded", "multipart/form-data")
+TOKEN_HEADER = "X-CSRF-Token"  # noqa: S105 - its name
+TOKEN_FIELD = "csrf_token"  # noqa: S105 - its name
+DEFAULT_PORTS = {"http": 80, "https": 443}
+
+
+def forged(detail: str) -> Problem:
+    """The refusal of a request that another site may have made."""
+    return Problem(403, "csrf", "The request may come from another site", detail)
+
+
+def refuse_other_sites(request: Request) -> None:
+    """Raises Problem 403 where the browser says that another site made the request.
+
+    Whoever sends neither header is no browser of today. A proxy must hand on the header Host as it was.
+    """
+    site = request.headers.get("sec-fetch-site", "none")
+    origin = request.headers.get("origin")
+    if site not in {"same-origin", "none"} or (origin is not None and not _is_ours(request, origin)):
+        raise forged("It was made by a page of another site; use the pages of this one, or a token.")
+
+
+async def said_token(request: Request) -> str:
+    """The CSRF token of the header, or of a form; empty where there is none. A form with a file is a 400."""
+    if header := request.headers.get(TOKEN_HEADER):
+        return header
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if kind not in FORMS:
+        return ""
+    field = (await request.form(max_files=0)).get(TOKEN_FIELD)
+    return field if isinstance(field, str) else ""
+
+
+def _is_ours(request: Request, origin: str) -> bool:
+    try:
+        parts = urlsplit(origin.lower())
+        asked = urlsplit(f"//{request.headers.get('host', '').lower()}")
+        default = DEFAULT_PORTS.get(parts.scheme)
+        theirs, ours = (parts.hostname, parts.port or default), (asked.hostname, asked.port or default)
+    except ValueError:  # no port, or half an IPv6 address
+        return False
+    # without TLS anybody on the way may have written the page; the other way round a proxy is just not believed
+    if request.url.scheme == "https" != parts.scheme:
+        return False
+    return None not in ours and theirs == ours

@@ -1,0 +1,125 @@
+"""Whose browser is this? Random ids in a cookie, of which the table has only a hash: who reads it cannot log in."""
+
+import hmac
+import secrets
+from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from hashlib import sha256
+
+from solve_api.identity.accounts import Account
+from solve_api.identity.database import Database
+from solve_api.settings import ApiSettings
+from solve_api.statements import statement
+
+ID_BYTES = 32
+TOUCH_S = 60
+CLIENT_MAX_CHARS = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """An open one, and when it ends at the latest."""
+
+    admin_id: int
+    name: str
+    expires_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class OpenSession:
+    """One as its admin sees it; the id names it, and opens nothing."""
+
+    session_id: str
+    client: str
+    created_at: datetime
+    last_seen_at: datetime
+    expires_at: datetime
+
+
+async def open_session(
+    database: Database, settings: ApiSettings, account: Account, client: str, now: datetime
+) -> str | None:
+    """A new id for the cookie, always (an id that a browser brought is never taken over).
+
+    None where the admin was disabled, or got another password, since theirs was found right. Deletes expired sessions.
+    """
+    raw = secrets.token_urlsafe(ID_BYTES)
+    longest, idle = _limits(settings)
+    await database.execute(statement("delete_expired_sessions"), now, now - longest, now - idle)
+    opened = await database.fetchval(
+        statement("open_session"),
+        hash_of(raw),
+        account.admin_id,
+        account.password_changed_at,
+        now,
+        now + longest,
+        client[:CLIENT_MAX_CHARS],
+    )
+    return None if opened is None else raw
+
+
+async def session_of(
+    database: Database, settings: ApiSettings, raw: str, now: datetime, *, used: bool = True
+) -> Session | None:
+    """The session of an id; None where it expired or was ended, or where its admin is disabled.
+
+    `used` is false where nobody did anything: a page that keeps itself up to date must not keep a session alive.
+    """
+    longest, idle = _limits(settings)
+    row = await database.fetchrow(statement("session"), hash_of(raw), now, longest, idle)
+    if row is None:
+        return None
+    # at most once a minute, so that reading does not write; and where sessions are short, in time
+    if used and row["last_seen_at"] + min(timedelta(seconds=TOUCH_S), idle / 2) <= now:
+        await database.execute(
+            "UPDATE admin_sessions SET last_seen_at = greatest(last_seen_at, $2) WHERE session_hash = $1",
+            hash_of(raw),
+            now,
+        )
+    return Session(row["admin_id"], row["name"], row["expires_at"])
+
+
+async def end_session(database: Database, raw: str) -> None:
+    """Safe to repeat."""
+    await database.execute("DELETE FROM admin_sessions WHERE session_hash = $1", hash_of(raw))
+
+
+async def sessions_of(database: Database, settings: ApiSettings, admin_id: int, now: datetime) -> list[OpenSession]:
+    """Those of an admin that are open, the latest used first."""
+    rows = await database.fetch(statement("own_sessions"), admin_id, now, *_limits(settings))
+    return [OpenSession(**row) for row in rows]
+
+
+async def end_sessions_of(database: Database, admin_id: int, session_ids: Collection[str]) -> int:
+    """Ends those of this admin's that have these ids; how many there were. Safe to repeat."""
+    return len(await database.fetch(statement("end_own_sessions"), admin_id, list(session_ids)))
+
+
+async def end_all_sessions(database: Database, admin_id: int) -> int:
+    """Every browser of an admin; how many."""
+    return len(await database.fetch(statement("end_all_sessions"), admin_id))
+
+
+def id_of(raw: str) -> str:
+    """The id by which its admin sees it, as SQL derives it too."""
+    return sha256(hash_of(raw)).digest()[:8].hex()
+
+
+def csrf_token(raw: str) -> str:
+    """What a page of this session knows and another site cannot: derived, so that nothing is kept."""
+    return hmac.new(raw.encode(), b"csrf", sha256).hexdigest()
+
+
+def is_csrf_token(raw: str, said: str) -> bool:
+    """Whether it is this session's; the time tells nothing."""
+    return hmac.compare_digest(csrf_token(raw).encode(), said.encode("utf-8", "replace"))
+
+
+def hash_of(raw: str) -> bytes:
+    """What the tables have. No salt and one round: the secret is 256 random bits, not a password."""
+    return sha256(raw.encode("utf-8", "replace")).digest()
+
+
+def _limits(settings: ApiSettings) -> tuple[timedelta, timedelta]:
+    return timedelta(seconds=settings.api_session_max_s), timedelta(seconds=settings.api_session_idle_s)

@@ -1,0 +1,101 @@
+"""How does the leaderboard look? One stretch of a board, with ways to the others."""
+
+from datetime import datetime
+from typing import Annotated, Any
+from zoneinfo import ZoneInfo
+
+from fastapi import APIRouter, Depends, Query, Request, Response
+from fastapi.responses import HTMLResponse, RedirectResponse
+
+from solve_api.http.parameters import PLAIN, OptionalUserId, Zone
+from solve_api.http.public import public
+from solve_api.models.public import LeaderboardPage, Period
+from solve_api.pages.formats import path_with
+from solve_api.pages.rendering import live_board, page, shared_page
+from solve_api.profiles.profile import users_named
+from solve_api.ranking.leaderboard import BoardQuestion, leaderboard
+from solve_api.routes.leaderboard import FRIENDS_MAX_CHARS, SOURCE_HEADER, friend_ids
+from solve_api.stores import Held, Stores
+from solve_projector.errors import UserUnknown
+from solve_schemas.events import TEXT_MAX_CHARS
+
+ROWS = 50
+PERIODS: dict[Period, str] = {"all": "All time", "day": "Today", "week": "This week", "month": "This month"}
+SOME = 2
+
+router = APIRouter(include_in_schema=False, dependencies=[Depends(public)])
+Typed = Annotated[str, Query(max_length=TEXT_MAX_CHARS, pattern=PLAIN)]
+
+
+@router.api_route("/leaderboard", methods=["GET", "HEAD"])
+async def show(
+    request: Request,
+    stores: Held,
+    zone: Zone,
+    period: Period = "all",
+    cursor: Annotated[str | None, Query(max_length=1500)] = None,
+    around: OptionalUserId = None,
+    find: Typed = "",
+    friends: Annotated[str, Query(max_length=FRIENDS_MAX_CHARS)] = "",
+) -> Response:
+    """A page of the board; `find` leads to the place of a name or an id."""
+    query = {"period": None if period == "all" else period, "tz": None if zone.key == "UTC" else zone.key}
+    if typed := find.strip():
+        return RedirectResponse(await _place_of(stores, typed, query), 303)
+    chosen = friend_ids(friends) if friends.strip() else ()
+    asked = BoardQuestion(period, zone, ROWS, cursor or None, around, chosen)
+
+    async def make() -> HTMLResponse:
+        live = live_board(request)
+        found = await leaderboard(stores.pool, stores.boards, asked)
+        shown = _shown(found, zone, query, around, friends.strip())
+        response = page(request, "board.html", board=found, live=live, zone=zone.key, **shown)
+        response.headers[SOURCE_HEADER] = found.source
+        return response
+
+    return await shared_page(request, make)
+
+
+async def _place_of(stores: Stores, typed: str, query: dict[str, Any]) -> str:
+    """Where to look for what somebody typed: an id goes before a name, and a name of several is a list of them."""
+    try:
+        await leaderboard(stores.pool, stores.boards, BoardQuestion("all", ZoneInfo("UTC"), 1, around=typed))
+    except UserUnknown:
+        named = await users_named(stores.pool, typed, SOME)
+        if len(named.users) != 1:
+            return path_with("/search", username=typed)
+        typed = named.users[0].user_id
+    return f"{path_with('/leaderboard', **query, around=typed)}#here"
+
+
+def _shown(
+    found: LeaderboardPage, zone: ZoneInfo, query: dict[str, Any], around: str | None, friends: str
+) -> dict[str, Any]:
+    """What the template needs beside the board itself."""
+
+    def link(**more: Any) -> str:
+        return path_with("/leaderboard", **{**query, **more})
+
+    place = "#here" if around else ""
+    tabs = [
+        (name, link(period=None if one == "all" else one, around=around, friends=friends) + place, one == found.period)
+        for one, name in PERIODS.items()
+    ]
+    return {
+        "tabs": tabs,
+        "around": around,
+        "friends": friends,
+        "first_path": link(),
+        "next_path": found.next_cursor and link(cursor=found.next_cursor),
+        "previous_path": found.previous_cursor and link(cursor=found.previous_cursor),
+        "most": max((one.problems_solved for one in found.entries), default=0),
+        "span": _span(found, zone),
+        "from_spare": found.period == "all" and found.source == "postgresql",
+    }
+
+
+def _span(found: LeaderboardPage, zone: ZoneInfo) -> tuple[datetime, datetime] | None:
+    """The period in the zone that its days are of."""
+    if found.begins_at is None or found.ends_at is None:
+        return None
+    return found.begins_at.astimezone(zone), found.ends_at.astimezone(zone)

@@ -1,0 +1,77 @@
+"""What does one profile show? One read of PostgreSQL, and the rank."""
+
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import asyncpg
+
+from solve_api.errors import ZoneUnknown
+from solve_api.http.time_zones import postgresql_name
+from solve_api.models.public import Profile, UserList, UserSummary
+from solve_api.profiles.streaks import streaks
+from solve_api.statements import statement
+from solve_projector.errors import UserUnknown
+
+RECENT_SOLVES = 20
+RankOf = Callable[[str, int], Awaitable[int | None]]
+
+
+async def profile(pool: asyncpg.Pool, rank_of: RankOf, user_id: str, zone: ZoneInfo) -> Profile:
+    """Everything of one user; days begin in `zone`. Raises UserUnknown and asyncpg's errors."""
+    now = datetime.now(UTC)  # before the read: whatever was committed until then is in it
+    try:
+        row = await pool.fetchrow(statement("profile"), user_id, postgresql_name(zone), RECENT_SOLVES)
+    except asyncpg.InvalidParameterValueError as error:
+        # some systems keep the old names of zones in a package of their own (Debian's tzdata-legacy)
+        raise ZoneUnknown(
+            f"PostgreSQL on its machine does not know the time zone {zone.key}; use its newer name"
+        ) from error
+    if row is None:
+        raise unknown(user_id)
+    counted = row["problems_solved"]
+    run = streaks(row["days"], now.astimezone(zone).date())
+    return Profile.model_validate(  # as a whole: a model for each of hundreds of days would take longer than the rest
+        {
+            "user_id": user_id,
+            "username": row["username"],
+            "problems_solved": counted,
+            "last_solved_at": row["last_solved_at"],
+            "registered_at": row["registered_at"],
+            "rank": await rank_of(user_id, counted) if counted else None,
+            "current_streak": run.current,
+            "longest_streak": run.longest,
+            "timezone": zone.key,
+            "days": [{"day": day, "solved": n} for day, n in zip(row["days"], row["solved_of_days"], strict=True)],
+            "languages": [
+                {"language": name, "solved": n}
+                for name, n in zip(row["languages"], row["solved_of_languages"], strict=True)
+            ],
+            "recent_solves": [_solve(*one) for one in row["recent"]],
+            "version": row["version"],
+            "as_of": now,
+        }
+    )
+
+
+def _solve(problem_id: str, submission_id: str, at: datetime, language: str, contest_id: str) -> dict[str, Any]:
+    """A Solve, not yet validated."""
+    return {
+        "problem_id": problem_id,
+        "submission_id": submission_id,
+        "submitted_at": at,
+        "language": language or None,
+        "contest_id": contest_id or None,
+    }
+
+
+async def users_named(pool: asyncpg.Pool, username: str, limit: int) -> UserList:
+    """Everybody who has exactly this name; nobody is no error."""
+    rows = await pool.fetch(statement("users_named"), username, limit + 1)
+    return UserList(users=[UserSummary(**dict(row)) for row in rows[:limit]], more=len(rows) > limit)
+
+
+def unknown(user_id: str) -> UserUnknown:
+    """The error for an id that nobody has."""
+    return UserUnknown(f"there is no user {user_id!r}; look a name up with /api/users?username=")

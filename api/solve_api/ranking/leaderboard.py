@@ -1,0 +1,93 @@
+"""What does a page of a leaderboard show? A stretch of a board with names, cursors, and who asks."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import asyncpg
+
+from solve_api.models.public import LeaderboardPage, Period
+from solve_api.profiles.profile import unknown
+from solve_api.ranking.boards import Boards, Sourced
+from solve_api.ranking.cursor import next_cursor, previous_cursor, stretch_of
+from solve_api.ranking.periods import window_of
+from solve_projector.domain.ranking import Mode, Position, Stretch
+
+
+@dataclass(frozen=True, slots=True)
+class BoardQuestion:
+    """What somebody wants to see; of cursor, around and friends at most one."""
+
+    period: Period
+    zone: ZoneInfo
+    limit: int
+    cursor: str | None = None
+    around: str | None = None
+    friends: tuple[str, ...] = ()
+    me: str | None = None
+
+
+async def leaderboard(pool: asyncpg.Pool, boards: Boards, asked: BoardQuestion) -> LeaderboardPage:
+    """Raises Problem for a bad cursor, UserUnknown for `around` or `me` of nobody, and asyncpg's errors."""
+    myself = asked.me or asked.around
+    window = window_of(asked.period, asked.zone, datetime.now(UTC))
+    wanted = [*asked.friends, *([myself] if myself else [])]
+    found = await boards.read(_stretch(asked), wanted, window)
+    ranked = _ranked(found, asked)
+    names = await _names(pool, {user_id for _, (_, _, user_id) in ranked} | set(wanted))
+    if myself and myself not in names:
+        raise unknown(myself)
+    mine = found.reading.places.get(myself) if myself else None
+    # validated as a whole: fifty models made one by one take twice as long
+    return LeaderboardPage.model_validate(
+        {
+            "period": asked.period,
+            "timezone": asked.zone.key,
+            "begins_at": window.begins_at if window else None,
+            "ends_at": window.ends_at if window else None,
+            "total": found.reading.total,
+            "entries": [_entry(rank, position, names) for rank, position in ranked],
+            "me": _entry(*mine, names) if mine else None,
+            "unranked": [one for one in asked.friends if one not in found.reading.places],
+            "next_cursor": None if asked.friends else next_cursor(found.reading),
+            "previous_cursor": None if asked.friends else previous_cursor(found.reading),
+            "source": found.source,
+            "as_of": found.as_of,
+        }
+    )
+
+
+def _stretch(asked: BoardQuestion) -> Stretch:
+    if asked.friends:
+        return Stretch(0)
+    if asked.cursor is not None:
+        return stretch_of(asked.cursor, asked.limit)
+    if asked.around is not None:
+        return Stretch(asked.limit, Mode.AROUND, Position(0, 0, asked.around))
+    return Stretch(asked.limit)
+
+
+def _ranked(found: Sourced, asked: BoardQuestion) -> Sequence[tuple[int, Position]]:
+    if asked.friends:
+        friends = {one: found.reading.places[one] for one in asked.friends if one in found.reading.places}
+        return sorted(friends.values())
+    return list(enumerate(found.reading.rows, found.reading.begin + 1))
+
+
+async def _names(pool: asyncpg.Pool, user_ids: Iterable[str]) -> Mapping[str, str]:
+    rows = await pool.fetch("SELECT user_id, username FROM users WHERE user_id = ANY ($1::text[])", list(user_ids))
+    return {row[0]: row[1] for row in rows}
+
+
+def _entry(rank: int, position: Position, names: Mapping[str, str]) -> dict[str, Any]:
+    """A BoardEntry, not yet validated."""
+    problems_solved, seconds, user_id = position
+    return {
+        "rank": rank,
+        "user_id": user_id,
+        "username": names.get(user_id),
+        "problems_solved": problems_solved,
+        "last_solved_at": datetime.fromtimestamp(seconds, UTC),
+    }

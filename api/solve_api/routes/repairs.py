@@ -1,0 +1,129 @@
+"""How do admins and scripts repair data over HTTP? The replay, the board, and the jobs that they run as."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from dataclasses import asdict
+from typing import Annotated, Any
+from uuid import UUID
+
+from fastapi import APIRouter, Depends, Header, Query, Request, Response
+from fastapi.responses import JSONResponse
+from sse_starlette import EventSourceResponse, ServerSentEvent
+
+from solve_api.http.problems import problem_of, problems
+from solve_api.http.public import public
+from solve_api.identity.authentication import Caller, require
+from solve_api.identity.tokens import Scope
+from solve_api.models.operations import JOB_BEGUN, JOB_DONE, JOB_READING, BackfillReport, Job, JobList, SyncReport
+from solve_api.operations.jobs import Kind, Running
+from solve_api.operations.repairs import begin
+from solve_api.stores import Held, Stores
+
+WATCH_S = 0.3
+
+# whoever has no log-in is limited too: each guess at a token asks PostgreSQL
+router = APIRouter(prefix="/api/admin", tags=["admin"], dependencies=[Depends(public)], responses=problems(429))
+MayRepair = Annotated[Caller, Depends(require(Scope.REPAIR))]
+MayRead = Annotated[Caller, Depends(require(Scope.READ))]
+DryRun = Annotated[bool, Query(description="Say what would change, and change nothing.")]
+Prefer = Annotated[
+    str | None, Header(max_length=200, description="`respond-async`: 202 and a job (RFC 7240).", examples=[None])
+]
+ASYNC: dict[int | str, dict[str, Any]] = {
+    202: {
+        "model": Job,
+        "description": "Accepted; the header Location is the job.",
+        "content": {"application/json": {"example": JOB_BEGUN.model_dump(mode="json")}},
+    },
+    **problems(401, 403, 409, 422, 429, 503),
+}
+
+
+@router.post("/backfill-problems-solved", response_model=BackfillReport, responses=ASYNC)
+async def backfill(
+    request: Request, caller: MayRepair, stores: Held, dry_run: DryRun = False, prefer: Prefer = None
+) -> Response:
+    """Replay the log: prove every count and repair what differs, while projection goes on."""
+    return await _respond(request, caller, stores, "backfill", dry_run, prefer)
+
+
+@router.post("/sync-leaderboard", response_model=SyncReport, responses=ASYNC)
+async def sync_leaderboard(
+    request: Request, caller: MayRepair, stores: Held, dry_run: DryRun = False, prefer: Prefer = None
+) -> Response:
+    """Build the board in Redis anew from PostgreSQL, beside the one that people see."""
+    return await _respond(request, caller, stores, "sync-leaderboard", dry_run, prefer)
+
+
+@router.get("/jobs", response_model=JobList, responses=problems(401, 403, 422, 503))
+async def jobs(_: MayRead, stores: Held, limit: Annotated[int, Query(ge=1, le=100)] = 20) -> JobList:
+    """The latest jobs of all processes."""
+    return JobList(jobs=[Job(**asdict(one)) for one in await stores.jobs.latest(limit)])
+
+
+@router.get("/jobs/{job_id}", response_model=Job, responses=problems(401, 403, 404, 422, 503))
+async def job(_: MayRead, stores: Held, job_id: UUID) -> Job:
+    """Where a job is; its report once it is done."""
+    return Job(**asdict(await stores.jobs.state(job_id)))
+
+
+def _event(name: str, said: Job) -> ServerSentEvent:
+    return ServerSentEvent(said.model_dump_json(), event=name)
+
+
+def _example() -> str:
+    events = (_event("progress", JOB_READING), _event("end", JOB_DONE))
+    return b"".join(event.encode() for event in events).decode().replace("\r\n", "\n")
+
+
+@router.get(
+    "/jobs/{job_id}/events",
+    response_class=EventSourceResponse,
+    responses={
+        200: {
+            "description": "Events, until the job ends.",
+            "content": {"text/event-stream": {"example": _example()}},
+        },
+        **problems(401, 403, 404, 422, 503),
+    },
+)
+async def watch(_: MayRead, stores: Held, job_id: UUID) -> EventSourceResponse:
+    """Events `progress` until it ends, then one event `end`: each is the job."""
+    first = await stores.jobs.state(job_id)
+
+    async def events() -> AsyncIterator[ServerSentEvent]:
+        state, said = first, ""
+        while state.state == "running" and not stores.changes.hub.closed:
+            if (now := json.dumps(state.progress)) != said:
+                said = now
+                yield _event("progress", Job(**asdict(state)))
+            await asyncio.sleep(WATCH_S)
+            state = await stores.jobs.state(job_id)
+        if state.state != "running":
+            yield _event("end", Job(**asdict(state)))
+
+    return EventSourceResponse(events(), headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"})
+
+
+async def _respond(
+    request: Request, caller: Caller, stores: Stores, kind: Kind, dry_run: bool, prefer: str | None
+) -> Response:
+    running = await begin(request, caller, kind, dry_run=dry_run)
+    if _asks_for_a_job(prefer):
+        state = Job(**asdict(await stores.jobs.state(running.job_id)))
+        headers = {"Location": f"/api/admin/jobs/{running.job_id}", "Preference-Applied": "respond-async"}
+        return Response(state.model_dump_json(), 202, headers, "application/json")
+    await running.ended.wait()  # who hangs up does not stop it
+    return _report(running)
+
+
+def _report(running: Running) -> Response:
+    if running.error:
+        raise problem_of(running.error)
+    return JSONResponse(json.loads(json.dumps(running.report, default=str)), headers={"Cache-Control": "no-store"})
+
+
+def _asks_for_a_job(prefer: str | None) -> bool:
+    wishes = (prefer or "").replace(";", ",").split(",")
+    return any(wish.strip().lower() == "respond-async" for wish in wishes)

@@ -1,0 +1,62 @@
+"""What can be set of the API? Its own settings beside the projector's, read once, range-checked, secrets masked."""
+
+from typing import Annotated, Self
+
+from limits import parse_many
+from pydantic import AfterValidator, Field, model_validator
+from pydantic_settings import NoDecode
+
+from solve_projector.settings import ProjectorSettings
+
+
+def _rate(said: str) -> str:
+    try:
+        parse_many(said)
+    except ValueError:
+        raise ValueError("is no rate; write one such as 10/minute, or 5/second;100/minute") from None
+    return said
+
+
+def _split(said: object) -> object:
+    return [part.strip() for part in said.split(",") if part.strip()] if isinstance(said, str) else said
+
+
+Rate = Annotated[str, AfterValidator(_rate)]
+Names = Annotated[tuple[str, ...], NoDecode]
+
+
+class ApiSettings(ProjectorSettings):
+    """Read from the environment, `.env` and `/run/secrets`; see the README's table."""
+
+    api_host: str = Field("127.0.0.1", min_length=1, description="Where the pages are served.")
+    api_port: int = Field(8000, ge=0, le=65_535, description="0: any free port.")
+    api_trusted_proxies: Names = Field((), description="Whose X-Forwarded-For and -Proto are believed.")
+    api_cors_origins: Names = Field((), description="Sites whose scripts may read the public API; off where empty.")
+    api_pool_size: int = Field(8, ge=1, le=100, description="Connections to PostgreSQL.")
+    api_streams_max: int = Field(2_000, ge=1, le=100_000, description="Open event streams of one process.")
+    api_streams_address_max: int = Field(1_000, ge=1, le=100_000, description="Of them, of one address.")
+    api_body_max_bytes: int = Field(64 * 1024, ge=1024, le=16 * 1024 * 1024, description="Of one request.")
+
+    api_read_rate: Rate = Field("3000/minute", description="Public requests of one address.")
+    api_costly_rate: Rate = Field("20/minute", description="Replays, rebuilds and retries of one admin.")
+    api_login_rate: Rate = Field("20/minute", description="Log-ins tried from one address.")
+
+    api_session_idle_s: int = Field(1_800, ge=60, le=86_400, description="A session ends when it is not used.")
+    api_session_max_s: int = Field(43_200, ge=60, le=604_800, description="And after this long in any case.")
+    api_lockout_failures: int = Field(5, ge=1, le=100, description="So many wrong passwords in a row lock a name.")
+    api_lockout_s: int = Field(900, ge=1, le=86_400, description="For this long.")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _names_are_separated_by_commas(cls, said: object) -> object:
+        if isinstance(said, dict):
+            for name in ("api_trusted_proxies", "api_cors_origins"):
+                if name in said:
+                    said[name] = _split(said[name])
+        return said
+
+    @model_validator(mode="after")
+    def _idle_ends_before_the_end(self) -> Self:
+        if self.api_session_idle_s > self.api_session_max_s:
+            raise ValueError("API_SESSION_IDLE_S must not be more than API_SESSION_MAX_S")
+        return self

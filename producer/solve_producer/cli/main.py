@@ -1,0 +1,250 @@
+"""What can a judge's operator type? Thin commands over functions that tests call too; errors are printed here alone."""
+
+import asyncio
+import logging
+import signal
+import sys
+from collections.abc import AsyncIterator, Iterator
+from datetime import UTC, datetime, timedelta
+from itertools import islice
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from pydantic import ValidationError
+
+from solve_producer.cli.event_file import STANDARD_INPUT, open_events
+from solve_producer.cli.problem_sessions import import_problem_sessions
+from solve_producer.cli.publishing import check_files, publish_files, publish_stream
+from solve_producer.cli.terminal import OPTIONS, Json, print_summary, run_async, show_bad_lines
+from solve_producer.client import SolveProducer
+from solve_producer.demo.ongoing import publish_live
+from solve_producer.demo.simulation import Season, bad_records
+from solve_producer.demo.simulation import simulate as simulated
+from solve_producer.errors import BadLine
+from solve_producer.sources import clics
+from solve_runtime.errors import SolveCountsError
+from solve_runtime.kafka_settings import KafkaConnection
+from solve_runtime.progress_bar import Bar, progress_bar
+from solve_schemas.record import EncodedRecord, encode, encode_line
+
+app = typer.Typer(
+    **OPTIONS,
+    help="Publishes judge events to the log.\n\n"
+    "Settings come from the environment or .env: KAFKA_BOOTSTRAP_SERVERS, KAFKA_TOPIC and more.",
+)
+import_app = typer.Typer(**OPTIONS, help="Publish what a judge has in its own format.")
+app.add_typer(import_app, name="import")
+import_app.command("problem-sessions")(import_problem_sessions)
+LIVE_FROM = 100_000  # events of the season, to learn whom and what they are of
+Share = Annotated[float, typer.Option(min=0, max=1)]
+
+
+@app.command()
+def publish(
+    files: Annotated[
+        list[str], typer.Argument(metavar="FILE|-...", help="NDJSON, one event a line; - is standard input.")
+    ],
+    skip_invalid: Annotated[
+        bool,
+        typer.Option("--skip-invalid", help="Send the good lines all the same, and exit with 1 where some were bad."),
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Send event files to the log. A file is checked first: with one bad line, nothing of any file is sent.
+
+    Standard input is sent as it is read, and stops at the first bad line. Sending the same file again is harmless.
+
+    Example: solve-producer publish events.ndjson
+
+    Example: generate-events | solve-producer publish -
+    """
+    now = datetime.now(UTC)
+    if STANDARD_INPUT in files and files != [STANDARD_INPUT]:
+        raise typer.BadParameter("standard input is read alone, without files")
+    if files == [STANDARD_INPUT]:
+        result = run_async(
+            lambda: publish_stream(KafkaConnection(), open_events(STANDARD_INPUT), now, skip_invalid=skip_invalid)
+        )
+    else:
+        with progress_bar("checking", sum(_size(file) for file in files)) as bar:
+            bad = check_files(files, now, bar)
+        show_bad_lines(bad)
+        if bad and not skip_invalid:
+            raise BadLine(f"{len(bad)} bad lines; nothing was sent. Mend them, or send the rest with --skip-invalid")
+        with progress_bar("publishing", sum(_size(file) for file in files)) as bar:
+            result = run_async(lambda: publish_files(KafkaConnection(), files, now, bar))
+    if files == [STANDARD_INPUT]:
+        show_bad_lines(result.bad_lines)
+    print_summary({"published": result.published, "invalid": result.invalid}, as_json)
+    if result.invalid:
+        raise typer.Exit(1)
+
+
+@import_app.command("clics")
+def import_clics(
+    file: Annotated[str, typer.Argument(metavar="FILE|-", help="A contest's event feed (NDJSON).")],
+    contest_id: Annotated[str | None, typer.Option(help="Where the feed does not name its contest.")] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the events as NDJSON and publish nothing.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Publish a CLICS event feed, as contest systems write it: teams become users, judgements become verdicts.
+
+    Example: solve-producer import clics event-feed.ndjson
+    """
+    with open_events(file) as stream:
+        conversion = clics.convert(stream, file, contest_id)
+    if dry_run:
+        for event in conversion.events:
+            print(encode_line(event))
+        return
+    with progress_bar("publishing", len(conversion.events)) as bar:
+        published = run_async(lambda: _publish_counted(conversion.events, bar))
+    if as_json:
+        print_summary({"published": published, **conversion.report.as_dict()}, True)
+    else:
+        print("\n".join([*conversion.report.people(), f"published {published} events"]))
+
+
+@app.command()
+def simulate(
+    events: Annotated[int, typer.Option("--events", "-n", min=1)] = 10_000,
+    users: Annotated[int, typer.Option(min=1)] = 1_000,
+    problems: Annotated[int, typer.Option(min=1)] = 500,
+    seed: Annotated[int, typer.Option(help="The same seed and start give the same events.")] = 1,
+    rate: Annotated[
+        float | None, typer.Option(min=0.001, help="Events a second; without it as fast as possible.")
+    ] = None,
+    output: Annotated[
+        str | None, typer.Option("--output", "-o", metavar="FILE|-", help="Write NDJSON, publish nothing.")
+    ] = None,
+    start: Annotated[
+        datetime | None, typer.Option(formats=["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S"], help="In UTC; by default it ends now.")
+    ] = None,
+    duplicates: Share = 0.05,
+    disorder: Share = 0.2,
+    rejudges: Share = 0.03,
+    unknown_users: Share = 0.005,
+    bad_records: Annotated[float, typer.Option(min=0, max=1, help="Not in files: these are no events.")] = 0.0,
+    live: Annotated[float, typer.Option(min=0, help="Then go on with so many solves a second, until Ctrl-C.")] = 0.0,
+    as_json: Json = False,
+) -> None:
+    """Publish a seeded, realistic season: popular problems, strong and weak users, rejudges, duplicates, wrong order.
+
+    Example: solve-producer simulate --events 100000 --users 20000 --rate 1000
+
+    Example, for pages that move: solve-producer simulate --events 20000 --live 4
+    """
+    if live and output:
+        raise typer.BadParameter("--live is for the log, and a file would have no end; leave out --live or --output")
+    season = Season(
+        start=_start(start, events, users), seed=seed, users=users, problems=problems, events=events,
+        duplicates=duplicates, disorder=disorder, rejudges=rejudges, unknown_users=unknown_users,
+    )  # fmt: skip
+    with progress_bar("simulating", events) as bar:
+        if output:
+            _write(season, output, bar)
+            published = 0
+        else:
+            published = run_async(lambda: _publish_season(season, rate, bad_records, bar))
+    if live:
+        print(f"the season is published; about {live:g} solves a second go on until Ctrl-C", file=sys.stderr)
+        published += run_async(lambda: _go_on(season, live))
+    if output != STANDARD_INPUT:
+        print_summary(
+            {"events": events, "published": published, "seed": seed, "start": season.start.isoformat()}, as_json
+        )
+
+
+async def _go_on(season: Season, rate: float) -> int:
+    stopping = asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):  # they are its ordinary end
+        asyncio.get_running_loop().add_signal_handler(number, stopping.set)
+    return await publish_live(KafkaConnection(), islice(simulated(season), LIVE_FROM), rate, stopping)
+
+
+def main() -> None:
+    """Runs the command; an error is one line on standard error and a non-zero exit."""
+    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)  # what it retries is no news; what fails is ours to say
+    try:
+        app()
+    except SolveCountsError as error:
+        print(f"solve-producer: {error}", file=sys.stderr)
+        sys.exit(1)
+    except ValidationError as error:
+        problems = error.errors(include_input=False, include_url=False)
+        said = "; ".join(f"{_variable(error.title, p['loc'])}: {p['msg']}" for p in problems)
+        print(f"solve-producer: settings: {said}", file=sys.stderr)
+        sys.exit(2)
+    except (KeyboardInterrupt, asyncio.CancelledError):
+        print("solve-producer: interrupted; what was sent counts once, send all again to be sure", file=sys.stderr)
+        sys.exit(130)
+    except BrokenPipeError:  # the reader of our output has seen enough
+        sys.stderr.close()
+        sys.exit(141)
+
+
+def _variable(settings: str, field: tuple[int | str, ...]) -> str:
+    name = "_".join(map(str, field)).upper()
+    return f"KAFKA_{name}" if settings == "KafkaConnection" else name
+
+
+async def _publish_counted(events: list[Any], bar: Bar) -> int:
+    async with SolveProducer() as producer:
+        return await producer.publish(_counted(events, bar))
+
+
+def _counted(events: list[Any], bar: Bar) -> Iterator[Any]:
+    for event in events:
+        yield event
+        bar(1)
+
+
+async def _publish_season(season: Season, rate: float | None, bad_share: float, bar: Bar) -> int:
+    async with SolveProducer() as producer:
+        return await producer.publish_records(_paced(season, rate, bad_share, bar))
+
+
+async def _paced(season: Season, rate: float | None, bad_share: float, bar: Bar) -> AsyncIterator[EncodedRecord]:
+    """The season's records at a rate, with bad ones in between: an exact share, spread evenly."""
+    loop = asyncio.get_running_loop()
+    began = loop.time()
+    bad = bad_records(season)
+    sent_bad = 0
+    for number, event in enumerate(simulated(season)):
+        if rate and (early := began + number / rate - loop.time()) > 0:
+            await asyncio.sleep(early)
+        yield encode(event)
+        owed = round((number + 1) * bad_share) - sent_bad
+        for record in islice(bad, owed):
+            yield record
+        sent_bad += owed
+        bar(1)
+
+
+def _write(season: Season, output: str, bar: Bar) -> None:
+    if output == STANDARD_INPUT:
+        for event in simulated(season):
+            print(encode_line(event))
+        return
+    with Path(output).open("w", encoding="utf-8") as file:
+        for event in simulated(season):
+            file.write(encode_line(event) + "\n")
+            bar(1)
+
+
+def _start(start: datetime | None, events: int, users: int) -> datetime:
+    if start is not None:
+        return start.replace(tzinfo=UTC)
+    # with room for the last rejudges: no simulated time may lie ahead of the broker's clock by a day
+    lasts = Season(start=datetime.now(UTC), events=events, users=users).lasts
+    return (datetime.now(UTC) - lasts - timedelta(hours=1)).replace(microsecond=0)
+
+
+def _size(file: str) -> int:
+    path = Path(file)
+    return path.stat().st_size if path.is_file() else 0
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,124 @@
+"""What can be typed to bring a platform's history into the log? The command `import problem-sessions`."""
+
+import asyncio
+import sys
+from dataclasses import asdict
+from datetime import UTC, datetime
+from typing import Annotated, Any
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+import typer
+
+from solve_producer.cli.terminal import Json, print_summary, run_async, show_bad_lines
+from solve_producer.client import SolveProducer
+from solve_producer.errors import SourceUnusable
+from solve_producer.sources.problem_sessions import (
+    Import,
+    Imported,
+    Sessions,
+    SourceSettings,
+    Users,
+    import_sessions,
+    publisher,
+    where_to_go_on,
+)
+from solve_producer.sources.sessions import MADE_ID, Reading
+from solve_runtime.progress_bar import progress_bar
+from solve_schemas.record import EncodedRecord
+
+
+def import_problem_sessions(
+    table: Annotated[str, typer.Option(help="Of the attempts; schema.table works.")] = "problem_sessions",
+    key_column: Annotated[str, typer.Option(help="Unique: an integer, a uuid or text.")] = "id",
+    user_column: Annotated[str, typer.Option()] = "user_id",
+    problem_column: Annotated[str, typer.Option()] = "problem_id",
+    completed_column: Annotated[str, typer.Option(help="Whether it was solved.")] = "completed",
+    completed_at_column: Annotated[str, typer.Option()] = "completed_at",
+    submission_column: Annotated[str | None, typer.Option(help="The submission id that live events will use.")] = None,
+    language_column: Annotated[str | None, typer.Option()] = None,
+    contest_column: Annotated[str | None, typer.Option()] = None,
+    query: Annotated[
+        str | None,
+        typer.Option(help="Instead: a SELECT of key, user_id, problem_id, completed, completed_at."),
+    ] = None,
+    users_table: Annotated[str, typer.Option()] = "users",
+    users_id_column: Annotated[str, typer.Option()] = "id",
+    users_name_column: Annotated[str, typer.Option()] = "username",
+    users_registered_column: Annotated[str, typer.Option()] = "created_at",
+    users_query: Annotated[str | None, typer.Option(help="A SELECT of key, username, registered_at.")] = None,
+    no_users: Annotated[bool, typer.Option("--no-users", help="They are registered already.")] = False,
+    timezone: Annotated[str, typer.Option(help="Of times without a zone.")] = "UTC",
+    default_time: Annotated[str | None, typer.Option(metavar="TIME", help="For rows without (RFC 3339).")] = None,
+    after: Annotated[str | None, typer.Option(metavar="KEY", help="Go on after this key.")] = None,
+    skip_invalid: Annotated[
+        bool, typer.Option("--skip-invalid", help="Send the good rows all the same, and exit with 1.")
+    ] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the events as NDJSON and publish nothing.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Publish a platform's own PostgreSQL table of attempts. Run it again, or go on after a key: nothing counts twice.
+
+    The platform's address comes from SOURCE_DATABASE_URL, best of a role that may only read.
+
+    Example: solve-producer import problem-sessions --submission-column submission_id --timezone Europe/Berlin
+
+    Example: solve-producer import problem-sessions --table app.attempts --completed-column accepted --after 120000
+    """
+    sessions = Sessions(
+        table, key_column, user_column, problem_column, completed_column, completed_at_column,
+        submission_column, language_column, contest_column, query,
+    )  # fmt: skip
+    users = Users(users_table, users_id_column, users_name_column, users_registered_column, users_query)
+    reading = Reading(_zone(timezone), _moment(default_time) if default_time else None)
+    wanted = Import(sessions, None if no_users else users, reading, after, skip_invalid)
+    if not submission_column and not query:
+        made = MADE_ID.format(key="KEY")
+        print(
+            f"solve-producer: no --submission-column: submissions are called {made}; a later revocation has to name "
+            "them so",
+            file=sys.stderr,
+        )
+    done = Imported()
+    run_async(lambda: _print(wanted, done) if dry_run else _publish(wanted, done))
+    show_bad_lines(done.bad_rows)
+    counts = {name: value for name, value in asdict(done).items() if name != "bad_rows"}
+    if not dry_run:
+        print_summary(counts, as_json)
+    if done.invalid:
+        raise typer.Exit(1)
+
+
+async def _publish(wanted: Import, done: Imported) -> None:
+    settings = SourceSettings()
+    try:
+        async with SolveProducer() as producer:
+            with progress_bar("importing", 0) as bar:
+                await import_sessions(wanted, settings, publisher(producer, bar), done)
+    except asyncio.CancelledError:
+        print(f"solve-producer: {where_to_go_on(done)}", file=sys.stderr)
+        raise
+
+
+async def _print(wanted: Import, done: Imported) -> None:
+    async def show(records: list[EncodedRecord]) -> None:
+        for record in records:
+            named = dict(record.headers)["ce_type"].decode()
+            print(f'{{"type":"{named}",{record.value.decode()[1:]}')
+        await asyncio.sleep(0)
+
+    await import_sessions(wanted, SourceSettings(), show, done)
+
+
+def _zone(name: str) -> Any:
+    try:
+        return ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        raise SourceUnusable(f"--timezone {name!r} is no time zone; write a name such as Europe/Berlin") from None
+
+
+def _moment(text: str) -> datetime:
+    try:
+        found = datetime.fromisoformat(text)
+    except ValueError:
+        raise SourceUnusable(f"--default-time {text!r} is no time; write 2024-01-01T00:00:00Z") from None
+    return found if found.tzinfo else found.replace(tzinfo=UTC)

@@ -1,0 +1,98 @@
+"""How do event files get into the log? Checked first and then sent; standard input is sent as it is read."""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import BinaryIO
+
+from solve_producer.cli.event_file import Line, open_events, read_lines
+from solve_producer.client import SolveProducer
+from solve_producer.errors import BadLine
+from solve_runtime.kafka_settings import KafkaConnection
+from solve_runtime.progress_bar import Bar
+from solve_schemas.events import Event
+from solve_schemas.record import Rejected
+
+# Enough to see what is wrong; a file of another kind must not fill the memory with its lines.
+BAD_LINES_KEPT = 1_000
+
+
+@dataclass(slots=True)
+class Published:
+    """How many events the broker has, and which lines were none."""
+
+    published: int = 0
+    invalid: int = 0
+    bad_lines: list[str] = field(default_factory=list)
+
+    def reject(self, name: str, line: Line) -> str:
+        """Counts a bad line; how it is named to a person."""
+        assert isinstance(line.said, Rejected)  # noqa: S101 - what callers asked first
+        said = f"{name}:{line.number}: {line.said.reason.value}: {line.said.detail}"
+        self.invalid += 1
+        if len(self.bad_lines) < BAD_LINES_KEPT:
+            self.bad_lines.append(said)
+        return said
+
+
+def check_files(files: list[str], now: datetime, bar: Bar) -> list[str]:
+    """The bad lines of all files, as `file:line: reason` (at most 1,000). Raises UnreadableFile."""
+    checked = Published()
+    for file in files:
+        with open_events(file) as stream:
+            for line in read_lines(stream, now):
+                if isinstance(line.said, Rejected):
+                    checked.reject(file, line)
+                bar(line.size)
+    return checked.bad_lines
+
+
+async def publish_files(connection: KafkaConnection, files: list[str], now: datetime, bar: Bar) -> Published:
+    """Sends the good lines of all files. Raises what SolveProducer raises."""
+    result = Published()
+
+    def events() -> Iterator[Event]:
+        for file in files:
+            with open_events(file) as stream:
+                for line in read_lines(stream, now):
+                    if isinstance(line.said, Rejected):
+                        result.reject(file, line)
+                    else:
+                        yield line.said
+                    bar(line.size)
+
+    async with SolveProducer(connection) as producer:
+        result.published = await producer.publish(events())
+    return result
+
+
+async def publish_stream(
+    connection: KafkaConnection, stream: BinaryIO, now: datetime, *, skip_invalid: bool
+) -> Published:
+    """Sends each line as soon as it is read; a bad one ends it, or is skipped.
+
+    Raises BadLine once everything before the bad line was delivered, and what SolveProducer raises.
+    """
+    result = Published()
+    refused: list[str] = []
+
+    async def events() -> AsyncIterator[Event]:
+        lines = read_lines(stream, now)
+        # in a thread, because a pipe gives its lines when it likes, and what was sent must go out meanwhile
+        while line := await asyncio.to_thread(next, lines, None):
+            if not isinstance(line.said, Rejected):
+                yield line.said
+            elif skip_invalid:
+                result.reject("-", line)
+            else:
+                refused.append(result.reject("-", line))
+                return
+
+    async with SolveProducer(connection) as producer:
+        result.published = await producer.publish(events())
+    if refused:
+        raise BadLine(
+            f"{refused[0]}; the {result.published} events before it were delivered. Mend it and send all again"
+        )
+    return result

@@ -1,0 +1,110 @@
+"""What would be judged right now? Solves without an end, by those who solved before, so that pages move."""
+
+import asyncio
+from collections.abc import Callable, Iterable, Iterator
+from datetime import UTC, datetime
+from itertools import count
+from random import Random
+
+from solve_producer.client import SolveProducer
+from solve_producer.demo.simulation import LANGUAGES
+from solve_runtime.kafka_settings import KafkaConnection
+from solve_schemas.events import Event, SubmissionRevoked, SubmissionSolved, UserRegistered
+
+REVOKED = 0.05
+RECENT = 200
+LAST_S = 1.0
+
+
+def live_events(season: Iterable[Event], rng: Random) -> Iterator[Event]:
+    """Of now: solves by registered users who solved in the season, of problems solved in it, some revoked again.
+
+    Nothing where nobody is registered.
+    """
+    registered, solvers, problems = set[str](), list[str](), list[str]()
+    for event in season:
+        if isinstance(event, UserRegistered):
+            registered.add(event.user_id)
+        elif isinstance(event, SubmissionSolved):
+            solvers.append(event.user_id)
+            problems.append(event.problem_id)
+    solvers = [user_id for user_id in solvers if user_id in registered] or sorted(registered)
+    problems = problems or ["problem-1"]
+    if not solvers:
+        return
+    run = f"{rng.randrange(16**6):06x}"  # another run's submissions are others
+    recent: list[SubmissionSolved] = []
+    for number in count():
+        now = datetime.now(UTC)
+        if recent and rng.random() < REVOKED:
+            gone = recent.pop(rng.randrange(len(recent)))
+            yield SubmissionRevoked(
+                submission_id=gone.submission_id,
+                user_id=gone.user_id,
+                problem_id=gone.problem_id,
+                judged_at=now,
+                reason="rejudged",
+            )
+            continue
+        solved = SubmissionSolved(
+            submission_id=f"live-{run}-{number}",
+            user_id=rng.choice(solvers),
+            problem_id=rng.choice(problems),
+            judged_at=now,
+            submitted_at=now,
+            language=rng.choice(LANGUAGES),
+        )
+        recent = [*recent[-RECENT:], solved]
+        yield solved
+
+
+async def publish_live(
+    connection: KafkaConnection,
+    season: Iterable[Event],
+    rate: float,
+    stopping: asyncio.Event,
+    on_published: Callable[[Event], object] = lambda _: None,
+) -> int:
+    """About `rate` events a second, each when it happens, until it is told to stop; how many the broker has.
+
+    A broker that does not answer keeps it for a second at most. Raises what SolveProducer raises.
+    """
+    published = 0
+
+    def count(event: Event) -> None:
+        nonlocal published
+        published += 1
+        on_published(event)
+
+    work = asyncio.create_task(_publish(connection, season, rate, stopping, count))
+    told = asyncio.create_task(stopping.wait())
+    try:
+        await asyncio.wait([work, told], return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait([work], timeout=LAST_S)
+        if work.done():
+            await work
+    finally:
+        for task in (work, told):
+            task.cancel()
+        await asyncio.wait([work, told])
+        _ = work.cancelled() or work.exception()  # else it would be said that nobody asked
+    return published
+
+
+async def _publish(
+    connection: KafkaConnection,
+    season: Iterable[Event],
+    rate: float,
+    stopping: asyncio.Event,
+    on_published: Callable[[Event], object],
+) -> None:
+    rng = Random()  # noqa: S311 - a simulation
+    async with SolveProducer(connection) as producer:
+        for event in live_events(season, rng):
+            await producer.publish([event])
+            on_published(event)
+            try:
+                await asyncio.wait_for(stopping.wait(), rng.expovariate(rate))
+            except TimeoutError:
+                continue
+            return

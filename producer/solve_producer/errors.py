@@ -1,0 +1,47 @@
+"""What can keep an event from the log, and what should the judge do?"""
+
+from solve_runtime.errors import SolveCountsError
+
+
+class ProducerError(SolveCountsError):
+    """Root of what publishing raises."""
+
+
+class BrokerUnreachable(ProducerError):
+    """No broker answers; nothing was sent."""
+
+
+class TopicMissing(ProducerError):
+    """The log does not exist; nothing was sent."""
+
+
+class NotAllowed(ProducerError):
+    """The brokers refuse our credentials or our right to write; nothing was sent."""
+
+
+class RecordTooLarge(ProducerError):
+    """The broker takes no record of this size; it was not sent."""
+
+
+class DeliveryUncertain(ProducerError):
+    """The event may be in the log or not. Sending it again is harmless: the same event counts once."""
+
+
+class InvalidEvent(ProducerError):
+    """A field is missing or out of its limits; nothing was sent."""
+
+
+class BadLine(ProducerError):
+    """A line of an event file is no event; the message begins with `file:line`."""
+
+
+class SourceUnusable(ProducerError):
+    """A database to import from does not answer, or has not what was named."""
+
+
+class BadRow(ProducerError):
+    """A row to import is no event; the message names its key."""
+
+
+class ImportStopped(ProducerError):
+    """An import ended early; the message says after which key to go on."""

@@ -1,0 +1,171 @@
+"""What does one read of the log ask of PostgreSQL? Decodes records and folds them into rows, without any I/O.
+
+A batch knows for each partition the range `[from, to)` it stands for. Offsets have gaps (transaction markers,
+aborted records), so `to` is the consumer's position and not the last record's offset plus one.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple, Protocol
+
+from solve_projector.domain.rule import Registration, Verdict, VerdictKey, fold_registration, fold_verdict, verdict_of
+from solve_schemas.events import Event, UserRegistered
+from solve_schemas.record import Reason, Rejected, decode
+
+Ranges = Mapping[int, tuple[int, int]]
+
+
+class LogRecord(Protocol):
+    """What is used of the Kafka client's record; `timestamp` is the broker's, in milliseconds."""
+
+    partition: int
+    offset: int
+    timestamp: int
+    key: bytes | None
+    value: bytes | None
+    headers: Sequence[tuple[str, bytes | None]]
+
+
+class DecodedRecord(NamedTuple):
+    """A record beside what it says."""
+
+    record: LogRecord
+    said: Event | Rejected
+
+
+class DeadLetter(NamedTuple):
+    """A record that cannot be applied, and why."""
+
+    record: LogRecord
+    why: Rejected
+
+
+@dataclass(slots=True)
+class Batch:
+    """Records in log order per partition, and the ranges of the partitions that they are all of."""
+
+    ranges: Ranges
+    records: list[DecodedRecord]
+
+    def split(self) -> tuple["Batch", "Batch"]:
+        """Two batches which, applied one after the other, do the same. Needs at least two records."""
+        middle = len(self.records) // 2
+        head, tail = self.records[:middle], self.records[middle:]
+        begins = {}  # of the tail, per partition
+        for decoded in reversed(tail):
+            begins[decoded.record.partition] = decoded.record.offset
+        head_partitions = {decoded.record.partition for decoded in head}
+        head_ranges, tail_ranges = {}, {}
+        for partition, (begin, end) in self.ranges.items():
+            if partition not in begins:
+                head_ranges[partition] = (begin, end)
+            elif partition not in head_partitions:
+                tail_ranges[partition] = (begin, end)
+            else:
+                head_ranges[partition] = (begin, begins[partition])
+                tail_ranges[partition] = (begins[partition], end)
+        return Batch(head_ranges, head), Batch(tail_ranges, tail)
+
+    def reject_only_record(self, detail: str) -> "Batch":
+        """The batch of one record that PostgreSQL refuses, with that record a dead letter."""
+        (decoded,) = self.records
+        why = Rejected(Reason.REFUSED_BY_DATABASE, detail)
+        return Batch(self.ranges, [DecodedRecord(decoded.record, why)])
+
+
+class Mark(NamedTuple):
+    """Where a partition begins and ends in a batch: offset and broker timestamp of two records."""
+
+    first_offset: int
+    first_timestamp_ms: int
+    last_offset: int
+    last_timestamp_ms: int
+
+
+@dataclass(slots=True)
+class Rows:
+    """What a batch comes down to: each user and each submission once."""
+
+    ranges: Ranges
+    registrations: dict[str, Registration] = field(default_factory=dict)
+    verdicts: dict[VerdictKey, Verdict] = field(default_factory=dict)
+    dead_letters: list[DeadLetter] = field(default_factory=list)
+    marks: dict[int, Mark] = field(default_factory=dict)
+    records: int = 0
+    mis_keyed: int = 0
+
+
+def decode_records(records: Iterable[LogRecord]) -> list[DecodedRecord]:
+    """Every record beside its event or the reason why it has none."""
+    return [DecodedRecord(record, decode(record.value, record.headers, record.timestamp)) for record in records]
+
+
+def fold(batch: Batch) -> Rows:
+    """Folds the batch's own duplicates, since an upsert cannot touch a row twice."""
+    rows = Rows(batch.ranges)
+    fold_into(rows, batch.records)
+    return rows
+
+
+def fold_into(rows: Rows, records: Sequence[DecodedRecord]) -> None:
+    """Folds more records, in log order, into rows."""
+    registrations, verdicts = rows.registrations, rows.verdicts
+    for record, said in records:
+        if isinstance(said, Rejected):
+            rows.dead_letters.append(DeadLetter(record, said))
+            continue
+        if record.key != said.user_id.encode():
+            rows.mis_keyed += 1
+        if isinstance(said, UserRegistered):
+            fold_registration(registrations, said)
+        else:
+            fold_verdict(verdicts, verdict_of(said, record.partition, record.offset))
+    rows.records += len(records)
+    for partition, mark in _marks(records).items():
+        first = rows.marks.get(partition, mark)
+        rows.marks[partition] = Mark(
+            first.first_offset, first.first_timestamp_ms, mark.last_offset, mark.last_timestamp_ms
+        )
+
+
+def _marks(records: Iterable[DecodedRecord]) -> dict[int, Mark]:
+    first: dict[int, LogRecord] = {}
+    last: dict[int, LogRecord] = {}
+    for decoded in records:
+        partition = decoded.record.partition
+        first.setdefault(partition, decoded.record)
+        last[partition] = decoded.record
+    return {
+        partition: Mark(first[partition].offset, first[partition].timestamp, end.offset, end.timestamp)
+        for partition, end in last.items()
+    }
+
+
+def size_in_bytes(record: LogRecord) -> int:
+    """About how much of a statement a record becomes."""
+    headers = sum(len(name) + len(content or b"") for name, content in record.headers)
+    return len(record.key or b"") + len(record.value or b"") + headers + 64
+
+
+def cut(
+    moved: Ranges, records: Mapping[int, Sequence[LogRecord]], max_bytes: int
+) -> Iterator[tuple[Ranges, list[LogRecord]]]:
+    """Ranges and records of one transaction after the other: cut where it gets too many bytes for one."""
+    chunk: list[LogRecord] = []
+    size = 0
+    begins = {partition: begin for partition, (begin, _) in moved.items()}
+    for partition in moved:
+        for record in records.get(partition, ()):
+            weight = size_in_bytes(record)
+            if chunk and size + weight > max_bytes:
+                ends = {one.partition: one.offset + 1 for one in chunk}
+                yield _ranges(begins, ends), chunk
+                begins.update(ends)
+                chunk, size = [], 0
+            chunk.append(record)
+            size += weight
+    yield _ranges(begins, {partition: end for partition, (_, end) in moved.items()}), chunk
+
+
+def _ranges(begins: Mapping[int, int], ends: Mapping[int, int]) -> Ranges:
+    return {partition: (begins[partition], end) for partition, end in ends.items() if end > begins[partition]}

@@ -1,0 +1,131 @@
+"""What counts? The pure rule: which verdict of a submission stands, which name a user has, what a user has solved.
+
+It is a join (a maximum by content, never by arrival), so any order and any duplication of the same events
+gives the same result (I1). `sql/apply_verdicts.sql` says the same in SQL; tests hold the two together.
+"""
+
+from collections.abc import Iterable
+from datetime import datetime
+from typing import NamedTuple
+
+from solve_schemas.events import SubmissionRevoked, SubmissionSolved, UserRegistered
+
+VerdictKey = tuple[str, str, str]
+
+
+class Verdict(NamedTuple):
+    """One row of `verdicts`: what was last decided of a submission, and where the log says so.
+
+    `submitted_at` is None exactly where it is not solved; absent text is the empty string.
+    """
+
+    user_id: str
+    problem_id: str
+    submission_id: str
+    solved: bool
+    judged_at: datetime
+    submitted_at: datetime | None
+    language: str
+    contest_id: str
+    reason: str
+    partition: int
+    offset: int
+
+    @property
+    def key(self) -> VerdictKey:
+        """What makes it another submission: a verdict that names another user or problem is one."""
+        return (self.user_id, self.problem_id, self.submission_id)
+
+
+class Registration(NamedTuple):
+    """Since when a user has which name."""
+
+    registered_at: datetime
+    username: str
+
+
+class Solved(NamedTuple):
+    """What a profile and the board show of a user."""
+
+    problems_solved: int
+    last_solved_at: datetime | None
+
+
+def verdict_of(event: SubmissionSolved | SubmissionRevoked, partition: int, offset: int) -> Verdict:
+    """The row that an event asks for."""
+    if isinstance(event, SubmissionSolved):
+        submitted_at: datetime | None = event.submitted_at or event.judged_at
+        language, contest_id, reason = event.language or "", event.contest_id or "", ""
+    else:
+        submitted_at, language, contest_id, reason = None, "", "", event.reason or ""
+    return Verdict(
+        event.user_id,
+        event.problem_id,
+        event.submission_id,
+        submitted_at is not None,
+        event.judged_at,
+        submitted_at,
+        language,
+        contest_id,
+        reason,
+        partition,
+        offset,
+    )
+
+
+def beats(challenger: Verdict, standing: Verdict) -> bool:
+    """Whether `challenger` replaces `standing`, both of one submission.
+
+    The latest judgement; on a tie revoked; then the smaller content; then the smaller place in the log.
+    """
+    if challenger.judged_at != standing.judged_at:
+        return challenger.judged_at > standing.judged_at
+    if challenger.solved != standing.solved:
+        return standing.solved
+    return _tie_break(challenger) < _tie_break(standing)
+
+
+def _tie_break(verdict: Verdict) -> tuple[datetime, str, str, str, int, int]:
+    # code points order like UTF-8 bytes, and so like the columns' collation "C"
+    return (verdict.submitted_at or verdict.judged_at, *verdict[6:])
+
+
+def fold_verdict(standing: dict[VerdictKey, Verdict], verdict: Verdict) -> None:
+    """Lets `verdict` take its submission's place where it beats what stands."""
+    key = verdict[:3]
+    current = standing.setdefault(key, verdict)
+    if current is not verdict and beats(verdict, current):
+        standing[key] = verdict
+
+
+def fold_registration(names: dict[str, Registration], event: UserRegistered) -> None:
+    """Lets a registration give the name where it is later, or as late with the greater name."""
+    registration = Registration(event.registered_at, event.username)
+    current = names.get(event.user_id)
+    if current is None or registration > current:
+        names[event.user_id] = registration
+
+
+def count(verdicts: Iterable[Verdict]) -> dict[str, Solved]:
+    """Per user with a solved problem: how many, and the latest first solve. `verdicts` are those that stand."""
+    first_solves: dict[tuple[str, str], datetime] = {}
+    for verdict in verdicts:
+        if verdict.submitted_at is not None:
+            problem = (verdict.user_id, verdict.problem_id)
+            first_solves[problem] = min(verdict.submitted_at, first_solves.get(problem, verdict.submitted_at))
+    solved: dict[str, Solved] = {}
+    for (user_id, _), first in first_solves.items():
+        problems, last = solved.get(user_id, Solved(0, None))
+        solved[user_id] = Solved(problems + 1, first if last is None else max(first, last))
+    return solved
+
+
+def board_order(user_id: str, solved: Solved) -> tuple[int, int, str]:
+    """Sorts users as the board shows them: most problems, then the earlier last solve in whole seconds, then the id."""
+    last = solved.last_solved_at
+    return (-solved.problems_solved, whole_seconds(last) if last else 0, user_id)
+
+
+def whole_seconds(time: datetime) -> int:
+    """Epoch seconds, rounded down."""
+    return int(time.timestamp() // 1)

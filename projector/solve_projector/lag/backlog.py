@@ -1,0 +1,41 @@
+"""What waits for a person? Dead letters, parked events, and drift that the last audit found."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from solve_projector.store.postgresql import Connection
+from solve_runtime.sql import statement
+
+
+@dataclass(frozen=True, slots=True)
+class LastReplay:
+    """The newest full replay or audit: when it ended (seconds since 1970), and the drift it left."""
+
+    finished_at_s: float
+    drift: bool
+    users: int
+
+
+@dataclass(frozen=True, slots=True)
+class Backlog:
+    """Open dead letters by reason, parked events that nobody acknowledged, rows of the board's outbox."""
+
+    dead_letters: Mapping[str, int]
+    parked_users: int
+    parked_events: int
+    outbox_rows: int
+    last_replay: LastReplay | None
+
+
+async def read_backlog(connection: Connection, topic: str) -> Backlog:
+    """Counts it in PostgreSQL. Raises asyncpg's errors."""
+    (row,) = await connection.fetch(statement("lag/backlog"), topic)
+    run = await connection.fetchrow(statement("lag/last_replay"), topic)
+    return Backlog(
+        json.loads(row["dead_letters"]),
+        row["parked_users"],
+        row["parked_events"],
+        row["outbox_rows"],
+        LastReplay(run["finished_at_s"], run["drift"], run["drifted_users"]) if run else None,
+    )

@@ -1,0 +1,181 @@
+"""How is a look told? As a table in the columns of `kafka-consumer-groups.sh --describe` and ours, and as JSON."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from rich.console import Console
+from rich.measure import Measurement
+from rich.table import Table
+from rich.text import Text
+
+from solve_projector.errors import SettingsError
+from solve_projector.lag.snapshot import Look, PartitionLook, Stage
+from solve_projector.lag.status import Judgement, Status, worst
+from solve_projector.terminal import readable
+
+STYLES = {Status.OK: "green", Status.WARN: "yellow"}
+UNITS_S = {"s": 1, "m": 60, "h": 3600}
+
+
+@dataclass(frozen=True, slots=True)
+class Totals:
+    """Of the whole group: sums of messages, the oldest event's age, and the worst status."""
+
+    lags: Mapping[Stage, int]
+    seconds: Mapping[Stage, float]
+    status: Status
+
+
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """What `--fail-over` allows: an age in seconds, or a number of messages."""
+
+    seconds: float | None = None
+    messages: int | None = None
+
+    def exceeded(self, totals: Totals) -> bool:
+        """By the truth, which is PostgreSQL's lag."""
+        if self.seconds is not None:
+            return totals.seconds.get(Stage.POSTGRESQL, 0.0) > self.seconds
+        return totals.lags.get(Stage.POSTGRESQL, 0) > (self.messages or 0)
+
+
+def parse_limit(text: str) -> Limit:
+    """Reads `60s`, `5m`, `1h` or `10000`. Raises SettingsError."""
+    number, unit = (text[:-1], text[-1:]) if text[-1:] in UNITS_S else (text, "")
+    if not number.isascii() or not number.isdigit():
+        raise SettingsError(
+            f"--fail-over {text!r} is no limit; write an age such as 60s or 5m, or messages such as 10000"
+        )
+    return Limit(seconds=int(number) * UNITS_S[unit]) if unit else Limit(messages=int(number))
+
+
+def totals_of(look: Look, judgements: Mapping[int, Judgement]) -> Totals:
+    """Sums over the partitions."""
+    found = {stage: [one.stages[stage] for one in look.partitions if stage in one.stages] for stage in Stage}
+    return Totals(
+        {stage: sum(one.lag for one in some) for stage, some in found.items() if some},
+        {stage: max(one.seconds for one in some) for stage, some in found.items() if some},
+        worst(list(judgements.values())),
+    )
+
+
+def as_dict(look: Look, judgements: Mapping[int, Judgement]) -> dict[str, Any]:
+    """For `--json`."""
+    totals = totals_of(look, judgements)
+    return {
+        "group": look.group,
+        "topic": look.topic,
+        "at": look.at_s,
+        "status": totals.status.name,
+        "members": look.members,
+        "lag": totals.lags.get(Stage.POSTGRESQL),
+        "lag_seconds": totals.seconds.get(Stage.POSTGRESQL),
+        "partitions": [_partition_as_dict(one, judgements.get(one.partition)) for one in look.partitions],
+        "problems": dict(look.problems),
+    }
+
+
+def _partition_as_dict(one: PartitionLook, judgement: Judgement | None) -> dict[str, Any]:
+    applied = one.stages.get(Stage.POSTGRESQL)
+    return {
+        "partition": one.partition,
+        "current_offset": applied and applied.offset,
+        "log_start_offset": one.begin,
+        "log_end_offset": one.end,
+        "lag": applied and applied.lag,
+        "lag_seconds": applied and round(applied.seconds, 3),
+        "status": judgement and judgement.status.name,
+        "why": judgement and judgement.why,
+        "consumer_id": one.owner and one.owner.consumer_id,
+        "host": one.owner and one.owner.host,
+        "client_id": one.owner and one.owner.client_id,
+        "stages": {
+            stage.value: {"offset": at.offset, "lag": at.lag, "lag_seconds": round(at.seconds, 3)}
+            for stage, at in one.stages.items()
+        },
+    }
+
+
+def table_of(look: Look, judgements: Mapping[int, Judgement], width: int | None = None) -> Table:
+    """One row a partition and the totals; without group, topic and member where `width` has no room for them."""
+    table = _table(look, judgements, wide=True)
+    if width is None or width_of(table) <= width:
+        return table
+    return _table(look, judgements, wide=False)
+
+
+def width_of(table: Table) -> int:
+    """How many characters wide it is when nothing is cut."""
+    console = Console(width=10_000)
+    return Measurement.get(console, console.options, table).maximum
+
+
+def _table(look: Look, judgements: Mapping[int, Judgement], *, wide: bool) -> Table:
+    table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0), show_footer=True)
+    totals = totals_of(look, judgements)
+    if wide:
+        table.add_column("GROUP", footer="TOTAL", no_wrap=True)
+        table.add_column("TOPIC", no_wrap=True)
+    table.add_column("PARTITION" if wide else "PART", footer="" if wide else "all", justify="right", no_wrap=True)
+    table.add_column("CURRENT-OFFSET" if wide else "CURRENT", justify="right", no_wrap=True)
+    table.add_column("LOG-END-OFFSET" if wide else "LOG-END", justify="right", no_wrap=True)
+    table.add_column("LAG", footer=_total(totals, Stage.POSTGRESQL), justify="right", no_wrap=True)
+    if wide:
+        for name in ("CONSUMER-ID", "HOST", "CLIENT-ID"):
+            table.add_column(name, no_wrap=True)
+    seconds = totals.seconds.get(Stage.POSTGRESQL)
+    footer = _styled(totals.status) if judgements else "-"
+    table.add_column("LAG-SECONDS" if wide else "SECONDS", footer=_seconds(seconds), justify="right", no_wrap=True)
+    table.add_column("STATUS", footer=footer, no_wrap=True)
+    table.add_column("KAFKA-LAG", footer=_total(totals, Stage.KAFKA_GROUP), justify="right", no_wrap=True)
+    table.add_column("REDIS-LAG", footer=_total(totals, Stage.REDIS), justify="right", no_wrap=True)
+    for one in look.partitions:
+        table.add_row(*_cells(look, one, judgements.get(one.partition), wide))
+    return table
+
+
+def _cells(look: Look, one: PartitionLook, judgement: Judgement | None, wide: bool) -> list[str | Text]:
+    applied = one.stages.get(Stage.POSTGRESQL)
+    owner = one.owner
+    # a member chooses its names itself
+    names = [owner.consumer_id, owner.host, owner.client_id] if owner else ["-", "-", "-"]
+    member = [Text(readable(name)) for name in names]
+    return [
+        *([Text(readable(look.group)), Text(look.topic)] if wide else []),
+        str(one.partition),
+        str(applied.offset) if applied else "-",
+        str(one.end),
+        str(applied.lag) if applied else "-",
+        *(member if wide else []),
+        _seconds(applied.seconds if applied else None),
+        _styled(judgement.status) if judgement else "-",
+        *(str(one.stages[stage].lag) if stage in one.stages else "-" for stage in (Stage.KAFKA_GROUP, Stage.REDIS)),
+    ]
+
+
+def sentences(look: Look, judgements: Mapping[int, Judgement]) -> list[str]:
+    """What is not in order, in words: of each status that is not OK the partition with most that waits, and servers."""
+    said = []
+    lags = {one.partition: one.stages[Stage.POSTGRESQL].lag for one in look.partitions if one.partition in judgements}
+    for status in sorted({found.status for found in judgements.values()} - {Status.OK}, reverse=True):
+        partitions = [partition for partition, found in judgements.items() if found.status is status]
+        most = max(partitions, key=lambda partition: lags[partition])
+        others = f", like {len(partitions) - 1} more" if len(partitions) > 1 else ""
+        said.append(f"partition {most} {status.name}{others}: {judgements[most].why}")
+    return said + [f"{source} could not be asked: {readable(problem)}" for source, problem in look.problems.items()]
+
+
+def _styled(status: Status) -> Text:
+    return Text(status.name, style=STYLES.get(status, "bold red"))
+
+
+def _total(totals: Totals, stage: Stage) -> str:
+    return str(totals.lags[stage]) if stage in totals.lags else "-"
+
+
+def _seconds(seconds: float | None) -> str:
+    if seconds is None:
+        return "-"
+    return f"{seconds:.0f}" if seconds >= 10 or not seconds else f"{seconds:.1f}"

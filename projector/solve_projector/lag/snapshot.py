@@ -1,0 +1,257 @@
+"""How far is each stage of each partition, now? One look at Kafka, PostgreSQL and Redis.
+
+Positions are read before the log's ends, so that no lag is ever negative. The seconds are the age, by its broker
+timestamp, of the oldest event that a stage has not: read from the log itself, so that a quiet partition has none.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
+from enum import StrEnum
+from time import time
+
+import asyncpg
+
+from solve_projector.errors import KafkaUnavailable, LeaderboardUnavailable
+from solve_projector.lag.backlog import Backlog, read_backlog
+from solve_projector.leaderboard.board import Leaderboard, open_leaderboard
+from solve_projector.log.group import GroupState, Member
+from solve_projector.log.inspection import LogInspector, LogState, open_inspector
+from solve_projector.settings import ProjectorSettings
+from solve_projector.store.postgresql import DATABASE_ERRORS, open_pool
+from solve_runtime.kafka_settings import KafkaConnection
+from solve_runtime.sql import statement
+
+STORE_TIMEOUT_S = 10.0
+REMEMBER_S = 30.0
+
+
+class Stage(StrEnum):
+    """Where an event can have arrived."""
+
+    POSTGRESQL = "postgresql"
+    KAFKA_GROUP = "kafka_group"
+    REDIS = "redis"
+
+
+@dataclass(frozen=True, slots=True)
+class StageLag:
+    """One stage of one partition: the next offset it needs, and how much and how old is what it has not."""
+
+    offset: int
+    lag: int
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class PartitionLook:
+    """One partition; a stage that could not be asked, or has nothing to say, is missing."""
+
+    partition: int
+    begin: int
+    end: int
+    stages: Mapping[Stage, StageLag]
+    owner: Member | None
+    applied_at_s: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """Everything at one moment (seconds since 1970). `problems` says which server could not be asked, and why."""
+
+    at_s: float
+    group: str
+    topic: str
+    members: int = 0
+    partitions: tuple[PartitionLook, ...] = ()
+    log: LogState | None = None
+    retention_margin_s: float | None = None
+    backlog: Backlog | None = None
+    problems: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class _Applied:
+    """PostgreSQL's side of a look."""
+
+    offsets: Mapping[int, int]
+    moved_at_s: Mapping[int, float]
+    epoch: int
+    backlog: Backlog | None
+
+
+class Observer:
+    """Looks again and again over the same connections. Made by `open_observer`."""
+
+    def __init__(
+        self,
+        settings: ProjectorSettings,
+        pool: asyncpg.Pool,
+        board: Leaderboard,
+        inspector: LogInspector,
+        *,
+        with_backlog: bool,
+    ) -> None:
+        """Use `open_observer`."""
+        self._with_backlog = with_backlog
+        self._group_id = settings.kafka_group_id
+        self._topic = inspector.topic
+        self._pool = pool
+        self._board = board
+        self._inspector = inspector
+        # the first record at or after an offset: (asked, offset, broker timestamp); it stays true while it waits
+        self._oldest: dict[int, list[tuple[int, int, int]]] = {}
+        self._oldest_until_s = 0.0
+
+    async def look(self) -> Look:
+        """Never raises because a server is away: `problems` names it. Raises TopicMissing."""
+        problems: dict[str, str] = {}
+        group = await self._group(problems)
+        applied = await self._applied(problems)
+        watermarks = await self._watermarks(applied, problems)
+        log = await self._log(problems)
+        if log is None:
+            return self.nothing(problems)
+        positions: dict[Stage, Mapping[int, int]] = {}
+        if applied:
+            positions[Stage.POSTGRESQL] = {p: applied.offsets.get(p, 0) for p in log.ends}
+        if group:
+            positions[Stage.KAFKA_GROUP] = {p: at for p, at in group.committed.items() if p in log.ends}
+        if watermarks is not None:
+            positions[Stage.REDIS] = {p: watermarks.get(p, 0) for p in log.ends}
+        try:
+            stages = {stage: await self._lags(offsets, log) for stage, offsets in positions.items()}
+            margin = await self._retention_margin(log)
+        except KafkaUnavailable as error:
+            problems["kafka"] = str(error)
+            stages, margin = {}, None
+        partitions = tuple(
+            PartitionLook(
+                partition,
+                log.earliest[partition],
+                end,
+                {stage: found[partition] for stage, found in stages.items() if partition in found},
+                group.owner_of(partition) if group else None,
+                applied.moved_at_s.get(partition) if applied else None,
+            )
+            for partition, end in sorted(log.ends.items())
+        )
+        members = len(group.members) if group else 0
+        backlog = applied.backlog if applied else None
+        return Look(time(), self._group_id, self._topic, members, partitions, log, margin, backlog, problems)
+
+    def nothing(self, problems: Mapping[str, str]) -> Look:
+        """A look that saw nothing."""
+        return Look(time(), self._group_id, self._topic, problems=problems)
+
+    async def _group(self, problems: dict[str, str]) -> GroupState | None:
+        try:
+            return await self._inspector.group(self._group_id)
+        except KafkaUnavailable as error:
+            problems["kafka"] = str(error)
+            return None
+
+    async def _log(self, problems: dict[str, str]) -> LogState | None:
+        try:
+            return await self._inspector.state()
+        except KafkaUnavailable as error:
+            problems["kafka"] = str(error)
+            return None
+
+    async def _applied(self, problems: dict[str, str]) -> _Applied | None:
+        try:
+            # the pool waits as long again for a connection to come back
+            async with asyncio.timeout(STORE_TIMEOUT_S), self._pool.acquire(timeout=STORE_TIMEOUT_S) as connection:
+                rows = await connection.fetch(statement("lag/offsets"), self._topic)
+                epoch = await connection.fetchval("SELECT epoch FROM leaderboard_epoch")
+        except DATABASE_ERRORS as error:
+            problems["postgresql"] = str(error) or type(error).__name__
+            return None
+        backlog = await self._backlog(problems) if self._with_backlog else None
+        return _Applied(
+            {row["partition"]: row["next_offset"] for row in rows},
+            {row["partition"]: float(row["moved_at_s"]) for row in rows},
+            epoch,
+            backlog,
+        )
+
+    async def _backlog(self, problems: dict[str, str]) -> Backlog | None:
+        """Apart from the offsets: tables that are slow to count or locked must not hide the lag."""
+        try:
+            async with asyncio.timeout(STORE_TIMEOUT_S), self._pool.acquire(timeout=STORE_TIMEOUT_S) as connection:
+                return await read_backlog(connection, self._topic)
+        except DATABASE_ERRORS as error:
+            problems["backlog"] = str(error) or type(error).__name__
+            return None
+
+    async def _watermarks(self, applied: _Applied | None, problems: dict[str, str]) -> Mapping[int, int] | None:
+        try:
+            # readers see the board's own epoch; during a rebuild it is behind PostgreSQL's
+            epoch = await self._board.current_epoch()
+            if epoch is None and applied:
+                epoch = applied.epoch
+            return (await self._board.state(epoch)).watermarks if epoch is not None else {}
+        except LeaderboardUnavailable as error:
+            problems["redis"] = str(error)
+            return None
+
+    async def _lags(self, offsets: Mapping[int, int], log: LogState) -> dict[int, StageLag]:
+        # what was deleted before a stage had it is told by the status; the oldest that can be read is the log's first
+        begins = {p: max(at, log.earliest[p]) for p, at in offsets.items()}
+        await self._find_oldest({p: (at, log.ends[p]) for p, at in begins.items() if at < log.ends[p]})
+        now_s = time()
+        lags = {}
+        for partition, offset in offsets.items():
+            end = log.ends[partition]
+            mark = self._known(partition, begins[partition], end) if offset < end else None
+            # what no record stands for (transaction markers, compaction) is nothing that waits
+            lag, seconds = (end - offset, max(0.0, now_s - mark[1] / 1000)) if mark else (0, 0.0)
+            lags[partition] = StageLag(offset, lag, seconds)
+        return lags
+
+    async def _find_oldest(self, ranges: Mapping[int, tuple[int, int]]) -> None:
+        if time() > self._oldest_until_s:  # a log may be recreated and look the same
+            self._oldest.clear()
+            self._oldest_until_s = time() + REMEMBER_S
+        unknown = {p: bounds for p, bounds in ranges.items() if self._known(p, *bounds) is None}
+        if not unknown:
+            return
+        for partition, (offset, timestamp_ms) in (await self._inspector.oldest(unknown)).items():
+            known = self._oldest.setdefault(partition, [])
+            known.append((unknown[partition][0], offset, timestamp_ms))
+            del known[: -len(Stage)]
+
+    def _known(self, partition: int, offset: int, end: int) -> tuple[int, int] | None:
+        for asked, found, timestamp_ms in self._oldest.get(partition, ()):
+            if asked <= offset <= found < end:  # beyond the end, it is of a log that was recreated
+                return found, timestamp_ms
+        return None
+
+    async def _retention_margin(self, log: LogState) -> float | None:
+        """Seconds until retention may delete the log's first record; infinite where it never does.
+
+        None where only its size is limited: then nobody can say when.
+        """
+        retention_ms = int(log.settings.get("retention.ms", "-1"))
+        if retention_ms < 0:
+            return float("inf") if log.settings.get("retention.bytes") == "-1" else None
+        begins = {p: (at, log.ends[p]) for p, at in log.earliest.items() if at < log.ends[p]}
+        first = await self._inspector.oldest(begins)
+        if not first:
+            return retention_ms / 1000
+        return max(0.0, min(timestamp_ms for _, timestamp_ms in first.values()) / 1000 + retention_ms / 1000 - time())
+
+
+@asynccontextmanager
+async def open_observer(
+    connection: KafkaConnection, settings: ProjectorSettings, *, with_backlog: bool = False
+) -> AsyncIterator[Observer]:
+    """Looks `with_backlog` count tables that may be long, which only the exporter shows.
+
+    Connects to Kafka now and to the stores when first asked. Raises KafkaUnavailable, SettingsError."""
+    async with AsyncExitStack() as opened:
+        pool = await opened.enter_async_context(open_pool(settings, lazily=True))
+        board = await opened.enter_async_context(open_leaderboard(settings, connection.topic))
+        inspector = await opened.enter_async_context(open_inspector(connection))
+        yield Observer(settings, pool, board, inspector, with_backlog=with_backlog)

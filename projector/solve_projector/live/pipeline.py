@@ -1,0 +1,217 @@
+"""How does a record travel? Reading, PostgreSQL and Redis as three stages that overlap, and end in order.
+
+What happens to a batch, and what a crash after each step leaves:
+1. read and decode records (nothing happened yet);
+2. one PostgreSQL transaction: counts, parked events, dead letters, offsets (before the commit nothing, after it all);
+3. write the changed users to Redis with the batch's range (else the watermark stays behind and the board is healed);
+4. commit the offsets to Kafka's group, for monitors (else they follow at the next commit or assignment).
+Step 1 of the next batch runs beside step 2, and step 3 beside the next batch's step 2.
+"""
+
+import asyncio
+from dataclasses import dataclass
+from time import perf_counter
+from typing import NamedTuple
+
+import asyncpg
+import structlog
+
+from solve_projector.domain.batch import Batch, Rows, fold_into
+from solve_projector.errors import LeaderboardUnavailable, ReadInterrupted
+from solve_projector.leaderboard.board import Leaderboard
+from solve_projector.leaderboard.reconciler import BoardKeeper
+from solve_projector.live.reader import RECORDS_AT_ONCE, LogReader
+from solve_projector.live.writer import BatchWriter, Outcome
+from solve_projector.store.counts import Applied
+from solve_projector.telemetry.metrics import Server
+from solve_runtime.tasks import end, going_on
+
+BOARD_QUEUE_BATCHES = 16
+GROUP_COMMIT_INTERVAL_S = 1.0
+READ_RETRY_S = 0.5
+
+log = structlog.get_logger()
+
+
+@dataclass
+class Totals:
+    """What a run has done so far: rows, and seconds of work in each stage (stages overlap)."""
+
+    batches: int = 0
+    records: int = 0
+    verdicts: int = 0
+    registered: int = 0
+    parked: int = 0
+    unparked: int = 0
+    dead_letters: int = 0
+    mis_keyed: int = 0
+    fenced: int = 0
+    board_writes_dropped: int = 0
+    fetch_seconds: float = 0.0
+    decode_seconds: float = 0.0
+    database_seconds: float = 0.0
+    board_seconds: float = 0.0
+
+
+class Pending(NamedTuple):
+    """A batch on its way to PostgreSQL; stale once the reader has another generation."""
+
+    generation: int
+    batch: Batch
+    rows: Rows
+
+
+class Pipeline:
+    """One projector process between its open connections. `run` returns once `stop` was called."""
+
+    def __init__(
+        self, pool: asyncpg.Pool, board: Leaderboard, reader: LogReader, keeper: BoardKeeper, reached: dict[int, int]
+    ) -> None:
+        """`reached` is kept at how far this process has committed, by partition. The keeper's monitor is told."""
+        self.totals = Totals()
+        self._monitor = keeper.monitor
+        self._board = board
+        self._reader = reader
+        self._keeper = keeper
+        self._writer = BatchWriter(pool, reader.topic, reached, self._after_commit, self._monitor)
+        self._reached = reached
+        self._batches: asyncio.Queue[Pending | None] = asyncio.Queue(maxsize=1)
+        self._board_writes: asyncio.Queue[Applied | None] = asyncio.Queue(maxsize=BOARD_QUEUE_BATCHES)
+        self._stopping = asyncio.Event()
+
+    def stop(self) -> None:
+        """Finishes the batch in hand, brings it to Redis, and ends."""
+        self._stopping.set()
+
+    async def run(self) -> None:
+        """Projects until stopped. Raises ProjectorError where somebody must act."""
+        async with asyncio.TaskGroup() as chain:
+            commits = chain.create_task(self._commit_to_group())
+            chain.create_task(self._read())
+            chain.create_task(self._write())
+            board = chain.create_task(self._write_board())
+            await board
+            await end([commits])
+        await self._reader.commit(self._reached)
+
+    async def _read(self) -> None:
+        while not self._stopping.is_set():
+            fetched, decoded = self._reader.fetch_seconds, self._reader.decode_seconds
+            try:
+                batches = await self._read_unless_stopped()
+            except ReadInterrupted as error:
+                self._monitor.metrics.retried(Server.KAFKA)
+                log.warning("read failed, trying again", action="read_failed", error=str(error))
+                await asyncio.sleep(READ_RETRY_S)
+                await self._reader.reposition()
+                continue
+            generation = self._reader.generation
+            for batch in batches:
+                await self._batches.put(Pending(generation, batch, await self._fold(batch)))
+            self._monitor.metrics.read(
+                len(batches),
+                sum(len(batch.records) for batch in batches),
+                self._reader.fetch_seconds - fetched,
+                self._reader.decode_seconds - decoded,
+            )
+        await self._batches.put(None)
+
+    async def _fold(self, batch: Batch) -> Rows:
+        rows = Rows(batch.ranges)
+        for begin in range(0, len(batch.records), RECORDS_AT_ONCE):
+            began = perf_counter()
+            fold_into(rows, batch.records[begin : begin + RECORDS_AT_ONCE])
+            self._reader.decode_seconds += perf_counter() - began
+            await asyncio.sleep(0)
+        return rows
+
+    async def _read_unless_stopped(self) -> list[Batch]:
+        """A read can wait for a rebalance without end; what it had in hand is read again by whoever comes next."""
+        reading = asyncio.ensure_future(self._reader.read())
+        stopping = asyncio.ensure_future(self._stopping.wait())
+        try:
+            await asyncio.wait((reading, stopping), return_when=asyncio.FIRST_COMPLETED)
+            return reading.result() if reading.done() else []
+        finally:
+            reading.cancel()
+            stopping.cancel()
+
+    async def _write(self) -> None:
+        while pending := await self._batches.get():
+            if pending.generation != self._reader.generation:
+                continue
+            began = perf_counter()
+            with self._monitor.tracing.process(pending.batch) as give_up:
+                outcome = await self._writer.write(pending.batch, pending.rows)
+                if outcome is Outcome.REBUILD:
+                    give_up("not committed; read again from PostgreSQL's offsets")
+            took = perf_counter() - began
+            self.totals.database_seconds += took
+            self._monitor.metrics.processed(took)
+            if outcome is Outcome.REBUILD:
+                self.totals.fenced += 1
+                await self._reader.reposition()
+        await self._board_writes.put(None)
+
+    async def _after_commit(self, applied: Applied) -> None:
+        """Hands a commit's changes to the board, and lets them go where Redis is away: the keeper heals the board."""
+        self._count(applied)
+        if self._keeper.available and not self._board_writes.full():
+            self._board_writes.put_nowait(applied)
+        else:
+            self.totals.board_writes_dropped += 1
+        log.debug(
+            "batch applied",
+            action="applied",
+            topic=self._reader.topic,
+            ranges=dict(applied.ranges),
+            records=applied.records,
+            verdicts=applied.verdicts,
+            registered=applied.registered,
+            parked=applied.parked,
+            dead_letters=applied.dead_letters,
+            standings=len(applied.standings),
+            postgresql_s=round(applied.seconds, 4),
+        )
+        if applied.parked or applied.dead_letters or applied.mis_keyed:
+            log.warning(
+                "records need a look",
+                action="set_aside",
+                ranges=dict(applied.ranges),
+                parked=applied.parked,
+                dead_letters=applied.dead_letters,
+                mis_keyed=applied.mis_keyed,
+            )
+
+    async def _write_board(self) -> None:
+        while applied := await self._board_writes.get():
+            began = perf_counter()
+            try:
+                await self._board.write(applied.epoch, applied.standings, applied.ranges)
+            except LeaderboardUnavailable as error:
+                self._keeper.lose(error)
+                self.totals.board_writes_dropped += 1
+            else:
+                self._monitor.metrics.on_board(applied, perf_counter() - began)
+            self.totals.board_seconds += perf_counter() - began
+
+    async def _commit_to_group(self) -> None:
+        told: dict[int, int] = {}
+        while going_on():
+            await asyncio.sleep(GROUP_COMMIT_INTERVAL_S)
+            if self._reached != told:
+                told = dict(self._reached)
+                await self._reader.commit(told)
+
+    def _count(self, applied: Applied) -> None:
+        totals = self.totals
+        totals.batches += 1
+        totals.records += applied.records
+        totals.verdicts += applied.verdicts
+        totals.registered += applied.registered
+        totals.parked += applied.parked
+        totals.unparked += applied.unparked
+        totals.dead_letters += applied.dead_letters
+        totals.mis_keyed += applied.mis_keyed
+        totals.fetch_seconds = self._reader.fetch_seconds
+        totals.decode_seconds = self._reader.decode_seconds

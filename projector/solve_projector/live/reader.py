@@ -1,0 +1,301 @@
+"""Which records come next? Reads the assigned partitions from PostgreSQL's offsets on, never from Kafka's own.
+
+A record counts only if its partition was sought to PostgreSQL's offset within this assignment. aiokafka can return
+records from Kafka's committed offset while the assignment callback still runs, swallows what that callback raises,
+and loses records it had already taken when a later partition fails: so positions are kept here, and after every
+rebalance, fence or error all partitions are sought again. What was read before that is dropped.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
+from time import perf_counter
+
+import structlog
+from aiokafka import ConsumerRebalanceListener, ConsumerRecord, TopicPartition
+from aiokafka.errors import (
+    CommitFailedError,
+    ConsumerStoppedError,
+    GroupAuthorizationFailedError,
+    IllegalStateError,
+    KafkaError,
+    NoOffsetForPartitionError,
+    OffsetOutOfRangeError,
+    RecordTooLargeError,
+    TopicAuthorizationFailedError,
+)
+
+from solve_projector.domain.batch import Batch, DecodedRecord, LogRecord, cut, decode_records
+from solve_projector.errors import KafkaUnavailable, OffsetOutOfRange, ReadInterrupted, RecordUnreadable
+from solve_projector.live.consumer_options import new_consumer
+from solve_projector.log.inspection import unavailable
+from solve_projector.settings import ProjectorSettings
+from solve_projector.telemetry.monitor import Monitor
+from solve_runtime.kafka_settings import KafkaConnection
+
+POLL_MS = 500
+# About a millisecond of work: while PostgreSQL works on a batch, its answers must not wait for the next batch.
+RECORDS_AT_ONCE = 250
+COMMIT_TIMEOUT_S = 5.0
+LEAVE_TIMEOUT_S = 10.0
+
+log = structlog.get_logger()
+ReadPositions = Callable[[set[int]], Awaitable[dict[int, int]]]
+
+
+class LogReader(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka is untyped
+    """A member of the consumer group whose positions are PostgreSQL's."""
+
+    def __init__(
+        self, connection: KafkaConnection, settings: ProjectorSettings, read_positions: ReadPositions, monitor: Monitor
+    ) -> None:
+        """`read_positions` gives the offset to read next of each partition; it must not give up while it can hope."""
+        self.topic = connection.topic
+        self._connection = connection
+        self._settings = settings
+        self._read_positions = read_positions
+        self._monitor = monitor
+        monitor.health.group_problem = self.group_problem
+        self._positions: dict[int, int] = {}
+        self._sought: dict[int, int] | None = None
+        self._assigned: set[int] = set()
+        self._assignments = 0
+        self._joined = False
+        self._assigned_event = asyncio.Event()
+        self.generation = 0
+        self.fetch_seconds = 0.0
+        self.decode_seconds = 0.0
+        self._consumer = new_consumer(self._connection, self._settings)
+
+    @property
+    def assigned(self) -> frozenset[int]:
+        """The partitions whose positions are known; empty during a rebalance."""
+        return frozenset(self._positions)
+
+    @property
+    def member_of(self) -> frozenset[int] | None:
+        """The partitions that the group gave this process, which may be none; None while it is no member."""
+        return frozenset(self._assigned) if self.group_problem() is None else None
+
+    def group_problem(self) -> str | None:
+        """Why this process is no member of the group; None where it is one, also one without partitions."""
+        coordinator = self._consumer._coordinator  # None before the client was started
+        if coordinator is None or coordinator.coordinator_id is None:
+            return f"no coordinator answers for group {self._settings.kafka_group_id}"
+        if not self._joined:
+            return f"joining group {self._settings.kafka_group_id}, or waiting for PostgreSQL's offsets"
+        return None
+
+    async def start(self) -> None:
+        """Joins the group. Raises KafkaUnavailable."""
+        try:
+            await self._consumer.start()
+        except (TimeoutError, KafkaError, OSError) as error:
+            raise unavailable(self._connection, error) from error
+        self._consumer.subscribe([self.topic], listener=self)
+
+    async def stop(self) -> None:
+        """Leaves the group, so that others take over at once; by force where the client does not come to an end."""
+        try:
+            async with asyncio.timeout(LEAVE_TIMEOUT_S):
+                await self._consumer.stop()
+        except TimeoutError:
+            log.warning("the Kafka client did not stop; its session will time out", action="left_by_force")
+
+    async def rejoin(self) -> None:
+        """Begins anew as another member: a consumer can be alive and never come back to its group (aiokafka #1154)."""
+        await self.stop()
+        self._lose_partitions()
+        fresh = new_consumer(self._connection, self._settings)
+        try:
+            await fresh.start()
+        except (TimeoutError, KafkaError, OSError) as error:
+            await fresh.stop()  # the old one stays, stopped: each read says so, until a later try succeeds
+            raise unavailable(self._connection, error) from error
+        self._consumer = fresh
+        self._consumer.subscribe([self.topic], listener=self)
+
+    def _lose_partitions(self) -> None:
+        self._assignments += 1
+        self._assigned = set()
+        self._joined = False
+        self._seek({})
+        self._monitor.metrics.revoked()
+
+    async def on_partitions_revoked(self, revoked: set[TopicPartition]) -> None:
+        """Nothing read from here on counts until the next assignment."""
+        self._lose_partitions()
+        if revoked:
+            log.info("partitions revoked", action="revoked", partitions=sorted(tp.partition for tp in revoked))
+
+    async def on_partitions_assigned(self, assigned: set[TopicPartition]) -> None:
+        """Reads PostgreSQL's offsets; the next read seeks to them."""
+        self._assigned = {tp.partition for tp in assigned}
+        assignment = self._assignments
+        self._monitor.metrics.assigned(len(self._assigned))
+        log.info("partitions assigned", action="assigned", partitions=sorted(self._assigned))
+        offsets = await self.reposition()
+        if assignment == self._assignments:
+            self._joined = True
+        await self.commit(offsets)
+
+    async def reposition(self) -> dict[int, int]:
+        """Reads PostgreSQL's offsets of the assigned partitions again, and seeks to them before the next read."""
+        assignment = self._assignments
+        offsets = await self._read_positions(set(self._assigned))
+        if assignment == self._assignments:
+            self._seek(offsets)
+        return offsets
+
+    async def commit(self, offsets: Mapping[int, int]) -> None:
+        """Tells Kafka how far PostgreSQL is, for monitors only (I9); a failure costs nothing and is logged."""
+        mine = {TopicPartition(self.topic, p): at for p, at in offsets.items() if p in self._assigned}
+        if not mine:
+            return
+        try:
+            async with asyncio.timeout(COMMIT_TIMEOUT_S):
+                await self._consumer.commit(mine)
+        except (CommitFailedError, IllegalStateError) as error:
+            log.debug("group offsets not committed during a rebalance", action="group_commit", error=str(error))
+        except (TimeoutError, KafkaError) as error:
+            log.warning("group offsets not committed", action="group_commit", error=str(error) or type(error).__name__)
+
+    async def read(self) -> list[Batch]:
+        """The next batches, each within the limits, or none after half a second without records.
+
+        Raises OffsetOutOfRange, RecordUnreadable, KafkaUnavailable; and ReadInterrupted, which the caller answers with
+        `reposition`.
+        """
+        self._apply_seek()
+        if not self._positions:
+            await self._wait_for_positions()
+            return []
+        found = await self._poll()
+        moved = await self._advance()
+        if self._sought is not None or not moved:
+            return []
+        generation = self.generation
+        records = {partition: some for partition, some in found.items() if partition in moved}
+        pieces = cut(moved, records, self._settings.batch_max_bytes)
+        batches = [Batch(ranges, await self._decode(chunk)) for ranges, chunk in pieces]
+        return batches if generation == self.generation else []
+
+    async def _poll(self) -> dict[int, list[ConsumerRecord]]:
+        """What is there, up to a batch; in pieces, so that PostgreSQL's answers do not wait for the client."""
+        found: dict[int, list[ConsumerRecord]] = {}
+        wanted = self._settings.batch_max_records
+        began = perf_counter()
+        try:
+            with self._translated():
+                while wanted > 0 and self._sought is None:
+                    piece = await self._consumer.getmany(
+                        timeout_ms=0 if found else POLL_MS, max_records=min(wanted, RECORDS_AT_ONCE)
+                    )
+                    if not piece:
+                        break
+                    for tp, records in piece.items():
+                        found.setdefault(tp.partition, []).extend(records)
+                        wanted -= len(records)
+                    await asyncio.sleep(0)
+        except NoOffsetForPartitionError:
+            return {}  # a partition that was not sought yet
+        finally:
+            self.fetch_seconds += perf_counter() - began
+        return found
+
+    async def _advance(self) -> dict[int, tuple[int, int]]:
+        """Moves our positions to the client's; from where to where, of the partitions that moved."""
+        begins = dict(self._positions)
+        with self._translated():
+            for partition in begins:
+                position = await self._consumer.position(TopicPartition(self.topic, partition))
+                self._positions[partition] = position
+        return {p: (begin, self._positions[p]) for p, begin in begins.items() if self._positions.get(p, begin) != begin}
+
+    async def _decode(self, chunk: list[LogRecord]) -> list[DecodedRecord]:
+        decoded: list[DecodedRecord] = []
+        for begin in range(0, len(chunk), RECORDS_AT_ONCE):
+            began = perf_counter()
+            decoded += decode_records(chunk[begin : begin + RECORDS_AT_ONCE])
+            self.decode_seconds += perf_counter() - began
+            await asyncio.sleep(0)
+        return decoded
+
+    @contextmanager
+    def _translated(self) -> Iterator[None]:
+        """The client's errors as ours; those that a seek under way explains are dropped."""
+        try:
+            yield
+        except NoOffsetForPartitionError:
+            raise
+        except OffsetOutOfRangeError as error:
+            if self._sought is None:
+                raise self._out_of_range(error) from error
+        except RecordTooLargeError as error:
+            raise RecordUnreadable(f"topic {self.topic}: {error}; the broker does not return it whole") from error
+        except (TopicAuthorizationFailedError, GroupAuthorizationFailedError) as error:
+            raise KafkaUnavailable(
+                f"not allowed: {error!r}; the projector needs READ on the topic and on the group"
+            ) from error
+        except (KafkaError, ConsumerStoppedError) as error:  # stopped: this client was just replaced (`rejoin`)
+            raise ReadInterrupted(str(error) or type(error).__name__) from error
+        except UnicodeDecodeError as error:
+            raise RecordUnreadable(
+                f"topic {self.topic} near {self._positions}: a record's header name is not UTF-8: {error}"
+            ) from error
+
+    def _seek(self, positions: dict[int, int]) -> None:
+        self._sought = positions
+        self._positions = {}
+        self.generation += 1
+        self._assigned_event.set()
+
+    def _apply_seek(self) -> None:
+        if self._sought is None:
+            return
+        sought, self._sought = self._sought, None
+        try:
+            for partition, offset in sought.items():
+                self._consumer.seek(TopicPartition(self.topic, partition), offset)
+        except IllegalStateError:  # a rebalance came first; its own assignment seeks again
+            return
+        self._positions = sought
+
+    async def _wait_for_positions(self) -> None:
+        """Sleeps until there is something to seek, and lets the group's errors through meanwhile."""
+        self._assigned_event.clear()
+        if self._sought is not None:
+            return
+        try:
+            await asyncio.wait_for(self._assigned_event.wait(), POLL_MS / 1000)
+        except TimeoutError:
+            await self._group_errors()
+
+    async def _group_errors(self) -> None:
+        """A read is how aiokafka reports what its coordinator met; without positions it must find no partition."""
+        try:
+            with self._translated():
+                await self._consumer.getmany(TopicPartition(self.topic, -1), timeout_ms=0)
+        except NoOffsetForPartitionError:
+            return
+
+    def _out_of_range(self, error: OffsetOutOfRangeError) -> OffsetOutOfRange:
+        (at,) = error.args[:1] or ({},)
+        said = ", ".join(f"partition {tp.partition} offset {offset}" for tp, offset in dict(at).items())
+        return OffsetOutOfRange(
+            f"topic {self.topic} no longer has {said}: it was recreated, or records were deleted before they were "
+            "applied; restore it, or project the new log into an empty database"
+        )
+
+
+@asynccontextmanager
+async def open_reader(
+    connection: KafkaConnection, settings: ProjectorSettings, read_positions: ReadPositions, monitor: Monitor
+) -> AsyncIterator[LogReader]:
+    """A member of the group that leaves it on exit. Raises KafkaUnavailable."""
+    reader = LogReader(connection, settings, read_positions, monitor)
+    try:
+        await reader.start()
+        yield reader
+    finally:
+        await reader.stop()

@@ -1,0 +1,78 @@
+"""When do parked events of users who exist by now apply? A sweep looks for them, within a minute (I5).
+
+It is needed where two transactions crossed, and for users whom the site inserts itself. A parked event that
+PostgreSQL refuses is found by halving, like a record of a batch, and becomes a dead letter.
+"""
+
+import asyncpg
+import structlog
+
+from solve_projector.store.counts import unpark_users
+from solve_projector.store.postgresql import DATABASE_ERRORS, Connection, Failure, classify
+from solve_projector.telemetry.metrics import ProjectorMetrics
+from solve_runtime.sql import statement
+from solve_schemas.record import Reason
+
+SWEEP_USERS = 500
+
+log = structlog.get_logger()
+
+
+async def sweep(pool: asyncpg.Pool, topic: str, metrics: ProjectorMetrics | None = None) -> int:
+    """Applies what can be applied; the number of users whose events it took. Raises asyncpg's errors."""
+    metrics = metrics or ProjectorMetrics()
+    swept = 0
+    async with pool.acquire() as connection:
+        while user_ids := [
+            row[0] for row in await connection.fetch(statement("users_with_parked_events"), SWEEP_USERS)
+        ]:
+            metrics.died(Reason.REFUSED_BY_DATABASE, await _unpark(connection, topic, user_ids))
+            metrics.swept(len(user_ids))
+            swept += len(user_ids)
+    if swept:
+        log.info("parked events applied", action="swept", users=swept)
+    return swept
+
+
+async def _unpark(connection: Connection, topic: str, user_ids: list[str]) -> int:
+    """How many events were refused, and are dead letters now."""
+    try:
+        async with connection.transaction():
+            await unpark_users(connection, user_ids)
+    except DATABASE_ERRORS as error:
+        if classify(error) is not Failure.DATA:
+            raise
+        if len(user_ids) > 1:
+            middle = len(user_ids) // 2
+            refused = await _unpark(connection, topic, user_ids[:middle])
+            return refused + await _unpark(connection, topic, user_ids[middle:])
+        return await _unpark_one_by_one(connection, topic, user_ids[0])
+    return 0
+
+
+async def _unpark_one_by_one(connection: Connection, topic: str, user_id: str) -> int:
+    """One event a transaction, so that only the refused ones are kept as dead letters."""
+    parked = await connection.fetch(
+        "SELECT problem_id, submission_id FROM parked_events WHERE user_id = $1 ORDER BY problem_id, submission_id",
+        user_id,
+    )
+    refused = 0
+    for problem_id, submission_id in parked:
+        try:
+            async with connection.transaction():
+                await unpark_users(connection, [user_id], only=(problem_id, submission_id))
+        except DATABASE_ERRORS as error:
+            if classify(error) is not Failure.DATA:
+                raise
+            log.error(  # noqa: TRY400 - the refusal is the message, the traceback says nothing more
+                "parked event refused by PostgreSQL",
+                action="dead_letter",
+                user_id=user_id,
+                submission_id=submission_id,
+                error=str(error),
+            )
+            await connection.execute(
+                statement("bury_parked_event"), topic, user_id, problem_id, submission_id, str(error)
+            )
+            refused += 1
+    return refused

@@ -1,0 +1,97 @@
+"""What does a stretch of the log say? Reads ranges of partitions from end to end, apart from the consumer group."""
+
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from time import monotonic
+
+from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
+from aiokafka.errors import KafkaError, OffsetOutOfRangeError
+
+from solve_projector.errors import KafkaUnavailable, OffsetOutOfRange, RecordUnreadable
+from solve_projector.log.inspection import unavailable
+from solve_runtime.kafka_settings import KafkaConnection
+
+POLL_MS = 200
+RECORDS_AT_ONCE = 5_000
+# A broker that is away comes back within this, or the replay ends; running it again costs only time.
+PATIENCE_S = 60.0
+
+
+class LogScan:
+    """A Kafka client that reads what it is told to. Made by `open_scan`."""
+
+    def __init__(self, connection: KafkaConnection, consumer: AIOKafkaConsumer) -> None:
+        self._connection = connection
+        self.topic = connection.topic
+        self._consumer = consumer
+
+    async def read(self, ranges: Mapping[int, tuple[int, int]]) -> AsyncIterator[list[ConsumerRecord]]:
+        """The records of `[from, to)` of each partition, in log order per partition, some thousands at a time.
+
+        Raises OffsetOutOfRange, RecordUnreadable, and KafkaUnavailable where nothing came for a minute.
+        """
+        left = {TopicPartition(self.topic, p): to for p, (begin, to) in ranges.items() if to > begin}
+        if not left:
+            return
+        self._consumer.assign(list(left))
+        for tp in left:
+            self._consumer.seek(tp, ranges[tp.partition][0])
+        moved_at = monotonic()
+        while left:
+            moved = False
+            for tp, records in (await self._poll(left)).items():
+                moved = True
+                to = left[tp]
+                yield records if records[-1].offset < to else [one for one in records if one.offset < to]
+            for tp in [tp for tp, to in left.items() if await self._position(tp) >= to]:
+                moved = True
+                del left[tp]
+                self._consumer.pause(tp)
+            if moved:
+                moved_at = monotonic()
+            elif monotonic() - moved_at > PATIENCE_S:
+                at = {tp.partition: await self._position(tp) for tp in left}
+                raise KafkaUnavailable(
+                    f"topic {self.topic}: nothing came for {PATIENCE_S:.0f} s though there is more after {at}; "
+                    "check the brokers, and for a transaction that was left open; then run this again"
+                )
+
+    async def _poll(self, left: Mapping[TopicPartition, int]) -> dict[TopicPartition, list[ConsumerRecord]]:
+        try:
+            found: dict[TopicPartition, list[ConsumerRecord]] = await self._consumer.getmany(
+                *left, timeout_ms=POLL_MS, max_records=RECORDS_AT_ONCE
+            )
+        except OffsetOutOfRangeError as error:
+            raise OffsetOutOfRange(
+                f"topic {self.topic} no longer has all of {sorted(tp.partition for tp in left)}: {error}; "
+                "it was recreated, or records were deleted"
+            ) from error
+        except UnicodeDecodeError as error:
+            raise RecordUnreadable(f"topic {self.topic}: a record's header name is not UTF-8: {error}") from error
+        except (TimeoutError, KafkaError, OSError) as error:
+            raise unavailable(self._connection, error) from error
+        return found
+
+    async def _position(self, tp: TopicPartition) -> int:
+        return int(await self._consumer.position(tp))
+
+
+@asynccontextmanager
+async def open_scan(connection: KafkaConnection) -> AsyncIterator[LogScan]:
+    """Raises KafkaUnavailable where no broker answers."""
+    consumer = AIOKafkaConsumer(
+        **connection.client_options(),
+        client_id="solve-projector-replay",
+        group_id=None,
+        enable_auto_commit=False,
+        auto_offset_reset="none",
+        isolation_level="read_committed",
+    )
+    try:
+        try:
+            await consumer.start()
+        except (TimeoutError, KafkaError, OSError) as error:
+            raise unavailable(connection, error) from error
+        yield LogScan(connection, consumer)
+    finally:
+        await consumer.stop()

@@ -1,0 +1,184 @@
+"""Which dead letters can be applied by now? Reads them again as if the log had just given them (I1, I4, I5, I11).
+
+After an upgrade that knows a new type, or once PostgreSQL takes what it refused, a kept record goes through the same
+decoding, folding and statements as a live one. By the rule, its late arrival changes nothing about what comes out.
+One transaction a chunk: users are locked by id, then parked events, then dead letters by id. Those come last, because
+only what a person or another retry did to them could be met there, and that rolls the chunk back to be read again.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+import structlog
+
+from solve_projector.domain.batch import Batch, DeadLetter, DecodedRecord, fold
+from solve_projector.errors import DeadLetterUnknown, LettersMoved, RegistrationCrossed
+from solve_projector.store.counts import Applied, apply_events, leave_in_outbox
+from solve_projector.store.dead_letters import Letter, Selection, read_pages, unknown_letters
+from solve_projector.store.postgresql import DATABASE_ERRORS, Connection, Failure, classify
+from solve_runtime.sql import statement
+from solve_schemas.events import UserRegistered
+from solve_schemas.record import Reason, Rejected, decode
+
+# A parked event passed the check of its times when it was parked, and kept no broker timestamp: no time is too late.
+ANY_TIME_MS = 2**62
+
+log = structlog.get_logger()
+
+
+@dataclass(slots=True)
+class Retried:
+    """What became of the selected dead letters; those that stay dead by reason."""
+
+    applied: int = 0
+    parked: int = 0
+    still_dead: Counter[str] = field(default_factory=Counter)
+
+
+async def retry(connection: Connection, topic: str, selection: Selection) -> Retried:
+    """Applies what can be applied of the selected dead letters of this topic, in committed chunks.
+
+    Discarded ones only where they are named by id. Raises DeadLetterUnknown before anything is changed, and asyncpg's
+    errors, which leave what was committed: running it again goes on.
+    """
+    if selection.ids is not None:
+        await _require_ours(connection, topic, selection.ids)
+    retried = Retried()
+    mine = Selection(
+        selection.ids, selection.reason, selection.user_id, selection.partition, topic, selection.ids is not None
+    )
+    async for page in read_pages(connection, mine):
+        await _retry(connection, page, mine, retried)
+    log.info(
+        "dead letters retried",
+        action="retried",
+        applied=retried.applied,
+        parked=retried.parked,
+        still_dead=retried.still_dead.total(),
+    )
+    return retried
+
+
+async def _require_ours(connection: Connection, topic: str, ids: Sequence[int]) -> None:
+    rows = await connection.fetch(
+        "SELECT dead_letter_id, topic FROM dead_letters WHERE dead_letter_id = ANY ($1::bigint[]) ORDER BY 1", ids
+    )
+    if missing := sorted(set(ids) - {row[0] for row in rows}):
+        raise unknown_letters(missing)
+    for dead_letter_id, found in rows:
+        if found != topic:
+            raise DeadLetterUnknown(
+                f"dead letter {dead_letter_id} is of topic {found}, not of {topic}, whose counts these are; "
+                "nothing was changed: leave it out, or set KAFKA_TOPIC"
+            )
+
+
+async def _retry(connection: Connection, letters: list[Letter], selection: Selection, retried: Retried) -> None:
+    """One chunk: whole, or in halves where PostgreSQL refuses it over its data."""
+    while letters:
+        try:
+            await _apply(connection, [_read_again(one) for one in letters], selection, retried)
+        except RegistrationCrossed:
+            continue
+        except LettersMoved:
+            letters = await _still_there(connection, letters, selection)
+            continue
+        except DATABASE_ERRORS as error:
+            if classify(error) is not Failure.DATA:
+                raise
+            if len(letters) == 1:
+                await _retry_refused(connection, letters[0], selection, retried, error)
+                return
+            middle = len(letters) // 2
+            await _retry(connection, letters[:middle], selection, retried)
+            await _retry(connection, letters[middle:], selection, retried)
+        return
+
+
+async def _retry_refused(
+    connection: Connection, letter: Letter, selection: Selection, retried: Retried, refusal: BaseException
+) -> None:
+    """One letter is refused. It may be a registration whose parked events are to blame: they are the sweep's."""
+    decoded = _read_again(letter)
+    refused = DecodedRecord(letter, Rejected(Reason.REFUSED_BY_DATABASE, str(refusal)))
+    attempts = [(refused, True)]
+    if isinstance(decoded.said, UserRegistered):
+        attempts.insert(0, (decoded, False))
+    for attempt, unpark in attempts:
+        while True:
+            try:
+                await _apply(connection, [attempt], selection, retried, unpark=unpark)
+            except RegistrationCrossed:
+                continue
+            except LettersMoved:
+                return  # somebody else applied or discarded it
+            except DATABASE_ERRORS as error:
+                if attempt is refused or classify(error) is not Failure.DATA:
+                    raise
+                break
+            return
+
+
+def _read_again(letter: Letter) -> DecodedRecord:
+    timestamp = letter.timestamp if letter.timestamp >= 0 else ANY_TIME_MS
+    return DecodedRecord(letter, decode(letter.value, letter.headers, timestamp))
+
+
+async def _still_there(connection: Connection, letters: Iterable[Letter], selection: Selection) -> list[Letter]:
+    ids = tuple(one.dead_letter_id for one in letters)
+    again = Selection(ids, topic=selection.topic, with_discarded=selection.with_discarded)
+    return [one async for page in read_pages(connection, again, len(ids)) for one in page]
+
+
+async def _apply(
+    connection: Connection,
+    decoded: Sequence[DecodedRecord],
+    selection: Selection,
+    retried: Retried,
+    *,
+    unpark: bool = True,
+) -> None:
+    """Applies a chunk and forgets its letters, or changes nothing.
+
+    Raises LettersMoved where the chunk is not what it was when it was read, RegistrationCrossed where it should be
+    tried again, and asyncpg's errors.
+    """
+    rows = fold(Batch({}, list(decoded)))
+    async with connection.transaction():
+        applied = Applied({})
+        strangers = await apply_events(connection, rows, applied, unpark=unpark)
+        await leave_in_outbox(connection, applied.standings)
+        await _lock(connection, decoded, selection)
+        living = [one for one in decoded if not isinstance(one.said, Rejected)]
+        await connection.execute(
+            "DELETE FROM dead_letters WHERE dead_letter_id = ANY ($1::bigint[])", [_id(one) for one in living]
+        )
+        await _refresh(connection, rows.dead_letters)
+    parked = sum(one.said.user_id in strangers for one in living if not isinstance(one.said, Rejected))
+    retried.applied += len(living) - parked
+    retried.parked += parked
+    retried.still_dead.update(why.reason.value for _, why in rows.dead_letters)
+
+
+async def _lock(connection: Connection, decoded: Sequence[DecodedRecord], selection: Selection) -> None:
+    wanted = {_id(one) for one in decoded}
+    rows = await connection.fetch(statement("lock_dead_letters"), sorted(wanted))
+    found = {row["dead_letter_id"] for row in rows if selection.with_discarded or row["discarded_at"] is None}
+    if found != wanted:
+        raise LettersMoved
+
+
+async def _refresh(connection: Connection, letters: Sequence[DeadLetter]) -> None:
+    if letters:
+        await connection.execute(
+            statement("refresh_dead_letters"),
+            [_id(one) for one in letters],
+            [one.why.reason.value for one in letters],
+            [one.why.detail.replace("\x00", "\\x00") for one in letters],
+        )
+
+
+def _id(one: DecodedRecord | DeadLetter) -> int:
+    assert isinstance(one.record, Letter)  # noqa: S101 - of what this module folds, it is
+    return one.record.dead_letter_id

@@ -1,0 +1,34 @@
+"""What must exist before the first event? `setup` makes the tables and the topic, again and again without harm."""
+
+from dataclasses import dataclass
+
+from solve_projector.log.inspection import open_inspector
+from solve_projector.settings import ProjectorSettings
+from solve_projector.store.migrate import migrate
+from solve_runtime.kafka_settings import KafkaConnection
+from solve_schemas.topic import PARTITIONS
+
+
+@dataclass(frozen=True, slots=True)
+class Provisioned:
+    """What `setup` found or made."""
+
+    revision: str
+    topic: str
+    topic_created: bool
+    partitions: int
+
+
+async def provision(
+    connection: KafkaConnection, settings: ProjectorSettings, partitions: int = PARTITIONS, replication_factor: int = -1
+) -> Provisioned:
+    """Migrates the tables and creates the topic; of an existing topic, checks that it can prove the counts.
+
+    Raises DatabaseUnavailable, SchemaMismatch, KafkaUnavailable, TopicUnsafe, LogHeadGone.
+    """
+    revision = await migrate(settings)
+    async with open_inspector(connection) as inspector:
+        created = await inspector.create_topic(partitions, replication_factor)
+        state = await (inspector.state_of_new_topic() if created else inspector.state())
+        state.require_safe()
+        return Provisioned(revision, connection.topic, created, len(state.ends))

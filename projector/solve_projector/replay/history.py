@@ -1,0 +1,138 @@
+"""What did, or does, the log alone say? Counts as of a time, and one user's number explained; both change nothing."""
+
+from dataclasses import asdict, dataclass, field
+from datetime import datetime
+from typing import Any, Literal
+
+from solve_projector.domain.rule import Solved, Verdict, VerdictKey, count, fold_verdict
+from solve_projector.errors import UserUnknown
+from solve_projector.replay.replaying import OnProgress, ReplayOptions, database_errors_said, open_replay
+from solve_projector.replay.staging import Wanted, stage
+from solve_projector.settings import ProjectorSettings
+from solve_runtime.kafka_settings import KafkaConnection
+from solve_runtime.sql import statement
+
+By = Literal["judged", "submitted"]
+
+
+@dataclass(frozen=True, slots=True)
+class Count:
+    """One user's number at a time."""
+
+    user_id: str
+    username: str | None
+    problems_solved: int
+    last_solved_at: datetime | None
+
+
+@dataclass(slots=True)
+class Explanation:
+    """One user: what the log says at the offsets that PostgreSQL has applied, and what PostgreSQL says."""
+
+    user_id: str
+    username: str
+    solved: Solved
+    postgresql: Solved
+    verdicts: list[dict[str, Any]] = field(default_factory=list)
+    drifted: bool = False
+
+    def as_dict(self) -> dict[str, Any]:
+        """For `--json`."""
+        return {
+            "user_id": self.user_id,
+            "username": self.username,
+            **self.solved._asdict(),
+            "postgresql": self.postgresql._asdict(),
+            "drift": self.drifted,
+            "verdicts": self.verdicts,
+        }
+
+
+async def counts_as_of(
+    connection: KafkaConnection,
+    settings: ProjectorSettings,
+    options: ReplayOptions,
+    moment: datetime,
+    by: By,
+    on_progress: OnProgress,
+) -> list[Count]:
+    """Every user's count from the verdicts judged by `moment`; by `submitted`, from all verdicts of what was handed
+    in by then. In the board's order, users without a solved problem last.
+
+    Raises what `replay` raises.
+    """
+    with database_errors_said():
+        async with open_replay(connection, settings, options, on_progress) as replay:
+            ranges = {partition: (0, end) for partition, end in replay.state.ends.items()}
+            await replay.read(ranges, Wanted(until=moment if by == "judged" else None))
+            await replay.database.execute(statement("replay/fold"))
+            rows = await replay.database.fetch(statement("replay/counts_as_of"), moment if by == "submitted" else None)
+            return [Count(*row) for row in rows]
+
+
+async def explain_user(
+    connection: KafkaConnection,
+    settings: ProjectorSettings,
+    options: ReplayOptions,
+    user_id: str,
+    on_progress: OnProgress,
+) -> Explanation:
+    """One user's verdicts with their places in the log, which of them count, and whether PostgreSQL has the same.
+
+    Raises UserUnknown, and what `replay` raises.
+    """
+    with database_errors_said():
+        async with open_replay(connection, settings, options, on_progress) as replay:
+            database, topic, wanted = replay.database, connection.topic, Wanted(only=user_id)
+            staged = (await replay.targets()).offsets
+            await replay.read({partition: (0, end) for partition, end in staged.items()}, wanted)
+            standing: dict[VerdictKey, Verdict] = {}
+            async with database.transaction(isolation="repeatable_read", readonly=True):
+                to = (await replay.targets()).offsets
+                for row in await database.fetch("SELECT * FROM solve_replay_verdicts WHERE user_id = $1", user_id):
+                    fold_verdict(standing, Verdict(*row))
+                async for records in replay.scan.read({p: (staged[p], end) for p, end in to.items()}):
+                    for verdict in stage(records, wanted).verdicts:
+                        if verdict.user_id == user_id:
+                            fold_verdict(standing, verdict)
+                user = await database.fetchrow("SELECT * FROM users WHERE user_id = $1", user_id)
+                rows = [tuple(row) for row in await database.fetch(statement("replay/user_rows"), user_id)]
+            if user is None:
+                raise UserUnknown(
+                    f"no user {user_id!r}; {len(standing)} verdicts of this id in the log are parked until the log "
+                    "registers one"
+                )
+            return _explanation(user, topic, standing, {row[:3]: row for row in rows})
+
+
+def _explanation(
+    user: Any, topic: str, standing: dict[VerdictKey, Verdict], live: dict[tuple[Any, ...], tuple[Any, ...]]
+) -> Explanation:
+    solved = count(standing.values()).get(user["user_id"], Solved(0, None))
+    said = Explanation(
+        user["user_id"], user["username"], solved, Solved(user["problems_solved"], user["last_solved_at"])
+    )
+    firsts: dict[str, Verdict] = {}
+    for key in sorted(standing):
+        verdict = standing[key]
+        if verdict.solved:
+            first = firsts.setdefault(verdict.problem_id, verdict)
+            firsts[verdict.problem_id] = min(first, verdict, key=lambda one: (one.submitted_at, one.submission_id))
+    for key in sorted(standing):
+        verdict = standing[key]
+        row = verdict._asdict() | {"topic": topic, "counts": firsts.get(verdict.problem_id) is verdict}
+        said.verdicts.append({name: value for name, value in row.items() if name != "user_id"})
+    same = {key[:3]: tuple(verdict[:9]) for key, verdict in standing.items()}
+    said.drifted = said.solved != said.postgresql or same != {key: row[:9] for key, row in live.items()}
+    return said
+
+
+def as_of_dict(moment: datetime, by: By, counts: list[Count]) -> dict[str, Any]:
+    """For `--json`."""
+    return {
+        "as_of": moment,
+        "by": by,
+        "total_users": len(counts),
+        "problems_solved": sum(one.problems_solved for one in counts),
+        "users": [asdict(one) for one in counts],
+    }

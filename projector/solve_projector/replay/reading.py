@@ -1,0 +1,100 @@
+"""How does the log get into staging over all cores? One process each for a share of the partitions.
+
+Processes and not threads, because decoding is Python's work. A process that fails ends the others, and the replay.
+"""
+
+import asyncio
+import json
+import sys
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from solve_projector.domain.batch import Mark
+from solve_projector.errors import ReplayInterrupted
+from solve_projector.replay.staging import EVERYTHING, Wanted
+from solve_projector.settings import ProjectorSettings
+from solve_runtime.kafka_settings import KafkaConnection
+
+Ranges = Mapping[int, tuple[int, int]]
+LINE_LIMIT = 2**22
+
+
+async def read_in_parallel(
+    connection: KafkaConnection,
+    settings: ProjectorSettings,
+    ranges: Ranges,
+    workers: int,
+    on_read: Callable[[int], None],
+    wanted: Wanted = EVERYTHING,
+) -> dict[int, Mark]:
+    """Stages `[from, to)` of each partition; their fingerprints. `on_read` is told of records as they are staged.
+
+    Raises ReplayInterrupted with what a process met.
+    """
+    marks: dict[int, Mark] = {}
+    try:
+        async with asyncio.TaskGroup() as group:
+            for share in shares(ranges, workers):
+                task = {
+                    "connection": plain(connection),
+                    "settings": plain(settings),
+                    "ranges": share,
+                    "until": wanted.until.isoformat() if wanted.until else None,
+                    "only": wanted.only,
+                }
+                group.create_task(_read_share(task, marks, on_read))
+    except* ReplayInterrupted as errors:
+        raise errors.exceptions[0] from errors
+    return marks
+
+
+def shares(ranges: Ranges, workers: int) -> list[dict[int, tuple[int, int]]]:
+    """The partitions over at most `workers` processes, the longest first to whoever has the least."""
+    found: list[dict[int, tuple[int, int]]] = [{} for _ in range(workers)]
+    loads = [0] * workers
+    for partition, (begin, end) in sorted(ranges.items(), key=lambda item: item[1][0] - item[1][1]):
+        if end > begin:
+            least = loads.index(min(loads))
+            found[least][partition] = (begin, end)
+            loads[least] += end - begin
+    return [share for share in found if share]
+
+
+def plain(settings: Any) -> dict[str, Any]:
+    """Settings with their secrets, for the pipe to a process of ours and nowhere else."""
+    found = settings.model_dump(mode="json", exclude_none=True)
+    for name in found:
+        value = getattr(settings, name)
+        if hasattr(value, "get_secret_value"):
+            found[name] = value.get_secret_value()
+    return dict(found)
+
+
+async def _read_share(task: dict[str, Any], marks: dict[int, Mark], on_read: Callable[[int], None]) -> None:
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "solve_projector.replay.worker",
+        stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, limit=LINE_LIMIT,
+        start_new_session=True,  # Ctrl-C is the replay's to answer
+    )  # fmt: skip
+    assert process.stdin is not None and process.stdout is not None  # noqa: S101, PT018
+    try:
+        process.stdin.write(json.dumps(task).encode() + b"\n")
+        await process.stdin.drain()
+        done = False
+        async for line in process.stdout:
+            said = json.loads(line)
+            if "error" in said:
+                raise ReplayInterrupted(said["error"])
+            if "done" in said:
+                marks |= {int(partition): Mark(*mark) for partition, mark in said["done"].items()}
+                done = True
+            else:
+                on_read(said["read"])
+        if not done:
+            raise ReplayInterrupted(
+                f"a reading process ended with {await process.wait()} before its work was done; run the replay again"
+            )
+    finally:
+        if process.returncode is None:
+            process.kill()
+        await process.wait()

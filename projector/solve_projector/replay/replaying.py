@@ -1,0 +1,281 @@
+"""What does a replay do, in order? Reads the log, compares it with the tables, repairs, and says what was wrong.
+
+Warm: staged up to PostgreSQL's offsets, compared in one snapshot, repaired by chunks while projection goes on.
+Cold (nothing was ever applied): loaded in bulk in one transaction, for which projectors wait.
+"""
+
+import os
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from time import perf_counter
+
+import asyncpg
+import structlog
+
+from solve_projector.domain.batch import Mark
+from solve_projector.errors import LeaderboardUnavailable, ReplayInterrupted, SettingsError
+from solve_projector.leaderboard.audit import compare_board, mend_board
+from solve_projector.leaderboard.board import open_leaderboard
+from solve_projector.live.sweep import sweep
+from solve_projector.log.inspection import LogInspector, LogState, Progress, open_inspector
+from solve_projector.log.scan import LogScan, open_scan
+from solve_projector.replay import cold
+from solve_projector.replay.comparison import compare, updates
+from solve_projector.replay.reading import Ranges, read_in_parallel
+from solve_projector.replay.repair import Repair
+from solve_projector.replay.report import Report, write_updates
+from solve_projector.replay.staging import EVERYTHING, Wanted, begin_staging, end_staging, lock_replay
+from solve_projector.replay.targets import Targets, provable, read_applied, read_targets
+from solve_projector.settings import ProjectorSettings
+from solve_projector.store.migrate import require_schema
+from solve_projector.store.postgresql import DATABASE_ERRORS, connect, open_pool, said_of
+from solve_runtime.kafka_settings import KafkaConnection
+from solve_runtime.sql import statement
+
+CATCH_UP_RECORDS = 20_000
+CATCH_UP_ROUNDS = 5
+
+log = structlog.get_logger()
+OnProgress = Callable[[str, int, int], None]
+
+
+@dataclass(frozen=True, slots=True)
+class ReplayOptions:
+    """What an operator asked for."""
+
+    dry_run: bool = False
+    workers: int = 0
+    partitions: frozenset[int] = frozenset()  # of an audit; empty: all
+    report_file: Path | None = None
+
+
+@dataclass(slots=True)
+class Replay:
+    """An open replay: its locked session, and what it reads with."""
+
+    connection: KafkaConnection
+    settings: ProjectorSettings
+    options: ReplayOptions
+    database: asyncpg.Connection
+    inspector: LogInspector
+    scan: LogScan
+    state: LogState
+    applied: Mapping[int, int]
+    report: Report
+    on_progress: OnProgress
+
+    @property
+    def workers(self) -> int:
+        """Reading processes: as asked, or one a core."""
+        return self.options.workers or os.cpu_count() or 1
+
+    async def targets(self) -> Targets:
+        """Up to where the tables speak of the log now."""
+        return await read_targets(self.database, self.inspector, self.state.ends, self.applied)
+
+    @contextmanager
+    def timed(self, phase: str) -> Iterator[None]:
+        """Adds a phase's seconds to the report."""
+        began = perf_counter()
+        try:
+            yield
+        finally:
+            self.report.seconds[phase] = self.report.seconds.get(phase, 0.0) + perf_counter() - began
+
+    def step(self, phase: str) -> Callable[[int, int], None]:
+        """Tells the progress of one phase."""
+        return lambda done, total: self.on_progress(phase, done, total)
+
+    async def read(self, ranges: Ranges, wanted: Wanted = EVERYTHING) -> dict[int, Mark]:
+        """Stages a stretch of the log in parallel."""
+        total = sum(max(0, end - begin) for begin, end in ranges.values())
+        done = 0
+
+        def on_read(number: int) -> None:
+            nonlocal done
+            done += number
+            self.report.records_read += number
+            self.on_progress("reading", done, total)
+
+        with self.timed("reading"):
+            return await read_in_parallel(self.connection, self.settings, ranges, self.workers, on_read, wanted)
+
+
+async def replay(
+    connection: KafkaConnection, settings: ProjectorSettings, options: ReplayOptions, on_progress: OnProgress
+) -> Report:
+    """Proves all counts against the log, and repairs what differs (or with `dry_run` only says so).
+
+    Raises ReplayRunning, ReplayInterrupted, LogHeadGone, TopicUnsafe, LogRewritten, OffsetOutOfRange, TopicMissing,
+    KafkaUnavailable, DatabaseUnavailable, SchemaMismatch.
+    """
+    with database_errors_said():
+        async with open_replay(connection, settings, options, on_progress) as opened:
+            if await cold.is_cold(opened.database, connection.topic):
+                opened.report.cold = True
+                await _replay_cold(opened)
+            else:
+                await _compare_board(opened)
+                await _replay_warm(opened)
+            if options.report_file:
+                await write_updates(options.report_file, updates(opened.database))
+            if not options.dry_run:
+                await _mend_board(opened)
+            await _leave_word(opened)
+            return opened.report
+
+
+@contextmanager
+def database_errors_said() -> Iterator[None]:
+    """PostgreSQL's errors as ours: nothing half done is visible, whatever happened."""
+    try:
+        yield
+    except DATABASE_ERRORS as error:
+        raise ReplayInterrupted(
+            f"PostgreSQL: {said_of(error)}; nothing half done is visible, run the replay again"
+        ) from error
+
+
+@asynccontextmanager
+async def open_replay(
+    connection: KafkaConnection, settings: ProjectorSettings, options: ReplayOptions, on_progress: OnProgress
+) -> AsyncIterator[Replay]:
+    """Connects, takes the lock, refuses a log that proves nothing, and gives empty staging tables, dropped on exit."""
+    async with open_inspector(connection) as inspector, _session(settings) as database, open_scan(connection) as scan:
+        await require_schema(database, settings)
+        await lock_replay(database)
+        state = _chosen(await _provable_state(database, inspector), options)
+        await begin_staging(database)
+        try:
+            report = Report(options.dry_run, sorted(options.partitions))
+            applied = await read_applied(database)
+            yield Replay(connection, settings, options, database, inspector, scan, state, applied, report, on_progress)
+        finally:
+            if not database.is_closed():
+                await end_staging(database)
+
+
+@asynccontextmanager
+async def _session(settings: ProjectorSettings) -> AsyncIterator[asyncpg.Connection]:
+    database = await connect(settings, replay=True)
+    try:
+        yield database
+    finally:
+        try:
+            await database.close(timeout=5)
+        except DATABASE_ERRORS:
+            database.terminate()
+
+
+async def _provable_state(database: asyncpg.Connection, inspector: LogInspector) -> LogState:
+    # PostgreSQL first: the log only grows, so an offset beyond its end is no race
+    rows = await database.fetch(statement("read_offsets"), inspector.topic)
+    progress = {row["partition"]: Progress(*row) for row in rows}
+    state = await inspector.state()
+    await inspector.verify(provable(progress, state), state)
+    return state
+
+
+def _chosen(state: LogState, options: ReplayOptions) -> LogState:
+    if not options.partitions:
+        return state
+    if strange := options.partitions - state.ends.keys():
+        raise SettingsError(f"topic {state.topic} has no partitions {sorted(strange)}; it has {sorted(state.ends)}")
+    if not options.dry_run:
+        raise SettingsError("a repair needs all partitions, because records may lie in any; add --dry-run")
+    return replace(state, ends={partition: state.ends[partition] for partition in options.partitions})
+
+
+async def _replay_cold(replay: Replay) -> None:
+    database, state = replay.database, replay.state
+    everything = {partition: (0, end) for partition, end in state.ends.items()}
+    if replay.options.dry_run:
+        await replay.read(everything)
+        with replay.timed("comparing"):
+            await cold.audit(database, state.ends, replay.report, replay.step("comparing"))
+        return
+    async with cold.rebuild_announced(database, state):
+        async with database.transaction():
+            if not await cold.lock_cold(database, state):
+                raise ReplayInterrupted("a projector began to apply the log at the same moment; run the replay again")
+            async with cold.heartbeat(database):
+                marks = await replay.read(everything)
+            with replay.timed("rebuilding"):
+                await cold.load(database, state, marks, replay.report, replay.step("rebuilding"))
+        with replay.timed("rebuilding"):
+            await database.execute("ANALYZE users, verdicts, parked_events")
+
+
+async def _replay_warm(replay: Replay) -> None:
+    database, state, report = replay.database, replay.state, replay.report
+    if not replay.options.dry_run:
+        async with open_pool(replay.settings) as pool:
+            await sweep(pool, state.topic)
+    staged = await _stage_until_near(replay)
+    with replay.timed("comparing"):
+        targets, letters = await compare(
+            database, replay.scan, replay.targets, staged, report, replay.step("comparing")
+        )
+    if replay.options.dry_run:
+        return
+    with replay.timed("repairing"):
+        repair = Repair(database, replay.scan, state.topic, targets, replay.settings.transaction_timeout_ms)
+        await repair.run(replay.step("repairing"))
+        await repair.finish(letters)
+        report.users_refused = repair.refused
+        report.longest_chunk_seconds = round(repair.longest_chunk_s, 4)
+
+
+async def _stage_until_near(replay: Replay) -> Mapping[int, int]:
+    """Reads until projection is not far ahead of what is staged: the rest is read inside the snapshot."""
+    staged: dict[int, int] = dict.fromkeys(replay.state.ends, 0)
+    for _ in range(CATCH_UP_ROUNDS):
+        targets = await replay.targets()
+        ranges = {partition: (staged[partition], end) for partition, end in targets.offsets.items()}
+        if sum(end - begin for begin, end in ranges.values()) < CATCH_UP_RECORDS:
+            break
+        await replay.read(ranges)
+        staged = {partition: max(begin, end) for partition, (begin, end) in ranges.items()}
+    return staged
+
+
+async def _leave_word(replay: Replay) -> None:
+    """One small row, so that monitors see when the counts were last proved; not of some partitions alone."""
+    report = replay.report
+    if report.partitions:
+        return
+    left = report.users_updated if report.dry_run else len(report.users_refused)
+    drift = report.drifted if report.dry_run else bool(left)
+    figures = (report.dry_run, drift, report.total_users, left, report.records_read)
+    try:
+        await replay.database.execute(statement("replay/record_run"), replay.state.topic, *figures)
+    except DATABASE_ERRORS as error:
+        log.warning("the replay is done, monitors do not know", action="replay_not_recorded", error=str(error))
+
+
+@contextmanager
+def _board_may_be_away(replay: Replay) -> Iterator[None]:
+    """Redis is a cache: that it is away is said, and does not fail the replay."""
+    try:
+        with replay.timed("leaderboard"):
+            yield
+    except LeaderboardUnavailable as error:
+        replay.report.leaderboard_problem = str(error)
+
+
+async def _compare_board(replay: Replay) -> None:
+    """Before anything is repaired: a board that shows what PostgreSQL says is not to blame."""
+    topic, pause_s = replay.connection.topic, replay.settings.leaderboard_check_interval_s
+    with _board_may_be_away(replay):
+        async with open_pool(replay.settings) as pool, open_leaderboard(replay.settings, topic) as board:
+            on_look = replay.step("checking leaderboard")
+            replay.report.leaderboard = await compare_board(pool, board, pause_s, on_look)
+
+
+async def _mend_board(replay: Replay) -> None:
+    topic, pause_s = replay.connection.topic, replay.settings.leaderboard_check_interval_s
+    with _board_may_be_away(replay):
+        async with open_pool(replay.settings) as pool, open_leaderboard(replay.settings, topic) as board:
+            await mend_board(pool, board, topic, pause_s, replay.step("mending leaderboard"))

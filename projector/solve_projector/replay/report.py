@@ -1,0 +1,113 @@
+"""What did a replay find? Counts of drift by kind, and each user whose number was wrong."""
+
+import csv
+import json
+from collections.abc import AsyncIterator
+from dataclasses import asdict, dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from solve_projector.errors import SettingsError
+from solve_projector.leaderboard.audit import BoardDifference
+
+UPDATES_IN_REPORT = 10_000
+COLUMNS = ("user_id", "username", "old_count", "new_count", "old_last_solved_at", "new_last_solved_at")
+
+
+@dataclass(frozen=True, slots=True)
+class Update:
+    """A user whose count or last solve was not what the log says."""
+
+    user_id: str
+    username: str | None
+    old_count: int
+    new_count: int
+    old_last_solved_at: datetime | None
+    new_last_solved_at: datetime | None
+
+
+@dataclass(slots=True)
+class Report:
+    """Figures of one replay; `updates` holds the first ten thousand."""
+
+    dry_run: bool
+    partitions: list[int] = field(default_factory=list)
+    cold: bool = False
+    total_users: int = 0
+    users_updated: int = 0
+    updates: list[Update] = field(default_factory=list)
+    verdicts: dict[str, int] = field(default_factory=dict)
+    parked_events: dict[str, int] = field(default_factory=dict)
+    dead_letters: dict[str, int] = field(default_factory=dict)
+    users_renamed_or_created: int = 0
+    users_never_registered: list[str] = field(default_factory=list)
+    users_refused: list[str] = field(default_factory=list)
+    offsets_moved: list[dict[str, int]] = field(default_factory=list)
+    leaderboard: BoardDifference | None = None
+    leaderboard_problem: str | None = None
+    offsets: dict[int, int] = field(default_factory=dict)
+    records_read: int = 0
+    seconds: dict[str, float] = field(default_factory=dict)
+    longest_chunk_seconds: float = 0.0
+
+    @property
+    def drifted(self) -> bool:
+        """Whether anything was not what the log says."""
+        counted = (self.verdicts, self.parked_events, self.dead_letters)
+        return bool(
+            self.users_updated
+            or self.users_renamed_or_created
+            or any(any(kinds.values()) for kinds in counted)
+            or self.offsets_moved
+            or self.leaderboard
+        )
+
+    @property
+    def message(self) -> str:
+        """One sentence for people."""
+        did = "Audit complete" if self.dry_run else "Backfill complete"
+        verb = "would be updated" if self.dry_run else "updated"
+        return f"{did}: {self.users_updated} users {verb} out of {self.total_users}"
+
+    def as_dict(self) -> dict[str, Any]:
+        """For `--json`: the keys that scripts rely on first."""
+        found = asdict(self)
+        return {
+            "success": not self.users_refused,
+            "message": self.message,
+            "total_users": self.total_users,
+            "users_updated": self.users_updated,
+            "users_unchanged": self.total_users - self.users_updated,
+            "updates": found.pop("updates"),
+            "updates_complete": len(self.updates) == self.users_updated,
+            "drift": self.drifted,
+            **{name: value for name, value in found.items() if name not in {"total_users", "users_updated"}},
+            "duration_seconds": round(sum(self.seconds.values()), 3),
+        }
+
+
+async def write_updates(path: Path, updates: AsyncIterator[Update]) -> int:
+    """All updates as CSV, or as NDJSON where the name ends so; how many. Raises SettingsError."""
+    number = 0
+    try:
+        with path.open("w", encoding="utf-8", newline="") as stream:
+            table = None if path.suffix in {".ndjson", ".jsonl", ".json"} else csv.writer(stream)
+            if table:
+                table.writerow(COLUMNS)
+            async for update in updates:
+                row = asdict(update)
+                if table:
+                    table.writerow([_cell(row[name]) for name in COLUMNS])
+                else:
+                    stream.write(json.dumps(row, default=str, ensure_ascii=False) + "\n")
+                number += 1
+    except OSError as error:
+        raise SettingsError(f"cannot write the report: {error}; name another file with --report") from error
+    return number
+
+
+def _cell(value: Any) -> str:
+    """A spreadsheet takes text that begins like a formula for one; names come from users."""
+    text = "" if value is None else str(value)
+    return f"'{text}" if text[:1] in {"=", "+", "-", "@", "\t", "\r"} else text

@@ -1,0 +1,147 @@
+"""Where does a replay keep what it read? In unlogged tables of its own, filled by COPY, folded by PostgreSQL.
+
+Every table's name begins with `solve_replay_`; one replay at a time has them (`lock_replay`), and each begins by
+dropping what an interrupted one left.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from io import BytesIO
+from typing import Any, NamedTuple
+
+from solve_projector.domain.batch import LogRecord, Mark
+from solve_projector.domain.rule import Verdict, verdict_of
+from solve_projector.errors import ReplayRunning
+from solve_projector.replay.copy_lines import line_of_record, line_of_verdict
+from solve_projector.store.postgresql import Connection
+from solve_runtime.sql import statement
+from solve_schemas.events import UserRegistered
+from solve_schemas.record import Rejected, decode
+
+# The number only has to be ours ("solr"): one replay at a time.
+REPLAY_LOCK = 0x736F6C72
+
+Rejection = tuple[int, int, int, bytes | None, bytes | None, list[str], list[bytes | None], str, str]
+
+
+@dataclass(slots=True)
+class StagedRows:
+    """What some records of the log come down to, as rows of the staging tables."""
+
+    verdicts: list[Verdict] = field(default_factory=list)
+    lines: list[str] = field(default_factory=list)
+    registrations: list[tuple[str, str, datetime]] = field(default_factory=list)
+    rejected: list[Rejection] = field(default_factory=list)
+
+
+class Wanted(NamedTuple):
+    """What of the log is staged: what was judged `until` then, and of the user `only`; by default everything."""
+
+    until: datetime | None = None
+    only: str | None = None
+
+
+EVERYTHING = Wanted()
+
+
+def stage(records: Iterable[LogRecord], wanted: Wanted = EVERYTHING) -> StagedRows:
+    """Decodes records as live projection does."""
+    rows = StagedRows()
+    verdicts = rows.verdicts.append
+    until, only = wanted
+    if only is not None:
+        records = [record for record in records if _may_name(record, only.encode())]
+    for record in records:
+        said = decode(record.value, record.headers, record.timestamp)
+        if isinstance(said, UserRegistered):
+            rows.registrations.append((said.user_id, said.username, said.registered_at))
+        elif isinstance(said, Rejected):
+            rows.rejected.append(_rejection(record, said))
+        elif until is None or said.judged_at <= until:
+            verdicts(verdict_of(said, record.partition, record.offset))
+    return rows
+
+
+def _may_name(record: LogRecord, user_id: bytes) -> bool:
+    """JSON may spell any character with a backslash; such records are decoded to see."""
+    value = record.value or b""
+    return user_id in value or b"\\" in value
+
+
+def _rejection(record: LogRecord, why: Rejected) -> Rejection:
+    return (
+        record.partition,
+        record.offset,
+        record.timestamp,
+        record.key,
+        record.value,
+        [name.replace("\x00", "\\x00") for name, _ in record.headers],
+        [content for _, content in record.headers],
+        why.reason.value,
+        why.detail.replace("\x00", "\\x00"),
+    )
+
+
+def mark_records(marks: dict[int, Mark], records: Sequence[LogRecord]) -> None:
+    """Extends the partition's fingerprint by records in log order."""
+    first, last = records[0], records[-1]
+    known = marks.get(first.partition)
+    begin = (known.first_offset, known.first_timestamp_ms) if known else (first.offset, first.timestamp)
+    marks[first.partition] = Mark(*begin, last.offset, last.timestamp)
+
+
+def stage_lines(records: Iterable[LogRecord], wanted: Wanted = EVERYTHING) -> StagedRows:
+    """Like `stage`, for rows that are only to be copied: most verdicts become lines by the short way."""
+    if wanted != EVERYTHING:
+        return stage(records, wanted)
+    lines: list[str] = []
+    others: list[LogRecord] = []
+    for record in records:
+        line = line_of_record(record)
+        if line is None:
+            others.append(record)
+        else:
+            lines.append(line)
+    rows = stage(others)
+    rows.lines = lines
+    return rows
+
+
+async def copy_rows(connection: Connection, rows: StagedRows) -> None:
+    """Appends rows to the staging tables."""
+    lines = rows.lines + [line_of_verdict(verdict) for verdict in rows.verdicts]
+    if lines:
+        await connection.copy_to_table("solve_replay_verdicts", source=BytesIO("".join(lines).encode()))
+    found: tuple[tuple[str, list[Any]], ...] = (
+        ("solve_replay_registrations", rows.registrations),
+        ("solve_replay_rejected", rows.rejected),
+    )
+    for table, records in found:
+        if records:
+            await connection.copy_records_to_table(table, records=records)
+
+
+async def lock_replay(connection: Connection) -> None:
+    """Makes this session the one that replays. Raises ReplayRunning, which says who does already."""
+    if await connection.fetchval("SELECT pg_try_advisory_lock($1)", REPLAY_LOCK):
+        return
+    holder = await connection.fetchrow(statement("replay/lock_holder"), REPLAY_LOCK)
+    who = (
+        f"{holder['application_name']} from {holder['client']} since {holder['since']:%Y-%m-%d %H:%M:%S}Z, "
+        f"PostgreSQL process {holder['pid']}"
+        if holder
+        else "somebody who has just ended"
+    )
+    raise ReplayRunning(f"another replay is at work: {who}; wait for its end, or stop it, and run this again")
+
+
+async def begin_staging(connection: Connection) -> None:
+    """Drops what an interrupted replay left, and makes empty tables."""
+    await connection.execute(statement("replay/drop_staging"))
+    await connection.execute(statement("replay/create_staging"))
+
+
+async def end_staging(connection: Connection) -> None:
+    """Drops all tables of the replay."""
+    await connection.execute(statement("replay/drop_staging"))

@@ -1,0 +1,249 @@
+"""How is PostgreSQL reached, and what does each of its failures ask of us? The one module that connects.
+
+Limits on each session keep a writer that stops inside a transaction from holding its locks for longer than
+seconds (I3): the server ends an idle transaction, notices a client that is gone, and no lock is waited for long.
+Between the messages of one statement (asyncpg prepares, flushes, then binds) a stopped writer is not idle but active,
+and there only `transaction_timeout` ends it.
+"""
+
+import asyncio
+import ssl
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from enum import Enum, auto
+from typing import Any
+from urllib.parse import urlsplit
+
+import asyncpg
+import asyncpg.pool
+
+from solve_projector.errors import DatabaseUnavailable, SettingsError
+from solve_projector.settings import ProjectorSettings
+
+# what a pool lends stands for a connection
+Connection = asyncpg.Connection | asyncpg.pool.PoolConnectionProxy
+
+CONNECT_TIMEOUT_S = 10.0
+COMMAND_TIMEOUT_S = 120.0
+LOCK_TIMEOUT_MS = 15_000
+POOL_SIZE = 4
+
+# What asyncpg raises. Its internal error too: a session that the server ended while this process was stopped is met
+# in the middle of a message.
+DATABASE_ERRORS = (
+    asyncpg.PostgresError,
+    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,
+    OSError,
+    TimeoutError,
+    EOFError,
+)
+
+# SQLSTATE classes and codes: PostgreSQL manual, appendix A.
+DATA_CLASSES = ("22", "23", "54")
+TRANSIENT_CLASSES = ("08", "40", "53", "55", "57", "58", "XX")
+TRANSIENT_STATES = ("25P03", "25P04", "25006")  # idle transaction ended; not (yet) the primary
+
+
+class Failure(Enum):
+    """What a failed transaction asks for."""
+
+    DATA = auto()  # a record of the batch is refused: halve it
+    TRANSIENT = auto()  # perhaps committed, perhaps not: read the offsets again and build again
+    FINAL = auto()  # somebody must act
+
+
+def classify(error: BaseException) -> Failure:
+    """Tells PostgreSQL's failures apart by SQLSTATE; a client-side encoding error counts as data."""
+    if isinstance(error, asyncpg.DataError):  # also the client's, for a value it cannot encode
+        return Failure.DATA
+    if isinstance(error, asyncpg.PostgresError):
+        state = error.sqlstate or ""
+        if state[:2] in DATA_CLASSES:
+            return Failure.DATA
+        if state[:2] in TRANSIENT_CLASSES or state in TRANSIENT_STATES:
+            return Failure.TRANSIENT
+        return Failure.FINAL
+    if isinstance(error, DATABASE_ERRORS):
+        return Failure.TRANSIENT
+    return Failure.FINAL
+
+
+def first_of(error: BaseException) -> BaseException:
+    """What ended the connection, where asyncpg says only that a transaction cannot be left through it."""
+    while isinstance(error, asyncpg.InterfaceError) and error.__context__ is not None:
+        error = error.__context__
+    return error
+
+
+def took_too_long(error: BaseException) -> bool:
+    """Whether PostgreSQL ended the connection over TRANSACTION_TIMEOUT_MS."""
+    return "transaction timeout" in str(first_of(error))
+
+
+def said_of(error: BaseException) -> str:
+    """For people: the first cause, and the setting where one is to blame."""
+    first = first_of(error)
+    said = str(first) or type(first).__name__
+    return (
+        f"{said} (TRANSACTION_TIMEOUT_MS; raise it where this machine needs longer)" if took_too_long(error) else said
+    )
+
+
+def is_away(error: BaseException) -> bool:
+    """Whether PostgreSQL does not serve us, where a refused statement is an answer."""
+    if not isinstance(error, asyncpg.PostgresError):
+        return True
+    state = error.sqlstate or ""
+    return state[:2] in ("08", "53") or state[:3] == "57P" or state == "25006"
+
+
+# A replay's statements are few, long and planned for what they meet; its transactions wait for Kafka in between.
+REPLAY_SESSION = {
+    "application_name": "solve-projector replay",
+    "plan_cache_mode": "auto",
+    "enable_seqscan": "on",
+    "work_mem": "128MB",
+    # sorts and joins of the whole log: over all cores
+    "parallel_setup_cost": "0",
+    "parallel_tuple_cost": "0",
+    "maintenance_work_mem": "256MB",
+    "idle_in_transaction_session_timeout": "60000",
+    "statement_timeout": "0",
+    "transaction_timeout": "0",  # set again by its transactions that lock what live projection needs
+}
+
+
+def connect_options(settings: ProjectorSettings) -> dict[str, Any]:
+    """Keyword arguments for asyncpg, with the session's limits. Raises SettingsError on an unusable CA file."""
+    options: dict[str, Any] = {
+        "dsn": settings.database_url.get_secret_value(),
+        "timeout": CONNECT_TIMEOUT_S,
+        "command_timeout": COMMAND_TIMEOUT_S,
+        "max_cached_statement_lifetime": 0,  # a statement is prepared once a connection, not anew every five minutes
+        "server_settings": {
+            "application_name": "solve-projector",
+            "search_path": f"{settings.database_schema},pg_catalog",
+            "timezone": "UTC",
+            "jit": "off",
+            # planning a large batch again costs more than it brings; but a plan made while a table was empty must not
+            # scan it whole for ever after
+            "plan_cache_mode": "force_generic_plan",
+            "enable_seqscan": "off",
+            "work_mem": "64MB",
+            "lock_timeout": str(LOCK_TIMEOUT_MS),
+            "idle_in_transaction_session_timeout": str(settings.transaction_idle_timeout_ms),
+            "statement_timeout": str(int(COMMAND_TIMEOUT_S * 1000)),
+            "transaction_timeout": str(settings.transaction_timeout_ms),
+            "client_connection_check_interval": "2000",
+            "tcp_keepalives_idle": "10",
+            "tcp_keepalives_interval": "5",
+            "tcp_keepalives_count": "3",
+            "tcp_user_timeout": "15000",
+        },
+    }
+    if settings.database_ssl_cafile:
+        try:
+            options["ssl"] = ssl.create_default_context(cafile=settings.database_ssl_cafile)
+        except (OSError, ssl.SSLError) as error:
+            raise SettingsError(f"cannot use DATABASE_SSL_CAFILE {settings.database_ssl_cafile}: {error}") from error
+    return options
+
+
+def database_place(settings: ProjectorSettings) -> str:
+    """Which server and database, without the password (I12)."""
+    parts = urlsplit(settings.database_url.get_secret_value())
+    return f"{parts.hostname or 'localhost'}:{parts.port or 5432}{parts.path or ''}"
+
+
+async def connect(settings: ProjectorSettings, *, replay: bool = False) -> asyncpg.Connection:
+    """One connection, with a replay's limits where it is for one. Raises DatabaseUnavailable."""
+    options = connect_options(settings)
+    if replay:
+        options["server_settings"] |= REPLAY_SESSION
+        options["command_timeout"] = None
+    try:
+        return await asyncpg.connect(**options)
+    except (*DATABASE_ERRORS, ValueError) as error:
+        raise _unavailable(settings, error) from error
+
+
+# Pages ask small questions of a planner that knows the tables; a page that waits for long is a page nobody sees.
+PAGES_SESSION = {
+    "application_name": "solve-api",
+    "plan_cache_mode": "auto",
+    "enable_seqscan": "on",
+    "lock_timeout": "5000",
+    "statement_timeout": "20000",
+}
+PAGES_TIMEOUT_S = 25.0
+PAGES_CONNECT_TIMEOUT_S = 3.0
+PAGES_WAIT_S = 5.0
+
+
+class PagesPool(asyncpg.Pool):
+    """Whoever waits for a free connection waits no longer than for a page: TimeoutError, which is PostgreSQL away."""
+
+    def acquire(self, *, timeout: float | None = None) -> asyncpg.pool.PoolAcquireContext:
+        """As asyncpg's; also what `pool.fetch` and its like begin with."""
+        return super().acquire(timeout=PAGES_WAIT_S if timeout is None else timeout)
+
+
+@asynccontextmanager
+async def open_pages_pool(settings: ProjectorSettings, size: int) -> AsyncIterator[asyncpg.Pool]:
+    """Connections of a server of pages, made when first used; nothing waits for PostgreSQL for long."""
+    options = connect_options(settings)
+    options["server_settings"] |= PAGES_SESSION
+    options |= {"command_timeout": PAGES_TIMEOUT_S, "timeout": PAGES_CONNECT_TIMEOUT_S}
+    pool = PagesPool(
+        **options,
+        init_size=0,
+        min_size=0,
+        max_size=size,
+        max_queries=50_000,
+        max_inactive_connection_lifetime=300.0,
+        reset=_keep_session,
+        loop=None,
+        connection_class=asyncpg.Connection,
+        record_class=asyncpg.Record,
+    )
+    async with _closing(pool, settings):
+        yield pool
+
+
+async def _keep_session(_connection: asyncpg.Connection) -> None:
+    """A session keeps nothing between uses that would need a round trip to reset."""
+
+
+@asynccontextmanager
+async def open_pool(settings: ProjectorSettings, *, lazily: bool = False) -> AsyncIterator[asyncpg.Pool]:
+    """The process's connections; closed on exit, by force where PostgreSQL no longer answers.
+
+    Raises DatabaseUnavailable where there is no connection to begin with; `lazily`, connects when first used.
+    """
+    fewest = 0 if lazily else 1
+    pool = asyncpg.create_pool(**connect_options(settings), min_size=fewest, max_size=POOL_SIZE, reset=_keep_session)
+    async with _closing(pool, settings):
+        yield pool
+
+
+@asynccontextmanager
+async def _closing(pool: asyncpg.Pool, settings: ProjectorSettings) -> AsyncIterator[None]:
+    try:
+        await pool
+    except (*DATABASE_ERRORS, ValueError) as error:
+        raise _unavailable(settings, error) from error
+    try:
+        yield
+    finally:
+        try:
+            await asyncio.wait_for(pool.close(), timeout=5)
+        except TimeoutError:
+            pool.terminate()
+
+
+def _unavailable(settings: ProjectorSettings, error: BaseException) -> DatabaseUnavailable:
+    said = str(error) or type(error).__name__
+    return DatabaseUnavailable(
+        f"cannot connect to PostgreSQL at {database_place(settings)}: {said}; check DATABASE_URL and the server"
+    )

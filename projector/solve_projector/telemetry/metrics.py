@@ -1,0 +1,225 @@
+"""What does a projector count? Prometheus' names, a fixed set of labels, and nothing that is done record by record.
+
+No label names a user, a submission or a problem; a `ce_type` that this version does not know is "unknown", so a
+stranger who writes to the topic cannot make the number of series grow.
+"""
+
+import time
+from collections import Counter as Tally
+from collections.abc import Set as AbstractSet
+from enum import StrEnum
+from operator import itemgetter
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client.gc_collector import GCCollector
+from prometheus_client.platform_collector import PlatformCollector
+from prometheus_client.process_collector import ProcessCollector
+
+from solve_projector.domain.batch import Batch, LogRecord
+from solve_projector.store.counts import Applied
+from solve_schemas.events import EVENT_MODELS
+from solve_schemas.record import Reason, Rejected
+
+UNKNOWN_TYPE = "unknown"
+APPLIED, PARKED, DEAD_LETTER = "applied", "parked", "dead_letter"
+REBUILD_REASONS = ("no_board", "members_missing", "lost_write", "new_epoch")
+
+RECORDS_BUCKETS = (1, 10, 100, 500, 1_000, 2_500, 5_000, 10_000, 25_000, 50_000)
+STAGE_BUCKETS_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
+LATENCY_BUCKETS_S = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 1_800)
+# what OpenTelemetry's messaging conventions ask of a duration
+MESSAGING_BUCKETS_S = (0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1, 2.5, 5, 7.5, 10)
+MESSAGING_LABELS = ("messaging_system", "messaging_destination_name", "messaging_consumer_group_name")
+
+
+class Stage(StrEnum):
+    """Where a batch is."""
+
+    FETCH = "fetch"
+    DECODE = "decode"
+    POSTGRESQL = "postgresql"
+    REDIS = "redis"
+
+
+class Server(StrEnum):
+    """Who did not answer."""
+
+    KAFKA = "kafka"
+    POSTGRESQL = "postgresql"
+    REDIS = "redis"
+
+
+class ProjectorMetrics:
+    """The counters of one process, in a registry of their own. Every method is cheap and called per batch or less."""
+
+    def __init__(self, topic: str = "", group: str = "") -> None:
+        self.registry = CollectorRegistry()
+        ProcessCollector(registry=self.registry)
+        PlatformCollector(registry=self.registry)
+        GCCollector(registry=self.registry)
+        self._make_batch_metrics()
+        self._make_event_metrics()
+        names = ("kafka", topic, group)
+        self._consumed = Counter(
+            "messaging_client_consumed_messages", "Records taken from Kafka, also those read again after a fence.",
+            MESSAGING_LABELS, registry=self.registry,
+        ).labels(*names)  # fmt: skip
+        self._processed = Histogram(
+            "messaging_process_duration_seconds", "From a batch in hand to its transaction's end, whatever it is.",
+            MESSAGING_LABELS, buckets=MESSAGING_BUCKETS_S, registry=self.registry,
+        ).labels(*names)  # fmt: skip
+
+    def _make_batch_metrics(self) -> None:
+        self._batch_records = Histogram(
+            "solve_projector_batch_records", "Records of a committed transaction.",
+            buckets=RECORDS_BUCKETS, registry=self.registry,
+        )  # fmt: skip
+        self._stage = Histogram(
+            "solve_projector_stage_duration_seconds",
+            "Of a batch; fetch includes the wait for its first record, and so is long where the log is idle.",
+            ("stage",), buckets=STAGE_BUCKETS_S, registry=self.registry,
+        )  # fmt: skip
+        self._latency = Histogram(
+            "solve_projector_latency_seconds",
+            "From the broker's timestamp of a batch's oldest record until PostgreSQL has it, until the board has it.",
+            ("stage",), buckets=LATENCY_BUCKETS_S, registry=self.registry,
+        )  # fmt: skip
+        self._retries = self._counter("retries", "Times that something was tried again, by who failed.", "stage")
+        self._fences = self._counter(
+            "fences", "Batches that another writer had overtaken; nothing of them was applied."
+        )
+        self._rebalances = self._counter("rebalances", "Assignments of partitions, the first one included.")
+        self._assigned = Gauge(
+            "solve_projector_assigned_partitions", "Partitions of this process.", registry=self.registry
+        )
+        self._progress = Gauge(
+            "solve_projector_last_progress_timestamp_seconds", "Of the last commit, or of the start.",
+            registry=self.registry,
+        )  # fmt: skip
+        self._progress.set_to_current_time()
+        for stage in Stage:
+            self._stage.labels(stage)
+        for stage in (Stage.POSTGRESQL, Stage.REDIS):
+            self._latency.labels(stage)
+        for server in Server:
+            self._retries.labels(server)
+
+    def _make_event_metrics(self) -> None:
+        self._events = Counter(
+            "solve_projector_events", "Records by type and by what became of each when it was read.",
+            ("type", "outcome"), registry=self.registry,
+        )  # fmt: skip
+        self._dead_letters = self._counter("dead_letters", "Dead letters by reason.", "reason")
+        self._mis_keyed = self._counter(
+            "mis_keyed", "Records whose key is not their user's id; they count all the same."
+        )
+        self._rebuilds = self._counter("leaderboard_rebuilds", "Boards written anew from PostgreSQL.", "reason")
+        self._swept = self._counter("swept_users", "Users whose parked events the sweep applied.")
+        for name in (*EVENT_MODELS, UNKNOWN_TYPE):
+            self._events.labels(name, DEAD_LETTER)
+        for name in EVENT_MODELS:
+            self._events.labels(name, APPLIED)
+            self._events.labels(name, PARKED)
+        for letter in Reason:
+            self._dead_letters.labels(letter)
+        for reason in REBUILD_REASONS:
+            self._rebuilds.labels(reason)
+
+    def _counter(self, name: str, says: str, *labels: str) -> Counter:
+        return Counter(f"solve_projector_{name}", says, labels, registry=self.registry)
+
+    def assigned(self, partitions: int) -> None:
+        """The group gave this process so many partitions."""
+        self._rebalances.inc()
+        self._assigned.set(partitions)
+
+    def revoked(self) -> None:
+        """The process has no partitions until the next assignment."""
+        self._assigned.set(0)
+
+    def read(self, batches: int, records: int, fetch_s: float, decode_s: float) -> None:
+        """One read gave these batches; seldom more than one, where it was cut by bytes, and then each has its share."""
+        self._consumed.inc(records)
+        for _ in range(batches):
+            self._stage.labels(Stage.FETCH).observe(fetch_s / batches)
+            self._stage.labels(Stage.DECODE).observe(decode_s / batches)
+
+    def applied(self, batch: Batch, applied: Applied) -> None:
+        """A transaction was committed."""
+        self._batch_records.observe(applied.records)
+        self._stage.labels(Stage.POSTGRESQL).observe(applied.seconds)
+        self._progress.set_to_current_time()
+        self._mis_keyed.inc(applied.mis_keyed)
+        self.reached(Stage.POSTGRESQL, applied)
+        for (name, outcome), number in outcomes(batch, applied.strangers).items():
+            self._events.labels(name, outcome).inc(number)
+        if applied.dead_letters:
+            for reason, number in _reasons(batch).items():
+                self.died(reason, number)
+
+    def processed(self, seconds: float) -> None:
+        """A batch was dealt with: committed, halved, or given up to be read again."""
+        self._processed.observe(seconds)
+
+    def on_board(self, applied: Applied, seconds: float) -> None:
+        """A commit's changes were written to Redis."""
+        self._stage.labels(Stage.REDIS).observe(seconds)
+        self.reached(Stage.REDIS, applied)
+
+    def reached(self, stage: Stage, applied: Applied) -> None:
+        """Measures by the broker's clock; where ours is behind it, no time has passed."""
+        if applied.oldest_timestamp_ms is not None:
+            self._latency.labels(stage).observe(max(0.0, time.time() - applied.oldest_timestamp_ms / 1000))
+
+    def died(self, reason: Reason, number: int = 1) -> None:
+        """Dead letters were kept."""
+        self._dead_letters.labels(reason).inc(number)
+
+    def retried(self, server: Server) -> None:
+        """Something will be tried again."""
+        self._retries.labels(server).inc()
+
+    def fenced(self) -> None:
+        """Another writer was first."""
+        self._fences.inc()
+
+    def rebuilt(self, reason: str) -> None:
+        """The board was written anew."""
+        self._rebuilds.labels(reason).inc()
+
+    def swept(self, users: int) -> None:
+        """Parked events were applied."""
+        self._swept.inc(users)
+
+
+def outcomes(batch: Batch, strangers: AbstractSet[str]) -> Tally[tuple[str, str]]:
+    """How many records of each type were applied, parked and kept as dead letters, once the batch is committed.
+
+    All types are counted in C; the records are only looked into where one of them was set aside.
+    """
+    kinds: Tally[type] = Tally(map(type, map(itemgetter(1), batch.records)))
+    found: Tally[tuple[str, str]] = Tally()
+    rejected = kinds.pop(Rejected, 0)
+    for kind, number in kinds.items():
+        found[kind.type_name, APPLIED] = number  # type: ignore[attr-defined]
+    if rejected:
+        found.update((_named_type(record), DEAD_LETTER) for record, said in batch.records if isinstance(said, Rejected))
+    if strangers:
+        for _, said in batch.records:
+            if not isinstance(said, Rejected) and said.user_id in strangers:
+                found[said.type_name, APPLIED] -= 1
+                found[said.type_name, PARKED] += 1
+    return found
+
+
+def _named_type(record: LogRecord) -> str:
+    """What a record says it is, of the few words that we know; a record that says nothing is not known either."""
+    for name, content in record.headers:
+        if name == "ce_type":
+            said = (content or b"").decode("utf-8", "replace")
+            return said if said in EVENT_MODELS else UNKNOWN_TYPE
+    return UNKNOWN_TYPE
+
+
+def _reasons(batch: Batch) -> Tally[Reason]:
+    return Tally(said.reason for _, said in batch.records if isinstance(said, Rejected))

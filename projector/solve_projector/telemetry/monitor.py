@@ -1,0 +1,70 @@
+"""Whom do the parts of a projector tell what happens to them? One object, that counts it and knows what it means.
+
+Each part takes one and makes its own where it is given none, so that a part alone needs nothing.
+"""
+
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Self
+
+from prometheus_client import Gauge
+
+from solve_projector.settings import ProjectorSettings
+from solve_projector.store.postgresql import is_away
+from solve_projector.telemetry.health import Condition, Health
+from solve_projector.telemetry.metrics import ProjectorMetrics, Server
+from solve_projector.telemetry.tracing import Tracing, Untraced
+
+
+@dataclass(frozen=True, slots=True)
+class Monitor:
+    """Counters, conditions and traces of one process."""
+
+    metrics: ProjectorMetrics = field(default_factory=ProjectorMetrics)
+    health: Health = field(default_factory=Health)
+    tracing: Tracing = field(default_factory=Untraced)
+
+    @classmethod
+    def of(cls, settings: ProjectorSettings, topic: str, tracing: Tracing) -> Self:
+        """With the settings' limits, and readiness among the metrics."""
+        looks = max(settings.log_check_interval_s, settings.leaderboard_check_interval_s)
+        made = cls(
+            ProjectorMetrics(topic, settings.kafka_group_id),
+            Health(settings.liveness_timeout_s, look_interval_s=looks),
+            tracing,
+        )
+        ready = Gauge(
+            "solve_projector_ready_condition",
+            "1 where this condition of readiness is met; /readyz says why one is not.",
+            ("condition",),
+            registry=made.metrics.registry,
+        )
+        for condition in Condition:
+            ready.labels(condition).set_function(partial(made.health.is_met, condition))
+        return made
+
+    def database_answered(self) -> None:
+        """PostgreSQL did what was asked of it."""
+        self.health.met(Condition.POSTGRESQL)
+
+    def database_failed(self, error: BaseException) -> None:
+        """It will be tried again; a refusal is an answer too."""
+        self.metrics.retried(Server.POSTGRESQL)
+        if is_away(error):
+            self.health.missing(Condition.POSTGRESQL, f"PostgreSQL: {str(error) or type(error).__name__}")
+        else:
+            self.health.met(Condition.POSTGRESQL)
+
+    def log_answered(self) -> None:
+        """Kafka did what was asked of it."""
+        self.health.met(Condition.KAFKA)
+
+    def log_failed(self, error: BaseException) -> None:
+        """It will be tried again."""
+        self.metrics.retried(Server.KAFKA)
+        self.health.missing(Condition.KAFKA, str(error) or type(error).__name__)
+
+    def board_failed(self, error: BaseException) -> None:
+        """It will be tried again with the next check."""
+        self.metrics.retried(Server.REDIS)
+        self.health.missing(Condition.LEADERBOARD, str(error) or type(error).__name__)

@@ -1,0 +1,91 @@
+"""How is Kafka reached? The connection settings that every side shares, under the ecosystem's usual names."""
+
+import ssl
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import Field, SecretStr, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from solve_runtime.errors import SolveCountsError
+from solve_schemas.topic import TOPIC
+
+# Docker and Kubernetes mount secrets as files named like the variable; a missing folder is no error.
+SECRETS_DIR = Path("/run/secrets")
+SETTINGS_CONFIG = SettingsConfigDict(
+    env_file=".env",
+    env_file_encoding="utf-8",
+    extra="ignore",
+    frozen=True,
+    secrets_dir=str(SECRETS_DIR) if SECRETS_DIR.is_dir() else None,
+    hide_input_in_errors=True,
+)
+
+
+class TlsFileError(SolveCountsError):
+    """A certificate or key file named in the settings cannot be used."""
+
+
+class KafkaConnection(BaseSettings):
+    """Settings read from the environment, `.env` and `/run/secrets`, in this order."""
+
+    model_config = SettingsConfigDict(**SETTINGS_CONFIG, env_prefix="KAFKA_")
+
+    bootstrap_servers: str = Field("localhost:9092", min_length=1, description="host:port, separated by commas")
+    topic: str = Field(TOPIC, pattern=r"^[a-zA-Z0-9._-]{1,249}$", description="The log.")
+    security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = "PLAINTEXT"
+    sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = "PLAIN"
+    sasl_username: str | None = None
+    sasl_password: SecretStr | None = None
+    ssl_cafile: Path | None = Field(None, description="CA certificates (PEM); absent, the system's.")
+    ssl_certfile: Path | None = Field(None, description="Our certificate (PEM), where the broker asks for one.")
+    ssl_keyfile: Path | None = Field(None, description="Its key (PEM).")
+    ssl_key_password: SecretStr | None = None
+
+    @model_validator(mode="after")
+    def _sasl_has_credentials(self) -> "KafkaConnection":
+        if self.security_protocol.startswith("SASL") and not (self.sasl_username and self.sasl_password):
+            raise ValueError(
+                f"KAFKA_SECURITY_PROTOCOL={self.security_protocol} needs KAFKA_SASL_USERNAME and KAFKA_SASL_PASSWORD"
+            )
+        return self
+
+    def client_options(self) -> dict[str, Any]:
+        """Keyword arguments that every aiokafka client takes.
+
+        Raises TlsFileError where a certificate or key cannot be read.
+        """
+        options: dict[str, Any] = {
+            "bootstrap_servers": self.bootstrap_servers,
+            "security_protocol": self.security_protocol,
+        }
+        if self.security_protocol.startswith("SASL"):
+            options |= {
+                "sasl_mechanism": self.sasl_mechanism,
+                "sasl_plain_username": self.sasl_username,
+                "sasl_plain_password": self.sasl_password.get_secret_value() if self.sasl_password else None,
+            }
+        if self.security_protocol.endswith("SSL"):
+            options["ssl_context"] = self._ssl_context()
+        return options
+
+    def advice(self) -> str:
+        """What to check where no broker lets us in; the client does not tell a refused login from a closed port."""
+        checks = ["KAFKA_BOOTSTRAP_SERVERS"]
+        if self.security_protocol.startswith("SASL"):
+            checks += ["KAFKA_SASL_MECHANISM", "KAFKA_SASL_USERNAME", "KAFKA_SASL_PASSWORD"]
+        if self.security_protocol.endswith("SSL"):
+            checks += ["KAFKA_SSL_CAFILE (whether it vouches for the brokers' certificates)"]
+        return f"check {', '.join(checks)} and the brokers"
+
+    def _ssl_context(self) -> ssl.SSLContext:
+        try:
+            context = ssl.create_default_context(cafile=self.ssl_cafile)
+            if self.ssl_certfile:
+                password = self.ssl_key_password.get_secret_value() if self.ssl_key_password else None
+                context.load_cert_chain(self.ssl_certfile, self.ssl_keyfile, password)
+        except (OSError, ssl.SSLError) as error:
+            raise TlsFileError(
+                f"cannot use KAFKA_SSL_CAFILE, KAFKA_SSL_CERTFILE or KAFKA_SSL_KEYFILE: {error}"
+            ) from error
+        return context

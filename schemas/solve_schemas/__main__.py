@@ -1,0 +1,23 @@
+"""How are the documents made? `python -m solve_schemas` writes them; `--check` exits with 1 where they differ."""
+
+import argparse
+import sys
+
+from solve_schemas.documents import FOLDER, drifted, write
+
+
+def main() -> None:
+    """Writes or checks `schemas/solve_schemas/generated/`."""
+    parser = argparse.ArgumentParser(
+        prog="python -m solve_schemas", description="Example: python -m solve_schemas --check"
+    )
+    parser.add_argument("--check", action="store_true", help="write nothing; exit with 1 where a file differs")
+    if not parser.parse_args().check:
+        for path in write():
+            print(path)
+    elif names := drifted():
+        sys.exit(f"schemas: {', '.join(names)} in {FOLDER} differ from the models; run: make schemas")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,74 @@
+"""Does `solve-api serve` say where it serves, end cleanly, and refuse to begin where waiting would not help?"""
+
+import asyncio
+import json
+import signal
+import socket
+import sys
+from asyncio.subprocess import PIPE, Process
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from urllib.parse import urlsplit
+
+import httpx
+import pytest
+
+from tests.world import World
+
+
+@asynccontextmanager
+async def served(world: World, *words: str, **changes: str) -> AsyncIterator[Process]:
+    """The command as a process; killed where it still runs."""
+    environment = world.environment | {"API_PORT": "0"} | changes
+    command = (sys.executable, "-m", "solve_api", "serve", *words)
+    process = await asyncio.create_subprocess_exec(*command, env=environment, stdout=PIPE, stderr=PIPE)
+    try:
+        yield process
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+async def test_it_says_where_and_ends_cleanly_also_with_open_streams(world: World, number: signal.Signals) -> None:
+    async with served(world, "--json", LOG_LEVEL="INFO") as process:
+        assert process.stdout
+        address = json.loads(await process.stdout.readline())["url"]
+        async with httpx.AsyncClient(base_url=address, timeout=60) as client:
+            assert (await client.get("/readyz")).status_code == 200
+            async with client.stream("GET", "/api/events?board=true") as stream:
+                lines = stream.aiter_lines()
+                assert await anext(lines)
+                process.send_signal(number)
+                async for _ in lines:  # to its end, which is a whole answer
+                    pass
+        _, log = await process.communicate()
+    assert process.returncode == 0, log.decode()
+    assert [line for line in log.decode().splitlines() if json.loads(line)["level"] in {"error", "critical"}] == []
+
+
+async def refusal(world: World, **changes: str) -> str:
+    """The one line that it ends with."""
+    async with served(world, **changes) as process:
+        out, said = await process.communicate()
+    assert (process.returncode, out) == (1, b"")
+    (line,) = [line for line in said.decode().splitlines() if line.startswith("solve-api: ")]
+    assert "Traceback" not in said.decode()
+    return line
+
+
+async def test_an_address_or_a_database_that_waiting_does_not_mend_is_refused(world: World) -> None:
+    for url in ("nonsense", "mysql://x/y", urlsplit(world.environment["DATABASE_URL"])._replace(path="/none").geturl()):
+        line = await refusal(world, DATABASE_URL=url)
+        assert "check DATABASE_URL" in line, line
+
+
+async def test_a_port_that_is_taken_is_named_with_what_to_do(world: World) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        line = await refusal(world, API_PORT=str(port))
+    assert line == (
+        f"solve-api: cannot listen on 127.0.0.1:{port}: Address already in use; "
+        "set API_HOST and API_PORT, or --host and --port"
+    )

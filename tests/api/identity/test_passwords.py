@@ -1,0 +1,135 @@
+"""Is a password kept so that whoever steals the table cannot read it, and are easy ones refused?"""
+
+import unicodedata
+
+import pytest
+from argon2 import PasswordHasher, extract_parameters
+from argon2.low_level import Type
+from zxcvbn.frequency_lists import FREQUENCY_LISTS
+
+from solve_api.errors import PasswordRefused
+from solve_api.identity.accounts import account_of, change_password, create_admin, rehash
+from solve_api.identity.passwords import MAX_CHARS, MIN_CHARS, hashed, is_outdated, is_right, is_too_long, refuse_weak
+from tests.api.served import PASSWORD
+from tests.world import World
+
+# six random words with an umlaut, as one keyboard types it and as another does
+COMPOSED = unicodedata.normalize("NFC", "müde Laterne zählt Öl vor Quitten")
+DECOMPOSED = unicodedata.normalize("NFD", COMPOSED)
+
+
+async def test_a_hash_is_argon2id_with_the_profile_of_rfc_9106_and_a_salt_of_its_own() -> None:
+    first, second = await hashed(PASSWORD), await hashed(PASSWORD)
+    found = extract_parameters(first)
+    assert found.type is Type.ID
+    # section 4, second recommended option: t=3, p=4, m=64 MiB, a salt of 128 and a tag of 256 bits
+    assert (found.time_cost, found.parallelism, found.memory_cost) == (3, 4, 64 * 1024)
+    assert (found.salt_len, found.hash_len) == (16, 32)
+    assert first != second
+    assert PASSWORD not in first
+
+
+async def test_the_right_password_alone_is_right() -> None:
+    kept = await hashed(PASSWORD)
+    assert await is_right(PASSWORD, kept)
+    for wrong in (PASSWORD + " ", PASSWORD[:-1], PASSWORD.upper(), " " + PASSWORD, ""):
+        assert not await is_right(wrong, kept), wrong
+    assert not await is_right(PASSWORD, None)
+    assert not await is_right(PASSWORD, "not a hash")
+    assert not await is_right("", None)
+
+
+async def test_however_an_umlaut_is_typed_it_is_the_same_password() -> None:
+    assert COMPOSED != DECOMPOSED
+    assert await is_right(DECOMPOSED, await hashed(COMPOSED))
+    assert await is_right(COMPOSED, await hashed(DECOMPOSED))
+
+
+async def test_any_characters_will_do_also_half_of_a_surrogate_pair_and_nul() -> None:
+    for odd in ("\ud800 is no character at all", "with \0 in the middle of it", "日本語のとても長い合言葉です"):
+        refuse_weak(odd, "ada")
+        kept = await hashed(odd)
+        assert await is_right(odd, kept)
+        assert not await is_right(odd.replace("\0", "").replace("\ud800", "?") + "x", kept)
+
+
+def test_length_is_counted_in_characters_as_they_are_kept() -> None:
+    text = "vor Quitten zählt müde Laterne Öl; " * 10
+    for length, fits in ((MIN_CHARS - 1, False), (MIN_CHARS, True), (MAX_CHARS, True), (MAX_CHARS + 1, False)):
+        password = unicodedata.normalize("NFD", text[:length])
+        if fits:
+            refuse_weak(password, "ada")
+        else:
+            with pytest.raises(PasswordRefused, match=f"this one has {length}"):
+                refuse_weak(password, "ada")
+        assert is_too_long(password) == (length > MAX_CHARS)
+
+
+@pytest.mark.parametrize(
+    "easy",
+    [
+        "password1234",
+        "passwordpassword",
+        "123456789012",
+        "qwertyuiop[]",
+        "aaaaaaaaaaaaaaaa",
+        "iloveyou1234",
+        "P@ssw0rd2026!",
+        "solve-counts1",
+        "solvecountsadmin",
+        "grace-of-judges",  # her own name
+        "adminadminadmin",
+    ],
+)
+def test_what_is_guessed_first_is_refused(easy: str) -> None:
+    with pytest.raises(PasswordRefused, match="too easy to guess"):
+        refuse_weak(easy, "grace-of-judges")
+
+
+def test_of_the_most_common_passwords_none_that_is_long_enough_will_do() -> None:
+    long_enough = [word for word in FREQUENCY_LISTS["passwords"] if len(word) >= MIN_CHARS]
+    assert len(FREQUENCY_LISTS["passwords"]) > 20_000
+    assert long_enough
+    for word in long_enough:
+        with pytest.raises(PasswordRefused):
+            refuse_weak(word, "ada")
+
+
+def test_the_refusal_tells_no_password_and_says_what_to_do() -> None:
+    with pytest.raises(PasswordRefused) as refused:
+        refuse_weak("password1234", "ada")
+    assert "password1234" not in str(refused.value)
+    assert "random words" in str(refused.value)
+
+
+async def test_a_hash_of_older_parameters_works_is_noticed_and_replaced(world: World) -> None:
+    old = PasswordHasher(time_cost=1, memory_cost=8 * 1024, parallelism=1).hash(PASSWORD)
+    assert await is_right(PASSWORD, old)
+    assert is_outdated(old)
+    assert not is_outdated(await hashed(PASSWORD))
+    async with world.database() as database:
+        await create_admin(database, "ada", PASSWORD)
+        await database.execute("UPDATE admins SET password_hash = $1", old)
+        before = await account_of(database, "ada")
+        assert before
+        await rehash(database, before, PASSWORD)
+        after = await account_of(database, "ada")
+    assert after
+    assert not is_outdated(after.password_hash)
+    assert await is_right(PASSWORD, after.password_hash)
+    # sessions hang on this moment: a better hash of the same password ends none
+    assert after.password_changed_at == before.password_changed_at
+
+
+async def test_a_rehash_does_not_bring_back_a_password_that_was_changed_meanwhile(world: World) -> None:
+    other = "another battery of staples"
+    async with world.database() as database:
+        await create_admin(database, "ada", PASSWORD)
+        before = await account_of(database, "ada")
+        assert before
+        await change_password(database, "ada", other)
+        await rehash(database, before, PASSWORD)
+        after = await account_of(database, "ada")
+    assert after
+    assert await is_right(other, after.password_hash)
+    assert not await is_right(PASSWORD, after.password_hash)

@@ -1,0 +1,282 @@
+"""One order, wherever a board comes from: Redis, PostgreSQL, memory, and a plain sorted list."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from zoneinfo import ZoneInfo
+
+import asyncpg
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from redis.asyncio import Redis
+
+from solve_api.http.problems import Problem
+from solve_api.models.public import BoardEntry, LeaderboardPage
+from solve_api.ranking.boards import Boards, Sourced
+from solve_api.ranking.cursor import cursor_of, next_cursor, previous_cursor, stretch_of
+from solve_api.ranking.freshness import BoardStep
+from solve_api.ranking.leaderboard import BoardQuestion, leaderboard
+from solve_api.ranking.periods import Window
+from solve_projector.domain.ranking import Mode, Position, Stretch
+from solve_projector.errors import UserUnknown
+from solve_projector.leaderboard.board import Leaderboard, open_leaderboard
+from solve_projector.operations.retry_dead_letters import retry
+from solve_projector.store.dead_letters import Selection
+from solve_projector.store.postgresql import open_pages_pool
+from tests.events import at, registered, solved
+from tests.projector.dead_letters import bury
+from tests.world import World
+
+UTC_ZONE = ZoneInfo("UTC")
+# ids in an order that only bytes give, and ties in count and second
+USERS = ["a", "B", "b", "é", "z", "𝄞", "aa", "a b", "~", "日本"]
+
+
+@asynccontextmanager
+async def boards_of(world: World) -> AsyncIterator[tuple[asyncpg.Pool, Boards, Leaderboard, BoardStep]]:
+    topic = world.connection.topic
+    async with open_pages_pool(world.settings, 4) as pool, open_leaderboard(world.settings, topic) as board:
+        step = BoardStep(pool, board, topic)
+        yield pool, Boards(pool, board, step), board, step
+
+
+async def crowd(world: World) -> list[Position]:
+    """Ten users on the board, one who is not; the board as a sorted list."""
+    events = [registered(user) for user in [*USERS, "nothing"]]
+    for number, user in enumerate(USERS):
+        when = 60 * (number // 4) + 0.25 * (number % 4)
+        events += [solved(f"{user}-{problem}", user, f"p{problem}", when) for problem in range(1 + number % 3)]
+    await world.publish(events)
+    await world.run_once()
+    return [
+        Position(user.problems_solved, int(user.last_solved_at.timestamp()), user_id)
+        for user_id, user in sorted(
+            ((one, found) for one, found in world.model().solved.items() if found.problems_solved),
+            key=lambda item: (-item[1].problems_solved, int(item[1].last_solved_at.timestamp()), item[0].encode()),
+        )
+    ]
+
+
+def expected(board: list[Position], stretch: Stretch) -> list[Position]:
+    """A few plain lines."""
+    key = [(-solved, seconds, user_id.encode()) for solved, seconds, user_id in board]
+    solved, seconds, user_id = stretch.position
+    here = (-solved, seconds, user_id.encode())
+    if stretch.mode is Mode.AFTER:
+        return [row for row, at in zip(board, key, strict=True) if at > here][: stretch.limit]
+    if stretch.mode is Mode.BEFORE:
+        return [row for row, at in zip(board, key, strict=True) if at < here][-stretch.limit :]
+    index = [row.user_id for row in board].index(user_id) if stretch.mode is Mode.AROUND else 0
+    begin = max(0, index - stretch.limit // 2)
+    return board[begin : begin + stretch.limit]
+
+
+async def test_redis_postgresql_memory_and_a_plain_list_give_the_same_stretches(world: World) -> None:
+    board = await crowd(world)
+    everywhere = Window(at(-3600), at(3600))
+    positions = [*board, Position(9, 0, "x"), Position(0, 0, ""), Position(2, board[0].seconds, "b\x7f")]
+    stretches = [Stretch(limit) for limit in (1, 3, 50)]
+    for limit in (1, 3, 50):
+        stretches += [Stretch(limit, mode, one) for mode in (Mode.AFTER, Mode.BEFORE) for one in positions]
+        stretches += [Stretch(limit, Mode.AROUND, one) for one in board]
+    async with boards_of(world) as (_, boards, _, step):
+        for stretch in stretches:
+            said = expected(board, stretch)
+            for source in ("postgresql", "redis"):
+                step.in_step = source == "redis"
+                found = await boards.read(stretch, ["b", "nothing", "nobody"], None)
+                assert found.source == source
+                check(found, said, board)
+            check(await boards.read(stretch, ["b", "nothing", "nobody"], everywhere), said, board)
+
+
+def check(found: Sourced, said: list[Position], board: list[Position]) -> None:
+    reading = found.reading
+    assert reading.rows == said
+    assert reading.total == len(board)
+    assert [board[reading.begin + number] for number in range(len(said))] == said
+    assert reading.places == {"b": (board.index(place := next(p for p in board if p.user_id == "b")) + 1, place)}
+
+
+@given(cursor=st.text(max_size=60))
+@settings(max_examples=300, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_a_cursor_that_was_not_made_here_is_refused_in_words(cursor: str) -> None:
+    try:
+        stretch = stretch_of(cursor, 10)
+    except Problem as problem:
+        status = problem.status
+    else:
+        status = 422 if stretch_of(cursor_of(stretch.mode, stretch.position), 10) == stretch else 200
+    assert status == 422
+
+
+async def test_pages_lead_through_the_whole_board_and_back(world: World) -> None:
+    board = [one.user_id for one in await crowd(world)]
+    async with boards_of(world) as (pool, boards, _, step):
+        step.in_step = True
+
+        async def page(cursor: str | None) -> LeaderboardPage:
+            return await leaderboard(pool, boards, BoardQuestion("all", UTC_ZONE, 4, cursor))
+
+        first = await page(None)
+        second = await page(first.next_cursor)
+        third = await page(second.next_cursor)
+        seen = [*first.entries, *second.entries, *third.entries]
+        assert [one.user_id for one in seen] == board
+        assert [one.rank for one in seen] == list(range(1, len(board) + 1))
+        assert {one.user_id: one.username for one in seen}["b"] == "name of b"
+        assert (first.previous_cursor, third.next_cursor) == (None, None)
+        back = await page(third.previous_cursor)
+        assert back.entries == second.entries
+        assert (await page(back.previous_cursor)).entries == first.entries
+
+
+async def test_a_page_that_everybody_has_left_leads_back_to_the_end_they_went_to(world: World) -> None:
+    board = await crowd(world)
+    async with boards_of(world) as (_, boards, _, step):
+        for window, source in ((None, "redis"), (None, "postgresql"), (Window(at(-3600), at(3600)), "postgresql")):
+            step.in_step = source == "redis"
+            below = await boards.read(Stretch(4, Mode.AFTER, board[-1]), [], window)
+            above = await boards.read(Stretch(4, Mode.BEFORE, board[0]), [], window)
+            assert (below.source, below.reading.rows, above.reading.rows) == (source, [], [])
+            assert (next_cursor(below.reading), previous_cursor(above.reading)) == (None, None)
+            last = await boards.read(stretch_of(previous_cursor(below.reading) or "", 4), [], window)
+            first = await boards.read(stretch_of(next_cursor(above.reading) or "", 4), [], window)
+            assert (last.reading.rows, first.reading.rows) == (board[-4:], board[:4])
+        nobody = Window(at(3600), at(7200))
+        empty = (await boards.read(Stretch(4, Mode.AFTER, board[-1]), [], nobody)).reading
+        assert (empty.total, next_cursor(empty), previous_cursor(empty)) == (0, None, None)
+
+
+async def test_who_moves_between_two_pages_shifts_nobody_else_out(world: World) -> None:
+    board = [one.user_id for one in await crowd(world)]
+    async with boards_of(world) as (pool, boards, _, step):
+        step.in_step = True
+        first = await leaderboard(pool, boards, BoardQuestion("all", UTC_ZONE, 4))
+        last = board[-1]
+        await world.publish([solved(f"new-{n}", last, f"new-{n}", 9000) for n in range(9)])
+        await world.run_once()
+        second = await leaderboard(pool, boards, BoardQuestion("all", UTC_ZONE, 4, first.next_cursor))
+        assert [one.user_id for one in second.entries] == board[4:8]
+        assert [one.rank for one in second.entries] == [6, 7, 8, 9]
+
+
+async def test_around_friends_and_me(world: World) -> None:
+    board = [one.user_id for one in await crowd(world)]
+    async with boards_of(world) as (pool, boards, _, step):
+        step.in_step = True
+        place = 4
+        near = await leaderboard(pool, boards, BoardQuestion("all", UTC_ZONE, 3, around=board[place]))
+        assert [one.user_id for one in near.entries] == board[place - 1 : place + 2]
+        assert isinstance(near.me, BoardEntry)
+        assert near.me.rank == place + 1
+        friends = await leaderboard(
+            pool, boards, BoardQuestion("all", UTC_ZONE, 3, friends=("nothing", "z", "a", "nobody"), me="nothing")
+        )
+        assert [one.user_id for one in friends.entries] == sorted(["z", "a"], key=board.index)
+        assert friends.unranked == ["nothing", "nobody"]
+        assert friends.me is None
+        assert (friends.next_cursor, friends.previous_cursor) == (None, None)
+        with pytest.raises(UserUnknown, match="nobody"):
+            await leaderboard(pool, boards, BoardQuestion("all", UTC_ZONE, 3, around="nobody"))
+
+
+async def test_a_period_counts_first_solves_alone(world: World) -> None:
+    """A problem solved before the period, and again in it, is none of it."""
+    now = datetime.now(UTC)
+    today = now.replace(hour=0, minute=0, second=0, microsecond=0)
+    seconds = (today - at(0)).total_seconds()
+    await world.publish(
+        [
+            registered("u"),
+            registered("v"),
+            solved("1", "u", "old", seconds - 60),
+            solved("2", "u", "old", seconds + 1),
+            solved("3", "u", "new", seconds + 2),
+            solved("4", "u", "new", seconds + 3),
+            solved("5", "v", "old", seconds - 1),
+        ]
+    )
+    await world.run_once()
+    async with boards_of(world) as (pool, boards, _, _):
+        page = await leaderboard(pool, boards, BoardQuestion("day", UTC_ZONE, 10, me="v"))
+    assert [(one.user_id, one.problems_solved, one.last_solved_at) for one in page.entries] == [
+        ("u", 1, today.replace(second=2))
+    ]
+    assert (page.total, page.me, page.begins_at, page.source) == (1, None, today, "postgresql")
+
+
+async def test_a_board_that_lacks_what_postgresql_had_before_is_not_read(world: World) -> None:
+    await crowd(world)
+    async with boards_of(world) as (_, boards, board, step):
+        await step.look()
+        await step.look()
+        assert step.in_step
+        async with world.database() as database:  # as if a write to Redis had been lost
+            await database.execute("UPDATE partition_offsets SET next_offset = next_offset + 1")
+        await step.look()
+        assert step.in_step, "one look cannot tell a lost write from one on its way"
+        await step.look()
+        assert not step.in_step
+        assert (await boards.read(Stretch(1), [], None)).source == "postgresql"
+        assert await boards.rank_of("b", 3) == (await board.place("b")).rank  # type: ignore[union-attr]
+
+
+async def test_a_process_that_begins_does_not_believe_a_board_that_is_behind(world: World) -> None:
+    await crowd(world)
+    async with world.database() as database:  # as if a write to Redis had been lost
+        await database.execute("UPDATE partition_offsets SET next_offset = next_offset + 1")
+    async with boards_of(world) as (_, _, _, step):
+        await step.look()
+        assert not step.in_step
+        async with world.database() as database:
+            await database.execute("UPDATE partition_offsets SET next_offset = next_offset - 1")
+    async with boards_of(world) as (_, _, _, step):
+        await step.look()
+        assert step.in_step
+
+
+async def test_a_board_whose_members_were_evicted_is_not_read(world: World) -> None:
+    board = await crowd(world)
+    async with boards_of(world) as (_, boards, _, step):
+        await step.look()
+        assert step.in_step
+        async with Redis.from_url(world.settings.redis_url.get_secret_value()) as redis:
+            (key,) = await redis.keys(f"*{world.settings.leaderboard_prefix}*:board")
+            await redis.delete(key)
+        await step.look()
+        found = await boards.read(Stretch(1), [], None)
+        assert (found.source, found.reading.total) == ("postgresql", len(board))
+
+
+async def test_a_board_that_lacks_what_no_offset_stands_for_is_not_read(world: World) -> None:
+    """A dead letter that is retried while no projector runs: nobody but a projector writes to Redis."""
+    await crowd(world)
+    buried = await bury(world, [solved("late", "b", "late", 5000)])
+    async with boards_of(world) as (_, boards, _, step), world.database() as database:
+        await step.look()
+        await step.look()
+        assert step.in_step
+        assert (await retry(database, world.connection.topic, Selection(tuple(buried)))).applied == 1
+        retried_at = datetime.now(UTC)
+        await step.look()
+        await step.look()
+        found = await boards.read(Stretch(0), ["b"], None)
+        assert found.as_of >= retried_at
+        assert (found.source, found.reading.places["b"][1].problems_solved) == ("postgresql", 4)
+        await world.run_once()
+        await step.look()
+        assert step.in_step
+        assert (await boards.read(Stretch(0), ["b"], None)).reading.places["b"][1].problems_solved == 4
+
+
+async def test_a_board_of_another_epoch_is_not_read(world: World) -> None:
+    await crowd(world)
+    async with boards_of(world) as (_, _, _, step):
+        await step.look()
+        assert step.in_step
+        async with world.database() as database:
+            await database.execute("UPDATE leaderboard_epoch SET epoch = epoch + 1")
+        await step.look()
+        assert not step.in_step

@@ -1,0 +1,46 @@
+"""When a period begins, also where clocks change."""
+
+from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from solve_api.models.public import Period
+from solve_api.ranking.periods import window_of
+
+BERLIN = ZoneInfo("Europe/Berlin")
+seconds = st.integers(
+    int(datetime(2020, 1, 1, tzinfo=UTC).timestamp()), int(datetime(2030, 1, 1, tzinfo=UTC).timestamp())
+)
+moments = seconds.map(lambda second: datetime.fromtimestamp(second, UTC))
+zones = st.sampled_from(["UTC", "Europe/Berlin", "America/St_Johns", "Asia/Kolkata", "Pacific/Apia"]).map(ZoneInfo)
+
+
+@pytest.mark.parametrize(
+    ("period", "begins_at", "ends_at"),
+    [
+        ("day", "2026-10-24T22:00:00", "2026-10-25T23:00:00"),  # clocks go back: a day of 25 hours
+        ("week", "2026-10-18T22:00:00", "2026-10-25T23:00:00"),
+        ("month", "2026-09-30T22:00:00", "2026-10-31T23:00:00"),
+    ],
+)
+def test_a_period_begins_and_ends_at_local_midnight(period: Period, begins_at: str, ends_at: str) -> None:
+    window = window_of(period, BERLIN, datetime(2026, 10, 25, 12, tzinfo=UTC))
+    assert window is not None
+    assert [one.replace(tzinfo=None).isoformat() for one in window] == [begins_at, ends_at]
+
+
+@given(moments, zones, st.sampled_from(["day", "week", "month"]))
+def test_every_moment_lies_in_its_period_and_periods_join(now: datetime, zone: ZoneInfo, period: Period) -> None:
+    window = window_of(period, zone, now)
+    assert window is not None
+    assert window.begins_at <= now < window.ends_at
+    following = window_of(period, zone, window.ends_at)
+    assert following is not None
+    assert following.begins_at == window.ends_at
+
+
+def test_all_time_has_no_window() -> None:
+    assert window_of("all", BERLIN, datetime.now(UTC) + timedelta()) is None

@@ -1,0 +1,82 @@
+"""Do equal questions share a read, and does nobody get one that began before they asked?"""
+
+import asyncio
+
+import pytest
+
+from solve_api.ranking.single_flight import Together
+from tests.api.served import serving
+from tests.events import registered, solved
+from tests.world import World
+
+
+class Reads:
+    """Reads that end when they are told to; each answers how many began before it."""
+
+    def __init__(self) -> None:
+        self.begun = 0
+        self.go_on = asyncio.Event()
+
+    async def read(self) -> int:
+        number, self.begun = self.begun, self.begun + 1
+        await self.go_on.wait()
+        return number
+
+
+async def _turn() -> None:
+    for _ in range(5):
+        await asyncio.sleep(0)
+
+
+async def test_who_asks_while_one_reads_shares_the_next_read() -> None:
+    together, reads = Together[int](), Reads()
+    first = [asyncio.create_task(together.ask("board", reads.read)) for _ in range(3)]
+    await _turn()
+    later = [asyncio.create_task(together.ask("board", reads.read)) for _ in range(50)]
+    other = asyncio.create_task(together.ask("another", reads.read))
+    await _turn()
+    assert reads.begun == 2
+    reads.go_on.set()
+    assert await asyncio.gather(*first) == [0] * 3
+    assert await asyncio.gather(*later) == [2] * 50
+    assert await other == 1
+    assert await together.ask("board", reads.read) == 3
+
+
+async def test_an_error_is_of_those_who_waited_for_it() -> None:
+    together: Together[int] = Together()
+
+    async def fail() -> int:
+        raise LookupError("away")
+
+    async def succeed() -> int:
+        return 7
+
+    found = await asyncio.gather(*(together.ask("board", fail) for _ in range(3)), return_exceptions=True)
+    assert [type(one) for one in found] == [LookupError] * 3
+    assert await together.ask("board", succeed) == 7
+
+
+async def test_who_leaves_does_not_stop_the_others() -> None:
+    together, reads = Together[int](), Reads()
+    leaving, staying = (asyncio.create_task(together.ask("board", reads.read)) for _ in range(2))
+    await _turn()
+    leaving.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await leaving
+    reads.go_on.set()
+    assert await staying == 0
+
+
+async def test_a_page_that_many_share_goes_to_each_with_headers_of_its_own(world: World) -> None:
+    await world.publish([registered("u"), solved("1", "u", "p", 1)])
+    await world.run_once()
+    async with serving(world) as api:
+        for path in ("/", "/leaderboard", "/users/u"):
+            found = await asyncio.gather(*(api.anybody.get(path) for _ in range(30)))
+            assert {one.status_code for one in found} == {200}
+            names = [[name for name, _ in one.headers.multi_items()] for one in found]
+            assert all(len(set(each)) == len(each) for each in names), path
+            assert len({one.headers["x-request-id"] for one in found}) == len(found)
+        missing = await asyncio.gather(*(api.anybody.get("/users/nobody") for _ in range(10)))
+        assert {one.status_code for one in missing} == {404}

@@ -1,0 +1,239 @@
+"""Does a contest's event feed become the verdicts that its scoreboard shows? Both forms, and what real feeds do."""
+
+import json
+import random
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bench.model import model_of
+from solve_producer.sources.clics import Conversion, convert
+from solve_producer.sources.clics_feed import FeedError, parse_relative_time, parse_time
+from solve_schemas.events import SubmissionRevoked, SubmissionSolved, UserRegistered
+
+TYPES = {"AC": True, "WA": False}
+
+
+def line(kind: str, object_id: str | None, data: Any) -> bytes:
+    return json.dumps({"type": kind, "id": object_id, "data": data, "token": "t"}).encode()
+
+
+def judgement(judgement_id: str, verdict: str | None, end: str | None, **more: Any) -> bytes:
+    data = {"id": judgement_id, "submission_id": "s1", "judgement_type_id": verdict, "end_time": end, **more}
+    return line("judgements", judgement_id, data)
+
+
+CONTEST = line("contest", "c", {"id": "c", "start_time": "2024-01-01T10:00:00Z"})
+TEAM = line("teams", "t1", {"id": "t1", "name": "Team One", "display_name": "The Ones"})
+SUBMISSION = line(
+    "submissions",
+    "s1",
+    {"id": "s1", "team_id": "t1", "problem_id": "a", "language_id": "cpp", "time": "2024-01-01T10:05:00Z"},
+)
+KINDS = [line("judgement-types", name, {"id": name, "solved": solved}) for name, solved in TYPES.items()]
+BASE = [CONTEST, *KINDS, TEAM, SUBMISSION]
+
+
+def converted(*lines: bytes) -> Conversion:
+    return convert([*BASE, *lines], "feed")
+
+
+def solved_by(conversion: Conversion) -> dict[str, int]:
+    return {user: one.problems_solved for user, one in model_of(conversion.events).solved.items()}
+
+
+def test_the_world_finals_feed_gives_the_scoreboard(wf47) -> None:  # type: ignore[no-untyped-def]
+    lines = (wf47 / "event-feed.ndjson").read_bytes().splitlines()
+    conversion = convert(lines, "wf47")
+    rows = json.loads((wf47 / "scoreboard.json").read_text())["rows"]
+    pairs = {
+        (f"wf47_finals:{row['team_id']}", f"wf47_finals:{one['problem_id']}")
+        for row in rows
+        for one in row["problems"]
+        if one["solved"] and one["time"] < 240
+    }
+    events = conversion.events * 3
+    random.Random(1).shuffle(events)
+    model = model_of(events)
+    assert {key[:2] for key, verdict in model.verdicts.items() if verdict.solved} == pairs
+    assert (len(pairs), conversion.report.teams, conversion.report.submissions) == (519, 130, 1606)
+    assert model_of(convert(lines * 3, "wf47").events).solved == model.solved
+
+
+def test_a_solved_judgement_is_a_solved_event_with_prefixed_ids() -> None:
+    (registration, verdict) = converted(judgement("j", "AC", "2024-01-01T10:06:00.5Z")).events
+    assert isinstance(registration, UserRegistered)
+    assert (registration.user_id, registration.username) == ("c:t1", "The Ones")
+    assert isinstance(verdict, SubmissionSolved)
+    assert (verdict.submission_id, verdict.user_id, verdict.problem_id) == ("c:s1", "c:t1", "c:a")
+    assert verdict.judged_at == parse_time("2024-01-01T10:06:00.5Z")
+    assert verdict.submitted_at == parse_time("2024-01-01T10:05:00Z")
+    assert (verdict.language, verdict.contest_id) == ("cpp", "c")
+
+
+def test_the_form_of_2020_says_the_same() -> None:
+    def old(number: int, kind: str, data: Any, op: str = "create") -> bytes:
+        return json.dumps({"id": f"event-{number}", "type": kind, "op": op, "data": data}).encode()
+
+    new = converted(judgement("j", "AC", "2024-01-01T10:06:00Z"))
+    lines = [
+        old(1, "contests", {"id": "c", "start_time": "2024-01-01T10:00:00Z"}),
+        *(
+            old(2 + i, "judgement-types", {"id": name, "solved": solved})
+            for i, (name, solved) in enumerate(TYPES.items())
+        ),
+        old(4, "teams", {"id": "t1", "name": "The Ones"}),
+        old(5, "submissions", json.loads(SUBMISSION)["data"]),
+        old(6, "judgements", {"id": "j", "submission_id": "s1"}),
+        old(7, "judgements", json.loads(judgement("j", "AC", "2024-01-01T10:06:00Z"))["data"], "update"),
+    ]
+    assert convert(lines, "old").events == new.events
+    gone = [*lines, old(8, "judgements", {"id": "j"}, "delete")]
+    assert solved_by(convert(gone, "old")) == {}
+
+
+def test_a_judgement_that_changes_becomes_a_revocation_even_at_the_same_cut_end_time() -> None:
+    end = "2024-01-01T10:06:00Z"
+    conversion = converted(judgement("j", "AC", end), judgement("j", "WA", end))
+    assert [type(event) for event in conversion.events[1:]] == [SubmissionSolved, SubmissionRevoked]
+    assert solved_by(conversion) == {}
+    back = converted(judgement("j", "AC", end), judgement("j", "WA", end), judgement("j", "AC", end))
+    judged = [event.judged_at.microsecond for event in back.events[1:] if not isinstance(event, UserRegistered)]
+    assert judged == [0, 1, 2]
+    assert solved_by(back) == {"c:t1": 1}
+
+
+def test_a_deleted_judgement_or_submission_is_a_revocation() -> None:
+    accepted = judgement("j", "AC", "2024-01-01T10:06:00Z")
+    assert solved_by(converted(accepted)) == {"c:t1": 1}
+    assert solved_by(converted(accepted, line("judgements", "j", None))) == {}
+    assert solved_by(converted(accepted, line("submissions", "s1", None))) == {}
+    assert solved_by(converted(accepted, line("judgements", None, []))) == {}
+
+
+def test_of_two_judgements_the_later_started_one_counts_once_it_is_finished() -> None:
+    first = judgement("j1", "AC", "2024-01-01T10:06:00Z", start_time="2024-01-01T10:05:30Z")
+    running = judgement("j2", None, None, start_time="2024-01-01T11:00:00Z")
+    rejudged = judgement("j2", "WA", "2024-01-01T11:01:00Z", start_time="2024-01-01T11:00:00Z")
+    assert solved_by(converted(first, running)) == {"c:t1": 1}
+    for order in ((first, rejudged), (rejudged, first)):
+        assert solved_by(converted(*order)) == {}
+
+
+def test_a_judgement_that_is_not_current_does_not_count() -> None:
+    assert solved_by(converted(judgement("j", "AC", "2024-01-01T10:06:00Z", current=False))) == {}
+
+
+def test_objects_may_come_before_what_they_refer_to() -> None:
+    accepted = judgement("j", "AC", "2024-01-01T10:06:00Z")
+    assert convert([accepted, SUBMISSION, TEAM, *KINDS, CONTEST], "feed").events == converted(accepted).events
+
+
+def test_a_longer_feed_goes_on_from_a_shorter_one() -> None:
+    lines = [judgement("j", kind, "2024-01-01T10:06:00Z") for kind in ("AC", "WA", "AC", "WA")]
+    for end in range(1, 5):
+        shorter, longer = converted(*lines[:end]), converted(*lines)
+        assert model_of([*longer.events, *shorter.events]).solved == model_of(longer.events).solved
+
+
+@pytest.mark.parametrize(
+    ("text", "utc"),
+    [
+        ("2014-06-25T11:22:05.034+01", "2014-06-25T10:22:05.034Z"),
+        ("2014-06-25T11:22:05-0530", "2014-06-25T16:52:05Z"),
+        ("2014-06-25T11:22:05-05", "2014-06-25T16:22:05Z"),
+        ("2014-06-25T11:22Z", "2014-06-25T11:22:00Z"),
+    ],
+)
+def test_zones_come_in_every_form(text: str, utc: str) -> None:
+    assert parse_time(text) == parse_time(utc) is not None
+
+
+@pytest.mark.parametrize("text", [None, 5, "", "yesterday", "2014-06-25T11:22:05", "2014-13-25T11:22:05Z"])
+def test_what_is_no_time_is_none(text: Any) -> None:
+    assert parse_time(text) is None
+
+
+def test_relative_times_stand_in_for_absolute_ones() -> None:
+    assert str(parse_relative_time("0:03:14.969")) == "0:03:14.969000"
+    assert parse_relative_time("-0:01:00") == -parse_relative_time("0:01:00")  # type: ignore[operator]
+    conversion = converted(judgement("j", "AC", None, end_contest_time="0:06:00"))
+    assert conversion.events[1].happened_at == parse_time("2024-01-01T10:06:00Z")
+
+
+def test_what_cannot_count_is_reported_and_no_error() -> None:
+    conversion = converted(
+        line("submissions", "s2", {"id": "s2", "team_id": None, "problem_id": "a", "time": "2024-01-01T10:05:00Z"}),
+        line("submissions", "s3", {"id": "s3", "team_id": "t9", "problem_id": "a", "time": "2024-01-01T10:05:00Z"}),
+        line(
+            "judgements",
+            "j9",
+            {"id": "j9", "submission_id": "nobody's", "judgement_type_id": "AC", "end_time": "2024-01-01T10:06:00Z"},
+        ),
+        judgement("j1", None, None),
+        judgement("j2", "??", "2024-01-01T10:06:00Z"),
+        judgement("j3", "AC", "0001-01-01T00:00:00Z"),
+        line("clarifications", "x", {"id": "x"}),
+        b"",
+    )
+    report = conversion.report
+    assert solved_by(conversion) == {}
+    assert (report.submissions_without_team, report.submissions_of_unknown_teams, report.orphan_judgements) == (1, 1, 1)
+    assert (report.unfinished_judgements, report.unknown_judgement_types, report.unusable_times) == (1, 1, 1)
+
+
+def test_teams_without_a_name_and_with_control_characters_are_users_all_the_same() -> None:
+    conversion = convert(
+        [CONTEST, line("teams", "t1", {"id": "t1"}), line("teams", "t2", {"id": "t2", "name": "a\tb\u0000"})], "f"
+    )
+    assert [event.username for event in conversion.events if isinstance(event, UserRegistered)] == ["t1", "a b "]
+
+
+def test_a_renamed_team_is_registered_later_under_its_last_name() -> None:
+    short = convert([CONTEST, line("teams", "t1", {"id": "t1", "name": "zzz"})], "f")
+    long = convert(
+        [CONTEST, line("teams", "t1", {"id": "t1", "name": "zzz"}), line("teams", "t1", {"id": "t1", "name": "aaa"})],
+        "f",
+    )
+    assert model_of([*long.events, *short.events]).names == {"c:t1": "aaa"}
+
+
+def test_the_same_ids_in_two_contests_never_collide() -> None:
+    accepted = judgement("j", "AC", "2024-01-01T10:06:00Z")
+    one, two = convert([*BASE, accepted], "f"), convert([*BASE, accepted], "f", contest_id="d")
+    assert solved_by(Conversion([*one.events, *two.events], one.report)) == {"c:t1": 1, "d:t1": 1}
+
+
+@pytest.mark.parametrize("bad", [b"not json", b"[]", b'{"type":"teams"}', b"\xff"])
+def test_a_line_that_is_no_feed_is_named(bad: bytes) -> None:
+    with pytest.raises(FeedError, match="feed:2: "):
+        convert([CONTEST, bad], "feed")
+
+
+def test_a_feed_that_does_not_name_its_contest_asks_for_it() -> None:
+    with pytest.raises(FeedError, match="--contest-id"):
+        convert([TEAM], "feed")
+
+
+states = st.tuples(st.sampled_from(["j1", "j2"]), st.sampled_from(["AC", "WA", None, "deleted"]), st.integers(0, 2))
+
+
+@given(st.lists(states, max_size=12))
+def test_whatever_the_judgements_did_the_last_word_stands(history: list[tuple[str, str | None, int]]) -> None:
+    """The plain model: of the judgements as they are now, the last finished one by start time, then by feed order."""
+    lines, now = [], {}
+    for name, verdict, minute in history:
+        now.pop(name, None) if verdict == "deleted" else now.update({name: verdict})
+        start = f"2024-01-01T10:0{name[1]}:00Z"
+        end = f"2024-01-01T10:1{minute}:00Z" if verdict else None
+        lines.append(
+            line("judgements", name, None) if verdict == "deleted" else judgement(name, verdict, end, start_time=start)
+        )
+    finished = [now[name] for name in sorted(now) if now[name] is not None]
+    conversion = converted(*lines)
+    shuffled = conversion.events * 2
+    random.Random(0).shuffle(shuffled)
+    wanted = {"c:t1": 1} if finished and finished[-1] == "AC" else {}
+    assert solved_by(Conversion(shuffled, conversion.report)) == wanted

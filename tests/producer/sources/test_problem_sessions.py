@@ -1,0 +1,197 @@
+"""Does a platform's own table of attempts become the log, whatever its names and types, and can it be gone on with?"""
+
+import asyncio
+import json
+import subprocess
+import sys
+from collections.abc import AsyncIterator
+from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo
+
+import asyncpg
+import pytest
+import pytest_asyncio
+from pydantic import SecretStr
+
+from solve_producer.client import SolveProducer
+from solve_producer.errors import ImportStopped, SourceUnusable
+from solve_producer.sources.problem_sessions import (
+    Import,
+    Imported,
+    Sessions,
+    SourceSettings,
+    Users,
+    import_sessions,
+    publisher,
+)
+from solve_producer.sources.sessions import Reading
+from solve_projector.replay.replaying import ReplayOptions, replay
+from tests.world import World
+
+TABLES = """
+CREATE SCHEMA site;
+CREATE TABLE site.users (id bigint PRIMARY KEY, username text, created_at timestamptz);
+CREATE TABLE site.problem_sessions (
+    id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, user_id bigint, problem_id int, completed boolean,
+    completed_at timestamptz, submission uuid
+);
+INSERT INTO site.users SELECT n, 'name ' || n || chr(7), '2020-01-01Z' FROM generate_series(1, 20) AS n;
+-- two attempts at most things, every third not completed
+INSERT INTO site.problem_sessions (user_id, problem_id, completed, completed_at, submission)
+SELECT 1 + n % 20, n % 7, n % 3 <> 0, CASE WHEN n % 3 <> 0 THEN timestamptz '2021-01-01Z' + n * interval '1 h' END,
+    ('00000000-0000-0000-0000-' || lpad(n::text, 12, '0'))::uuid
+FROM generate_series(1, 300) AS n;
+"""
+TRUTH = """
+SELECT user_id::text, count(DISTINCT problem_id)::int FROM site.problem_sessions WHERE completed GROUP BY user_id
+"""
+SESSIONS = Sessions(table="site.problem_sessions")
+USERS = Users(table="site.users")
+
+
+@pytest_asyncio.fixture
+async def site(world: World) -> AsyncIterator[asyncpg.Connection]:
+    """The platform's database: here another schema of the same."""
+    async with world.database() as connection:
+        await connection.execute(TABLES)
+        yield connection
+
+
+async def imported(world: World, wanted: Import) -> Imported:
+    done = Imported()
+    settings = SourceSettings(source_database_url=world.settings.database_url)
+    async with SolveProducer(world.connection) as producer:
+        await import_sessions(wanted, settings, publisher(producer, lambda _: None), done)
+    return done
+
+
+async def counts(world: World) -> dict[str, int]:
+    await world.run_once()
+    return dict(await world.fetch("SELECT user_id, problems_solved FROM public.users WHERE problems_solved > 0"))
+
+
+async def test_every_completed_attempt_counts_once_and_twice_is_harmless(world: World, site) -> None:  # type: ignore[no-untyped-def]
+    truth = dict(await site.fetch(TRUTH))
+    for _ in range(2):
+        done = await imported(world, Import(SESSIONS, USERS, page_rows=64))
+        assert (done.users, done.solved, done.not_completed, done.last_key) == (20, 200, 100, "300")
+        assert await counts(world) == truth
+    assert await world.value("SELECT username FROM public.users WHERE user_id = '7'") == "name 7 "
+
+
+async def test_the_incident_ends_with_an_import_and_a_replay(world: World, site) -> None:  # type: ignore[no-untyped-def]
+    """Sessions complete, every count 0 because only the cache was written."""
+    await site.execute("INSERT INTO public.users (user_id, username) SELECT id::text, username FROM site.users")
+    truth = dict(await site.fetch(TRUTH))
+    await imported(world, Import(SESSIONS, USERS))
+    report = await replay(world.connection, world.settings, ReplayOptions(), lambda *_: None)
+    assert report.message == f"Backfill complete: {len(truth)} users updated out of 20"
+    assert {one.user_id: (one.old_count, one.new_count) for one in report.updates} == {
+        user_id: (0, solved) for user_id, solved in truth.items()
+    }
+    assert await counts(world) == truth
+    assert not (await replay(world.connection, world.settings, ReplayOptions(dry_run=True), lambda *_: None)).drifted
+
+
+async def test_a_bad_row_stops_and_says_where_to_go_on(world: World, site) -> None:  # type: ignore[no-untyped-def]
+    truth = dict(await site.fetch(TRUTH))
+    when = await site.fetchval("SELECT completed_at FROM site.problem_sessions WHERE id = 200")
+    await site.execute("UPDATE site.problem_sessions SET completed_at = NULL WHERE id = 200")
+    with pytest.raises(ImportStopped, match=r"key 200 has no time.*--default-time.*go on with --after 180"):
+        await imported(world, Import(SESSIONS, USERS, page_rows=20))
+    await site.execute("UPDATE site.problem_sessions SET completed_at = $1 WHERE id = 200", when)
+    done = await imported(world, Import(SESSIONS, None, after="180", page_rows=20))
+    assert done.solved + done.not_completed == 120
+    assert await counts(world) == truth
+
+
+async def test_a_default_time_stands_for_the_missing_and_bad_rows_can_be_skipped(world: World, site) -> None:  # type: ignore[no-untyped-def]
+    truth = dict(await site.fetch(TRUTH))
+    await site.execute("UPDATE site.problem_sessions SET completed_at = NULL WHERE id % 2 = 0")
+    await site.execute("INSERT INTO site.problem_sessions (user_id, completed, completed_at) VALUES (1, true, now())")
+    reading = Reading(default_time=Reading().moment(await site.fetchval("SELECT timestamptz '2022-01-01Z'"), "it"))
+    done = await imported(world, Import(SESSIONS, USERS, reading, skip_invalid=True))
+    assert done.invalid == 1
+    assert "key 301 is no event: problem_id" in done.bad_rows[0]
+    assert await counts(world) == truth
+
+
+async def test_other_names_types_and_zones(world: World, site) -> None:  # type: ignore[no-untyped-def]
+    await site.execute(
+        'CREATE TABLE site."Attempts" (key uuid PRIMARY KEY, who text, what text, ok int, at timestamp, lang text);'
+        "INSERT INTO site.\"Attempts\" VALUES (gen_random_uuid(), 'ada', 'p\"q', 1, '2021-07-01 12:00', 'cpp'),"
+        "(gen_random_uuid(), 'ada', 'r', 0, NULL, NULL)"
+    )
+    sessions = Sessions("site.Attempts", "key", "who", "what", "ok", "at", language="lang")
+    users = Users(
+        query="SELECT DISTINCT who AS key, who AS username, date '2020-01-01' AS registered_at FROM site.\"Attempts\""
+    )
+    await imported(world, Import(sessions, users, Reading(ZoneInfo("Europe/Berlin"))))
+    assert await counts(world) == {"ada": 1}
+    row = await world.fetch(
+        "SELECT problem_id, language, to_char(submitted_at AT TIME ZONE 'UTC', 'HH24:MI') FROM verdicts"
+    )
+    assert [tuple(one) for one in row] == [('p"q', "cpp", "10:00")]
+
+
+async def test_submission_ids_are_those_of_live_events(world: World, site) -> None:  # type: ignore[no-untyped-def]
+    sessions = Sessions("site.problem_sessions", submission_id="submission")
+    await imported(world, Import(sessions, USERS))
+    await world.run_once()
+    assert await world.value("SELECT min(submission_id) FROM verdicts") == "00000000-0000-0000-0000-000000000001"
+
+
+@pytest.mark.parametrize(
+    ("wanted", "said"),
+    [
+        (Import(Sessions('x"; DROP TABLE users --'), None), "no name of a table"),
+        (Import(Sessions("site.nothing"), None), "does not exist"),
+        (Import(Sessions("site.problem_sessions", key="none"), None), "does not exist"),
+        (Import(Sessions(query="DELETE FROM site.users RETURNING id AS key"), None), "syntax error"),
+        (Import(SESSIONS, None, after="x"), "is no key of type int8"),
+    ],
+)
+async def test_what_cannot_be_read_is_named(world: World, site, wanted: Import, said: str) -> None:  # type: ignore[no-untyped-def]
+    with pytest.raises((SourceUnusable, ImportStopped), match=said):
+        await imported(world, wanted)
+    assert await site.fetchval("SELECT count(*) FROM site.users") == 20
+
+
+async def test_a_query_cannot_write(world: World, site) -> None:  # type: ignore[no-untyped-def]
+    await site.execute(
+        "CREATE FUNCTION site.wipe() RETURNS bigint LANGUAGE sql AS 'DELETE FROM site.users RETURNING id'"
+    )
+    query = "SELECT site.wipe() AS key, 'u' AS user_id, 'p' AS problem_id, true AS completed, now() AS completed_at"
+    with pytest.raises(ImportStopped, match="read-only"):
+        await imported(world, Import(Sessions(query=query), None))
+    assert await site.fetchval("SELECT count(*) FROM site.users") == 20
+
+
+async def test_the_command_imports_and_warns_and_keeps_the_password(world: World, site) -> None:  # type: ignore[no-untyped-def]
+    words = ["--table", "site.problem_sessions", "--users-table", "site.users"]
+    source = world.settings.database_url.get_secret_value()
+    done = await command(world, source, *words, "--dry-run")
+    assert done.returncode == 0, done.stderr
+    assert len(done.stdout.splitlines()) == 220
+    assert json.loads(done.stdout.splitlines()[-1])["submission_id"].startswith("session-")
+    done = await command(world, source, *words, "--json")
+    assert json.loads(done.stdout) == {
+        "users": 20, "solved": 200, "not_completed": 100, "invalid": 0, "last_key": "300"
+    }  # fmt: skip
+    assert b"a later revocation has to name them so" in done.stderr
+    assert await counts(world) == dict(await site.fetch(TRUTH))
+    away = urlsplit(source)._replace(netloc="someone:hunter2@127.0.0.1:1").geturl()
+    done = await command(world, away, *words)
+    assert (done.returncode, done.stderr.count(b"\n")) == (1, 2), done.stderr
+    assert b"SOURCE_DATABASE_URL" in done.stderr
+    assert b"hunter2" not in done.stderr
+    done = await command(world, None, *words)
+    assert done.returncode == 2
+    assert b"SOURCE_DATABASE_URL" in done.stderr
+
+
+async def command(world: World, source: str | None, *words: str) -> subprocess.CompletedProcess[bytes]:
+    env = {name: value for name, value in world.environment.items() if name != "SOURCE_DATABASE_URL"}
+    env |= {"SOURCE_DATABASE_URL": SecretStr(source).get_secret_value()} if source else {}
+    arguments = [sys.executable, "-m", "solve_producer", "import", "problem-sessions", *words]
+    return await asyncio.to_thread(subprocess.run, arguments, capture_output=True, env=env, check=False)

@@ -1,0 +1,241 @@
+"""Does PostgreSQL come to what the plain model says, whatever the order and the batches? (I1, I2, I11)"""
+
+import asyncio
+import random
+from dataclasses import dataclass
+
+import asyncpg
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from bench.model import model_of
+from solve_projector.domain.batch import Batch, DecodedRecord, fold
+from solve_projector.errors import Overtaken, RegistrationCrossed
+from solve_projector.live.sweep import sweep
+from solve_projector.settings import ProjectorSettings
+from solve_projector.store.counts import apply_rows
+from solve_projector.store.postgresql import connect_options
+from solve_runtime.sql import statement
+from solve_schemas.events import Event
+from tests import events as make
+from tests.events import at, registered, revoked, solved
+from tests.world import World
+
+TOPIC = "log"
+
+
+@dataclass
+class Record:
+    """A record as the consumer gives it."""
+
+    partition: int
+    offset: int
+    timestamp: int = 1_800_000_000_000
+    key: bytes | None = b"k"
+    value: bytes | None = b"v"
+    headers: tuple[tuple[str, bytes | None], ...] = ()
+
+
+class Log:
+    """One partition after the other, with batches as a test wants them."""
+
+    def __init__(self, pool: asyncpg.Pool) -> None:
+        self.pool = pool
+        self.ends: dict[int, int] = {}
+
+    def batch(self, events: list[Event], partition: int = 0) -> Batch:
+        begin = self.ends.get(partition, 0)
+        self.ends[partition] = begin + len(events)
+        records = [DecodedRecord(Record(partition, begin + i), event) for i, event in enumerate(events)]
+        return Batch({partition: (begin, begin + len(events))}, records)
+
+    async def apply(self, events: list[Event], partition: int = 0) -> None:
+        await self.pool.execute(statement("begin_partitions"), TOPIC, [partition])
+        batch = self.batch(events, partition)
+        while True:
+            try:
+                async with self.pool.acquire() as connection:
+                    await apply_rows(connection, TOPIC, fold(batch))
+            except RegistrationCrossed:
+                continue
+            return
+
+
+@pytest.fixture
+async def log(database_url: str):  # type: ignore[no-untyped-def]
+    options = connect_options(ProjectorSettings()) | {"dsn": database_url}
+    async with asyncpg.create_pool(**options, min_size=0, max_size=8) as pool:
+        yield Log(pool)
+
+
+async def tables(pool: asyncpg.Pool) -> object:
+    """Everything that must not depend on order."""
+    verdicts = "user_id, problem_id, submission_id, solved, judged_at, submitted_at, language, contest_id, reason"
+    users = await pool.fetch("SELECT user_id, username, problems_solved, last_solved_at FROM users ORDER BY user_id")
+    standing = await pool.fetch(f"SELECT {verdicts} FROM verdicts ORDER BY 1, 2, 3")
+    parked = await pool.fetch(f"SELECT {verdicts} FROM parked_events ORDER BY 1, 2, 3")
+    return [tuple(r) for r in users], [tuple(r) for r in standing], [tuple(r) for r in parked]
+
+
+def expected(events: list[Event]) -> object:
+    model = model_of(events)
+    users = []
+    for user_id in sorted(model.names):
+        one = model.solved.get(user_id)
+        users.append(
+            (user_id, model.names[user_id], one.problems_solved if one else 0, one.last_solved_at if one else None)
+        )
+    return (
+        users,
+        sorted(tuple(verdict[:9]) for verdict in model.verdicts.values()),
+        sorted(tuple(verdict[:9]) for verdict in model.parked.values()),
+    )
+
+
+async def empty(pool: asyncpg.Pool) -> None:
+    await pool.execute("TRUNCATE users, verdicts, parked_events, dead_letters, partition_offsets, leaderboard_outbox")
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.lists(make.events, max_size=14), st.randoms(use_true_random=False), st.integers(1, 6))
+async def test_any_order_duplication_and_batching_gives_the_models_tables(
+    log: Log, events: list[Event], rng: random.Random, batch_size: int
+) -> None:
+    await empty(log.pool)
+    log.ends.clear()
+    shuffled = events + rng.choices(events, k=len(events)) if events else []
+    rng.shuffle(shuffled)
+    for begin in range(0, len(shuffled), batch_size):
+        await log.apply(shuffled[begin : begin + batch_size], partition=rng.randrange(2))
+    assert await tables(log.pool) == expected(events)
+
+
+async def test_a_batch_on_an_overtaken_offset_changes_nothing(log: Log) -> None:
+    await log.apply([registered("u"), solved("1", "u", "p")])
+    before = await tables(log.pool)
+    stale = Batch({0: (0, 1)}, [DecodedRecord(Record(0, 0), solved("2", "u", "q"))])
+    async with log.pool.acquire() as connection:
+        with pytest.raises(Overtaken) as caught:
+            await apply_rows(connection, TOPIC, fold(stale))
+    assert (caught.value.expected, caught.value.found) == ({0: 0}, {0: 2})
+    assert await tables(log.pool) == before
+
+
+async def test_two_writers_on_one_user_and_problem_count_one_solve(log: Log) -> None:
+    """Mis-keyed events put one user into two partitions, and two transactions meet on the same rows."""
+    await log.apply([registered("u")])
+    for round_number in range(30):
+        problem = f"p{round_number}"
+        await asyncio.gather(
+            *(log.apply([solved(f"{round_number}-{writer}", "u", problem, writer)], writer) for writer in range(1, 5))
+        )
+    assert await log.pool.fetchval("SELECT problems_solved FROM users") == 30
+    assert await log.pool.fetchval("SELECT last_solved_at FROM users") == at(1)
+
+
+async def test_writers_that_take_the_same_users_in_other_orders_do_not_deadlock(log: Log) -> None:
+    names = [f"u{number:02}" for number in range(20)]
+    await log.apply([registered(name) for name in names])
+
+    async def write(writer: int) -> None:
+        rng = random.Random(writer)
+        for turn in range(15):
+            rng.shuffle(names)
+            await log.apply([solved(f"{writer}-{turn}-{name}", name, f"p{turn}", turn) for name in names], writer)
+
+    await asyncio.gather(*(write(writer) for writer in range(1, 5)))
+    assert {row[0] for row in await log.pool.fetch("SELECT problems_solved FROM users")} == {15}
+
+
+async def test_writers_that_register_the_same_users_do_not_deadlock(log: Log) -> None:
+    async def write(writer: int) -> None:
+        rng = random.Random(writer)
+        for turn in range(10):
+            names = [f"{turn}-{number}" for number in range(12)]
+            rng.shuffle(names)
+            some = [registered(name) for name in names[:8]] + [solved(f"{writer}-{name}", name, "p") for name in names]
+            await log.apply(some, writer)
+
+    await asyncio.gather(*(write(writer) for writer in range(4)))
+    await sweep(log.pool, TOPIC)
+    registered_users = await log.pool.fetchval("SELECT count(*) FROM users")
+    assert await log.pool.fetchval("SELECT count(*) FROM users WHERE problems_solved = 1") == registered_users
+    left = "SELECT count(*) FROM parked_events JOIN users USING (user_id)"
+    assert await log.pool.fetchval(left) == 0
+
+
+async def test_a_revocation_lowers_the_last_solve_again(log: Log) -> None:
+    await log.apply([registered("u"), solved("1", "u", "p", 1), solved("2", "u", "q", 2)])
+    await log.apply([revoked("2", "u", "q", 3)])
+    row = await log.pool.fetchrow("SELECT problems_solved, last_solved_at FROM users")
+    assert tuple(row) == (1, at(1))
+
+
+async def test_a_count_that_somebody_broke_is_right_again_after_the_next_revocation(log: Log) -> None:
+    await log.apply([registered("u"), solved("1", "u", "p", 1), solved("2", "u", "q", 2)])
+    await log.pool.execute("UPDATE users SET problems_solved = 0, last_solved_at = NULL")
+    await log.apply([revoked("2", "u", "q", 3)])
+    assert await log.pool.fetchval("SELECT problems_solved FROM users") == 1
+
+
+async def test_an_event_of_an_unknown_user_waits_for_the_registration(log: Log) -> None:
+    await log.apply([solved("1", "u", "p", 1), solved("2", "u", "q", 2)])
+    assert await log.pool.fetchval("SELECT count(*) FROM users") == 0
+    assert await log.pool.fetchval("SELECT count(*) FROM parked_events") == 2
+    await log.apply([registered("u", 5)])
+    assert await tables(log.pool) == expected([solved("1", "u", "p", 1), solved("2", "u", "q", 2), registered("u", 5)])
+
+
+async def test_the_sweep_applies_events_of_users_whom_the_site_inserted(log: Log) -> None:
+    await log.apply([solved("1", "u", "p", 1)])
+    await log.pool.execute("INSERT INTO users (user_id, username) VALUES ('u', 'by the site')")
+    assert await sweep(log.pool, TOPIC) == 1
+    row = await log.pool.fetchrow("SELECT username, origin, problems_solved FROM users")
+    assert tuple(row) == ("by the site", "site", 1)
+    assert await log.pool.fetchval("SELECT user_id FROM leaderboard_outbox") == "u"
+
+
+async def test_the_log_names_a_user_whom_the_site_inserted(log: Log) -> None:
+    await log.pool.execute("INSERT INTO users (user_id, username) VALUES ('u', 'zzz by the site')")
+    await log.apply([registered("u", 1, "by the log")])
+    assert tuple(await log.pool.fetchrow("SELECT username, origin FROM users")) == ("by the log", "log")
+
+
+async def test_a_verdict_keeps_the_first_place_in_the_log_that_said_it(log: Log) -> None:
+    await log.apply([registered("u"), solved("1", "u", "p", 1), solved("1", "u", "p", 1)])
+    await log.apply([solved("1", "u", "p", 1)])
+    assert tuple(await log.pool.fetchrow("SELECT source_partition, source_offset FROM verdicts")) == (0, 1)
+
+
+async def test_versions_rise_with_each_change_and_not_without(log: Log) -> None:
+    await log.apply([registered("u"), solved("1", "u", "p", 1)])
+    first = await log.pool.fetchval("SELECT version FROM users")
+    await log.apply([solved("1", "u", "p", 1), solved("9", "u", "p", 9)])
+    assert await log.pool.fetchval("SELECT version FROM users") == first
+    await log.apply([solved("2", "u", "q", 2)])
+    assert await log.pool.fetchval("SELECT version FROM users") > first
+
+
+async def test_the_two_upserts_state_one_rule() -> None:
+    """parked_events is folded by the same words as verdicts, or a parked event could come out otherwise."""
+    rules = [
+        statement(name).split("ON CONFLICT")[1].split("RETURNING")[0] for name in ("apply_verdicts", "park_events")
+    ]
+    plain = [
+        " ".join(line for line in rule.splitlines() if not line.strip().startswith("--")).split() for rule in rules
+    ]
+    assert plain[0] == plain[1]
+
+
+async def test_counting_in_sql_and_in_python_agree_on_ten_thousand_verdicts(log: Log, world: World) -> None:
+    rng = random.Random(7)
+    users = [f"user {number}" for number in range(50)]
+    some: list[Event] = [registered(user) for user in users]
+    for _ in range(10_000):
+        user, problem, submission = rng.choice(users), f"p{rng.randrange(40)}", f"s{rng.randrange(3000)}"
+        kind = solved if rng.random() < 0.7 else revoked
+        some.append(kind(submission, user, problem, rng.randrange(10_000)))
+    for begin in range(0, len(some), 1000):
+        await log.apply(some[begin : begin + 1000])
+    assert await tables(log.pool) == expected(some)

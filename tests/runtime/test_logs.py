@@ -1,0 +1,119 @@
+"""Do the logs say enough, and not too much, to machines and to people?"""
+
+import io
+import json
+import logging
+import sys
+from collections.abc import Iterator
+
+import pytest
+import structlog
+from pydantic import ValidationError
+
+from solve_projector.settings import ProjectorSettings
+from solve_runtime.logs import configure_logs
+from tests.events import registered, solved
+from tests.world import World
+
+
+@pytest.mark.parametrize(
+    ("written", "meant"),
+    [
+        ("debug", "DEBUG"),
+        ("INFO", "INFO"),
+        ("WARN", "WARNING"),
+        ("warn", "WARNING"),
+        ("Warning", "WARNING"),
+        ("error", "ERROR"),
+        ("critical", "CRITICAL"),
+    ],
+)
+def test_a_level_is_known_in_either_case(written: str, meant: str) -> None:
+    assert ProjectorSettings.model_validate({"log_level": written}).log_level == meant
+
+
+def test_a_level_that_is_none_is_refused() -> None:
+    with pytest.raises(ValidationError, match="log_level"):
+        ProjectorSettings.model_validate({"log_level": "loud"})
+
+
+async def test_a_batch_is_one_line_at_debug_and_names_nobody(world: World) -> None:
+    await world.publish([registered("u-name"), solved("s-name", "u-name", "p-name"), solved("s2", "stranger", "p")], 0)
+    async with world.process("run", "--once", LOG_LEVEL="debug") as process:
+        _, log = await process.output  # type: ignore[attr-defined]
+    assert process.returncode == 0, log
+    lines = [json.loads(line) for line in log.splitlines()]
+    (applied,) = [line for line in lines if line.get("action") == "applied"]
+    assert applied["level"] == "debug"
+    assert applied["topic"] == world.connection.topic
+    assert applied["ranges"] == {"0": [0, 3]}
+    assert {name: applied[name] for name in ("records", "verdicts", "registered", "parked", "dead_letters")} == {
+        "records": 3,
+        "verdicts": 1,
+        "registered": 1,
+        "parked": 1,
+        "dead_letters": 0,
+    }
+    assert applied["postgresql_s"] > 0
+    (set_aside,) = [line for line in lines if line.get("action") == "set_aside"]
+    assert (set_aside["level"], set_aside["parked"]) == ("warning", 1)
+    ours = [json.dumps(line) for line in lines if not str(line.get("logger", "")).startswith(("aiokafka", "asyncio"))]
+    assert [line for line in ours if "-name" in line or "stranger" in line] == []
+
+
+async def test_a_batch_is_no_line_by_default(world: World) -> None:
+    await world.publish([registered("u"), solved("1", "u", "p")])
+    async with world.process("run", "--once") as process:
+        _, log = await process.output  # type: ignore[attr-defined]
+    lines = [json.loads(line) for line in log.splitlines()]
+    assert {"assigned", "applied"} & {line["action"] for line in lines} == {"assigned"}
+
+
+@pytest.fixture
+def configured() -> Iterator[None]:
+    """What was configured before the test comes back."""
+    handlers, level = logging.root.handlers, logging.root.level
+    yield
+    structlog.reset_defaults()
+    logging.root.handlers = handlers
+    logging.root.setLevel(level)
+
+
+@pytest.mark.usefixtures("configured")
+def test_a_terminal_gets_lines_for_people_and_a_file_gets_json(monkeypatch: pytest.MonkeyPatch) -> None:
+    errors = io.StringIO()
+    monkeypatch.setattr(sys, "stderr", errors)
+    for terminal in (False, True):
+        monkeypatch.setattr(errors, "isatty", lambda terminal=terminal: terminal)
+        configure_logs("INFO", "auto")
+        structlog.get_logger().info("something", action="some", offset=7)
+        logging.getLogger("a library").warning("of its own")
+    ours, theirs, *people = errors.getvalue().splitlines()
+    assert json.loads(ours)["offset"] == 7
+    assert json.loads(theirs)["event"] == "of its own"
+    assert all("{" not in line for line in people)
+    assert "something" in people[0]
+    assert "of its own" in people[1]
+
+
+@pytest.mark.usefixtures("configured")
+@pytest.mark.parametrize("form", ["json", "console"])
+@pytest.mark.parametrize("logger", ["ours", "a library's"])
+def test_a_traceback_shows_no_variables(form: str, logger: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    written = io.StringIO()
+    monkeypatch.setattr(sys, "stderr", written)
+    configure_logs("INFO", form)  # type: ignore[arg-type]
+
+    def fail(password: str) -> None:
+        raise ValueError(f"of {len(password)} characters")
+
+    try:
+        fail("hunter" + "2")
+    except ValueError:
+        if logger == "ours":
+            structlog.get_logger().exception("failed")
+        else:
+            logging.getLogger("some.library").exception("failed")
+    assert "ValueError: of 7 characters" in written.getvalue()
+    assert "in fail" in written.getvalue()
+    assert "hunter2" not in written.getvalue()
