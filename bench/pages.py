@@ -36,7 +36,7 @@ def main() -> None:
     options = _options()
     require_wrk()
     configure_logs("ERROR", "console")
-    os.environ |= {"LOG_LEVEL": "ERROR", "API_READ_RATE": UNLIMITED}  # of the processes that are measured
+    os.environ |= {"SOLVE_LOG_LEVEL": "ERROR", "SOLVE_API_READ_RATE": UNLIMITED}  # of the processes that are measured
     result = run_async(measure(options))
     RESULT.parent.mkdir(exist_ok=True)
     text = json.dumps(result, indent=2)

@@ -53,7 +53,7 @@ def main() -> None:
     parser.add_argument("--events", type=int, nargs="+", default=[500_000, 2_000_000])
     options = parser.parse_args()
     configure_logs("ERROR", "console")
-    os.environ["LOG_LEVEL"] = "ERROR"
+    os.environ["SOLVE_LOG_LEVEL"] = "ERROR"
     result = asyncio.run(measure(sorted(options.events)))
     RESULTS.mkdir(exist_ok=True)
     path = RESULTS / "replay.json"
@@ -69,8 +69,8 @@ async def measure(sizes: list[int]) -> dict[str, Any]:
 
 async def measure_size(number: int) -> dict[str, Any]:
     """Live, audit, rebuild and the two floors on one log."""
-    os.environ["KAFKA_TOPIC"] = f"bench-replay-{number}"
-    os.environ["KAFKA_GROUP_ID"] = f"bench-replay-{number}"
+    os.environ["SOLVE_TOPIC"] = f"bench-replay-{number}"
+    os.environ["SOLVE_GROUP_ID"] = f"bench-replay-{number}"
     connection, settings = KafkaConnection(), ProjectorSettings()
     await provision(connection, settings)
     database = await connect(settings, replay=True)

@@ -55,7 +55,7 @@ def main() -> None:
     parser.add_argument("--peers", help="a Python that has the peers' packages: measure them on the same log")
     options = parser.parse_args()
     configure_logs("ERROR", "console")
-    os.environ["LOG_LEVEL"] = "ERROR"  # of the projector processes that are measured
+    os.environ["SOLVE_LOG_LEVEL"] = "ERROR"  # of the projector processes that are measured
     result = asyncio.run(measure(options.events, options.latency_seconds, options.peers))
     RESULTS.mkdir(exist_ok=True)
     path = RESULTS / ("peers.json" if options.peers else "bench.json")

@@ -85,7 +85,7 @@ class Watched:
 
 @asynccontextmanager
 async def watched(world: World, **changes: Any) -> AsyncIterator[Watched]:
-    """`solve-projector run` in this process with METRICS_PORT=0; stopped in its clean way on exit."""
+    """`solve-projector run` in this process with SOLVE_METRICS_PORT=0; stopped in its clean way on exit."""
     settings = world.settings.model_copy(update={"metrics_port": 0, **changes})
     stopping = asyncio.Event()
     async with open_projector(world.connection, settings) as projector:

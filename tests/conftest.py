@@ -66,7 +66,7 @@ def world_of(bootstrap_servers: str, database_url: str, redis_url: str) -> World
     settings = ProjectorSettings(
         database_url=SecretStr(database_url),
         redis_url=SecretStr(redis_url),
-        kafka_group_id=f"projector-{name}",
+        group_id=f"projector-{name}",
         leaderboard_prefix=f"solves-{name}",
         **FAST,  # type: ignore[arg-type]
     )

@@ -35,8 +35,8 @@ def test_every_make_target_that_a_page_names_exists() -> None:
 
 def test_the_settings_table_is_complete() -> None:
     table = set(re.findall(r"`([A-Z][A-Z_]+)`", (ROOT / "README.md").read_text()))
-    settings = {name.upper() for name in ApiSettings.model_fields}
-    settings |= {f"KAFKA_{name.upper()}" for name in KafkaConnection.model_fields}
+    settings = set(ApiSettings.variables().values())
+    settings |= set(KafkaConnection.variables().values())
     assert settings - table == set()
 
 

@@ -25,8 +25,8 @@ from tests.waiting import until
 MOST_SHOWN = 6_000  # characters
 # Quick takeovers and checks; every one of them is a setting an operator has too.
 FAST = {
-    "kafka_session_timeout_ms": 1500,
-    "kafka_metadata_max_age_ms": 1000,
+    "group_session_timeout_ms": 1500,
+    "metadata_max_age_ms": 1000,
     "leaderboard_check_interval_s": 0.2,
     "sweep_interval_s": 0.3,
     "log_check_interval_s": 0.5,
@@ -174,12 +174,13 @@ def _kill(process: asyncio.subprocess.Process) -> None:
 
 def environment_of(connection: KafkaConnection, settings: ProjectorSettings) -> dict[str, str]:
     """The same settings for another process."""
+    variables = settings.variables()
     plain = settings.model_dump(exclude_none=True)
     plain |= {name: getattr(settings, name).get_secret_value() for name in ("database_url", "redis_url")}
     inherited = {name: value for name, value in os.environ.items() if not name.startswith(("KAFKA_", "DATABASE_"))}
     return inherited | {
-        **{name.upper(): str(value) for name, value in plain.items()},
+        **{variables[name]: str(value) for name, value in plain.items()},
         "KAFKA_BOOTSTRAP_SERVERS": connection.bootstrap_servers,
-        "KAFKA_TOPIC": connection.topic,
-        "LOG_FORMAT": "json",
+        "SOLVE_TOPIC": connection.topic,
+        "SOLVE_LOG_FORMAT": "json",
     }

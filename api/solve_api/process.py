@@ -136,7 +136,7 @@ def listen(settings: ApiSettings) -> socket.socket:
     except OSError as error:
         raise AddressUnusable(
             f"cannot listen on {settings.api_host}:{settings.api_port}: {os.strerror(error.errno or 0)}; "
-            "set API_HOST and API_PORT, or --host and --port"
+            "set SOLVE_API_HOST and SOLVE_API_PORT, or --host and --port"
         ) from error
     # connections inherit it; without it an event may wait 40 ms for the receipt of the one before
     listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)

@@ -3,7 +3,7 @@
 from typing import Annotated, Self
 
 from limits import parse_many
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 from pydantic_settings import NoDecode
 
 from solve_projector.settings import ProjectorSettings
@@ -22,7 +22,7 @@ def _split(said: object) -> object:
 
 
 Rate = Annotated[str, AfterValidator(_rate)]
-Names = Annotated[tuple[str, ...], NoDecode]
+Names = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)]
 
 
 class ApiSettings(ProjectorSettings):
@@ -46,17 +46,8 @@ class ApiSettings(ProjectorSettings):
     api_lockout_failures: int = Field(5, ge=1, le=100, description="So many wrong passwords in a row lock a name.")
     api_lockout_s: int = Field(900, ge=1, le=86_400, description="For this long.")
 
-    @model_validator(mode="before")
-    @classmethod
-    def _names_are_separated_by_commas(cls, said: object) -> object:
-        if isinstance(said, dict):
-            for name in ("api_trusted_proxies", "api_cors_origins"):
-                if name in said:
-                    said[name] = _split(said[name])
-        return said
-
     @model_validator(mode="after")
     def _idle_ends_before_the_end(self) -> Self:
         if self.api_session_idle_s > self.api_session_max_s:
-            raise ValueError("API_SESSION_IDLE_S must not be more than API_SESSION_MAX_S")
+            raise ValueError("SOLVE_API_SESSION_IDLE_S must not be more than SOLVE_API_SESSION_MAX_S")
         return self

@@ -5,9 +5,8 @@ from typing import Annotated, Literal, Self
 from urllib.parse import urlsplit
 
 from pydantic import BeforeValidator, Field, SecretStr, field_validator, model_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from solve_runtime.kafka_settings import SETTINGS_CONFIG
+from solve_runtime.settings import Settings
 
 
 def _level(named: object) -> object:
@@ -19,14 +18,12 @@ def _level(named: object) -> object:
 LogLevel = Annotated[Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"], BeforeValidator(_level)]
 
 
-class ProjectorSettings(BaseSettings):
+class ProjectorSettings(Settings):
     """Read from the environment, `.env` and `/run/secrets`; see the README's table."""
 
-    model_config = SettingsConfigDict(**SETTINGS_CONFIG)
-
-    kafka_group_id: str = Field("solve-projector", min_length=1, max_length=200)
-    kafka_session_timeout_ms: int = Field(10_000, ge=500, le=1_800_000, description="How fast a dead one is replaced.")
-    kafka_metadata_max_age_ms: int = Field(30_000, ge=500, le=3_600_000, description="How fast partitions are seen.")
+    group_id: str = Field("solve-projector", min_length=1, max_length=200)
+    group_session_timeout_ms: int = Field(10_000, ge=500, le=1_800_000, description="How fast a dead one is replaced.")
+    metadata_max_age_ms: int = Field(30_000, ge=500, le=3_600_000, description="How fast partitions are seen.")
 
     database_url: SecretStr = Field(SecretStr("postgresql://localhost:5432/solves"))
     database_schema: str = Field("public", pattern=r"^[a-z_][a-z0-9_]{0,62}$")
@@ -63,7 +60,7 @@ class ProjectorSettings(BaseSettings):
     def _rejoins_before_it_asks_for_a_restart(self) -> Self:
         if self.liveness_timeout_s <= self.stall_after_s:
             raise ValueError(
-                f"LIVENESS_TIMEOUT_S ({self.liveness_timeout_s:g}) must be more than STALL_AFTER_S "
+                f"SOLVE_LIVENESS_TIMEOUT_S ({self.liveness_timeout_s:g}) must be more than SOLVE_STALL_AFTER_S "
                 f"({self.stall_after_s:g}): the process first tries to rejoin the group by itself"
             )
         return self

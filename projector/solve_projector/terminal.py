@@ -36,8 +36,7 @@ def run_command(app: Callable[[], object], name: str) -> None:
         sys.exit(1)
     except ValidationError as error:
         said = "; ".join(
-            ": ".join(filter(None, ("_".join(map(str, p["loc"])).upper(), p["msg"])))
-            for p in error.errors(include_input=False)
+            ": ".join(filter(None, (".".join(map(str, p["loc"])), p["msg"]))) for p in error.errors(include_input=False)
         )
         print(f"{name}: settings: {said}", file=sys.stderr)
         sys.exit(2)

@@ -4,32 +4,28 @@ import ssl
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import Field, SecretStr, model_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import AliasChoices, AliasGenerator, Field, SecretStr, model_validator
+from pydantic_settings import SettingsConfigDict
 
 from solve_runtime.errors import SolveCountsError
+from solve_runtime.settings import Settings
 from solve_schemas.topic import TOPIC
 
-# Docker and Kubernetes mount secrets as files named like the variable; a missing folder is no error.
-SECRETS_DIR = Path("/run/secrets")
-SETTINGS_CONFIG = SettingsConfigDict(
-    env_file=".env",
-    env_file_encoding="utf-8",
-    extra="ignore",
-    frozen=True,
-    secrets_dir=str(SECRETS_DIR) if SECRETS_DIR.is_dir() else None,
-    hide_input_in_errors=True,
-)
+
+def _variable_of(field: str) -> str:
+    return "SOLVE_TOPIC" if field == "topic" else f"KAFKA_{field.upper()}"
 
 
 class TlsFileError(SolveCountsError):
     """A certificate or key file named in the settings cannot be used."""
 
 
-class KafkaConnection(BaseSettings):
+class KafkaConnection(Settings):
     """Settings read from the environment, `.env` and `/run/secrets`, in this order."""
 
-    model_config = SettingsConfigDict(**SETTINGS_CONFIG, env_prefix="KAFKA_")
+    model_config = SettingsConfigDict(
+        alias_generator=AliasGenerator(validation_alias=lambda field: AliasChoices(_variable_of(field), field))
+    )
 
     bootstrap_servers: str = Field("localhost:9092", min_length=1, description="host:port, separated by commas")
     topic: str = Field(TOPIC, pattern=r"^[a-zA-Z0-9._-]{1,249}$", description="The log.")

@@ -15,7 +15,7 @@ WORDS = ("-m", "bench.demo", "--events", "4000")
 
 async def test_the_demo_shows_pages_that_move_and_ends_by_ctrl_c_with_every_count_right(world: World) -> None:
     process = await asyncio.create_subprocess_exec(
-        sys.executable, *WORDS, env=world.environment | {"API_PORT": "0"}, stdout=asyncio.subprocess.PIPE
+        sys.executable, *WORDS, env=world.environment | {"SOLVE_API_PORT": "0"}, stdout=asyncio.subprocess.PIPE
     )
     try:
         assert process.stdout

@@ -77,7 +77,7 @@ def test_prometheus_scrapes_the_ports_that_compose_makes_the_programs_listen_on(
     (discovery,) = jobs["solve-projector"]["dns_sd_configs"]
     projector, lag = services()["projector"], services()["lag"]
     assert discovery["names"] == ["projector"]
-    assert discovery["port"] == projector["environment"]["METRICS_PORT"]
+    assert discovery["port"] == projector["environment"]["SOLVE_METRICS_PORT"]
     (target,) = jobs["solve-lag"]["static_configs"][0]["targets"]
     assert target == f"lag:{lag['command'][lag['command'].index('--port') + 1]}"
 
@@ -116,7 +116,7 @@ def test_a_projector_is_asked_where_it_answers_and_has_the_time_it_needs_to_leav
     (container,) = spec["containers"]
     ports = {port["name"]: str(port["containerPort"]) for port in container["ports"]}
     environment = {one["name"]: one["value"] for one in container["env"]}
-    assert environment == {"METRICS_HOST": "0.0.0.0", "METRICS_PORT": ports["metrics"]}
+    assert environment == {"SOLVE_METRICS_HOST": "0.0.0.0", "SOLVE_METRICS_PORT": ports["metrics"]}
     probes = {name: container[f"{name}Probe"]["httpGet"] for name in ("startup", "liveness", "readiness")}
     assert {name: probe["path"] for name, probe in probes.items()} == {
         "startup": "/livez",
@@ -132,8 +132,8 @@ def test_the_pages_are_asked_where_they_answer() -> None:
     (container,) = spec["containers"]
     (port,) = container["ports"]
     assert {one["name"]: one["value"] for one in container["env"]} == {
-        "API_HOST": "0.0.0.0",
-        "API_PORT": str(port["containerPort"]),
+        "SOLVE_API_HOST": "0.0.0.0",
+        "SOLVE_API_PORT": str(port["containerPort"]),
     }
     probes = {name: container[f"{name}Probe"]["httpGet"] for name in ("startup", "liveness", "readiness")}
     assert {name: probe["path"] for name, probe in probes.items()} == {
@@ -147,12 +147,12 @@ def test_the_pages_are_asked_where_they_answer() -> None:
 
 
 def test_the_settings_in_the_config_map_are_settings() -> None:
-    known = {name.upper() for name in ProjectorSettings.model_fields}
-    known |= {f"KAFKA_{name.upper()}" for name in KafkaConnection.model_fields}
+    known = set(ProjectorSettings.variables().values())
+    known |= set(KafkaConnection.variables().values())
     data = named("ConfigMap", "solve-counts")["data"]
     assert data.keys() - known == set()
-    assert data["KAFKA_TOPIC"] == TOPIC
-    assert data["KAFKA_GROUP_ID"] == ProjectorSettings.model_fields["kafka_group_id"].default
+    assert data["SOLVE_TOPIC"] == TOPIC
+    assert data["SOLVE_GROUP_ID"] == ProjectorSettings.model_fields["group_id"].default
 
 
 def test_scaling_goes_up_to_one_projector_a_partition_and_never_to_none() -> None:
@@ -164,7 +164,7 @@ def test_scaling_goes_up_to_one_projector_a_partition_and_never_to_none() -> Non
     metadata = trigger["metadata"]
     assert all(isinstance(value, str) for value in metadata.values()), "KEDA takes text alone"
     from_pods = {value for name, value in metadata.items() if name.endswith("FromEnv")}
-    assert from_pods == {"KAFKA_BOOTSTRAP_SERVERS", "KAFKA_GROUP_ID", "KAFKA_TOPIC"}
+    assert from_pods == {"KAFKA_BOOTSTRAP_SERVERS", "SOLVE_GROUP_ID", "SOLVE_TOPIC"}
     assert from_pods <= named("ConfigMap", "solve-counts")["data"].keys()
     setup = named("Job", "solve-setup")["spec"]["template"]["spec"]["containers"][0]["args"]
     assert setup[setup.index("--partitions") + 1] == str(PARTITIONS)

@@ -31,7 +31,7 @@ async def test_every_metric_of_a_rule_or_a_panel_is_in_a_real_scrape(world: Worl
         await producer.send_and_wait(world.connection.topic, b"{", key=b"k")
     await world.publish(simulate(SEASON))
     port = free_port()
-    async with world.process("run", METRICS_PORT=str(port)), exporting(world) as lag_port:
+    async with world.process("run", SOLVE_METRICS_PORT=str(port)), exporting(world) as lag_port:
         await until(lambda: _ready(port), "the projector's metrics")
         await until_scraped(lag_port, "kafka_consumergroup_lag_sum", 0)
         await replay(world.connection, world.settings, ReplayOptions(dry_run=True), lambda *_: None)

@@ -100,7 +100,7 @@ async def _both_have_partitions(world: World) -> bool:
     admin = AIOKafkaAdminClient(bootstrap_servers=world.connection.bootstrap_servers)
     await admin.start()
     try:
-        (response,) = await admin.describe_consumer_groups([world.settings.kafka_group_id])
+        (response,) = await admin.describe_consumer_groups([world.settings.group_id])
     except GroupCoordinatorNotAvailableError:  # a broker that makes the groups' topic for the first time
         return False
     finally:
@@ -143,7 +143,7 @@ async def test_a_writer_stopped_between_two_messages_of_a_statement_is_overcome(
     proxy = StallingProxy(world.settings.database_url.get_secret_value(), b"-- Upserts verdicts")
     async with (
         proxy.serving() as url,
-        world.process(DATABASE_URL=url, TRANSACTION_TIMEOUT_MS="3000") as frozen,
+        world.process(DATABASE_URL=url, SOLVE_TRANSACTION_TIMEOUT_MS="3000") as frozen,
     ):
         await world.publish([registered("u"), solved("0", "u", "p0")])
         await until(proxy.stalled.is_set, "the writer to be between two messages, with its rows locked")
@@ -183,7 +183,7 @@ async def test_ctrl_c_ends_a_projector_that_waits_for_events(world: World) -> No
 
 async def test_log_lines_are_json_and_hold_no_secret(world: World) -> None:
     await world.publish(simulate(season(2, 200)))
-    async with world.process("run", "--once", LOG_LEVEL="DEBUG") as process:
+    async with world.process("run", "--once", SOLVE_LOG_LEVEL="DEBUG") as process:
         out, log = await process.output  # type: ignore[attr-defined]
     assert process.returncode == 0
     assert b"PostgreSQL and Redis have everything" in out

@@ -132,7 +132,7 @@ async def test_a_replay_that_freezes_inside_a_chunk_holds_up_projection_only_for
     proxy = StallingProxy(world.settings.database_url.get_secret_value(), b"-- Makes the verdicts of users")
     async with (
         proxy.serving() as url,
-        world.process("replay", DATABASE_URL=url, TRANSACTION_TIMEOUT_MS="2000") as frozen,
+        world.process("replay", DATABASE_URL=url, SOLVE_TRANSACTION_TIMEOUT_MS="2000") as frozen,
     ):
         await until(proxy.stalled.is_set, "the replay to be inside a chunk")
         frozen.send_signal(signal.SIGSTOP)
@@ -143,7 +143,7 @@ async def test_a_replay_that_freezes_inside_a_chunk_holds_up_projection_only_for
         _, log = await frozen.output  # type: ignore[attr-defined]
     assert frozen.returncode == 1
     assert len(log.decode().strip().splitlines()) == 1, log.decode()
-    assert b"TRANSACTION_TIMEOUT_MS" in log
+    assert b"SOLVE_TRANSACTION_TIMEOUT_MS" in log
     await replay(world.connection, world.settings, ReplayOptions(), lambda *_: None)
     assert await world.differences() == []
 

@@ -39,7 +39,7 @@ def test_a_level_that_is_none_is_refused() -> None:
 
 async def test_a_batch_is_one_line_at_debug_and_names_nobody(world: World) -> None:
     await world.publish([registered("u-name"), solved("s-name", "u-name", "p-name"), solved("s2", "stranger", "p")], 0)
-    async with world.process("run", "--once", LOG_LEVEL="debug") as process:
+    async with world.process("run", "--once", SOLVE_LOG_LEVEL="debug") as process:
         _, log = await process.output  # type: ignore[attr-defined]
     assert process.returncode == 0, log
     lines = [json.loads(line) for line in log.splitlines()]

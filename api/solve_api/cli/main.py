@@ -17,16 +17,18 @@ app = typer.Typer(
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
     help="Serves profiles, the leaderboard and the admin panel, as pages and as an API.\n\n"
-    "Settings come from the environment or .env: DATABASE_URL, REDIS_URL, KAFKA_BOOTSTRAP_SERVERS, API_PORT and more.",
+    "Settings come from the environment or .env: DATABASE_URL, REDIS_URL, KAFKA_BOOTSTRAP_SERVERS, SOLVE_API_PORT and more.",
 )
 app.add_typer(admin_commands, name="admin")
 
 
 @app.command()
 def serve(
-    host: Annotated[str | None, typer.Option("--host", help="In place of API_HOST; 0.0.0.0 is every address.")] = None,
+    host: Annotated[
+        str | None, typer.Option("--host", help="In place of SOLVE_API_HOST; 0.0.0.0 is every address.")
+    ] = None,
     port: Annotated[
-        int | None, typer.Option("--port", min=0, max=65_535, help="In place of API_PORT; 0 is any free port.")
+        int | None, typer.Option("--port", min=0, max=65_535, help="In place of SOLVE_API_PORT; 0 is any free port.")
     ] = None,
     as_json: Json = False,
 ) -> None:

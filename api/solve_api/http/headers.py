@@ -121,5 +121,5 @@ class BodyLimit:
             413,
             "body-too-large",
             "The request is too large",
-            f"A body may have {self._max_bytes} bytes; send less, or raise API_BODY_MAX_BYTES.",
+            f"A body may have {self._max_bytes} bytes; send less, or raise SOLVE_API_BODY_MAX_BYTES.",
         )

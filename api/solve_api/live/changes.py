@@ -217,7 +217,7 @@ def _room(streams_max: int) -> int:
     room = make_room(streams_max)
     if room < streams_max:
         structlog.get_logger().warning(
-            f"room for {room} event streams only; raise the limit of open files (ulimit -n), or lower API_STREAMS_MAX",
+            f"room for {room} event streams only; raise the limit of open files (ulimit -n), or lower SOLVE_API_STREAMS_MAX",
             action="streams_limited",
         )
     return room

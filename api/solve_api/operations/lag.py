@@ -72,7 +72,7 @@ class LagWatch:
 @asynccontextmanager
 async def watching_lag(connection: KafkaConnection, settings: ApiSettings) -> AsyncIterator[LagWatch]:
     """Looks until it is closed."""
-    watch = LagWatch(settings.kafka_group_id, connection.topic)
+    watch = LagWatch(settings.group_id, connection.topic)
     task = asyncio.create_task(watch.watch(connection, settings))
     try:
         yield watch

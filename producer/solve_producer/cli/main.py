@@ -31,7 +31,7 @@ from solve_schemas.record import EncodedRecord, encode, encode_line
 app = typer.Typer(
     **OPTIONS,
     help="Publishes judge events to the log.\n\n"
-    "Settings come from the environment or .env: KAFKA_BOOTSTRAP_SERVERS, KAFKA_TOPIC and more.",
+    "Settings come from the environment or .env: KAFKA_BOOTSTRAP_SERVERS, SOLVE_TOPIC and more.",
 )
 import_app = typer.Typer(**OPTIONS, help="Publish what a judge has in its own format.")
 app.add_typer(import_app, name="import")
@@ -173,7 +173,7 @@ def main() -> None:
         sys.exit(1)
     except ValidationError as error:
         problems = error.errors(include_input=False, include_url=False)
-        said = "; ".join(f"{_variable(error.title, p['loc'])}: {p['msg']}" for p in problems)
+        said = "; ".join(f"{'.'.join(map(str, p['loc']))}: {p['msg']}" for p in problems)
         print(f"solve-producer: settings: {said}", file=sys.stderr)
         sys.exit(2)
     except (KeyboardInterrupt, asyncio.CancelledError):
@@ -182,11 +182,6 @@ def main() -> None:
     except BrokenPipeError:  # the reader of our output has seen enough
         sys.stderr.close()
         sys.exit(141)
-
-
-def _variable(settings: str, field: tuple[int | str, ...]) -> str:
-    name = "_".join(map(str, field)).upper()
-    return f"KAFKA_{name}" if settings == "KafkaConnection" else name
 
 
 async def _publish_counted(events: list[Any], bar: Bar) -> int:

@@ -12,12 +12,11 @@ from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from pydantic import Field, SecretStr
-from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from solve_producer.client import SolveProducer
 from solve_producer.errors import BadRow, ImportStopped, ProducerError, SourceUnusable
 from solve_producer.sources.sessions import Reading, Row, record_of_session, record_of_user
-from solve_runtime.kafka_settings import SETTINGS_CONFIG
+from solve_runtime.settings import Settings
 from solve_schemas.record import EncodedRecord
 
 if TYPE_CHECKING:
@@ -30,10 +29,8 @@ KEY_TYPES: dict[str, Callable[[str], Any]] = {"int2": int, "int4": int, "int8": 
 KEY_TYPES |= {"varchar": str, "bpchar": str}
 
 
-class SourceSettings(BaseSettings):
+class SourceSettings(Settings):
     """Where the platform's database is; read from the environment, `.env` and `/run/secrets` only (I12)."""
-
-    model_config = SettingsConfigDict(**SETTINGS_CONFIG)
 
     source_database_url: SecretStr = Field(description="postgresql://… of the platform; a role that may only read")
 

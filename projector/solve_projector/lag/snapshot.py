@@ -95,7 +95,7 @@ class Observer:
     ) -> None:
         """Use `open_observer`."""
         self._with_backlog = with_backlog
-        self._group_id = settings.kafka_group_id
+        self._group_id = settings.group_id
         self._topic = inspector.topic
         self._pool = pool
         self._board = board

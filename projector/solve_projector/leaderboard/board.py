@@ -36,7 +36,7 @@ CHANGES_KEPT = 1000  # about; the script that writes standings says it too
 
 @cache
 def _script(name: str) -> str:
-    return files("solve_projector").joinpath("lua", f"{name}.lua").read_text(encoding="utf-8")
+    return files("solve_projector").joinpath("leaderboard", "lua", f"{name}.lua").read_text(encoding="utf-8")
 
 
 def score(problems_solved: int, last_solved_at: datetime) -> int:

@@ -12,11 +12,11 @@ MAX_POLL_INTERVAL_MS = 30 * 60 * 1000
 
 def new_consumer(connection: KafkaConnection, settings: ProjectorSettings) -> AIOKafkaConsumer:
     """A client that is not started yet."""
-    session = settings.kafka_session_timeout_ms
+    session = settings.group_session_timeout_ms
     return AIOKafkaConsumer(
         **connection.client_options(),
         client_id="solve-projector",
-        group_id=settings.kafka_group_id,
+        group_id=settings.group_id,
         enable_auto_commit=False,
         auto_offset_reset="none",
         isolation_level="read_committed",
@@ -24,5 +24,5 @@ def new_consumer(connection: KafkaConnection, settings: ProjectorSettings) -> AI
         heartbeat_interval_ms=max(100, session // 3),
         rebalance_timeout_ms=max(session, REBALANCE_TIMEOUT_MS),
         max_poll_interval_ms=MAX_POLL_INTERVAL_MS,
-        metadata_max_age_ms=settings.kafka_metadata_max_age_ms,
+        metadata_max_age_ms=settings.metadata_max_age_ms,
     )

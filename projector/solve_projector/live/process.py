@@ -70,7 +70,7 @@ async def open_projector(
     """
     reached: dict[int, int] = {}
     async with (
-        open_tracing(connection.topic, settings.kafka_group_id, tracer_provider) as tracing,
+        open_tracing(connection.topic, settings.group_id, tracer_provider) as tracing,
         serving(settings, monitor := Monitor.of(settings, connection.topic, tracing)) as metrics_port,
         _beating(monitor),
         open_pool(settings) as pool,

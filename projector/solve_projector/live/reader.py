@@ -81,9 +81,9 @@ class LogReader(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka is 
         """Why this process is no member of the group; None where it is one, also one without partitions."""
         coordinator = self._consumer._coordinator  # None before the client was started
         if coordinator is None or coordinator.coordinator_id is None:
-            return f"no coordinator answers for group {self._settings.kafka_group_id}"
+            return f"no coordinator answers for group {self._settings.group_id}"
         if not self._joined:
-            return f"joining group {self._settings.kafka_group_id}, or waiting for PostgreSQL's offsets"
+            return f"joining group {self._settings.group_id}, or waiting for PostgreSQL's offsets"
         return None
 
     async def start(self) -> None:

@@ -77,7 +77,7 @@ class LogState:
             partition, offset = min(gone.items())
             raise LogHeadGone(
                 f"topic {self.topic} partition {partition} begins at offset {offset}: what came before was deleted, "
-                "and counts from the rest would be wrong; publish the history again to a new topic and set KAFKA_TOPIC"
+                "and counts from the rest would be wrong; publish the history again to a new topic and set SOLVE_TOPIC"
             )
 
 

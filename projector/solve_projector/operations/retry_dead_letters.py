@@ -70,7 +70,7 @@ async def _require_ours(connection: Connection, topic: str, ids: Sequence[int]) 
         if found != topic:
             raise DeadLetterUnknown(
                 f"dead letter {dead_letter_id} is of topic {found}, not of {topic}, whose counts these are; "
-                "nothing was changed: leave it out, or set KAFKA_TOPIC"
+                "nothing was changed: leave it out, or set SOLVE_TOPIC"
             )
 
 

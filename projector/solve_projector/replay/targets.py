@@ -58,7 +58,7 @@ def provable(progress: Mapping[int, Progress], state: LogState) -> Mapping[int, 
         partition, at = min(gone.items())
         raise LogHeadGone(
             f"topic {state.topic} partition {partition} begins at offset {at}: what came before was deleted, so this "
-            "log cannot prove the counts; publish the history again to a new topic and set KAFKA_TOPIC"
+            "log cannot prove the counts; publish the history again to a new topic and set SOLVE_TOPIC"
         )
     if "compact" in state.settings.get("cleanup.policy", ""):
         raise TopicUnsafe(f"topic {state.topic} is compacted, so it cannot prove the counts; set cleanup.policy=delete")

@@ -113,7 +113,7 @@ def _refuse_foreign_tables(connection: "Connection", schema: str) -> None:
     if VERSION_TABLE not in found and (foreign := sorted(found & set(OUR_TABLES))):
         raise SchemaMismatch(
             f"schema {schema} already has a table {foreign[0]} that is not ours; nothing was changed: "
-            "set DATABASE_SCHEMA to a name of our own, such as solves"
+            "set SOLVE_DATABASE_SCHEMA to a name of our own, such as solves"
         )
 
 

@@ -77,7 +77,7 @@ def first_of(error: BaseException) -> BaseException:
 
 
 def took_too_long(error: BaseException) -> bool:
-    """Whether PostgreSQL ended the connection over TRANSACTION_TIMEOUT_MS."""
+    """Whether PostgreSQL ended the connection over SOLVE_TRANSACTION_TIMEOUT_MS."""
     return "transaction timeout" in str(first_of(error))
 
 
@@ -86,7 +86,9 @@ def said_of(error: BaseException) -> str:
     first = first_of(error)
     said = str(first) or type(first).__name__
     return (
-        f"{said} (TRANSACTION_TIMEOUT_MS; raise it where this machine needs longer)" if took_too_long(error) else said
+        f"{said} (SOLVE_TRANSACTION_TIMEOUT_MS; raise it where this machine needs longer)"
+        if took_too_long(error)
+        else said
     )
 
 

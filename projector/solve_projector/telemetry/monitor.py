@@ -29,7 +29,7 @@ class Monitor:
         """With the settings' limits, and readiness among the metrics."""
         looks = max(settings.log_check_interval_s, settings.leaderboard_check_interval_s)
         made = cls(
-            ProjectorMetrics(topic, settings.kafka_group_id),
+            ProjectorMetrics(topic, settings.group_id),
             Health(settings.liveness_timeout_s, look_interval_s=looks),
             tracing,
         )

@@ -9,12 +9,12 @@ from solve_projector.settings import ProjectorSettings
 from solve_projector.telemetry.http_server import Answer, metrics_page, serving_pages
 from solve_projector.telemetry.monitor import Monitor
 
-DO = "set METRICS_HOST and METRICS_PORT to what is free"
+DO = "set SOLVE_METRICS_HOST and SOLVE_METRICS_PORT to what is free"
 
 
 @asynccontextmanager
 async def serving(settings: ProjectorSettings, monitor: Monitor) -> AsyncIterator[int | None]:
-    """Serves while it is open; the port, or None where METRICS_PORT is unset. Raises MetricsUnservable."""
+    """Serves while it is open; the port, or None where SOLVE_METRICS_PORT is unset. Raises MetricsUnservable."""
     if settings.metrics_port is None:
         yield None
         return

@@ -19,7 +19,7 @@ from tests.world import World
 @asynccontextmanager
 async def served(world: World, *words: str, **changes: str) -> AsyncIterator[Process]:
     """The command as a process; killed where it still runs."""
-    environment = world.environment | {"API_PORT": "0"} | changes
+    environment = world.environment | {"SOLVE_API_PORT": "0"} | changes
     command = (sys.executable, "-m", "solve_api", "serve", *words)
     process = await asyncio.create_subprocess_exec(*command, env=environment, stdout=PIPE, stderr=PIPE)
     try:
@@ -32,7 +32,7 @@ async def served(world: World, *words: str, **changes: str) -> AsyncIterator[Pro
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 async def test_it_says_where_and_ends_cleanly_also_with_open_streams(world: World, number: signal.Signals) -> None:
-    async with served(world, "--json", LOG_LEVEL="INFO") as process:
+    async with served(world, "--json", SOLVE_LOG_LEVEL="INFO") as process:
         assert process.stdout
         address = json.loads(await process.stdout.readline())["url"]
         async with httpx.AsyncClient(base_url=address, timeout=60) as client:
@@ -67,8 +67,8 @@ async def test_an_address_or_a_database_that_waiting_does_not_mend_is_refused(wo
 async def test_a_port_that_is_taken_is_named_with_what_to_do(world: World) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-        line = await refusal(world, API_PORT=str(port))
+        line = await refusal(world, SOLVE_API_PORT=str(port))
     assert line == (
         f"solve-api: cannot listen on 127.0.0.1:{port}: Address already in use; "
-        "set API_HOST and API_PORT, or --host and --port"
+        "set SOLVE_API_HOST and SOLVE_API_PORT, or --host and --port"
     )

@@ -35,7 +35,7 @@ async def api_process(
     world: World, log: Path, files: int = USUAL_FILES, files_hard: int = 4 * USUAL_FILES
 ) -> AsyncIterator[tuple[asyncio.subprocess.Process, int]]:
     """`solve-api serve` as a process of its own with these limits of open files, and its port."""
-    environment = world.environment | {"API_PORT": "0"}
+    environment = world.environment | {"SOLVE_API_PORT": "0"}
     words = ("sh", "-c", SERVE, sys.executable, str(files), str(files_hard))
     with log.open("wb") as stderr:
         process = await asyncio.create_subprocess_exec(*words, env=environment, stdout=PIPE, stderr=stderr)

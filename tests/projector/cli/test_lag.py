@@ -28,7 +28,7 @@ async def consumer_groups_tool(world: World, *words: str) -> list[list[str]]:
     process = await asyncio.create_subprocess_exec(
         str(JAVA), *JVM_OPTIONS, "-cp", ":".join(map(str, jars())),
         "org.apache.kafka.tools.consumer.group.ConsumerGroupCommand",
-        "--bootstrap-server", world.connection.bootstrap_servers, "--group", world.settings.kafka_group_id, *words,
+        "--bootstrap-server", world.connection.bootstrap_servers, "--group", world.settings.group_id, *words,
         stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
     )  # fmt: skip
     out, _ = await process.communicate()
@@ -77,7 +77,7 @@ async def test_json_has_everything_and_watch_gives_a_line_a_look(world: World) -
     await world.publish(simulate(SEASON))
     code, out, _ = await lag(world, "--json")
     said = json.loads(out)
-    assert (code, said["group"], said["topic"]) == (0, world.settings.kafka_group_id, world.connection.topic)
+    assert (code, said["group"], said["topic"]) == (0, world.settings.group_id, world.connection.topic)
     assert (said["status"], said["lag"], said["members"]) == ("STOP", 600, 0)
     assert said["lag_seconds"] > 0
     assert [one["status"] for one in said["partitions"]] == ["STOP"] * 3
@@ -101,7 +101,7 @@ async def test_json_has_everything_and_watch_gives_a_line_a_look(world: World) -
         (("--serve", "--fail-over", "60s"), {}, "go one at a time"),
         ((), {"DATABASE_URL": "postgresql://somebody:s3cret@127.0.0.1:1/x"}, "check DATABASE_URL"),
         ((), {"KAFKA_BOOTSTRAP_SERVERS": "127.0.0.1:1"}, "check KAFKA_BOOTSTRAP_SERVERS"),
-        ((), {"KAFKA_TOPIC": "no-such-topic"}, "solve-projector setup"),
+        ((), {"SOLVE_TOPIC": "no-such-topic"}, "solve-projector setup"),
     ],
 )
 async def test_an_error_is_one_line_and_a_status(

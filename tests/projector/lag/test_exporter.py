@@ -78,7 +78,7 @@ async def until_scraped(port: int, name: str, wanted: float | None, **labels: st
 
 
 async def test_a_scrape_says_what_waits_under_the_names_that_dashboards_read(world: World) -> None:
-    group, topic = world.settings.kafka_group_id, world.connection.topic
+    group, topic = world.settings.group_id, world.connection.topic
     async with exporting(world) as port:
         await world.publish(simulate(SEASON))
         waiting = await until_scraped(port, "kafka_consumergroup_lag_sum", 600, consumergroup=group, topic=topic)

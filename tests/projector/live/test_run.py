@@ -163,7 +163,7 @@ async def test_a_batch_that_takes_too_long_is_halved_until_it_does_not(
         )
     await world.publish([registered("u"), *(solved(str(number), "u", f"p{number}", number) for number in range(30))])
     await world.run_once(transaction_timeout_ms=1_000)
-    assert "TRANSACTION_TIMEOUT_MS" in capsys.readouterr().out
+    assert "SOLVE_TRANSACTION_TIMEOUT_MS" in capsys.readouterr().out
     assert await world.differences() == []
 
 
@@ -243,7 +243,7 @@ async def test_kafkas_group_offsets_follow_postgresql_and_resetting_them_changes
     async def committed(change_to: int | None = None) -> list[int | None]:
         consumer = AIOKafkaConsumer(
             bootstrap_servers=world.connection.bootstrap_servers,
-            group_id=world.settings.kafka_group_id,
+            group_id=world.settings.group_id,
             enable_auto_commit=False,
         )
         await consumer.start()

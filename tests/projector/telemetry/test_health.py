@@ -127,7 +127,9 @@ def test_a_refused_statement_is_an_answer_of_postgresql(error: Exception, away: 
 
 
 def test_a_restart_is_asked_for_only_after_the_process_tried_to_rejoin() -> None:
-    with pytest.raises(ValidationError, match=r"LIVENESS_TIMEOUT_S \(60\) must be more than STALL_AFTER_S \(60\)"):
+    with pytest.raises(
+        ValidationError, match=r"SOLVE_LIVENESS_TIMEOUT_S \(60\) must be more than SOLVE_STALL_AFTER_S \(60\)"
+    ):
         ProjectorSettings(liveness_timeout_s=60, stall_after_s=60)
 
 
@@ -207,7 +209,7 @@ async def test_a_client_that_is_not_started_is_no_member(world: World) -> None:
         return {}
 
     reader = LogReader(world.connection, world.settings, nothing, Monitor())
-    assert f"group {world.settings.kafka_group_id}" in str(reader.group_problem())
+    assert f"group {world.settings.group_id}" in str(reader.group_problem())
     assert reader.member_of is None
     await reader.stop()
 

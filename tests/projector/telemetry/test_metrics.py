@@ -88,7 +88,7 @@ async def test_a_season_is_counted_by_type_and_outcome(world: World) -> None:
     assert any(outcome == "parked" for outcome, _ in expected)
     letters = await world.fetch("SELECT reason, count(*)::float8 FROM dead_letters GROUP BY reason")
     assert by_labels(series, "solve_projector_dead_letters_total") == {(row[0],): row[1] for row in letters}
-    of_group = (world.settings.kafka_group_id, world.connection.topic, "kafka")
+    of_group = (world.settings.group_id, world.connection.topic, "kafka")
     total = len(events) + 13
     assert by_labels(series, "messaging_client_consumed_messages_total") == {of_group: total}
     assert by_labels(series, "solve_projector_batch_records_sum") == {(): total}
@@ -210,7 +210,7 @@ async def test_a_record_that_postgresql_refuses_is_counted_once(world: World) ->
 async def test_a_process_serves_every_name_of_the_contract(world: World) -> None:
     port = free_port()
     await world.publish([registered("u"), solved("1", "u", "p")])
-    async with world.process(METRICS_PORT=str(port)) as process:
+    async with world.process(SOLVE_METRICS_PORT=str(port)) as process:
         await world.until_right()
         status, text = await asyncio.to_thread(get, port, "/metrics")
         assert status == 200
@@ -249,6 +249,6 @@ async def test_a_port_that_is_taken_is_a_named_error(world: World) -> None:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         port = taken.getsockname()[1]
-        with pytest.raises(MetricsUnservable, match=f"127.0.0.1:{port}.*METRICS_PORT"):
+        with pytest.raises(MetricsUnservable, match=f"127.0.0.1:{port}.*SOLVE_METRICS_PORT"):
             async with open_projector(world.connection, world.settings.model_copy(update={"metrics_port": port})):
                 pass

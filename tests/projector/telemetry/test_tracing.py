@@ -67,7 +67,7 @@ def named(spans: InMemorySpanExporter, name: str) -> list[ReadableSpan]:
 async def test_a_batch_links_to_the_span_its_events_were_published_under(
     world: World, judge: trace.Tracer, provider: TracerProvider, spans: InMemorySpanExporter
 ) -> None:
-    topic, group = world.connection.topic, world.settings.kafka_group_id
+    topic, group = world.connection.topic, world.settings.group_id
     async with SolveProducer(world.connection) as producer:
         with judge.start_as_current_span("verdicts") as verdicts:
             await producer.publish(EVENTS[:-1])
