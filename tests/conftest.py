@@ -8,6 +8,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import asyncpg
+import hypothesis
 import pytest
 import pytest_asyncio
 from pydantic import SecretStr
@@ -20,6 +21,9 @@ from solve_runtime.kafka_settings import KafkaConnection
 from tests.servers import servers_of_this_run
 from tests.world import FAST, World, environment_of
 
+# No test asserts a duration: on a busy machine, inputs are made slowly and examples take long.
+hypothesis.settings.register_profile("tests", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
+hypothesis.settings.load_profile("tests")
 # one for each worker of pytest-xdist, since they may share a server
 TEMPLATE = f"solve_template_{os.environ.get('PYTEST_XDIST_WORKER', 'main')}"
 PARTITIONS = 3

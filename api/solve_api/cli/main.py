@@ -17,7 +17,8 @@ app = typer.Typer(
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
     help="Serves profiles, the leaderboard and the admin panel, as pages and as an API.\n\n"
-    "Settings come from the environment or .env: DATABASE_URL, REDIS_URL, KAFKA_BOOTSTRAP_SERVERS, SOLVE_API_PORT and more.",
+    "Settings come from the environment or .env: DATABASE_URL, REDIS_URL, KAFKA_BOOTSTRAP_SERVERS, "
+    "SOLVE_API_PORT and more.",
 )
 app.add_typer(admin_commands, name="admin")
 

@@ -9,8 +9,11 @@ import asyncpg
 from solve_api.errors import AdminExists, AdminUnknown, NameRefused
 from solve_api.identity.database import Database, transaction
 from solve_api.identity.passwords import hashed, hashed_new
-from solve_api.statements import statement
 from solve_projector.store.postgresql import Connection
+from solve_runtime.sql import queries
+
+ACCOUNTS_SQL = queries("solve_api.identity", "accounts")
+SESSIONS_SQL = queries("solve_api.identity", "sessions")
 
 # as the table's own check says it
 NAME = re.compile(r"[a-z0-9][a-z0-9._@-]{0,63}")
@@ -82,9 +85,9 @@ async def replace_password(
     None, and nothing changed, where the admin was disabled or has another password than that of `instead_of`.
     """
     # first the row that a log-in locks, then the sessions: one that was opened with the old password is seen
-    if not await connection.fetchval(statement("replace_password"), admin_id, password_hash, instead_of):
+    if not await connection.fetchval(ACCOUNTS_SQL["replace_password"], admin_id, password_hash, instead_of):
         return None
-    return [row[0] for row in await connection.fetch(statement("end_all_sessions"), admin_id)]
+    return [row[0] for row in await connection.fetch(SESSIONS_SQL["end_all_sessions"], admin_id)]
 
 
 async def rehash(database: Database, account: Account, password: str) -> None:
@@ -106,7 +109,7 @@ async def disable(database: Database, typed: str) -> int:
         )
         if admin_id is None:
             raise _unknown(typed)
-        return len(await connection.fetch(statement("end_all_sessions"), admin_id))
+        return len(await connection.fetch(SESSIONS_SQL["end_all_sessions"], admin_id))
 
 
 async def enable(database: Database, typed: str) -> None:
@@ -118,7 +121,7 @@ async def enable(database: Database, typed: str) -> None:
 
 async def account_of(database: Database, name: str) -> Account | None:
     """Also of a disabled admin; None where nobody has the name."""
-    row = await database.fetchrow(statement("account"), name)
+    row = await database.fetchrow(ACCOUNTS_SQL["account"], name)
     return Account(**row) if row else None
 
 
@@ -132,7 +135,7 @@ async def admin_id_of(database: Database, typed: str) -> int:
 
 async def admins(database: Database) -> list[Admin]:
     """Everybody by name, with how many sessions and tokens they have open."""
-    return [Admin(**row) for row in await database.fetch(statement("admins"))]
+    return [Admin(**row) for row in await database.fetch(ACCOUNTS_SQL["admins"])]
 
 
 def _unknown(name: str) -> AdminUnknown:

@@ -7,7 +7,9 @@ from math import isfinite
 from typing import Any
 
 from solve_api.identity.database import Database
-from solve_api.statements import statement
+from solve_runtime.sql import queries
+
+AUDIT_SQL = queries("solve_api.identity", "audit")
 
 TEXT_MAX_CHARS = 200
 MOST = 500
@@ -46,12 +48,12 @@ async def record(database: Database, entry: Entry) -> None:
     texts = (entry.who, entry.via, entry.action, entry.result, entry.request_id, entry.client)
     who, via, action, result, request_id, client = (_plain(text)[:TEXT_MAX_CHARS] for text in texts)
     detail = json.dumps(_plain(entry.detail))
-    await database.execute(statement("record_audit"), who, via, action, detail, result, request_id, client)
+    await database.execute(AUDIT_SQL["record_audit"], who, via, action, detail, result, request_id, client)
 
 
 async def latest(database: Database, limit: int, before_id: int | None = None) -> list[Recorded]:
     """The newest first; `before_id` is the last one of the page before."""
-    rows = await database.fetch(statement("latest_audit"), min(limit, MOST), before_id)
+    rows = await database.fetch(AUDIT_SQL["latest_audit"], min(limit, MOST), before_id)
     return [Recorded(**{**row, "detail": json.loads(row["detail"])}) for row in rows]
 
 

@@ -8,7 +8,9 @@ from datetime import datetime, timedelta
 
 from solve_api.identity.database import Database
 from solve_api.settings import ApiSettings
-from solve_api.statements import statement
+from solve_runtime.sql import queries
+
+LOCKOUTS_SQL = queries("solve_api.identity", "lockouts")
 
 
 def inside(name: str) -> str:
@@ -19,8 +21,8 @@ def inside(name: str) -> str:
 async def may_try(database: Database, settings: ApiSettings, name: str, now: datetime) -> bool:
     """Counts a try as failed; False where the name is locked, and then the right password is refused too."""
     locked_for = timedelta(seconds=settings.api_lockout_s)
-    tried = await database.fetchval(statement("count_failure"), name, now, locked_for, settings.api_lockout_failures)
-    await database.execute(statement("delete_old_failures"), now, now - locked_for)
+    tried = await database.fetchval(LOCKOUTS_SQL["count_failure"], name, now, locked_for, settings.api_lockout_failures)
+    await database.execute(LOCKOUTS_SQL["delete_old_failures"], now, now - locked_for)
     return tried is not None
 
 

@@ -10,7 +10,9 @@ from hashlib import sha256
 from solve_api.identity.accounts import Account
 from solve_api.identity.database import Database
 from solve_api.settings import ApiSettings
-from solve_api.statements import statement
+from solve_runtime.sql import queries
+
+SESSIONS_SQL = queries("solve_api.identity", "sessions")
 
 ID_BYTES = 32
 TOUCH_S = 60
@@ -46,9 +48,9 @@ async def open_session(
     """
     raw = secrets.token_urlsafe(ID_BYTES)
     longest, idle = _limits(settings)
-    await database.execute(statement("delete_expired_sessions"), now, now - longest, now - idle)
+    await database.execute(SESSIONS_SQL["delete_expired_sessions"], now, now - longest, now - idle)
     opened = await database.fetchval(
-        statement("open_session"),
+        SESSIONS_SQL["open_session"],
         hash_of(raw),
         account.admin_id,
         account.password_changed_at,
@@ -67,7 +69,7 @@ async def session_of(
     `used` is false where nobody did anything: a page that keeps itself up to date must not keep a session alive.
     """
     longest, idle = _limits(settings)
-    row = await database.fetchrow(statement("session"), hash_of(raw), now, longest, idle)
+    row = await database.fetchrow(SESSIONS_SQL["session"], hash_of(raw), now, longest, idle)
     if row is None:
         return None
     # at most once a minute, so that reading does not write; and where sessions are short, in time
@@ -87,18 +89,18 @@ async def end_session(database: Database, raw: str) -> None:
 
 async def sessions_of(database: Database, settings: ApiSettings, admin_id: int, now: datetime) -> list[OpenSession]:
     """Those of an admin that are open, the latest used first."""
-    rows = await database.fetch(statement("own_sessions"), admin_id, now, *_limits(settings))
+    rows = await database.fetch(SESSIONS_SQL["own_sessions"], admin_id, now, *_limits(settings))
     return [OpenSession(**row) for row in rows]
 
 
 async def end_sessions_of(database: Database, admin_id: int, session_ids: Collection[str]) -> int:
     """Ends those of this admin's that have these ids; how many there were. Safe to repeat."""
-    return len(await database.fetch(statement("end_own_sessions"), admin_id, list(session_ids)))
+    return len(await database.fetch(SESSIONS_SQL["end_own_sessions"], admin_id, list(session_ids)))
 
 
 async def end_all_sessions(database: Database, admin_id: int) -> int:
     """Every browser of an admin; how many."""
-    return len(await database.fetch(statement("end_all_sessions"), admin_id))
+    return len(await database.fetch(SESSIONS_SQL["end_all_sessions"], admin_id))
 
 
 def id_of(raw: str) -> str:

@@ -10,7 +10,9 @@ from typing import Any
 from solve_api.errors import TokenRefused, TokenUnknown
 from solve_api.identity.database import Database
 from solve_api.identity.sessions import hash_of
-from solve_api.statements import statement
+from solve_runtime.sql import queries
+
+TOKENS_SQL = queries("solve_api.identity", "tokens")
 
 PREFIX = "sct_"  # so that scanners of repositories can find one that leaked
 TOKEN_BYTES = 32
@@ -67,7 +69,7 @@ async def create_token(database: Database, admin_id: int, wanted: NewToken, now:
     _check(wanted)
     raw = PREFIX + secrets.token_urlsafe(TOKEN_BYTES)
     row = await database.fetchrow(
-        statement("create_token"),
+        TOKENS_SQL["create_token"],
         hash_of(raw),
         admin_id,
         wanted.label,
@@ -82,7 +84,7 @@ async def bearer_of(database: Database, raw: str, now: datetime) -> Bearer | Non
     """Whose token it is; None where it expired or was revoked, or where its admin is disabled."""
     if not raw.startswith(PREFIX):
         return None
-    row = await database.fetchrow(statement("bearer"), hash_of(raw), now)
+    row = await database.fetchrow(TOKENS_SQL["bearer"], hash_of(raw), now)
     if row is None:
         return None
     if row["last_used_at"] is None or row["last_used_at"] + TOUCH <= now:
@@ -96,12 +98,12 @@ async def bearer_of(database: Database, raw: str, now: datetime) -> Bearer | Non
 
 async def tokens(database: Database, admin_id: int | None = None) -> list[Token]:
     """All of an admin's or everybody's, also those that no longer work; the newest first."""
-    return [_token(row) for row in await database.fetch(statement("tokens"), admin_id)]
+    return [_token(row) for row in await database.fetch(TOKENS_SQL["tokens"], admin_id)]
 
 
 async def revoke(database: Database, token_id: int, now: datetime, admin_id: int | None = None) -> Token:
     """Ends a token, if need be only one of this admin's; safe to repeat. Raises TokenUnknown."""
-    row = await database.fetchrow(statement("revoke_token"), token_id, admin_id, now)
+    row = await database.fetchrow(TOKENS_SQL["revoke_token"], token_id, admin_id, now)
     if row is None:
         raise TokenUnknown(f"there is no token {token_id} here; see them with: solve-api admin tokens")
     return _token(row)

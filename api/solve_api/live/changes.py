@@ -20,11 +20,13 @@ from solve_api.live.entries import BEGINNING, MANY, NOTHING, BoardChange, Change
 from solve_api.live.hub import Hub, Subscription
 from solve_api.live.open_file_limit import make_room
 from solve_api.settings import ApiSettings
-from solve_api.statements import statement
 from solve_projector.errors import LeaderboardUnavailable
 from solve_projector.leaderboard.board import changes_key, connect_redis, translated
 from solve_projector.store.postgresql import DATABASE_ERRORS
+from solve_runtime.sql import queries
 from solve_runtime.tasks import end, going_on
+
+STANDINGS_SQL = queries("solve_api.live", "standings")
 
 READ_ENTRIES = 100
 BLOCK_MS = 2_000
@@ -190,7 +192,7 @@ class Changes:
             if self.hub.epoch is not None and epoch > self.hub.epoch:
                 known = dict.fromkeys(known, -1)
             rows = await connection.fetch(
-                statement("newer_standings"), list(known), list(known.values()), timeout=ASK_TIMEOUT_S
+                STANDINGS_SQL["newer_standings"], list(known), list(known.values()), timeout=ASK_TIMEOUT_S
             )
         return epoch, [change_of(tuple(row), epoch) for row in rows]
 
@@ -217,7 +219,8 @@ def _room(streams_max: int) -> int:
     room = make_room(streams_max)
     if room < streams_max:
         structlog.get_logger().warning(
-            f"room for {room} event streams only; raise the limit of open files (ulimit -n), or lower SOLVE_API_STREAMS_MAX",
+            f"room for {room} event streams only; raise the limit of open files (ulimit -n), "
+            "or lower SOLVE_API_STREAMS_MAX",
             action="streams_limited",
         )
     return room

@@ -19,13 +19,15 @@ from tenacity import AsyncRetrying, retry_if_exception_type, stop_after_attempt
 from solve_api.errors import JobUnknown
 from solve_api.http.problems import SAID, problem_of
 from solve_api.settings import ApiSettings
-from solve_api.statements import statement
 from solve_projector.leaderboard.audit import compare_board, one_rebuild, rebuild_board
 from solve_projector.leaderboard.board import open_leaderboard
 from solve_projector.replay.replaying import ReplayOptions, replay
 from solve_projector.store.postgresql import DATABASE_ERRORS, open_pool, said_of
 from solve_runtime.kafka_settings import KafkaConnection
+from solve_runtime.sql import queries
 from solve_runtime.tasks import end
+
+JOBS_SQL = queries("solve_api.operations", "jobs")
 
 BEAT_S = 0.5
 SILENT_S = 20.0
@@ -105,14 +107,14 @@ class Jobs:
 
     async def state(self, job_id: UUID) -> JobState:
         """Raises JobUnknown."""
-        row = await self._pool.fetchrow(statement("job"), job_id, SILENT_S)
+        row = await self._pool.fetchrow(JOBS_SQL["job"], job_id, SILENT_S)
         if row is None:
             raise JobUnknown(f"there is no job {job_id}; begin one with POST /api/admin/backfill-problems-solved")
         return _state(row)
 
     async def latest(self, limit: int) -> list[JobState]:
         """Everybody's, the newest first."""
-        return [_state(row) for row in await self._pool.fetch(statement("latest_jobs"), limit, SILENT_S)]
+        return [_state(row) for row in await self._pool.fetch(JOBS_SQL["latest_jobs"], limit, SILENT_S)]
 
     def interrupt(self) -> None:
         """Ends what runs. Nothing half done is visible (I8); the table says that it was interrupted."""
@@ -147,7 +149,7 @@ class Jobs:
         state = _ended_as(job.error)
         try:
             await _patiently(
-                lambda: self._pool.execute(statement("finish_job"), job.job_id, state, job.progress, report, said)
+                lambda: self._pool.execute(JOBS_SQL["finish_job"], job.job_id, state, job.progress, report, said)
             )
             await _patiently(lambda: on_end(job))
         except DATABASE_ERRORS as error:  # it will be seen as interrupted

@@ -11,8 +11,10 @@ from solve_api.identity.authentication import Caller, require_session
 from solve_api.operations.jobs import JobState, Kind
 from solve_api.operations.repairs import begin
 from solve_api.pages.rendering import admin_page
-from solve_api.statements import statement
 from solve_api.stores import Held
+from solve_runtime.sql import queries
+
+DEAD_LETTERS_SQL = queries("solve_api.operations", "dead_letters")
 
 JOBS_SHOWN = 10
 PARKED_COUNTED = 10_000
@@ -30,8 +32,8 @@ Admin = Annotated[Caller, Depends(require_session)]
 async def panel(request: Request, caller: Admin, stores: Held) -> Response:
     """Everything at a glance, and the buttons."""
     jobs = await stores.jobs.latest(JOBS_SEARCHED)
-    parked = await stores.pool.fetchval(statement("open_parked"), PARKED_COUNTED)
-    letters = [dict(row) for row in await stores.pool.fetch(statement("open_dead_letters"))]
+    parked = await stores.pool.fetchval(DEAD_LETTERS_SQL["open_parked"], PARKED_COUNTED)
+    letters = [dict(row) for row in await stores.pool.fetch(DEAD_LETTERS_SQL["open_dead_letters"])]
     return admin_page(
         request,
         caller,

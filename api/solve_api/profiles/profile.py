@@ -11,8 +11,10 @@ from solve_api.errors import ZoneUnknown
 from solve_api.http.time_zones import postgresql_name
 from solve_api.models.public import Profile, UserList, UserSummary
 from solve_api.profiles.streaks import streaks
-from solve_api.statements import statement
 from solve_projector.errors import UserUnknown
+from solve_runtime.sql import queries
+
+PROFILE_SQL = queries("solve_api.profiles", "profile")
 
 RECENT_SOLVES = 20
 RankOf = Callable[[str, int], Awaitable[int | None]]
@@ -22,7 +24,7 @@ async def profile(pool: asyncpg.Pool, rank_of: RankOf, user_id: str, zone: ZoneI
     """Everything of one user; days begin in `zone`. Raises UserUnknown and asyncpg's errors."""
     now = datetime.now(UTC)  # before the read: whatever was committed until then is in it
     try:
-        row = await pool.fetchrow(statement("profile"), user_id, postgresql_name(zone), RECENT_SOLVES)
+        row = await pool.fetchrow(PROFILE_SQL["profile"], user_id, postgresql_name(zone), RECENT_SOLVES)
     except asyncpg.InvalidParameterValueError as error:
         # some systems keep the old names of zones in a package of their own (Debian's tzdata-legacy)
         raise ZoneUnknown(
@@ -68,7 +70,7 @@ def _solve(problem_id: str, submission_id: str, at: datetime, language: str, con
 
 async def users_named(pool: asyncpg.Pool, username: str, limit: int) -> UserList:
     """Everybody who has exactly this name; nobody is no error."""
-    rows = await pool.fetch(statement("users_named"), username, limit + 1)
+    rows = await pool.fetch(PROFILE_SQL["users_named"], username, limit + 1)
     return UserList(users=[UserSummary(**dict(row)) for row in rows[:limit]], more=len(rows) > limit)
 
 

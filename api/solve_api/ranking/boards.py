@@ -20,11 +20,13 @@ from solve_api.models.public import Source
 from solve_api.ranking.freshness import BoardStep
 from solve_api.ranking.periods import Window
 from solve_api.ranking.single_flight import Together
-from solve_api.statements import statement
 from solve_projector.domain.ranking import Mode, Position, Reading, Stretch
 from solve_projector.errors import LeaderboardUnavailable
 from solve_projector.leaderboard.board import Leaderboard
 from solve_projector.store.postgresql import PAGES_WAIT_S
+from solve_runtime.sql import queries
+
+BOARD_SQL = queries("solve_api.ranking", "board")
 
 PERIOD_FRESH_S = 2.0
 PERIODS_KEPT = 12
@@ -148,7 +150,7 @@ class _PeriodBoard:
 
     async def _compute(self, pool: asyncpg.Pool) -> _Computed:
         as_of = datetime.now(UTC)
-        found = await pool.fetch(statement("period_board"), self._window.begins_at, self._window.ends_at)
+        found = await pool.fetch(BOARD_SQL["period_board"], self._window.begins_at, self._window.ends_at)
         rows = [(-row[0], row[1], row[2]) for row in found]
         index = {user_id: at for at, user_id in enumerate(map(itemgetter(2), rows))}
         return _Computed(rows, index, as_of, monotonic() + PERIOD_FRESH_S)
@@ -173,7 +175,7 @@ async def _read_postgresql(pool: asyncpg.Pool, stretch: Stretch, user_ids: Seque
         places = await _places(connection, user_ids)
         total = await connection.fetchval("SELECT count(*) FROM users WHERE problems_solved > 0")
         begin, limit = await _begin(connection, stretch)
-        rows = await connection.fetch(statement("board_rows"), begin, limit) if limit else []
+        rows = await connection.fetch(BOARD_SQL["board_rows"], begin, limit) if limit else []
     return Reading(total, begin, [Position(*row) for row in rows], places)
 
 
@@ -196,7 +198,7 @@ async def _begin(connection: asyncpg.pool.PoolConnectionProxy, stretch: Stretch)
 async def _standing_before(connection: asyncpg.pool.PoolConnectionProxy, position: Position) -> int:
     second = datetime.fromtimestamp(position.seconds, UTC).replace(tzinfo=None)
     count: int = await connection.fetchval(
-        statement("board_before"), position.problems_solved, second, position.user_id
+        BOARD_SQL["board_before"], position.problems_solved, second, position.user_id
     )
     return count
 
@@ -206,5 +208,5 @@ async def _places(
 ) -> dict[str, tuple[int, Position]]:
     if not user_ids:
         return {}
-    rows = await connection.fetch(statement("board_places"), list(user_ids))
+    rows = await connection.fetch(BOARD_SQL["board_places"], list(user_ids))
     return {row[2]: (row[3], Position(row[0], row[1], row[2])) for row in rows}

@@ -14,12 +14,14 @@ from typing import NamedTuple
 import asyncpg
 import structlog
 
-from solve_api.statements import statement as own_statement
 from solve_projector.errors import LeaderboardUnavailable
 from solve_projector.leaderboard.board import BoardState, Leaderboard
 from solve_projector.store.postgresql import DATABASE_ERRORS
-from solve_runtime.sql import statement
+from solve_runtime.sql import queries
 from solve_runtime.tasks import end, going_on
+
+FRESHNESS_SQL = queries("solve_api.ranking", "freshness")
+OFFSETS_SQL = queries("solve_projector.store", "offsets")
 
 LOOK_S = 1.0
 
@@ -57,8 +59,8 @@ class BoardStep:
         began = datetime.now(UTC)
         try:
             async with self._pool.acquire() as connection:
-                rows = await connection.fetch(statement("read_offsets"), self._topic)
-                ((oldest, newest),) = await connection.fetch(own_statement("outbox_ends"))
+                rows = await connection.fetch(OFFSETS_SQL["read_offsets"], self._topic)
+                ((oldest, newest),) = await connection.fetch(FRESHNESS_SQL["outbox_ends"])
                 ranked = await connection.fetchval("SELECT EXISTS (SELECT FROM users WHERE problems_solved > 0)")
                 epoch = await connection.fetchval("SELECT epoch FROM leaderboard_epoch")
             written = _Written({row["partition"]: row["next_offset"] for row in rows}, newest or 0, ranked)

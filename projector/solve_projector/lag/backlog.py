@@ -5,7 +5,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from solve_projector.store.postgresql import Connection
-from solve_runtime.sql import statement
+from solve_runtime.sql import queries
+
+LAG_SQL = queries("solve_projector.lag", "lag")
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,8 +32,8 @@ class Backlog:
 
 async def read_backlog(connection: Connection, topic: str) -> Backlog:
     """Counts it in PostgreSQL. Raises asyncpg's errors."""
-    (row,) = await connection.fetch(statement("lag/backlog"), topic)
-    run = await connection.fetchrow(statement("lag/last_replay"), topic)
+    (row,) = await connection.fetch(LAG_SQL["backlog"], topic)
+    run = await connection.fetchrow(LAG_SQL["last_replay"], topic)
     return Backlog(
         json.loads(row["dead_letters"]),
         row["parked_users"],

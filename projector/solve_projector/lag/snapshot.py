@@ -21,7 +21,9 @@ from solve_projector.log.inspection import LogInspector, LogState, open_inspecto
 from solve_projector.settings import ProjectorSettings
 from solve_projector.store.postgresql import DATABASE_ERRORS, open_pool
 from solve_runtime.kafka_settings import KafkaConnection
-from solve_runtime.sql import statement
+from solve_runtime.sql import queries
+
+LAG_SQL = queries("solve_projector.lag", "lag")
 
 STORE_TIMEOUT_S = 10.0
 REMEMBER_S = 30.0
@@ -163,7 +165,7 @@ class Observer:
         try:
             # the pool waits as long again for a connection to come back
             async with asyncio.timeout(STORE_TIMEOUT_S), self._pool.acquire(timeout=STORE_TIMEOUT_S) as connection:
-                rows = await connection.fetch(statement("lag/offsets"), self._topic)
+                rows = await connection.fetch(LAG_SQL["offsets"], self._topic)
                 epoch = await connection.fetchval("SELECT epoch FROM leaderboard_epoch")
         except DATABASE_ERRORS as error:
             problems["postgresql"] = str(error) or type(error).__name__

@@ -15,12 +15,15 @@ from solve_projector.errors import LeaderboardUnavailable, RebuildRunning
 from solve_projector.leaderboard.board import Leaderboard, score
 from solve_projector.leaderboard.reconciler import BoardKeeper
 from solve_projector.store.counts import Standing
-from solve_runtime.sql import statement
+from solve_projector.store.locks import Lock, try_lock, unlock
+from solve_runtime.sql import queries
+
+OFFSETS_SQL = queries("solve_projector.store", "offsets")
+STANDINGS_SQL = queries("solve_projector.leaderboard", "standings")
 
 CHUNK_USERS = 2_000
 LOOKS = 4  # at everybody, then three times at who differed
 STEP_TIMEOUT_S = 60.0
-REBUILD_LOCK = 0x736F6C62
 
 OnLook = Callable[[int, int], None]
 
@@ -29,14 +32,14 @@ OnLook = Callable[[int, int], None]
 async def one_rebuild(pool: asyncpg.Pool) -> AsyncIterator[None]:
     """Nobody else begins one meanwhile: each takes an epoch, and builds a whole board. Raises RebuildRunning."""
     async with pool.acquire() as connection:
-        if not await connection.fetchval("SELECT pg_try_advisory_lock($1)", REBUILD_LOCK):
+        if not await try_lock(connection, Lock.BOARD_REBUILD):
             raise RebuildRunning(
                 "another rebuild of the leaderboard is at work; wait for its end, and look at what it found"
             )
         try:
             yield
         finally:
-            await connection.fetchval("SELECT pg_advisory_unlock($1)", REBUILD_LOCK)
+            await unlock(connection, Lock.BOARD_REBUILD)
 
 
 @dataclass(slots=True)
@@ -104,7 +107,7 @@ async def rebuild_board(
 
 
 async def _bring_into_step(keeper: BoardKeeper, pool: asyncpg.Pool, topic: str) -> None:
-    rows = await pool.fetch(statement("read_offsets"), topic)
+    rows = await pool.fetch(OFFSETS_SQL["read_offsets"], topic)
     try:
         async with asyncio.timeout(STEP_TIMEOUT_S):
             await keeper.bring_into_step({row["partition"]: row["next_offset"] for row in rows})
@@ -115,7 +118,7 @@ async def _bring_into_step(keeper: BoardKeeper, pool: asyncpg.Pool, topic: str) 
 async def _everybody(pool: asyncpg.Pool, board: Leaderboard) -> AsyncIterator[list[str]]:
     """Who is on the board, or should be; many of them twice."""
     last = ""
-    while user_ids := [row[0] for row in await pool.fetch(statement("ranked_ids"), last, CHUNK_USERS)]:
+    while user_ids := [row[0] for row in await pool.fetch(STANDINGS_SQL["ranked_ids"], last, CHUNK_USERS)]:
         yield user_ids
         last = user_ids[-1]
     async for members in board.member_ids():
@@ -125,7 +128,7 @@ async def _everybody(pool: asyncpg.Pool, board: Leaderboard) -> AsyncIterator[li
 async def _differences(pool: asyncpg.Pool, board: Leaderboard, user_ids: Sequence[str]) -> list[tuple[str, int, str]]:
     """Id, PostgreSQL's version and kind of each that differs now."""
     rows: Mapping[str, Standing] = {
-        row[0]: Standing(*row) for row in await pool.fetch(statement("standings_of"), list(user_ids))
+        row[0]: Standing(*row) for row in await pool.fetch(STANDINGS_SQL["standings_of"], list(user_ids))
     }
     found = []
     for user_id, shown in zip(user_ids, await board.scores_of(user_ids), strict=True):

@@ -16,17 +16,19 @@ import structlog
 from solve_projector.errors import LeaderboardUnavailable
 from solve_projector.leaderboard.board import BoardState, Leaderboard
 from solve_projector.store.counts import Standing
+from solve_projector.store.locks import Lock, try_lock_transaction
 from solve_projector.store.postgresql import DATABASE_ERRORS, Connection, Failure, classify
 from solve_projector.telemetry.health import Condition
 from solve_projector.telemetry.monitor import Monitor
-from solve_runtime.sql import statement
+from solve_runtime.sql import queries
 from solve_runtime.tasks import going_on
+
+STANDINGS_SQL = queries("solve_projector.leaderboard", "standings")
+OFFSETS_SQL = queries("solve_projector.store", "offsets")
 
 CHUNK_USERS = 2_000
 OUTBOX_ROWS = 1_000
 STEP_POLL_S = 0.1
-# One rebuild at a time over all processes; the number only has to be ours ("solv" in ASCII).
-REBUILD_LOCK = 0x736F6C76
 # Members are counted every so many idle checks: it costs PostgreSQL an index scan.
 IDLE_CHECKS_PER_COUNT = 15
 
@@ -165,7 +167,7 @@ class BoardKeeper:
         """Writes every user of one snapshot, then raises the watermarks to the snapshot's offsets."""
         self.monitor.health.missing(Condition.LEADERBOARD, f"the board is being written anew ({reason})")
         async with self._snapshot() as connection:
-            if not await connection.fetchval("SELECT pg_try_advisory_xact_lock($1)", REBUILD_LOCK):
+            if not await try_lock_transaction(connection, Lock.BOARD_REWRITE):
                 return  # another process is at it
             epoch = await connection.fetchval("SELECT epoch FROM leaderboard_epoch")
             offsets = await self._snapshot_offsets(connection)
@@ -189,19 +191,19 @@ class BoardKeeper:
             yield connection
 
     async def _standings(self, connection: Connection) -> AsyncIterator[list[Standing]]:
-        cursor = await connection.cursor(statement("all_standings"))
+        cursor = await connection.cursor(STANDINGS_SQL["all_standings"])
         while rows := await cursor.fetch(CHUNK_USERS):
             yield [Standing(*row) for row in rows]
 
     async def _snapshot_offsets(self, connection: Connection) -> dict[int, int]:
         return {
             row["partition"]: row["next_offset"]
-            for row in await connection.fetch(statement("read_offsets"), self._topic)
+            for row in await connection.fetch(OFFSETS_SQL["read_offsets"], self._topic)
         }
 
     async def _drain_outbox(self, epoch: int) -> None:
         async with self._pool.acquire() as connection:
-            while rows := await connection.fetch(statement("read_outbox"), OUTBOX_ROWS):
+            while rows := await connection.fetch(STANDINGS_SQL["read_outbox"], OUTBOX_ROWS):
                 await self._board.write(epoch, [Standing(*row[1:]) for row in rows])
                 await connection.execute(
                     "DELETE FROM leaderboard_outbox WHERE outbox_id = ANY ($1::bigint[])", [row[0] for row in rows]

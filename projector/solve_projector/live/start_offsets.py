@@ -9,16 +9,14 @@ from tenacity import AsyncRetrying, RetryCallState, retry_if_exception, wait_ran
 
 from solve_projector.errors import KafkaUnavailable, ProjectorError
 from solve_projector.log.inspection import LogInspector, Progress
+from solve_projector.store.locks import Lock, holder_of
 from solve_projector.store.offsets import begin_partitions, read_progress
 from solve_projector.store.postgresql import Failure, classify
 from solve_projector.telemetry.monitor import Monitor
-from solve_runtime.sql import statement
 
 RETRY_FIRST_S = 0.05
 RETRY_MOST_S = 2.0
 REBUILD_POLL_S = 0.5
-# The number only has to be ours ("solc"): held while a cold rebuild loads everything.
-REBUILD_LOCK = 0x736F6C63
 
 log = structlog.get_logger()
 
@@ -74,7 +72,7 @@ class PositionSource:
 
     async def _wait_for_rebuild(self) -> None:
         """A cold rebuild loads all of the log at once; what it has loaded need not be read again."""
-        while holder := await self._pool.fetchrow(statement("replay/lock_holder"), REBUILD_LOCK):
+        while holder := await holder_of(self._pool, Lock.COLD_REBUILD):
             if not self.rebuild_awaited:
                 log.warning("waiting for a rebuild from the log to end", action="rebuild_awaited", **dict(holder))
             self.rebuild_awaited = True

@@ -10,8 +10,10 @@ import structlog
 from solve_projector.store.counts import unpark_users
 from solve_projector.store.postgresql import DATABASE_ERRORS, Connection, Failure, classify
 from solve_projector.telemetry.metrics import ProjectorMetrics
-from solve_runtime.sql import statement
+from solve_runtime.sql import queries
 from solve_schemas.record import Reason
+
+PARKED_EVENTS_SQL = queries("solve_projector.store", "parked_events")
 
 SWEEP_USERS = 500
 
@@ -24,7 +26,7 @@ async def sweep(pool: asyncpg.Pool, topic: str, metrics: ProjectorMetrics | None
     swept = 0
     async with pool.acquire() as connection:
         while user_ids := [
-            row[0] for row in await connection.fetch(statement("users_with_parked_events"), SWEEP_USERS)
+            row[0] for row in await connection.fetch(PARKED_EVENTS_SQL["users_with_parked_events"], SWEEP_USERS)
         ]:
             metrics.died(Reason.REFUSED_BY_DATABASE, await _unpark(connection, topic, user_ids))
             metrics.swept(len(user_ids))
@@ -72,7 +74,7 @@ async def _unpark_one_by_one(connection: Connection, topic: str, user_id: str) -
                 error=str(error),
             )
             await connection.execute(
-                statement("bury_parked_event"), topic, user_id, problem_id, submission_id, str(error)
+                PARKED_EVENTS_SQL["dead_letter_parked_event"], topic, user_id, problem_id, submission_id, str(error)
             )
             refused += 1
     return refused

@@ -17,9 +17,11 @@ from solve_projector.errors import DeadLetterUnknown, LettersMoved, Registration
 from solve_projector.store.counts import Applied, apply_events, leave_in_outbox
 from solve_projector.store.dead_letters import Letter, Selection, read_pages, unknown_letters
 from solve_projector.store.postgresql import DATABASE_ERRORS, Connection, Failure, classify
-from solve_runtime.sql import statement
+from solve_runtime.sql import queries
 from solve_schemas.events import UserRegistered
 from solve_schemas.record import Reason, Rejected, decode
+
+DEAD_LETTERS_SQL = queries("solve_projector.store", "dead_letters")
 
 # A parked event passed the check of its times when it was parked, and kept no broker timestamp: no time is too late.
 ANY_TIME_MS = 2**62
@@ -163,7 +165,7 @@ async def _apply(
 
 async def _lock(connection: Connection, decoded: Sequence[DecodedRecord], selection: Selection) -> None:
     wanted = {_id(one) for one in decoded}
-    rows = await connection.fetch(statement("lock_dead_letters"), sorted(wanted))
+    rows = await connection.fetch(DEAD_LETTERS_SQL["lock_dead_letters"], sorted(wanted))
     found = {row["dead_letter_id"] for row in rows if selection.with_discarded or row["discarded_at"] is None}
     if found != wanted:
         raise LettersMoved
@@ -172,7 +174,7 @@ async def _lock(connection: Connection, decoded: Sequence[DecodedRecord], select
 async def _refresh(connection: Connection, letters: Sequence[DeadLetter]) -> None:
     if letters:
         await connection.execute(
-            statement("refresh_dead_letters"),
+            DEAD_LETTERS_SQL["refresh_dead_letters"],
             [_id(one) for one in letters],
             [one.why.reason.value for one in letters],
             [one.why.detail.replace("\x00", "\\x00") for one in letters],

@@ -9,7 +9,9 @@ import asyncpg
 from solve_projector.domain.rule import whole_seconds
 from solve_projector.errors import LeaderboardUnavailable, UserUnknown
 from solve_projector.leaderboard.board import BoardRow, Leaderboard
-from solve_runtime.sql import statement
+from solve_runtime.sql import queries
+
+USER_RECORD_SQL = queries("solve_projector.operations", "user_record")
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +37,7 @@ class Place:
 
 async def top(pool: asyncpg.Pool, board: Leaderboard, limit: int) -> tuple[list[Place], str | None]:
     """The first places, and why Redis could not be asked (None where it could)."""
-    rows = await pool.fetch(statement("top_users"), limit)
+    rows = await pool.fetch(USER_RECORD_SQL["top_users"], limit)
     try:
         cached, problem = {row.user_id: row for row in await board.top(limit)}, None
     except LeaderboardUnavailable as error:
@@ -57,12 +59,12 @@ async def top(pool: asyncpg.Pool, board: Leaderboard, limit: int) -> tuple[list[
 async def user_record(pool: asyncpg.Pool, board: Leaderboard, user_id: str) -> dict[str, Any]:
     """Everything both stores have of one user. Raises UserUnknown; parked events are named in its message."""
     async with pool.acquire() as connection:
-        row = await connection.fetchrow(statement("user_record"), user_id)
+        row = await connection.fetchrow(USER_RECORD_SQL["user_record"], user_id)
         parked = await connection.fetchval("SELECT count(*) FROM parked_events WHERE user_id = $1", user_id)
         if row is None:
             waiting = f"; {parked} events are parked until the log or the site registers them" if parked else ""
             raise UserUnknown(f"there is no user {user_id!r} in PostgreSQL{waiting}")
-        verdicts = await connection.fetch(statement("user_verdicts"), user_id)
+        verdicts = await connection.fetch(USER_RECORD_SQL["user_verdicts"], user_id)
     try:
         cached: BoardRow | None = await board.place(user_id)
         problem = None

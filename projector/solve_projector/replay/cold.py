@@ -10,12 +10,18 @@ from contextlib import asynccontextmanager, suppress
 import asyncpg
 
 from solve_projector.domain.batch import Mark
-from solve_projector.live.start_offsets import REBUILD_LOCK
 from solve_projector.log.inspection import LogState
 from solve_projector.replay.comparison import summarise_users
 from solve_projector.replay.report import Report
+from solve_projector.store.locks import Lock, unlock, wait_lock
 from solve_projector.store.postgresql import Connection
-from solve_runtime.sql import statement
+from solve_runtime.sql import queries
+
+OFFSETS_SQL = queries("solve_projector.store", "offsets")
+STAGING_SQL = queries("solve_projector.replay", "staging")
+COMPARISON_SQL = queries("solve_projector.replay", "comparison")
+COLD_SQL = queries("solve_projector.replay", "cold")
+REPAIR_SQL = queries("solve_projector.replay", "repair")
 
 HEARTBEAT_S = 5.0
 
@@ -33,20 +39,20 @@ async def is_cold(connection: Connection, topic: str) -> bool:
 
 async def lock_cold(connection: Connection, state: LogState) -> bool:
     """Locks the offset rows in a transaction of the caller's; False where somebody has begun to apply meanwhile."""
-    await connection.fetch(statement("lock_offsets"), state.topic, list(state.ends))
+    await connection.fetch(OFFSETS_SQL["lock_offsets"], state.topic, list(state.ends))
     return await is_cold(connection, state.topic)
 
 
 @asynccontextmanager
 async def rebuild_announced(connection: Connection, state: LogState) -> AsyncIterator[None]:
     """Tells projectors to wait, and gives every partition an offset row to lock."""
-    await connection.execute("SELECT pg_advisory_lock($1)", REBUILD_LOCK)
+    await wait_lock(connection, Lock.COLD_REBUILD)
     try:
-        await connection.execute(statement("begin_partitions"), state.topic, sorted(state.ends))
+        await connection.execute(OFFSETS_SQL["begin_partitions"], state.topic, sorted(state.ends))
         yield
     finally:
         with suppress(asyncpg.InterfaceError):  # a lost connection has lost its locks as well
-            await connection.execute("SELECT pg_advisory_unlock($1)", REBUILD_LOCK)
+            await unlock(connection, Lock.COLD_REBUILD)
 
 
 @asynccontextmanager
@@ -79,9 +85,9 @@ async def audit(
     connection: Connection, offsets: Mapping[int, int], report: Report, on_step: Callable[[int, int], None]
 ) -> None:
     """Folds staging and notes what a rebuild would change for whom."""
-    await connection.execute(statement("replay/fold"))
+    await connection.execute(STAGING_SQL["fold"])
     on_step(1, 2)
-    await connection.execute(statement("replay/compare_users"))
+    await connection.execute(COMPARISON_SQL["compare_users"])
     await summarise_users(connection, report)
     report.verdicts["missing"] = await connection.fetchval(
         "SELECT count(*) FROM solve_replay_standing JOIN solve_replay_known USING (user_id)"
@@ -99,10 +105,10 @@ async def load(
 ) -> None:
     """Folds staging, writes all tables and moves the offsets; the caller holds the offset rows, and commits."""
     await audit(connection, state.ends, report, lambda done, _total: on_step(done, 3))
-    await connection.execute(statement("replay/load_cold"))
-    await connection.execute(statement("replay/clear_letters"), state.topic)
-    await connection.execute(statement("replay/insert_letters"), state.topic)
+    await connection.execute(COLD_SQL["load_cold"])
+    await connection.execute(COLD_SQL["clear_letters"], state.topic)
+    await connection.execute(REPAIR_SQL["insert_letters"], state.topic)
     nothing = (None, None, None, None)
     moved = [(partition, end, *marks.get(partition, nothing)) for partition, end in state.ends.items()]
-    await connection.execute(statement("advance_offsets"), state.topic, *zip(*moved, strict=True))
+    await connection.execute(OFFSETS_SQL["advance_offsets"], state.topic, *zip(*moved, strict=True))
     on_step(3, 3)

@@ -13,7 +13,10 @@ from solve_projector.replay.report import UPDATES_IN_REPORT, Report, Update
 from solve_projector.replay.staging import copy_rows, stage_lines
 from solve_projector.replay.targets import Targets
 from solve_projector.store.postgresql import Connection
-from solve_runtime.sql import statement
+from solve_runtime.sql import queries
+
+STAGING_SQL = queries("solve_projector.replay", "staging")
+COMPARISON_SQL = queries("solve_projector.replay", "comparison")
 
 UPDATES_AT_ONCE = 1_000
 NAMES_SHOWN = 1_000
@@ -56,16 +59,16 @@ async def compare(
             raise ReplayInterrupted("PostgreSQL's offsets went back during the replay; run it again")
         report.records_read += await read_tail(connection, scan, staged, targets.offsets)
         on_step(1, 4)
-        await connection.execute(statement("replay/fold"))
+        await connection.execute(STAGING_SQL["fold"])
         on_step(2, 4)
-        await connection.execute(statement("replay/compare_rows"))
+        await connection.execute(COMPARISON_SQL["compare_rows"])
         on_step(3, 4)
-        await connection.execute(statement("replay/compare_users"))
+        await connection.execute(COMPARISON_SQL["compare_users"])
         if report.partitions:
             await connection.execute(
                 "DELETE FROM solve_replay_row_drift WHERE live_partition <> ALL ($1::integer[])", report.partitions
             )
-            await connection.execute(statement("replay/leave_others_out"), report.partitions)
+            await connection.execute(COMPARISON_SQL["leave_others_out"], report.partitions)
         letters = await _letters(connection, scan.topic, targets)
         await _summarise(connection, report, letters)
         on_step(4, 4)
@@ -76,7 +79,7 @@ async def compare(
 
 async def _letters(connection: Connection, topic: str, targets: Targets) -> LetterDrift:
     rows = await connection.fetch(
-        statement("replay/compare_letters"), topic, list(targets.offsets), list(targets.offsets.values())
+        COMPARISON_SQL["compare_letters"], topic, list(targets.offsets), list(targets.offsets.values())
     )
     found: dict[str, list[tuple[int, int]]] = {"missing": [], "extra": []}
     for row in rows:

@@ -10,7 +10,10 @@ from solve_projector.replay.replaying import OnProgress, ReplayOptions, database
 from solve_projector.replay.staging import Wanted, stage
 from solve_projector.settings import ProjectorSettings
 from solve_runtime.kafka_settings import KafkaConnection
-from solve_runtime.sql import statement
+from solve_runtime.sql import queries
+
+STAGING_SQL = queries("solve_projector.replay", "staging")
+HISTORY_SQL = queries("solve_projector.replay", "history")
 
 By = Literal["judged", "submitted"]
 
@@ -65,8 +68,8 @@ async def counts_as_of(
         async with open_replay(connection, settings, options, on_progress) as replay:
             ranges = {partition: (0, end) for partition, end in replay.state.ends.items()}
             await replay.read(ranges, Wanted(until=moment if by == "judged" else None))
-            await replay.database.execute(statement("replay/fold"))
-            rows = await replay.database.fetch(statement("replay/counts_as_of"), moment if by == "submitted" else None)
+            await replay.database.execute(STAGING_SQL["fold"])
+            rows = await replay.database.fetch(HISTORY_SQL["counts_as_of"], moment if by == "submitted" else None)
             return [Count(*row) for row in rows]
 
 
@@ -96,7 +99,7 @@ async def explain_user(
                         if verdict.user_id == user_id:
                             fold_verdict(standing, verdict)
                 user = await database.fetchrow("SELECT * FROM users WHERE user_id = $1", user_id)
-                rows = [tuple(row) for row in await database.fetch(statement("replay/user_rows"), user_id)]
+                rows = [tuple(row) for row in await database.fetch(HISTORY_SQL["user_rows"], user_id)]
             if user is None:
                 raise UserUnknown(
                     f"no user {user_id!r}; {len(standing)} verdicts of this id in the log are parked until the log "

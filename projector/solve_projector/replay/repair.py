@@ -19,7 +19,12 @@ from solve_projector.replay.staging import stage
 from solve_projector.replay.targets import Targets
 from solve_projector.store.counts import verdict_columns
 from solve_projector.store.postgresql import DATABASE_ERRORS, Connection, Failure, classify
-from solve_runtime.sql import statement
+from solve_runtime.sql import queries
+
+OFFSETS_SQL = queries("solve_projector.store", "offsets")
+REPAIR_SQL = queries("solve_projector.replay", "repair")
+USERS_SQL = queries("solve_projector.store", "users")
+PARKED_EVENTS_SQL = queries("solve_projector.store", "parked_events")
 
 CHUNK_USERS = 100
 ATTEMPTS = 8
@@ -48,7 +53,7 @@ class Repair:
 
     async def run(self, on_progress: Callable[[int, int], None]) -> None:
         """Repairs all; users whom PostgreSQL refuses are left as they were, in `refused`. Raises asyncpg's errors."""
-        await self._connection.execute(statement("replay/prepare_repairs"))
+        await self._connection.execute(REPAIR_SQL["prepare_repairs"])
         total = await self._connection.fetchval("SELECT count(*) FROM solve_replay_repairs")
         done, last = 0, ""
         on_progress(0, total)
@@ -77,12 +82,10 @@ class Repair:
                     self._topic, moved["partition"], moved["found"], moved["restored"],
                 )  # fmt: skip
             if letters.missing:
-                await connection.execute(statement("replay/insert_letters"), self._topic)
+                await connection.execute(REPAIR_SQL["insert_letters"], self._topic)
             if letters.extra:
                 partitions, offsets = zip(*letters.extra, strict=True)
-                await connection.execute(
-                    statement("replay/delete_letters"), self._topic, partitions, offsets, self.refused
-                )
+                await connection.execute(REPAIR_SQL["delete_letters"], self._topic, partitions, offsets, self.refused)
 
     async def _repair(self, user_ids: Sequence[str]) -> None:
         try:
@@ -118,9 +121,9 @@ class Repair:
             reached = await self._lock_offsets()
             began = perf_counter()
             staged = await self._fold_tail(reached)
-            await connection.execute(statement("lock_users"), user_ids)
-            await connection.execute(statement("replay/repair_users"), user_ids)
-            await connection.fetchval(statement("lock_parked"), user_ids)
+            await connection.execute(USERS_SQL["lock_users"], user_ids)
+            await connection.execute(REPAIR_SQL["repair_users"], user_ids)
+            await connection.fetchval(PARKED_EVENTS_SQL["lock_parked"], user_ids)
             for step in (
                 "repair_names",
                 "delete_extra_verdicts",
@@ -129,8 +132,8 @@ class Repair:
                 "repair_parked",
                 "recount",
             ):
-                await connection.execute(statement(f"replay/{step}"), user_ids)
-            waited_for = await connection.fetchval(statement("replay/somebody_waits"))
+                await connection.execute(REPAIR_SQL[step], user_ids)
+            waited_for = await connection.fetchval(REPAIR_SQL["somebody_waits"])
         self._staged = staged
         self.longest_chunk_s = max(self.longest_chunk_s, perf_counter() - began)
         if waited_for:
@@ -150,7 +153,7 @@ class Repair:
         targets = self._targets
         return {
             partition: found if next_offset == targets.claimed[partition] else max(next_offset, found)
-            for partition, next_offset, *_ in await self._connection.fetch(statement(query), *arguments)
+            for partition, next_offset, *_ in await self._connection.fetch(OFFSETS_SQL[query], *arguments)
             if (found := targets.offsets.get(partition)) is not None
         }
 
@@ -173,11 +176,11 @@ class Repair:
                 names[user_id] = max(named, names.get(user_id, named))
         if names:
             await self._connection.execute(
-                statement("replay/advance_names"),
+                REPAIR_SQL["advance_names"],
                 list(names),
                 [named.username for named in names.values()],
                 [named.registered_at for named in names.values()],
             )
         if verdicts:
-            await self._connection.execute(statement("replay/advance_fix"), *verdict_columns(verdicts))
+            await self._connection.execute(REPAIR_SQL["advance_fix"], *verdict_columns(verdicts))
         return {partition: max(end, self._staged.get(partition, 0)) for partition, end in to.items()}

@@ -32,7 +32,10 @@ from solve_projector.settings import ProjectorSettings
 from solve_projector.store.migrate import require_schema
 from solve_projector.store.postgresql import DATABASE_ERRORS, connect, open_pool, said_of
 from solve_runtime.kafka_settings import KafkaConnection
-from solve_runtime.sql import statement
+from solve_runtime.sql import queries
+
+OFFSETS_SQL = queries("solve_projector.store", "offsets")
+RUNS_SQL = queries("solve_projector.replay", "runs")
 
 CATCH_UP_RECORDS = 20_000
 CATCH_UP_ROUNDS = 5
@@ -171,7 +174,7 @@ async def _session(settings: ProjectorSettings) -> AsyncIterator[asyncpg.Connect
 
 async def _provable_state(database: asyncpg.Connection, inspector: LogInspector) -> LogState:
     # PostgreSQL first: the log only grows, so an offset beyond its end is no race
-    rows = await database.fetch(statement("read_offsets"), inspector.topic)
+    rows = await database.fetch(OFFSETS_SQL["read_offsets"], inspector.topic)
     progress = {row["partition"]: Progress(*row) for row in rows}
     state = await inspector.state()
     await inspector.verify(provable(progress, state), state)
@@ -250,7 +253,7 @@ async def _leave_word(replay: Replay) -> None:
     drift = report.drifted if report.dry_run else bool(left)
     figures = (report.dry_run, drift, report.total_users, left, report.records_read)
     try:
-        await replay.database.execute(statement("replay/record_run"), replay.state.topic, *figures)
+        await replay.database.execute(RUNS_SQL["record_run"], replay.state.topic, *figures)
     except DATABASE_ERRORS as error:
         log.warning("the replay is done, monitors do not know", action="replay_not_recorded", error=str(error))
 

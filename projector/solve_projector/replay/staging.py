@@ -14,13 +14,14 @@ from solve_projector.domain.batch import LogRecord, Mark
 from solve_projector.domain.rule import Verdict, verdict_of
 from solve_projector.errors import ReplayRunning
 from solve_projector.replay.copy_lines import line_of_record, line_of_verdict
+from solve_projector.store.locks import Lock, holder_of, try_lock
 from solve_projector.store.postgresql import Connection
-from solve_runtime.sql import statement
+from solve_runtime.sql import queries
 from solve_schemas.events import UserRegistered
 from solve_schemas.record import Rejected, decode
 
-# The number only has to be ours ("solr"): one replay at a time.
-REPLAY_LOCK = 0x736F6C72
+STAGING_SQL = queries("solve_projector.replay", "staging")
+
 
 Rejection = tuple[int, int, int, bytes | None, bytes | None, list[str], list[bytes | None], str, str]
 
@@ -124,9 +125,9 @@ async def copy_rows(connection: Connection, rows: StagedRows) -> None:
 
 async def lock_replay(connection: Connection) -> None:
     """Makes this session the one that replays. Raises ReplayRunning, which says who does already."""
-    if await connection.fetchval("SELECT pg_try_advisory_lock($1)", REPLAY_LOCK):
+    if await try_lock(connection, Lock.REPLAY):
         return
-    holder = await connection.fetchrow(statement("replay/lock_holder"), REPLAY_LOCK)
+    holder = await holder_of(connection, Lock.REPLAY)
     who = (
         f"{holder['application_name']} from {holder['client']} since {holder['since']:%Y-%m-%d %H:%M:%S}Z, "
         f"PostgreSQL process {holder['pid']}"
@@ -138,10 +139,10 @@ async def lock_replay(connection: Connection) -> None:
 
 async def begin_staging(connection: Connection) -> None:
     """Drops what an interrupted replay left, and makes empty tables."""
-    await connection.execute(statement("replay/drop_staging"))
-    await connection.execute(statement("replay/create_staging"))
+    await connection.execute(STAGING_SQL["drop_staging"])
+    await connection.execute(STAGING_SQL["create_staging"])
 
 
 async def end_staging(connection: Connection) -> None:
     """Drops all tables of the replay."""
-    await connection.execute(statement("replay/drop_staging"))
+    await connection.execute(STAGING_SQL["drop_staging"])

@@ -6,7 +6,10 @@ from dataclasses import dataclass, replace
 from solve_projector.errors import LogHeadGone, TopicUnsafe
 from solve_projector.log.inspection import LogInspector, LogState, Progress
 from solve_projector.store.postgresql import Connection
-from solve_runtime.sql import statement
+from solve_runtime.sql import queries
+
+COMPARISON_SQL = queries("solve_projector.replay", "comparison")
+OFFSETS_SQL = queries("solve_projector.store", "offsets")
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,14 +31,14 @@ class Targets:
 
 async def read_applied(connection: Connection) -> dict[int, int]:
     """Per partition, the offset after the latest one that a row names."""
-    return {row[0]: row[1] + 1 for row in await connection.fetch(statement("replay/reached"))}
+    return {row[0]: row[1] + 1 for row in await connection.fetch(COMPARISON_SQL["reached"])}
 
 
 async def read_targets(
     connection: Connection, inspector: LogInspector, partitions: Collection[int], applied: Mapping[int, int]
 ) -> Targets:
     """What PostgreSQL says now, in the caller's transaction, beside the log's ends; `applied` from `read_applied`."""
-    rows = await connection.fetch(statement("read_offsets"), inspector.topic)
+    rows = await connection.fetch(OFFSETS_SQL["read_offsets"], inspector.topic)
     progress = {row["partition"]: Progress(*row) for row in rows}
     # PostgreSQL first: the log only grows, so an offset beyond its end is no race
     ends = (await inspector.state()).ends

@@ -21,7 +21,13 @@ from solve_projector.domain.batch import DeadLetter, Ranges, Rows
 from solve_projector.domain.rule import Registration, Verdict, VerdictKey, fold_verdict
 from solve_projector.errors import Overtaken, RegistrationCrossed
 from solve_projector.store.postgresql import Connection
-from solve_runtime.sql import statement
+from solve_runtime.sql import queries
+
+USERS_SQL = queries("solve_projector.store", "users")
+PARKED_EVENTS_SQL = queries("solve_projector.store", "parked_events")
+VERDICTS_SQL = queries("solve_projector.store", "verdicts")
+OFFSETS_SQL = queries("solve_projector.store", "offsets")
+DEAD_LETTERS_SQL = queries("solve_projector.store", "dead_letters")
 
 
 class Standing(NamedTuple):
@@ -85,13 +91,13 @@ async def apply_events(connection: Connection, rows: Rows, applied: Applied, *, 
     RegistrationCrossed where the whole transaction should be tried again.
     """
     mentioned = sorted({key[0] for key in rows.verdicts} | rows.registrations.keys())
-    known = {row[0] for row in await connection.fetch(statement("lock_users"), mentioned)}
+    known = {row[0] for row in await connection.fetch(USERS_SQL["lock_users"], mentioned)}
     created = await _register(connection, rows.registrations, known)
     known |= created
     unknown = [user_id for user_id in mentioned if user_id not in known]
     verdicts = rows.verdicts
     if (created and unpark) or unknown:
-        await connection.fetchval(statement("lock_parked"), sorted({*created, *unknown}))
+        await connection.fetchval(PARKED_EVENTS_SQL["lock_parked"], sorted({*created, *unknown}))
         if created and unpark:
             parked = await _unpark(connection, created)
             applied.unparked = len(parked)
@@ -101,7 +107,7 @@ async def apply_events(connection: Connection, rows: Rows, applied: Applied, *, 
     if unknown:
         strangers = set(unknown)
         parked_now = {key: verdict for key, verdict in verdicts.items() if key[0] in strangers}
-        await connection.execute(statement("park_events"), *verdict_columns(parked_now))
+        await connection.execute(PARKED_EVENTS_SQL["park_events"], *verdict_columns(parked_now))
         applied.parked = len(parked_now)
         verdicts = {key: verdict for key, verdict in verdicts.items() if key[0] not in strangers}
     applied.registered = len(rows.registrations)
@@ -118,8 +124,8 @@ async def unpark_users(
     `only` narrows it to one problem's submission (both ids). The users' changed standings are also left in the
     outbox, since no offset stands for this change (I6).
     """
-    known = [row[0] for row in await connection.fetch(statement("lock_users"), sorted(user_ids))]
-    await connection.fetchval(statement("lock_parked"), known)
+    known = [row[0] for row in await connection.fetch(USERS_SQL["lock_users"], sorted(user_ids))]
+    await connection.fetchval(PARKED_EVENTS_SQL["lock_parked"], known)
     verdicts: dict[VerdictKey, Verdict] = {}
     for verdict in await _unpark(connection, known, only):
         fold_verdict(verdicts, verdict)
@@ -141,12 +147,12 @@ async def apply_verdicts(connection: Connection, verdicts: dict[VerdictKey, Verd
     if not verdicts:
         return []
     standings, to_recount = {}, []
-    for row in await connection.fetch(statement("apply_verdicts"), *verdict_columns(verdicts)):
+    for row in await connection.fetch(VERDICTS_SQL["apply_verdicts"], *verdict_columns(verdicts)):
         standings[row[0]] = Standing(row[0], row[1], row[2], row[3])
         if row[4]:
             to_recount.append(row[0])
     if to_recount:
-        for row in await connection.fetch(statement("recount_users"), to_recount):
+        for row in await connection.fetch(USERS_SQL["recount_users"], to_recount):
             standings[row[0]] = Standing(*row)
     return list(standings.values())
 
@@ -157,7 +163,7 @@ def verdict_columns(verdicts: dict[VerdictKey, Verdict]) -> Iterable[Sequence[An
 
 
 async def _compare_offsets(connection: Connection, topic: str, ranges: Ranges) -> None:
-    found = {row[0]: row[1] for row in await connection.fetch(statement("lock_offsets"), topic, list(ranges))}
+    found = {row[0]: row[1] for row in await connection.fetch(OFFSETS_SQL["lock_offsets"], topic, list(ranges))}
     expected = {partition: begin for partition, (begin, _) in ranges.items()}
     if found != expected:
         raise Overtaken(expected, found)
@@ -167,11 +173,11 @@ async def _register(connection: Connection, registrations: dict[str, Registratio
     """Creates and renames users; the ids of those created."""
     fresh = {user_id: registrations[user_id] for user_id in registrations.keys() - known}
     if fresh:
-        rows = await connection.fetch(statement("create_users"), *_registration_columns(fresh))
+        rows = await connection.fetch(USERS_SQL["create_users"], *_registration_columns(fresh))
         if len(rows) < len(fresh):
             raise RegistrationCrossed
     if renamed := {user_id: registrations[user_id] for user_id in registrations.keys() & known}:
-        await connection.execute(statement("rename_users"), *_registration_columns(renamed))
+        await connection.execute(USERS_SQL["rename_users"], *_registration_columns(renamed))
     return set(fresh)
 
 
@@ -185,7 +191,7 @@ async def _unpark(
     connection: Connection, user_ids: Collection[str], only: tuple[str, str] | None = None
 ) -> list[Verdict]:
     problem_id, submission_id = only or (None, None)
-    rows = await connection.fetch(statement("unpark_events"), sorted(user_ids), problem_id, submission_id)
+    rows = await connection.fetch(PARKED_EVENTS_SQL["unpark_events"], sorted(user_ids), problem_id, submission_id)
     return [Verdict(*row) for row in rows]
 
 
@@ -193,7 +199,7 @@ async def _keep_dead_letters(connection: Connection, topic: str, letters: Sequen
     if not letters:
         return
     await connection.executemany(
-        statement("insert_dead_letters"),
+        DEAD_LETTERS_SQL["insert_dead_letters"],
         [
             (
                 topic,
@@ -215,4 +221,4 @@ async def _keep_dead_letters(connection: Connection, topic: str, letters: Sequen
 async def _advance_offsets(connection: Connection, topic: str, rows: Rows) -> None:
     nothing = (None, None, None, None)
     moved = [(partition, end, *rows.marks.get(partition, nothing)) for partition, (_, end) in rows.ranges.items()]
-    await connection.execute(statement("advance_offsets"), topic, *zip(*moved, strict=True))
+    await connection.execute(OFFSETS_SQL["advance_offsets"], topic, *zip(*moved, strict=True))

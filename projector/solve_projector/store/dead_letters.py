@@ -13,7 +13,10 @@ from typing import Any, NamedTuple
 
 from solve_projector.errors import AlreadyDecided, DeadLetterUnknown, NothingParked, WhoUnknown
 from solve_projector.store.postgresql import Connection
-from solve_runtime.sql import statement
+from solve_runtime.sql import queries
+
+DEAD_LETTERS_SQL = queries("solve_projector.store", "dead_letters")
+PARKED_EVENTS_SQL = queries("solve_projector.store", "parked_events")
 
 PAGE_RECORDS = 500
 PAGE_BYTES = 16 * 1024 * 1024
@@ -110,7 +113,7 @@ async def read_pages(
     if selection.ids:
         after, last = max(after, min(selection.ids) - 1), max(selection.ids)
     while rows := await connection.fetch(
-        statement("read_dead_letters"),
+        DEAD_LETTERS_SQL["read_dead_letters"],
         after,
         selection.ids,
         selection.reason,
@@ -155,7 +158,7 @@ async def discard(connection: Connection, dead_letter_ids: Collection[int], by: 
         raise WhoUnknown("a discarded dead letter needs who and why; say both")
     wanted = sorted(set(dead_letter_ids))
     async with connection.transaction():
-        rows = await connection.fetch(statement("lock_dead_letters"), wanted)
+        rows = await connection.fetch(DEAD_LETTERS_SQL["lock_dead_letters"], wanted)
         if missing := sorted(set(wanted) - {row["dead_letter_id"] for row in rows}):
             raise unknown_letters(missing)
         for row in rows:
@@ -179,7 +182,7 @@ async def parked_events(
     connection: Connection, user_id: str | None, partition: int | None, limit: int
 ) -> tuple[list[dict[str, Any]], bool]:
     """Parked events by user, and whether there are more."""
-    rows = await connection.fetch(statement("read_parked"), user_id, partition, limit + 1)
+    rows = await connection.fetch(PARKED_EVENTS_SQL["read_parked"], user_id, partition, limit + 1)
     found = []
     for row in rows[:limit]:
         fields = dict(row)
@@ -198,9 +201,9 @@ async def acknowledge(connection: Connection, user_id: str, by: str, why: str = 
     if not by:
         raise WhoUnknown("an acknowledgement needs who; say it")
     async with connection.transaction():
-        if not await connection.fetchval(statement("lock_parked"), [user_id]):
+        if not await connection.fetchval(PARKED_EVENTS_SQL["lock_parked"], [user_id]):
             raise NothingParked(f"no event is parked for user {user_id!r}; look at the list of those that are")
-        quieted = await connection.fetch(statement("acknowledge_parked"), user_id, by, why)
+        quieted = await connection.fetch(PARKED_EVENTS_SQL["acknowledge_parked"], user_id, by, why)
         if not quieted:
             by_whom = await connection.fetchval(
                 "SELECT string_agg(DISTINCT acknowledged_by, ', ') FROM parked_events WHERE user_id = $1", user_id

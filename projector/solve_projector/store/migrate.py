@@ -7,6 +7,7 @@ import asyncpg
 
 from solve_projector.errors import SchemaMismatch
 from solve_projector.settings import ProjectorSettings
+from solve_projector.store.locks import Lock
 from solve_projector.store.postgresql import Connection as Session
 from solve_projector.store.postgresql import connect
 
@@ -33,8 +34,6 @@ OUR_TABLES = (
     "admin_audit",
     "admin_jobs",
 )
-# Two setups at once: the second waits for the first; the number only has to be ours ("solm").
-MIGRATION_LOCK = 0x736F6C6D
 
 
 async def migrate(settings: ProjectorSettings) -> str:
@@ -55,7 +54,10 @@ async def migrate(settings: ProjectorSettings) -> str:
         async with engine.begin() as connection:
             await connection.execute(text("SET LOCAL transaction_timeout = 0"))
             await connection.execute(text("SET LOCAL lock_timeout = 0"))
-            await connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": MIGRATION_LOCK})
+            await connection.execute(
+                text("SELECT pg_advisory_xact_lock(:lock, hashtext(:schema))"),
+                {"lock": int(Lock.MIGRATION), "schema": settings.database_schema},
+            )
             await connection.execute(text("SET LOCAL lock_timeout = '15s'"))
             await connection.run_sync(_upgrade, settings.database_schema)
     finally:

@@ -7,11 +7,10 @@ import httpx
 import pytest
 from structlog.testing import capture_logs
 
-from solve_projector.leaderboard.audit import REBUILD_LOCK
 from solve_projector.leaderboard.board import open_leaderboard
 from solve_projector.replay.report import Report
-from solve_projector.replay.staging import REPLAY_LOCK
 from solve_projector.store import postgresql as database_module
+from solve_projector.store.locks import Lock, wait_lock
 from tests.api.reading import browser, seen
 from tests.api.served import problem_of, serving
 from tests.events import registered, solved
@@ -57,11 +56,11 @@ async def progress_is(admin: httpx.AsyncClient, job: str, wanted: dict[str, Any]
 
 @pytest.mark.parametrize(
     ("path", "lock", "kind"),
-    [(BACKFILL, REPLAY_LOCK, "replay-running"), (SYNC, REBUILD_LOCK, "rebuild-running")],
+    [(BACKFILL, Lock.REPLAY, "replay-running"), (SYNC, Lock.BOARD_REBUILD, "rebuild-running")],
 )
-async def test_a_refusal_is_a_warning_without_a_traceback(world: World, path: str, lock: int, kind: str) -> None:
+async def test_a_refusal_is_a_warning_without_a_traceback(world: World, path: str, lock: Lock, kind: str) -> None:
     async with serving(world) as api, api.admin() as admin, world.database() as database:
-        await database.fetchval("SELECT pg_advisory_lock($1)", lock)  # as one that is at work
+        await wait_lock(database, lock)  # as one that is at work
         with capture_logs() as said:
             problem_of(await admin.post(path), 409, kind)
         (line,) = [one for one in said if one.get("action", "").startswith("job_")]

@@ -6,15 +6,16 @@ from collections.abc import Iterator
 from importlib import import_module
 from typing import Any
 
-import api.pages
-import api.routes
 import pytest
 from fastapi.dependencies.models import Dependant
 from fastapi.routing import APIRoute
 
+import solve_api.pages
+import solve_api.routes
+
 MODULES = [
     f"{package.__name__}.{found.name}"
-    for package in (api.pages, api.routes)
+    for package in (solve_api.pages, solve_api.routes)
     for found in pkgutil.iter_modules(package.__path__)
 ]
 

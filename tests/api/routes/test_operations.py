@@ -12,7 +12,7 @@ import pytest
 
 from solve_api.identity.passwords import MAX_CHARS
 from solve_api.identity.tokens import Scope
-from solve_projector.leaderboard.audit import REBUILD_LOCK
+from solve_projector.store.locks import Lock, unlock, wait_lock
 from tests.api.served import Served, problem_of, serving
 from tests.events import registered, solved
 from tests.projector.dead_letters import bury
@@ -104,10 +104,10 @@ async def test_two_backfills_at_once_are_one_and_a_refusal(world: World) -> None
 
 async def test_two_rebuilds_at_once_are_one_and_a_refusal(world: World) -> None:
     async with serving(world) as api, api.admin() as admin, world.database() as database:
-        await database.fetchval("SELECT pg_advisory_lock($1)", REBUILD_LOCK)  # as one that is at work
+        await wait_lock(database, Lock.BOARD_REBUILD)  # as one that is at work
         problem_of(await admin.post(SYNC), 409, "rebuild-running")
         assert (await admin.post(SYNC, params={"dry_run": "true"})).status_code == 200
-        await database.fetchval("SELECT pg_advisory_unlock($1)", REBUILD_LOCK)
+        await unlock(database, Lock.BOARD_REBUILD)
         assert (await admin.post(SYNC)).status_code == 200
         assert (await admin.post(SYNC)).status_code == 200
 

@@ -32,15 +32,18 @@ from solve_projector.leaderboard.board import Leaderboard, open_leaderboard
 from solve_projector.replay.history import By, counts_as_of, explain_user
 from solve_projector.replay.replaying import ReplayOptions, replay
 from solve_projector.replay.report import Report
-from solve_projector.replay.staging import REPLAY_LOCK, StagedRows, begin_staging, copy_rows
+from solve_projector.replay.staging import StagedRows, begin_staging, copy_rows
 from solve_projector.settings import ProjectorSettings
+from solve_projector.store.locks import Lock, wait_lock
 from solve_projector.store.postgresql import connect
-from solve_runtime.sql import statement
+from solve_runtime.sql import queries
 from solve_schemas.events import Event, UserRegistered
 from tests import events as make
 from tests.events import BEGIN, registered, revoked, solved
 from tests.projector.log.test_inspection import create_topic, delete_records, delete_topic
 from tests.world import World
+
+STAGING_SQL = queries("solve_projector.replay", "staging")
 
 TABLES = {
     "users": "SELECT user_id, username, registered_at, origin, problems_solved, last_solved_at FROM users ORDER BY 1",
@@ -284,7 +287,8 @@ async def test_another_topic_of_the_same_name_is_refused(world: World) -> None:
 
 async def test_a_second_replay_says_who_replays(world: World) -> None:
     async with world.database() as holder:
-        await holder.execute(f"SET application_name = 'the first'; SELECT pg_advisory_lock({REPLAY_LOCK})")
+        await holder.execute("SET application_name = 'the first'")
+        await wait_lock(holder, Lock.REPLAY)
         with pytest.raises(ReplayRunning, match=r"the first from .* PostgreSQL process [0-9]+"):
             await replayed(world)
 
@@ -359,7 +363,7 @@ async def test_the_fold_in_sql_is_the_rule(staging: asyncpg.Connection, some: li
         registrations=[(e.user_id, e.username, e.registered_at) for e in some if isinstance(e, UserRegistered)],
     )
     await copy_rows(staging, rows)
-    await staging.execute(statement("replay/fold"))
+    await staging.execute(STAGING_SQL["fold"])
     standing: dict[VerdictKey, Verdict] = {}
     names: dict[str, Registration] = {}
     for verdict in rows.verdicts:

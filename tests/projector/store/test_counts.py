@@ -16,11 +16,13 @@ from solve_projector.live.sweep import sweep
 from solve_projector.settings import ProjectorSettings
 from solve_projector.store.counts import apply_rows
 from solve_projector.store.postgresql import connect_options
-from solve_runtime.sql import statement
+from solve_runtime.sql import queries
 from solve_schemas.events import Event
 from tests import events as make
 from tests.events import at, registered, revoked, solved
 from tests.world import World
+
+OFFSETS_SQL = queries("solve_projector.store", "offsets")
 
 TOPIC = "log"
 
@@ -51,7 +53,7 @@ class Log:
         return Batch({partition: (begin, begin + len(events))}, records)
 
     async def apply(self, events: list[Event], partition: int = 0) -> None:
-        await self.pool.execute(statement("begin_partitions"), TOPIC, [partition])
+        await self.pool.execute(OFFSETS_SQL["begin_partitions"], TOPIC, [partition])
         batch = self.batch(events, partition)
         while True:
             try:
@@ -219,9 +221,11 @@ async def test_versions_rise_with_each_change_and_not_without(log: Log) -> None:
 
 async def test_the_two_upserts_state_one_rule() -> None:
     """parked_events is folded by the same words as verdicts, or a parked event could come out otherwise."""
-    rules = [
-        statement(name).split("ON CONFLICT")[1].split("RETURNING")[0] for name in ("apply_verdicts", "park_events")
-    ]
+    upserts = (
+        queries("solve_projector.store", "verdicts")["apply_verdicts"],
+        queries("solve_projector.store", "parked_events")["park_events"],
+    )
+    rules = [text.split("ON CONFLICT")[1].split("RETURNING")[0] for text in upserts]
     plain = [
         " ".join(line for line in rule.splitlines() if not line.strip().startswith("--")).split() for rule in rules
     ]

@@ -13,9 +13,9 @@ from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from pydantic import SecretStr, ValidationError
 
 from solve_projector.live.reader import LogReader
-from solve_projector.live.start_offsets import REBUILD_LOCK
 from solve_projector.operations.setup import provision
 from solve_projector.settings import ProjectorSettings
+from solve_projector.store.locks import Lock, unlock, wait_lock
 from solve_projector.telemetry.health import Condition, Health, Standstill
 from solve_projector.telemetry.monitor import Monitor
 from solve_schemas.topic import TOPIC_SETTINGS
@@ -261,7 +261,7 @@ async def test_a_rebuild_that_is_waited_for_is_no_standstill(world: World) -> No
     """The offsets of a cold rebuild do not move until it commits, and a restart would only wait again."""
     await world.publish([registered("u"), solved("1", "u", "p")])
     async with world.database() as rebuild:
-        await rebuild.execute("SELECT pg_advisory_lock($1)", REBUILD_LOCK)
+        await wait_lock(rebuild, Lock.COLD_REBUILD)
         async with watched(world, **QUICK) as asked:
             await until(lambda: asked.projector.positions.rebuild_awaited, "the projector to wait")
             clock = asyncio.get_running_loop().time
@@ -269,6 +269,6 @@ async def test_a_rebuild_that_is_waited_for_is_no_standstill(world: World) -> No
             while clock() < later:
                 assert await _alive(asked)
             assert list(await asked.missing()) == ["group"]
-            await rebuild.execute("SELECT pg_advisory_unlock($1)", REBUILD_LOCK)
+            await unlock(rebuild, Lock.COLD_REBUILD)
             await world.until_right()
             await until(asked.ready, "everything to be met")

@@ -1,0 +1,66 @@
+-- name: open_session
+-- Nothing is opened for who was disabled, or got another password, since theirs was found right. The lock makes whoever
+-- does that now wait for this, and then see and end it.
+WITH admin AS (
+    SELECT admin_id
+    FROM admins
+    WHERE admin_id = $2 AND password_changed_at = $3 AND disabled_at IS NULL
+    FOR SHARE
+)
+INSERT INTO admin_sessions (session_hash, admin_id, created_at, last_seen_at, expires_at, client)
+SELECT $1, admin_id, $4, $4, $5, $6
+FROM admin
+RETURNING admin_id
+
+-- name: session
+SELECT admin_id, a.name, s.last_seen_at, least(s.expires_at, s.created_at + $3::interval) AS expires_at
+FROM admin_sessions s
+JOIN admins a USING (admin_id)
+WHERE s.session_hash = $1
+  AND a.disabled_at IS NULL
+  AND s.expires_at > $2
+  AND s.created_at + $3::interval > $2
+  AND s.last_seen_at + $4::interval > $2
+
+-- name: own_sessions
+-- An admin's open sessions, the latest used first. The id is a hash of the hash: nobody can log in with it.
+SELECT
+    encode(substring(sha256(session_hash) FROM 1 FOR 8), 'hex') AS session_id,
+    client,
+    created_at,
+    last_seen_at,
+    least(expires_at, created_at + $3::interval) AS expires_at
+FROM admin_sessions
+WHERE admin_id = $1
+  AND expires_at > $2
+  AND created_at + $3::interval > $2
+  AND last_seen_at + $4::interval > $2
+ORDER BY last_seen_at DESC, session_id
+
+-- name: end_own_sessions
+-- In one order, as end_all_sessions.
+DELETE FROM admin_sessions
+WHERE session_hash IN (
+    SELECT session_hash
+    FROM admin_sessions
+    WHERE admin_id = $1 AND encode(substring(sha256(session_hash) FROM 1 FOR 8), 'hex') = ANY ($2::text[])
+    ORDER BY session_hash
+    FOR UPDATE
+)
+RETURNING session_hash
+
+-- name: end_all_sessions
+-- In one order, so that two who end the same sessions wait for each other instead of deadlocking.
+DELETE FROM admin_sessions
+WHERE session_hash IN (SELECT session_hash FROM admin_sessions WHERE admin_id = $1 ORDER BY session_hash FOR UPDATE)
+RETURNING session_hash
+
+-- name: delete_expired_sessions
+-- Those that somebody else deletes right now are left to them.
+DELETE FROM admin_sessions
+WHERE session_hash IN (
+    SELECT session_hash
+    FROM admin_sessions
+    WHERE expires_at <= $1 OR created_at <= $2 OR last_seen_at <= $3
+    FOR UPDATE SKIP LOCKED
+)

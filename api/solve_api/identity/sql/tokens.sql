@@ -1,0 +1,36 @@
+-- name: bearer
+SELECT token_id, admin_id, a.name, t.label, t.scopes, t.last_used_at
+FROM admin_tokens t
+JOIN admins a USING (admin_id)
+WHERE t.token_hash = $1
+  AND t.revoked_at IS NULL
+  AND t.expires_at > $2
+  AND a.disabled_at IS NULL
+
+-- name: create_token
+WITH t AS (
+    INSERT INTO admin_tokens (token_hash, admin_id, label, scopes, created_at, expires_at)
+    VALUES ($1, $2, $3, $4, $5, $6)
+    RETURNING *
+)
+SELECT token_id, name AS admin, label, scopes, t.created_at, expires_at, last_used_at, revoked_at
+FROM t
+JOIN admins USING (admin_id)
+
+-- name: revoke_token
+WITH t AS (
+    UPDATE admin_tokens
+    SET revoked_at = coalesce(revoked_at, $3)
+    WHERE token_id = $1 AND ($2::bigint IS NULL OR admin_id = $2)
+    RETURNING *
+)
+SELECT token_id, name AS admin, label, scopes, t.created_at, expires_at, last_used_at, revoked_at
+FROM t
+JOIN admins USING (admin_id)
+
+-- name: tokens
+SELECT token_id, name AS admin, label, scopes, t.created_at, expires_at, last_used_at, revoked_at
+FROM admin_tokens t
+JOIN admins USING (admin_id)
+WHERE $1::bigint IS NULL OR admin_id = $1
+ORDER BY token_id DESC

@@ -1,0 +1,21 @@
+-- name: finish_job
+UPDATE admin_jobs
+SET state = $2, progress = $3, report = $4, error = $5, finished_at = now()
+WHERE job_id = $1
+
+-- name: job
+-- One job; a running one that has not beaten for $2 seconds is silent.
+SELECT
+    job_id, kind, dry_run, started_by, started_at, finished_at, progress, report,
+    state, error, state = 'running' AND beaten_at < now() - make_interval(secs => $2) AS silent
+FROM admin_jobs
+WHERE job_id = $1
+
+-- name: latest_jobs
+-- The newest $1 jobs, without their reports' long lists; a running one that has not beaten for $2 seconds is silent.
+SELECT
+    job_id, kind, dry_run, started_by, started_at, finished_at, progress, report - 'updates' AS report,
+    state, error, state = 'running' AND beaten_at < now() - make_interval(secs => $2) AS silent
+FROM admin_jobs
+ORDER BY started_at DESC
+LIMIT $1

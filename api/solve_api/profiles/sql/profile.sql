@@ -1,0 +1,43 @@
+-- name: profile
+-- What a profile shows of one user ($1), days in the time zone $2, the latest $3 solves. A problem counts where its
+-- first standing solve is.
+WITH firsts AS MATERIALIZED (
+    SELECT DISTINCT ON (problem_id) problem_id, submission_id, submitted_at, language, contest_id
+    FROM verdicts
+    WHERE user_id = $1 AND solved
+    ORDER BY problem_id, submitted_at, submission_id
+),
+days AS (
+    SELECT (submitted_at AT TIME ZONE $2)::date AS day, count(*)::integer AS solved
+    FROM firsts
+    GROUP BY 1
+),
+languages AS (
+    SELECT language, count(*)::integer AS solved
+    FROM firsts
+    WHERE language <> ''
+    GROUP BY 1
+),
+recent AS (
+    SELECT problem_id, submission_id, submitted_at, language, contest_id
+    FROM firsts
+    ORDER BY submitted_at DESC, problem_id
+    LIMIT $3
+)
+SELECT
+    users.user_id, users.username, users.registered_at, users.problems_solved, users.last_solved_at, users.version,
+    coalesce((SELECT array_agg(day ORDER BY day) FROM days), '{}') AS days,
+    coalesce((SELECT array_agg(solved ORDER BY day) FROM days), '{}') AS solved_of_days,
+    coalesce((SELECT array_agg(language ORDER BY solved DESC, language) FROM languages), '{}') AS languages,
+    coalesce((SELECT array_agg(solved ORDER BY solved DESC, language) FROM languages), '{}') AS solved_of_languages,
+    coalesce((SELECT array_agg(recent ORDER BY submitted_at DESC, problem_id) FROM recent), '{}') AS recent
+FROM users
+WHERE users.user_id = $1
+
+-- name: users_named
+-- Who has this name; names repeat. By count, then by id.
+SELECT user_id, username, problems_solved, last_solved_at
+FROM users
+WHERE username = $1
+ORDER BY problems_solved DESC, user_id
+LIMIT $2

@@ -1,0 +1,59 @@
+-- name: board_before
+-- How many stand before a position: $1 problems, $2 whole second (UTC, without a zone), $3 user.
+SELECT count(*)
+FROM users
+WHERE problems_solved > 0
+    AND problems_solved >= $1
+    AND (
+        problems_solved > $1
+        OR (date_trunc('second', last_solved_at AT TIME ZONE 'UTC'), user_id) < ($2::timestamp, $3)
+    )
+
+-- name: board_places
+-- The places of some users who are on the board of all time.
+SELECT
+    placed.problems_solved, extract(epoch FROM date_trunc('second', placed.last_solved_at))::bigint AS seconds,
+    placed.user_id, 1 + (
+        SELECT count(*)
+        FROM users AS before
+        WHERE before.problems_solved > 0
+            AND before.problems_solved >= placed.problems_solved
+            AND (
+                before.problems_solved > placed.problems_solved
+                OR (date_trunc('second', before.last_solved_at AT TIME ZONE 'UTC'), before.user_id)
+                    < (date_trunc('second', placed.last_solved_at AT TIME ZONE 'UTC'), placed.user_id)
+            )
+    ) AS rank
+FROM users AS placed
+WHERE placed.user_id = ANY ($1::text[]) AND placed.problems_solved > 0
+
+-- name: board_rows
+-- A stretch of the board of all time: $2 places after the first $1.
+SELECT problems_solved, extract(epoch FROM date_trunc('second', last_solved_at))::bigint AS seconds, user_id
+FROM users
+WHERE problems_solved > 0
+ORDER BY problems_solved DESC, date_trunc('second', last_solved_at AT TIME ZONE 'UTC'), user_id
+OFFSET $1
+LIMIT $2
+
+-- name: period_board
+-- Everybody who solved a problem for the first time in [$1, $2): how many, and the last of them. A problem that had a
+-- standing solve before the period is none of it.
+WITH solved_in AS (
+    SELECT user_id, problem_id, min(submitted_at) AS first
+    FROM verdicts
+    WHERE solved AND submitted_at >= $1 AND submitted_at < $2
+    GROUP BY user_id, problem_id
+)
+SELECT count(*)::integer AS problems_solved, extract(epoch FROM date_trunc('second', max(first)))::bigint AS seconds, user_id
+FROM solved_in
+WHERE NOT EXISTS (
+    SELECT
+    FROM verdicts AS earlier
+    WHERE earlier.user_id = solved_in.user_id
+        AND earlier.problem_id = solved_in.problem_id
+        AND earlier.solved
+        AND earlier.submitted_at < $1
+)
+GROUP BY user_id
+ORDER BY 1 DESC, 2, 3

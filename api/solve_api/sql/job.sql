@@ -1,6 +1,0 @@
--- One job; a running one that has not beaten for $2 seconds is silent.
-SELECT
-    job_id, kind, dry_run, started_by, started_at, finished_at, progress, report,
-    state, error, state = 'running' AND beaten_at < now() - make_interval(secs => $2) AS silent
-FROM admin_jobs
-WHERE job_id = $1

@@ -1,5 +1,0 @@
--- What changed of users since the versions that are known of them.
-SELECT users.user_id, users.problems_solved, users.last_solved_at, users.version
-FROM unnest($1::text[], $2::bigint[]) AS known (user_id, version)
-JOIN users USING (user_id)
-WHERE users.version > known.version

@@ -1,0 +1,67 @@
+-- name: clear_letters
+-- Before a cold rebuild: dead letters that the log does not have. A discarded one keeps who and why.
+DELETE FROM dead_letters
+WHERE topic = $1
+    AND discarded_at IS NULL
+    AND NOT EXISTS (
+        SELECT
+        FROM solve_replay_rejected AS said
+        WHERE (said.partition, said."offset") = (dead_letters.partition, dead_letters."offset")
+    )
+
+-- name: load_cold
+-- Writes everything at once into empty tables; the caller holds the offset rows. Users whom the site made are kept.
+INSERT INTO users AS live (user_id, username, registered_at, origin, problems_solved, last_solved_at, version)
+SELECT
+    names.user_id, names.username, names.registered_at, 'log',
+    coalesce(counts.problems_solved, 0), counts.last_solved_at, (extract(epoch FROM now()) * 1000000)::bigint
+FROM solve_replay_names AS names
+LEFT JOIN solve_replay_counts AS counts USING (user_id)
+ORDER BY names.user_id
+ON CONFLICT (user_id) DO UPDATE SET
+    username = excluded.username,
+    registered_at = excluded.registered_at,
+    origin = 'log';
+
+UPDATE users SET
+    problems_solved = coalesce(counts.problems_solved, 0),
+    last_solved_at = counts.last_solved_at,
+    version = greatest(users.version + 1, (extract(epoch FROM now()) * 1000000)::bigint)
+FROM users AS everybody
+LEFT JOIN solve_replay_counts AS counts USING (user_id)
+WHERE users.user_id = everybody.user_id
+    AND (users.problems_solved, users.last_solved_at)
+        IS DISTINCT FROM (coalesce(counts.problems_solved, 0), counts.last_solved_at);
+
+-- staging lies in the key's order already, which is how an index grows fastest
+INSERT INTO verdicts
+SELECT *
+FROM solve_replay_standing AS standing
+WHERE EXISTS (SELECT FROM solve_replay_known WHERE solve_replay_known.user_id = standing.user_id);
+
+DELETE FROM parked_events
+WHERE NOT EXISTS (
+    SELECT
+    FROM solve_replay_standing AS said
+    WHERE (said.user_id, said.problem_id, said.submission_id)
+            = (parked_events.user_id, parked_events.problem_id, parked_events.submission_id)
+        AND NOT EXISTS (SELECT FROM solve_replay_known WHERE solve_replay_known.user_id = said.user_id)
+);
+INSERT INTO parked_events (
+    user_id, problem_id, submission_id, solved, judged_at, submitted_at, language, contest_id, reason,
+    source_partition, source_offset
+)
+SELECT *
+FROM solve_replay_standing AS standing
+WHERE NOT EXISTS (SELECT FROM solve_replay_known WHERE solve_replay_known.user_id = standing.user_id)
+ON CONFLICT (user_id, problem_id, submission_id) DO UPDATE SET
+    solved = excluded.solved,
+    judged_at = excluded.judged_at,
+    submitted_at = excluded.submitted_at,
+    language = excluded.language,
+    contest_id = excluded.contest_id,
+    reason = excluded.reason,
+    source_partition = excluded.source_partition,
+    source_offset = excluded.source_offset;
+
+UPDATE leaderboard_epoch SET epoch = epoch + 1;

@@ -1,0 +1,108 @@
+-- name: compare_rows
+-- Where the tables are not what the log says, both at the same offsets: whatever is found here is drift.
+CREATE UNLOGGED TABLE solve_replay_row_drift WITH (autovacuum_enabled = off) AS
+SELECT
+    coalesce(said.user_id, live.user_id) AS user_id,
+    coalesce(said.problem_id, live.problem_id) AS problem_id,
+    coalesce(said.submission_id, live.submission_id) AS submission_id,
+    CASE
+        WHEN live.user_id IS NULL THEN 'missing'
+        WHEN said.user_id IS NULL THEN 'extra'
+        ELSE 'different'
+    END AS kind,
+    false AS parked,
+    live.source_partition AS live_partition
+FROM (SELECT standing.* FROM solve_replay_standing AS standing JOIN solve_replay_known USING (user_id)) AS said
+FULL JOIN verdicts AS live USING (user_id, problem_id, submission_id)
+WHERE (said.solved, said.judged_at, said.submitted_at, said.language, said.contest_id, said.reason)
+    IS DISTINCT FROM (live.solved, live.judged_at, live.submitted_at, live.language, live.contest_id, live.reason);
+
+-- parked events of a user who exists wait for the next sweep: no drift yet
+DELETE FROM solve_replay_row_drift AS drift
+USING parked_events, users
+WHERE parked_events.user_id = drift.user_id AND users.user_id = drift.user_id
+    AND parked_events.problem_id = drift.problem_id AND parked_events.submission_id = drift.submission_id;
+
+INSERT INTO solve_replay_row_drift
+SELECT
+    coalesce(said.user_id, live.user_id),
+    coalesce(said.problem_id, live.problem_id),
+    coalesce(said.submission_id, live.submission_id),
+    CASE
+        WHEN live.user_id IS NULL THEN 'missing'
+        WHEN said.user_id IS NULL THEN 'extra'
+        ELSE 'different'
+    END,
+    true,
+    live.source_partition
+FROM (
+    SELECT *
+    FROM solve_replay_standing AS standing
+    WHERE NOT EXISTS (SELECT FROM solve_replay_known WHERE solve_replay_known.user_id = standing.user_id)
+) AS said
+FULL JOIN (
+    SELECT * FROM parked_events WHERE NOT EXISTS (SELECT FROM users WHERE users.user_id = parked_events.user_id)
+) AS live USING (user_id, problem_id, submission_id)
+WHERE (said.solved, said.judged_at, said.submitted_at, said.language, said.contest_id, said.reason)
+    IS DISTINCT FROM (live.solved, live.judged_at, live.submitted_at, live.language, live.contest_id, live.reason);
+
+-- name: compare_users
+-- Whose name, count or last solve is not what the log says, and who is missing.
+CREATE UNLOGGED TABLE solve_replay_user_drift WITH (autovacuum_enabled = off) AS
+SELECT
+    known.user_id,
+    coalesce(names.username, users.username) AS username,
+    users.problems_solved AS old_count,
+    coalesce(counts.problems_solved, 0) AS new_count,
+    users.last_solved_at AS old_last_solved_at,
+    counts.last_solved_at AS new_last_solved_at,
+    coalesce(users.problems_solved, 0) <> coalesce(counts.problems_solved, 0)
+        OR users.last_solved_at IS DISTINCT FROM counts.last_solved_at AS updated,
+    users.user_id IS NULL AS missing
+FROM solve_replay_known AS known
+LEFT JOIN users USING (user_id)
+LEFT JOIN solve_replay_names AS names USING (user_id)
+LEFT JOIN solve_replay_counts AS counts USING (user_id)
+WHERE users.user_id IS NULL
+    OR (
+        names.user_id IS NOT NULL
+        AND (users.username, users.registered_at, users.origin) IS DISTINCT FROM (names.username, names.registered_at, 'log')
+    )
+    OR (
+        (users.problems_solved, users.last_solved_at)
+            IS DISTINCT FROM (coalesce(counts.problems_solved, 0), counts.last_solved_at)
+        AND NOT EXISTS (SELECT FROM parked_events WHERE parked_events.user_id = users.user_id)
+    )
+
+-- name: compare_letters
+-- Dead letters that are missing, and those whose record applies by now. $1 is the topic, $2 and $3 the offsets of the
+-- snapshot by partition.
+SELECT
+    coalesce(said.partition, live.partition) AS partition,
+    coalesce(said."offset", live."offset") AS "offset",
+    CASE WHEN live.partition IS NULL THEN 'missing' ELSE 'extra' END AS kind
+FROM solve_replay_rejected AS said
+FULL JOIN (
+    SELECT dead_letters.partition, dead_letters."offset", dead_letters.discarded_at
+    FROM dead_letters
+    JOIN unnest($2::integer[], $3::bigint[]) AS reached (partition, next_offset) USING (partition)
+    WHERE dead_letters.topic = $1 AND dead_letters."offset" < reached.next_offset
+) AS live USING (partition, "offset")
+-- one that was discarded keeps who and why, also where its record counts by now
+WHERE live.partition IS NULL OR (said.partition IS NULL AND live.discarded_at IS NULL)
+
+-- name: leave_others_out
+-- Of an audit of some partitions: users whose verdicts come from others as well cannot be judged by these alone.
+DELETE FROM solve_replay_user_drift AS drift
+USING verdicts
+WHERE verdicts.user_id = drift.user_id AND verdicts.source_partition <> ALL ($1::integer[])
+
+-- name: reached
+-- The latest place in the log that a row names, by partition: PostgreSQL has applied it, whatever its offset says.
+SELECT source_partition, max(source_offset) AS last_offset
+FROM (
+    SELECT source_partition, source_offset FROM verdicts
+    UNION ALL
+    SELECT source_partition, source_offset FROM parked_events
+) AS rows
+GROUP BY source_partition

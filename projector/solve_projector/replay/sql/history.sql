@@ -1,0 +1,26 @@
+-- name: counts_as_of
+-- What every known user had solved, of submissions handed in by $1 (NULL: of all that was staged).
+SELECT user_id, max(username) AS username, count(first)::integer AS problems_solved, max(first) AS last_solved_at
+FROM (
+    SELECT known.user_id, coalesce(names.username, users.username) AS username, standing.problem_id,
+        min(standing.submitted_at) AS first
+    FROM solve_replay_known AS known
+    LEFT JOIN users USING (user_id)
+    LEFT JOIN solve_replay_names AS names USING (user_id)
+    LEFT JOIN solve_replay_standing AS standing
+        ON standing.user_id = known.user_id AND standing.solved
+        AND ($1::timestamptz IS NULL OR standing.submitted_at <= $1)
+    GROUP BY known.user_id, coalesce(names.username, users.username), standing.problem_id
+) AS firsts
+GROUP BY user_id
+ORDER BY count(first) DESC, date_trunc('second', max(first) AT TIME ZONE 'UTC'), user_id
+
+-- name: user_rows
+-- A user's verdicts, with those that wait for the next sweep.
+SELECT user_id, problem_id, submission_id, solved, judged_at, submitted_at, language, contest_id, reason
+FROM verdicts
+WHERE user_id = $1
+UNION ALL
+SELECT user_id, problem_id, submission_id, solved, judged_at, submitted_at, language, contest_id, reason
+FROM parked_events
+WHERE user_id = $1

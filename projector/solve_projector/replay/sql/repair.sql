@@ -1,0 +1,203 @@
+-- name: advance_fix
+-- Folds verdicts of the log's tail into what is known of the users under repair, by the same rule.
+INSERT INTO solve_replay_fix AS standing
+SELECT tail.*
+FROM unnest(
+    $1::text[], $2::text[], $3::text[], $4::boolean[], $5::timestamptz[], $6::timestamptz[], $7::text[],
+    $8::text[], $9::text[], $10::integer[], $11::bigint[]
+) AS tail (
+    user_id, problem_id, submission_id, solved, judged_at, submitted_at, language, contest_id, reason,
+    source_partition, source_offset
+)
+JOIN solve_replay_repairs USING (user_id)
+ON CONFLICT (user_id, problem_id, submission_id) DO UPDATE SET
+    solved = excluded.solved,
+    judged_at = excluded.judged_at,
+    submitted_at = excluded.submitted_at,
+    language = excluded.language,
+    contest_id = excluded.contest_id,
+    reason = excluded.reason,
+    source_partition = excluded.source_partition,
+    source_offset = excluded.source_offset
+WHERE (excluded.judged_at, NOT excluded.solved) > (standing.judged_at, NOT standing.solved)
+    OR (
+        (excluded.judged_at, excluded.solved) = (standing.judged_at, standing.solved)
+        AND (
+            coalesce(excluded.submitted_at, '-infinity'), excluded.language, excluded.contest_id,
+            excluded.reason, excluded.source_partition, excluded.source_offset
+        ) < (
+            coalesce(standing.submitted_at, '-infinity'), standing.language, standing.contest_id,
+            standing.reason, standing.source_partition, standing.source_offset
+        )
+    )
+
+-- name: advance_names
+-- Folds registrations of the log's tail into the names of the users under repair.
+INSERT INTO solve_replay_names AS standing (user_id, username, registered_at)
+SELECT tail.*
+FROM unnest($1::text[], $2::text[], $3::timestamptz[]) AS tail (user_id, username, registered_at)
+JOIN solve_replay_repairs USING (user_id)
+ON CONFLICT (user_id) DO UPDATE SET username = excluded.username, registered_at = excluded.registered_at
+WHERE (excluded.registered_at, excluded.username COLLATE "C") > (standing.registered_at, standing.username)
+
+-- name: delete_extra_parked
+-- Removes parked events of users who exist by now (their verdicts were written), and those that the log does not know.
+DELETE FROM parked_events
+WHERE user_id = ANY ($1::text[])
+    AND (
+        EXISTS (SELECT FROM users WHERE users.user_id = parked_events.user_id)
+        OR NOT EXISTS (
+            SELECT
+            FROM solve_replay_fix AS said
+            WHERE (said.user_id, said.problem_id, said.submission_id)
+                = (parked_events.user_id, parked_events.problem_id, parked_events.submission_id)
+        )
+    )
+
+-- name: delete_extra_verdicts
+-- Removes verdicts that the log does not know, and those of nobody.
+DELETE FROM verdicts
+WHERE user_id = ANY ($1::text[])
+    AND (
+        NOT EXISTS (SELECT FROM users WHERE users.user_id = verdicts.user_id)
+        OR NOT EXISTS (
+            SELECT
+            FROM solve_replay_fix AS said
+            WHERE (said.user_id, said.problem_id, said.submission_id)
+                = (verdicts.user_id, verdicts.problem_id, verdicts.submission_id)
+        )
+    )
+
+-- name: delete_letters
+-- Removes the dead letters whose record is counted by now; not those of users whom PostgreSQL still refuses ($4).
+DELETE FROM dead_letters
+USING unnest($2::integer[], $3::bigint[]) AS applied (partition, "offset")
+WHERE dead_letters.topic = $1
+    AND dead_letters.partition = applied.partition
+    AND dead_letters."offset" = applied."offset"
+    AND NOT EXISTS (
+        SELECT
+        FROM solve_replay_verdicts AS said
+        WHERE said.source_partition = applied.partition
+            AND said.source_offset = applied."offset"
+            AND said.user_id = ANY ($4::text[])
+    )
+
+-- name: insert_letters
+-- Keeps the records that cannot be applied and were not kept.
+INSERT INTO dead_letters (
+    topic, partition, "offset", broker_timestamp_ms, key, value, header_names, header_values, reason, detail
+)
+SELECT $1, partition, "offset", broker_timestamp_ms, key, value, header_names, header_values, reason, detail
+FROM solve_replay_rejected
+ORDER BY partition, "offset"
+ON CONFLICT (topic, partition, "offset") DO NOTHING
+
+-- name: prepare_repairs
+-- Who is to be repaired, and what the log says of them; kept up to date with the log's tail while repairs go on.
+CREATE UNLOGGED TABLE solve_replay_repairs AS
+SELECT user_id FROM solve_replay_user_drift UNION SELECT user_id FROM solve_replay_row_drift;
+ALTER TABLE solve_replay_repairs ADD PRIMARY KEY (user_id);
+
+CREATE UNLOGGED TABLE solve_replay_fix AS
+SELECT standing.* FROM solve_replay_standing AS standing JOIN solve_replay_repairs USING (user_id);
+ALTER TABLE solve_replay_fix ADD PRIMARY KEY (user_id, problem_id, submission_id);
+ALTER TABLE solve_replay_names ADD PRIMARY KEY (user_id);
+
+ANALYZE solve_replay_repairs, solve_replay_fix, solve_replay_names;
+
+-- name: recount
+-- Counts users again from their verdicts, with a newer version, and leaves word for the board: no offset stands for it.
+WITH counted AS (
+    SELECT ids.user_id, count(firsts.first)::integer AS problems_solved, max(firsts.first) AS last_solved_at
+    FROM unnest($1::text[]) AS ids (user_id)
+    LEFT JOIN LATERAL (
+        SELECT min(submitted_at) AS first
+        FROM verdicts
+        WHERE verdicts.user_id = ids.user_id AND solved
+        GROUP BY problem_id
+    ) AS firsts ON true
+    GROUP BY ids.user_id
+),
+raised AS (
+    UPDATE users SET
+        problems_solved = counted.problems_solved,
+        last_solved_at = counted.last_solved_at,
+        version = greatest(users.version + 1, (extract(epoch FROM now()) * 1000000)::bigint)
+    FROM counted
+    WHERE users.user_id = counted.user_id
+    RETURNING users.user_id
+)
+INSERT INTO leaderboard_outbox (user_id) SELECT user_id FROM raised
+
+-- name: repair_names
+-- Gives users the name that the log gave them last.
+UPDATE users SET username = names.username, registered_at = names.registered_at, origin = 'log'
+FROM solve_replay_names AS names
+WHERE users.user_id = names.user_id
+    AND users.user_id = ANY ($1::text[])
+    AND (users.username, users.registered_at, users.origin) IS DISTINCT FROM (names.username, names.registered_at, 'log')
+
+-- name: repair_parked
+-- Makes the parked events of unknown users what the log says; who acknowledged one is kept.
+INSERT INTO parked_events AS live (
+    user_id, problem_id, submission_id, solved, judged_at, submitted_at, language, contest_id, reason,
+    source_partition, source_offset
+)
+SELECT said.*
+FROM solve_replay_fix AS said
+WHERE said.user_id = ANY ($1::text[]) AND NOT EXISTS (SELECT FROM users WHERE users.user_id = said.user_id)
+ORDER BY user_id, problem_id, submission_id
+ON CONFLICT (user_id, problem_id, submission_id) DO UPDATE SET
+    solved = excluded.solved,
+    judged_at = excluded.judged_at,
+    submitted_at = excluded.submitted_at,
+    language = excluded.language,
+    contest_id = excluded.contest_id,
+    reason = excluded.reason,
+    source_partition = excluded.source_partition,
+    source_offset = excluded.source_offset
+WHERE (live.solved, live.judged_at, live.submitted_at, live.language, live.contest_id, live.reason,
+        live.source_partition, live.source_offset)
+    IS DISTINCT FROM (excluded.solved, excluded.judged_at, excluded.submitted_at, excluded.language,
+        excluded.contest_id, excluded.reason, excluded.source_partition, excluded.source_offset)
+
+-- name: repair_users
+-- Creates users whom the log registered, by id.
+INSERT INTO users (user_id, username, registered_at, origin)
+SELECT user_id, username, registered_at, 'log'
+FROM solve_replay_names
+WHERE user_id = ANY ($1::text[])
+ORDER BY user_id
+ON CONFLICT (user_id) DO NOTHING
+
+-- name: repair_verdicts
+-- Makes the verdicts of users what the log says, up to the offsets that are locked.
+INSERT INTO verdicts AS live (
+    user_id, problem_id, submission_id, solved, judged_at, submitted_at, language, contest_id, reason,
+    source_partition, source_offset
+)
+SELECT said.*
+FROM solve_replay_fix AS said
+JOIN users USING (user_id)
+WHERE said.user_id = ANY ($1::text[])
+ORDER BY user_id, problem_id, submission_id
+ON CONFLICT (user_id, problem_id, submission_id) DO UPDATE SET
+    solved = excluded.solved,
+    judged_at = excluded.judged_at,
+    submitted_at = excluded.submitted_at,
+    language = excluded.language,
+    contest_id = excluded.contest_id,
+    reason = excluded.reason,
+    source_partition = excluded.source_partition,
+    source_offset = excluded.source_offset
+WHERE (live.solved, live.judged_at, live.submitted_at, live.language, live.contest_id, live.reason,
+        live.source_partition, live.source_offset)
+    IS DISTINCT FROM (excluded.solved, excluded.judged_at, excluded.submitted_at, excluded.language,
+        excluded.contest_id, excluded.reason, excluded.source_partition, excluded.source_offset)
+
+-- name: somebody_waits
+-- Whether somebody waits for what this transaction has locked.
+SELECT EXISTS (
+    SELECT FROM pg_locks WHERE NOT granted AND pg_backend_pid() = ANY (pg_blocking_pids(pid))
+)

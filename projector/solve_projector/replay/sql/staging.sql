@@ -1,0 +1,60 @@
+-- name: create_staging
+-- What the log says, as it was read: unlogged, since a replay that is interrupted begins anew.
+CREATE UNLOGGED TABLE solve_replay_verdicts (LIKE verdicts) WITH (autovacuum_enabled = off);
+CREATE UNLOGGED TABLE solve_replay_registrations (
+    user_id text COLLATE "C" NOT NULL,
+    username text NOT NULL,
+    registered_at timestamptz NOT NULL
+) WITH (autovacuum_enabled = off);
+CREATE UNLOGGED TABLE solve_replay_rejected (
+    partition integer NOT NULL,
+    "offset" bigint NOT NULL,
+    broker_timestamp_ms bigint NOT NULL,
+    key bytea,
+    value bytea,
+    header_names text[] NOT NULL,
+    header_values bytea[] NOT NULL,
+    reason text NOT NULL,
+    detail text NOT NULL
+) WITH (autovacuum_enabled = off);
+
+-- name: drop_staging
+-- What a replay leaves, also one that was killed.
+DROP TABLE IF EXISTS
+    solve_replay_verdicts, solve_replay_registrations, solve_replay_rejected,
+    solve_replay_standing, solve_replay_names, solve_replay_known, solve_replay_counts,
+    solve_replay_user_drift, solve_replay_row_drift, solve_replay_letter_drift,
+    solve_replay_repairs, solve_replay_fix
+
+-- name: fold
+-- Folds what was read by the rule: which verdict of a submission stands, which name a user has, who is known, and
+-- what each has solved. `rule.py` says the same; tests hold the two together.
+CREATE UNLOGGED TABLE solve_replay_standing WITH (autovacuum_enabled = off) AS
+SELECT DISTINCT ON (user_id, problem_id, submission_id) *
+FROM solve_replay_verdicts
+ORDER BY
+    user_id, problem_id, submission_id,
+    judged_at DESC, solved, submitted_at, language, contest_id, reason, source_partition, source_offset;
+
+CREATE UNLOGGED TABLE solve_replay_names WITH (autovacuum_enabled = off) AS
+SELECT DISTINCT ON (user_id) *
+FROM solve_replay_registrations
+ORDER BY user_id, registered_at DESC, username COLLATE "C" DESC;
+
+-- no user is ever unknown whom PostgreSQL has, be it from the site
+CREATE UNLOGGED TABLE solve_replay_known WITH (autovacuum_enabled = off) AS
+SELECT user_id FROM users UNION SELECT user_id FROM solve_replay_names;
+
+ANALYZE solve_replay_standing, solve_replay_names, solve_replay_known;
+
+CREATE UNLOGGED TABLE solve_replay_counts WITH (autovacuum_enabled = off) AS
+SELECT user_id, count(*)::integer AS problems_solved, max(first) AS last_solved_at
+FROM (
+    SELECT user_id, problem_id, min(submitted_at) AS first
+    FROM solve_replay_standing
+    WHERE solved
+    GROUP BY user_id, problem_id
+) AS firsts
+GROUP BY user_id;
+
+ANALYZE solve_replay_counts;

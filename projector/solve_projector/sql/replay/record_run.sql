@@ -1,3 +1,0 @@
--- Leaves word of a replay for monitors.
-INSERT INTO replay_runs (topic, dry_run, drift, total_users, drifted_users, records_read)
-VALUES ($1, $2, $3, $4, $5, $6)

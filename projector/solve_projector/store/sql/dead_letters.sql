@@ -1,0 +1,53 @@
+-- name: insert_dead_letters
+-- Keeps records that cannot be applied, whole, with the reason (I4).
+INSERT INTO dead_letters (
+    topic, partition, "offset", broker_timestamp_ms, key, value, header_names, header_values, reason, detail
+)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
+ON CONFLICT (topic, partition, "offset") DO NOTHING
+
+-- name: lock_dead_letters
+-- Locks dead letters by id: after users and parked events, so that nobody waits for anything while holding them (I11).
+SELECT dead_letter_id, discarded_at, discarded_by, discarded_why
+FROM dead_letters
+WHERE dead_letter_id = ANY ($1::bigint[])
+ORDER BY dead_letter_id
+FOR UPDATE
+
+-- name: read_dead_letters
+-- A page of dead letters, oldest first, of ids in ($1, $9]; bounded in records ($7) and, past the first, in
+-- bytes ($8). A filter that is NULL lets everything through; discarded ones only where $6 says so.
+SELECT
+    dead_letter_id, topic, partition, "offset", broker_timestamp_ms, key, value, header_names, header_values,
+    reason, detail, created_at, discarded_at, discarded_by, discarded_why
+FROM (
+    SELECT
+        *,
+        sum(
+            coalesce(octet_length(key), 0) + coalesce(octet_length(value), 0) + pg_column_size(header_values)
+        ) OVER (ORDER BY dead_letter_id) AS bytes_so_far,
+        row_number() OVER (ORDER BY dead_letter_id) AS place
+    FROM (
+        SELECT *
+        FROM dead_letters
+        WHERE dead_letter_id > $1 AND dead_letter_id <= $9
+            AND ($2::bigint[] IS NULL OR dead_letter_id = ANY ($2))
+            AND ($3::text IS NULL OR reason = $3)
+            AND ($4::integer IS NULL OR partition = $4)
+            AND ($5::text IS NULL OR topic = $5)
+            AND ($6::boolean OR discarded_at IS NULL)
+        ORDER BY dead_letter_id
+        LIMIT $7
+    ) AS page
+) AS sized
+WHERE place = 1 OR bytes_so_far <= $8
+ORDER BY dead_letter_id
+
+-- name: refresh_dead_letters
+-- Says of dead letters why they cannot be applied today. The caller holds their locks.
+UPDATE dead_letters SET
+    reason = said.reason,
+    detail = said.detail
+FROM unnest($1::bigint[], $2::text[], $3::text[]) AS said (dead_letter_id, reason, detail)
+WHERE dead_letters.dead_letter_id = said.dead_letter_id
+    AND (dead_letters.reason, dead_letters.detail) IS DISTINCT FROM (said.reason, said.detail)

@@ -1,0 +1,105 @@
+-- name: park_events
+-- Keeps verdicts of users who do not exist, folded by the same rule as verdicts (I5).
+INSERT INTO parked_events AS standing (
+    user_id, problem_id, submission_id, solved, judged_at, submitted_at, language, contest_id, reason,
+    source_partition, source_offset
+)
+SELECT *
+FROM unnest(
+    $1::text[], $2::text[], $3::text[], $4::boolean[], $5::timestamptz[], $6::timestamptz[], $7::text[],
+    $8::text[], $9::text[], $10::integer[], $11::bigint[]
+)
+ON CONFLICT (user_id, problem_id, submission_id) DO UPDATE SET
+    solved = excluded.solved,
+    judged_at = excluded.judged_at,
+    submitted_at = excluded.submitted_at,
+    language = excluded.language,
+    contest_id = excluded.contest_id,
+    reason = excluded.reason,
+    source_partition = excluded.source_partition,
+    source_offset = excluded.source_offset
+WHERE (excluded.judged_at, NOT excluded.solved) > (standing.judged_at, NOT standing.solved)
+    OR (
+        (excluded.judged_at, excluded.solved) = (standing.judged_at, standing.solved)
+        AND (
+            coalesce(excluded.submitted_at, '-infinity'), excluded.language, excluded.contest_id,
+            excluded.reason, excluded.source_partition, excluded.source_offset
+        ) < (
+            coalesce(standing.submitted_at, '-infinity'), standing.language, standing.contest_id,
+            standing.reason, standing.source_partition, standing.source_offset
+        )
+    )
+
+-- name: unpark_events
+-- Takes parked events of users out, to be applied in the same transaction; $2 and $3 narrow it to one submission.
+DELETE FROM parked_events
+WHERE user_id = ANY ($1::text[]) AND ($2::text IS NULL OR (problem_id, submission_id) = ($2, $3::text))
+RETURNING
+    user_id, problem_id, submission_id, solved, judged_at, submitted_at, language, contest_id, reason,
+    source_partition, source_offset
+
+-- name: lock_parked
+-- Locks the parked events of users, by key: after the users, as everywhere (I11).
+SELECT count(*)
+FROM (
+    SELECT 1
+    FROM parked_events
+    WHERE user_id = ANY ($1::text[])
+    ORDER BY user_id, problem_id, submission_id
+    FOR UPDATE
+) AS locked
+
+-- name: acknowledge_parked
+-- Makes a user's parked events quiet; they still apply once the user exists (I5). The caller holds their locks.
+UPDATE parked_events SET
+    acknowledged_at = now(),
+    acknowledged_by = $2,
+    acknowledged_why = $3
+WHERE user_id = $1 AND acknowledged_at IS NULL
+RETURNING submission_id
+
+-- name: read_parked
+-- Parked events by user; a filter that is NULL lets everything through.
+SELECT
+    user_id, problem_id, submission_id, solved, judged_at, submitted_at, language, contest_id, reason,
+    source_partition, source_offset, parked_at, acknowledged_at, acknowledged_by, acknowledged_why
+FROM parked_events
+WHERE ($1::text IS NULL OR user_id = $1) AND ($2::integer IS NULL OR source_partition = $2)
+ORDER BY user_id, problem_id, submission_id
+LIMIT $3
+
+-- name: dead_letter_parked_event
+-- Makes a parked event that PostgreSQL refuses to apply a dead letter, written as its record was (I4).
+WITH refused AS (
+    DELETE FROM parked_events
+    WHERE user_id = $2 AND problem_id = $3 AND submission_id = $4
+    RETURNING *
+)
+INSERT INTO dead_letters (
+    topic, partition, "offset", broker_timestamp_ms, key, value, header_names, header_values, reason, detail
+)
+SELECT
+    $1, source_partition, source_offset, -1,
+    convert_to(user_id, 'UTF8'),
+    convert_to(
+        jsonb_strip_nulls(jsonb_build_object(
+            'submission_id', submission_id, 'user_id', user_id, 'problem_id', problem_id, 'judged_at', judged_at,
+            'submitted_at', submitted_at, 'language', nullif(language, ''), 'contest_id', nullif(contest_id, ''),
+            'reason', nullif(reason, '')
+        ))::text,
+        'UTF8'
+    ),
+    ARRAY['ce_type'],
+    ARRAY[convert_to(CASE WHEN solved THEN 'submission.solved.v1' ELSE 'submission.revoked.v1' END, 'UTF8')],
+    'refused-by-database', $5
+FROM refused
+ON CONFLICT (topic, partition, "offset") DO NOTHING
+
+-- name: users_with_parked_events
+-- Users who exist by now and still have parked events.
+SELECT parked_events.user_id
+FROM parked_events
+JOIN users USING (user_id)
+GROUP BY parked_events.user_id
+ORDER BY parked_events.user_id
+LIMIT $1

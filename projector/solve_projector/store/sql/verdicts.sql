@@ -1,0 +1,83 @@
+-- name: apply_verdicts
+-- Upserts verdicts by the rule and moves their users' counts by what flipped (I1, I2).
+-- The caller holds the users' row locks and gives each (user, problem, submission) once.
+-- A snapshot read in this statement sees the rows as they were before it; RETURNING says what they became.
+WITH changed AS (
+    INSERT INTO verdicts AS standing (
+        user_id, problem_id, submission_id, solved, judged_at, submitted_at, language, contest_id, reason,
+        source_partition, source_offset
+    )
+    SELECT *
+    FROM unnest(
+        $1::text[], $2::text[], $3::text[], $4::boolean[], $5::timestamptz[], $6::timestamptz[], $7::text[],
+        $8::text[], $9::text[], $10::integer[], $11::bigint[]
+    )
+    ON CONFLICT (user_id, problem_id, submission_id) DO UPDATE SET
+        solved = excluded.solved,
+        judged_at = excluded.judged_at,
+        submitted_at = excluded.submitted_at,
+        language = excluded.language,
+        contest_id = excluded.contest_id,
+        reason = excluded.reason,
+        source_partition = excluded.source_partition,
+        source_offset = excluded.source_offset
+    -- the latest judgement, then revoked, then the smaller content, then the smaller place in the log
+    WHERE (excluded.judged_at, NOT excluded.solved) > (standing.judged_at, NOT standing.solved)
+        OR (
+            (excluded.judged_at, excluded.solved) = (standing.judged_at, standing.solved)
+            AND (
+                coalesce(excluded.submitted_at, '-infinity'), excluded.language, excluded.contest_id,
+                excluded.reason, excluded.source_partition, excluded.source_offset
+            ) < (
+                coalesce(standing.submitted_at, '-infinity'), standing.language, standing.contest_id,
+                standing.reason, standing.source_partition, standing.source_offset
+            )
+        )
+    RETURNING
+        new.user_id, new.problem_id, new.submission_id, new.solved, new.submitted_at,
+        coalesce(old.solved, false) AS was_solved
+),
+-- several submissions to one problem can change at once
+problems AS (
+    SELECT
+        user_id, problem_id,
+        min(submitted_at) FILTER (WHERE solved) AS changed_first,
+        coalesce(array_agg(submission_id) FILTER (WHERE was_solved), '{}') AS submission_ids
+    FROM changed
+    GROUP BY user_id, problem_id
+),
+-- when each problem was first solved, before and after
+effects AS (
+    SELECT problems.user_id, before.first AS before_first, least(problems.changed_first, before.kept_first) AS after_first
+    FROM problems
+    CROSS JOIN LATERAL (
+        SELECT
+            min(v.submitted_at) AS first,
+            min(v.submitted_at) FILTER (WHERE v.submission_id <> ALL (problems.submission_ids)) AS kept_first
+        FROM verdicts AS v
+        WHERE v.user_id = problems.user_id AND v.problem_id = problems.problem_id AND v.solved
+    ) AS before
+),
+moved AS (
+    SELECT
+        user_id,
+        sum((after_first IS NOT NULL)::integer - (before_first IS NOT NULL)::integer) AS problems,
+        max(after_first) FILTER (WHERE before_first IS NULL) AS newly_solved_at,
+        -- a maximum can be raised in place but not lowered: such users are counted again from their rows
+        bool_or(before_first IS NOT NULL) AS needs_recount
+    FROM effects
+    WHERE after_first IS DISTINCT FROM before_first
+    GROUP BY user_id
+)
+UPDATE users SET
+    -- never below zero, even on a count that somebody changed by hand: the recount that follows puts it right
+    problems_solved = greatest(users.problems_solved + moved.problems, 0),
+    last_solved_at = CASE
+        WHEN users.problems_solved + moved.problems <= 0 THEN NULL
+        ELSE greatest(users.last_solved_at, moved.newly_solved_at)
+    END,
+    -- by the clock, so that PostgreSQL put back to a backup soon gives newer versions than it ever gave
+    version = greatest(users.version + 1, (extract(epoch FROM now()) * 1000000)::bigint)
+FROM moved
+WHERE users.user_id = moved.user_id
+RETURNING users.user_id, users.problems_solved, users.last_solved_at, users.version, moved.needs_recount
