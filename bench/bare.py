@@ -7,7 +7,7 @@ from fastapi import FastAPI
 
 from solve_api.process import config_of, listen
 from solve_api.settings import ApiSettings
-from solve_projector.terminal import print_json, run_async
+from solve_runtime.console import print_json, run_async
 
 app = FastAPI(openapi_url=None)
 
@@ -23,7 +23,7 @@ def main() -> None:
     settings = ApiSettings().model_copy(update={"api_port": 0})
     with closing(listen(settings)) as listening:
         print_json({"url": f"http://{settings.api_host}:{listening.getsockname()[1]}"})  # it waits in the backlog
-        run_async(uvicorn.Server(config_of(app, settings, listening)).serve())
+        run_async(lambda: uvicorn.Server(config_of(app, settings, listening)).serve())
 
 
 if __name__ == "__main__":

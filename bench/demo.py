@@ -23,10 +23,10 @@ from solve_projector.live.process import open_projector, run_projector
 from solve_projector.operations.setup import provision
 from solve_projector.settings import ProjectorSettings
 from solve_projector.store.postgresql import connect
+from solve_runtime.console import progress_bar
 from solve_runtime.errors import SolveCountsError
 from solve_runtime.kafka_settings import KafkaConnection
 from solve_runtime.logs import configure_logs
-from solve_runtime.progress_bar import progress_bar
 from solve_schemas.events import Event, UserRegistered
 
 SHOWN = 10

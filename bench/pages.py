@@ -23,7 +23,7 @@ from bench.processes import serving
 from bench.rounds import PAGES, Plan, measure_pages
 from bench.visible import measure_visible
 from bench.wrk import CONNECTIONS, require_wrk
-from solve_projector.terminal import run_async
+from solve_runtime.console import run_async
 from solve_runtime.kafka_settings import KafkaConnection
 from solve_runtime.logs import configure_logs
 
@@ -37,7 +37,7 @@ def main() -> None:
     require_wrk()
     configure_logs("ERROR", "console")
     os.environ |= {"SOLVE_LOG_LEVEL": "ERROR", "SOLVE_API_READ_RATE": UNLIMITED}  # of the processes that are measured
-    result = run_async(measure(options))
+    result = run_async(lambda: measure(options))
     RESULT.parent.mkdir(exist_ok=True)
     text = json.dumps(result, indent=2)
     RESULT.write_text(text + "\n", encoding="utf-8")

@@ -6,7 +6,7 @@ from statistics import median
 
 from bench.processes import Running, serving
 from bench.wrk import Answered, drive
-from solve_runtime.progress_bar import Bar, progress_bar
+from solve_runtime.console import Advance, progress_bar
 
 PAGES = {
     "profile": "/api/users/user-%d",
@@ -48,7 +48,7 @@ async def measure_pages(api: Running, plan: Plan) -> dict[str, dict[str, float]]
     return figures
 
 
-async def _pairs(bare: Running, api: Running, plan: Plan, bar: Bar) -> dict[str, list[Pair]]:
+async def _pairs(bare: Running, api: Running, plan: Plan, bar: Advance) -> dict[str, list[Pair]]:
     found: dict[str, list[Pair]] = {name: [] for name in plan.pages}
     for _ in range(plan.rounds):
         for name in plan.pages:

@@ -18,8 +18,8 @@ from typing import Any
 from bench.listener import Listener
 from bench.processes import running
 from solve_producer.client import SolveProducer
+from solve_runtime.console import progress_bar
 from solve_runtime.kafka_settings import KafkaConnection
-from solve_runtime.progress_bar import progress_bar
 from solve_schemas.events import SubmissionSolved
 
 WATCHED_SHARE = 0.1

@@ -1,5 +1,23 @@
-"""How is the API started without its console script? `python -m solve_api`."""
+"""The program `solve-api`, also as `python -m solve_api`."""
 
-from solve_api.cli.main import main
+import typer
 
-main()
+from solve_runtime.console import Program
+
+
+def _load() -> typer.Typer:
+    from solve_api.cli.main import app
+
+    return app
+
+
+def _explain(error: BaseException) -> str | None:
+    from solve_projector.store.postgresql import explain
+
+    return explain(error)
+
+
+program = Program("solve-api", _load, extra="api", explain=_explain)
+
+if __name__ == "__main__":
+    program.run()

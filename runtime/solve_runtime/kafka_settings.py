@@ -2,13 +2,13 @@
 
 import ssl
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import AliasChoices, AliasGenerator, Field, SecretStr, model_validator
 from pydantic_settings import SettingsConfigDict
 
 from solve_runtime.errors import SolveCountsError
-from solve_runtime.settings import Settings
+from solve_runtime.settings import Settings, matching
 from solve_schemas.topic import TOPIC
 
 
@@ -28,7 +28,9 @@ class KafkaConnection(Settings):
     )
 
     bootstrap_servers: str = Field("localhost:9092", min_length=1, description="host:port, separated by commas")
-    topic: str = Field(TOPIC, pattern=r"^[a-zA-Z0-9._-]{1,249}$", description="The log.")
+    topic: Annotated[str, matching(r"[a-zA-Z0-9._-]{1,249}", "must be 1 to 249 letters, digits, dots, _ or -")] = Field(
+        TOPIC, description="The log."
+    )
     security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = "PLAINTEXT"
     sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = "PLAIN"
     sasl_username: str | None = None

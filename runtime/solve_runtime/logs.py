@@ -43,5 +43,4 @@ def configure_logs(level: str, form: Literal["auto", "json", "console"]) -> None
     logging.root.handlers = [handler]
     logging.root.setLevel(level)
     # the client reports each retry at ERROR; ours say what follows from it
-    logging.getLogger("alembic").setLevel(max(logging.root.level, logging.WARNING))
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL if level != "DEBUG" else logging.DEBUG)

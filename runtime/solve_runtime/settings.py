@@ -1,8 +1,11 @@
 """The base of every settings class: where values come from, and the variable that each field is read from."""
 
+import re
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
-from pydantic import AliasChoices, AliasGenerator
+from pydantic import AfterValidator, AliasChoices, AliasGenerator, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 # Docker and Kubernetes mount secrets as files named like the variable; a missing folder is no error.
@@ -28,6 +31,7 @@ class Settings(BaseSettings):
         env_file_encoding="utf-8",
         extra="ignore",
         frozen=True,
+        allow_inf_nan=False,
         secrets_dir=str(SECRETS_DIR) if SECRETS_DIR.is_dir() else None,
         hide_input_in_errors=True,
     )
@@ -37,3 +41,46 @@ class Settings(BaseSettings):
         """The environment variable of each field."""
         aliases = {name: field.validation_alias for name, field in cls.model_fields.items()}
         return {name: str(alias.choices[0]) for name, alias in aliases.items() if isinstance(alias, AliasChoices)}
+
+
+def matching(pattern: str, rule: str) -> AfterValidator:
+    """A check of a whole text, with the rule in words for whoever has to correct it."""
+    whole = re.compile(pattern)
+
+    def check(text: str) -> str:
+        if not whole.fullmatch(text):
+            raise ValueError(rule)
+        return text
+
+    return AfterValidator(check)
+
+
+Limits = Mapping[str, Any]
+# pydantic's kinds of error, as an operator would put them
+IN_WORDS: Mapping[str, Callable[[Limits], str]] = {
+    "int_parsing": lambda _: "must be a whole number",
+    "int_from_float": lambda _: "must be a whole number",
+    "int_parsing_size": lambda _: "is too large a number",
+    "float_parsing": lambda _: "must be a number",
+    "finite_number": lambda _: "must be a finite number",
+    "bool_parsing": lambda _: "must be true or false",
+    "greater_than": lambda limits: f"must be more than {limits['gt']:g}",
+    "greater_than_equal": lambda limits: f"must be at least {limits['ge']}",
+    "less_than": lambda limits: f"must be less than {limits['lt']:g}",
+    "less_than_equal": lambda limits: f"must be at most {limits['le']}",
+    "string_too_short": lambda _: "must not be empty",
+    "string_too_long": lambda limits: f"must have at most {limits['max_length']} characters",
+    "literal_error": lambda limits: f"must be one of {limits['expected'].replace(chr(39), '').replace(' or ', ', ')}",
+    "missing": lambda _: "is not set",
+    "value_error": lambda limits: str(limits["error"]),
+}
+
+
+def settings_problems(error: ValidationError) -> list[str]:
+    """What is wrong with each setting, in words and by the name of its variable; never its value (I12)."""
+    problems = []
+    for one in error.errors(include_url=False, include_input=False):
+        in_words = IN_WORDS.get(one["type"])
+        said = in_words(one.get("ctx", {})) if in_words else "has a value that cannot be used"
+        problems.append(f"{'.'.join(map(str, one['loc']))} {said}".strip())
+    return problems

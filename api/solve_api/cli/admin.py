@@ -1,4 +1,4 @@
-"""How does an operator look after admins? The commands under `solve-api admin`; every one leaves a row of the audit."""
+"""The commands under `admin`: who may log in. Each change leaves a row in the activity log, or is not made."""
 
 import getpass
 import sys
@@ -8,7 +8,6 @@ from datetime import UTC, datetime
 from typing import Annotated, Any
 
 import typer
-from rich.table import Table
 
 from solve_api.errors import PasswordRefused
 from solve_api.identity import accounts, audit, lockouts, sessions, tokens
@@ -18,14 +17,13 @@ from solve_api.settings import ApiSettings
 from solve_projector.store.command_session import command_session
 from solve_projector.store.dead_letters import GREATEST_ID
 from solve_projector.store.postgresql import Connection
-from solve_projector.terminal import Json, console_of_output, print_json, readable, run_async
+from solve_runtime.console import Json, cell, command_group, output_console, print_json, readable, run_async, table
 from solve_runtime.logs import configure_logs
 
-admin_commands = typer.Typer(
-    no_args_is_help=True,
-    rich_markup_mode=None,
-    help="Look after who may log in: admins, their tokens, locked names, and what they did.\n\n"
-    "Example: solve-api admin create ada",
+admin_commands = command_group(
+    "Manage admins and their tokens.\n\n"
+    "Also names that are locked after wrong passwords, and the activity log.\n\n"
+    "Example: solve-api admin create ada"
 )
 Name = Annotated[str, typer.Argument(metavar="NAME")]
 Ask = Callable[[Connection], Awaitable[Any]]
@@ -33,7 +31,9 @@ Ask = Callable[[Connection], Awaitable[Any]]
 
 @admin_commands.command()
 def create(name: Name, as_json: Json = False) -> None:
-    """Make an admin. Asks for the password twice; where there is no terminal, reads it from one line of input.
+    """Create an admin.
+
+    Asks for the password twice; without a terminal, reads it from one line of standard input.
 
     Example: solve-api admin create ada
     """
@@ -44,29 +44,33 @@ def create(name: Name, as_json: Json = False) -> None:
 
 @admin_commands.command("list")
 def list_admins(as_json: Json = False) -> None:
-    """List the admins, and how many browsers and tokens of theirs are open.
+    """List the admins, their sessions and tokens.
 
     Example: solve-api admin list
     """
     found = [asdict(one) for one in _ask(accounts.admins)]
     columns = ("name", "created_at", "password_changed_at", "disabled_at", "sessions", "tokens")
-    _list(found, columns, "no admins; make one with: solve-api admin create NAME", as_json)
+    _list(found, columns, "no admins; create one with: solve-api admin create NAME", as_json)
 
 
 @admin_commands.command()
 def password(name: Name, as_json: Json = False) -> None:
-    """Give an admin another password, and log them out everywhere.
+    """Change a password, and end all sessions.
+
+    Asks for it as `create` does.
 
     Example: solve-api admin password ada
     """
     chosen = _new_password()
     ended = _act(name, "change-password", lambda db: accounts.change_password(db, name, chosen))
-    _say({"sessions_ended": ended}, f"{name.lower()} has another password; sessions ended: {ended}", as_json)
+    _say({"sessions_ended": ended}, f"{name.lower()} has a new password; sessions ended: {ended}", as_json)
 
 
 @admin_commands.command()
 def disable(name: Name, as_json: Json = False) -> None:
-    """Let nobody in by this name: no log-in, session or token of theirs works any more. The audit keeps the name.
+    """Disable an admin, their sessions and tokens.
+
+    The activity log keeps the name.
 
     Example: solve-api admin disable ada
     """
@@ -76,7 +80,9 @@ def disable(name: Name, as_json: Json = False) -> None:
 
 @admin_commands.command()
 def enable(name: Name, as_json: Json = False) -> None:
-    """Undo disable: the password works again, and so do tokens that were not revoked.
+    """Undo disable.
+
+    The password works again, and so do tokens that were not revoked.
 
     Example: solve-api admin enable ada
     """
@@ -86,7 +92,9 @@ def enable(name: Name, as_json: Json = False) -> None:
 
 @admin_commands.command()
 def unlock(name: Name, as_json: Json = False) -> None:
-    """Forget the wrong passwords of a name, so that it can be tried again before the lock ends by itself.
+    """Unlock a name after wrong passwords.
+
+    It can log in at once, before the lock ends by itself.
 
     Example: solve-api admin unlock ada
     """
@@ -96,7 +104,7 @@ def unlock(name: Name, as_json: Json = False) -> None:
 
 @admin_commands.command("logout-everywhere")
 def logout_everywhere(name: Name, as_json: Json = False) -> None:
-    """End all sessions of an admin, in whichever browser.
+    """End all sessions of an admin.
 
     Example: solve-api admin logout-everywhere ada
     """
@@ -111,14 +119,16 @@ def logout_everywhere(name: Name, as_json: Json = False) -> None:
 @admin_commands.command()
 def token(
     name: Name,
-    label: Annotated[str, typer.Option("--label", help="What uses it, such as: nightly backfill.")],
-    scope: Annotated[list[Scope], typer.Option("--scope", help="What it may do; can be given again.")],
+    label: Annotated[str, typer.Option("--label", help="What uses it, such as nightly-backfill.")],
+    scope: Annotated[list[Scope], typer.Option("--scope", help="What it may do; can be repeated.")],
     days: Annotated[
-        int, typer.Option("--days", min=LEAST_DAYS, max=MOST_DAYS, help="It ends after so many.")
+        int, typer.Option("--days", min=LEAST_DAYS, max=MOST_DAYS, help="Days until it expires.")
     ] = USUAL_DAYS,
     as_json: Json = False,
 ) -> None:
-    """Make a token for a script, and print it: nobody can see it again. Sent as: Authorization: Bearer sct_…
+    """Create a token for a script, and print it once.
+
+    A script sends it as: Authorization: Bearer sct_…
 
     Example: solve-api admin token ada --label nightly --scope read --scope repair --days 30
     """
@@ -138,38 +148,43 @@ def token(
 
 @admin_commands.command("tokens")
 def list_tokens(as_json: Json = False) -> None:
-    """List every admin's tokens, without the secrets.
+    """List the tokens of all admins.
+
+    Without the secrets, which nobody can see again.
 
     Example: solve-api admin tokens --json
     """
     found = [asdict(one) for one in _ask(tokens.tokens)]
     columns = ("token_id", "admin", "label", "scopes", "expires_at", "last_used_at", "revoked_at")
-    _list(found, columns, "no tokens; make one with: solve-api admin token", as_json)
+    _list(found, columns, "no tokens; create one with: solve-api admin token NAME", as_json)
 
 
 @admin_commands.command("revoke-token")
 def revoke_token(
     token_id: Annotated[int, typer.Argument(metavar="ID", min=1, max=GREATEST_ID)], as_json: Json = False
 ) -> None:
-    """End a token at once; safe to repeat.
+    """Revoke a token.
+
+    It stops working at once. Safe to repeat.
 
     Example: solve-api admin revoke-token 12
     """
     ended = _act(str(token_id), "revoke-token", lambda db: tokens.revoke(db, token_id, _now()))
-    _say(asdict(ended), f"token {token_id} of {ended.admin} ({readable(ended.label)}) works no more", as_json)
+    _say(asdict(ended), f"token {token_id} of {ended.admin} ({readable(ended.label)}) is revoked", as_json)
 
 
 @admin_commands.command("audit")
 def list_audit(
-    limit: Annotated[int, typer.Option("--limit", "-n", min=1, max=audit.MOST)] = 50, as_json: Json = False
+    limit: Annotated[int, typer.Option("--limit", "-n", min=1, max=audit.MOST, help="How many rows.")] = 50,
+    as_json: Json = False,
 ) -> None:
-    """Show who did what, the newest first.
+    """Show who did what, newest first.
 
     Example: solve-api admin audit -n 20
     """
     found = [asdict(one) for one in _ask(lambda db: audit.latest(db, limit))]
     columns = ("at", "who", "via", "action", "result", "detail", "client", "request_id")
-    _list(found, columns, "nobody did anything yet", as_json)
+    _list(found, columns, "no activity yet", as_json)
 
 
 def _new_password() -> str:
@@ -177,13 +192,13 @@ def _new_password() -> str:
     if not sys.stdin.isatty():
         return sys.stdin.readline().rstrip("\r\n")
     first = getpass.getpass("Password: ")
-    if getpass.getpass("Once more: ") != first:
-        raise PasswordRefused("the two passwords differ; type the same twice")
+    if getpass.getpass("Confirm password: ") != first:
+        raise PasswordRefused("the two passwords differ; type the same one twice")
     return first
 
 
 def _act(about: str, action: str, ask: Ask, detail: dict[str, Any] | None = None) -> Any:
-    """Does it and writes it down, both or neither."""
+    """Does it and logs it, both or neither."""
     entry = Entry(_login_name(), "cli", action, {"about": about, **(detail or {})})
 
     async def both(database: Connection) -> Any:
@@ -196,14 +211,14 @@ def _act(about: str, action: str, ask: Ask, detail: dict[str, Any] | None = None
 
 
 def _ask(ask: Ask) -> Any:
-    return run_async(_asked(ask))
-
-
-async def _asked(ask: Ask) -> Any:
     settings = ApiSettings()
     configure_logs(settings.log_level, settings.log_format)
-    async with command_session(settings) as database:
-        return await ask(database)
+
+    async def work() -> Any:
+        async with command_session(settings) as database:
+            return await ask(database)
+
+    return run_async(work)
 
 
 def _say(found: dict[str, Any], text: str, as_json: bool) -> None:
@@ -219,20 +234,20 @@ def _list(found: list[dict[str, Any]], columns: tuple[str, ...], none: str, as_j
     elif not found:
         print(none)
     else:
-        table = Table(*columns, box=None)
+        shown = table(*columns)
         for one in found:
-            table.add_row(*(_cell(one[name]) for name in columns))
-        console_of_output().print(table, markup=False)
+            shown.add_row(*(cell(_text(one[name])) for name in columns))
+        output_console().print(shown)
 
 
-def _cell(value: Any) -> str:
+def _text(value: Any) -> str:
     if value is None:
         return ""
     if isinstance(value, datetime):
         return f"{value:%Y-%m-%d %H:%M:%S}Z"
     if isinstance(value, dict):
         value = "; ".join(f"{name.replace('_', ' ')}: {one}" for name, one in value.items())
-    return readable(" ".join(value) if isinstance(value, tuple) else str(value))
+    return " ".join(value) if isinstance(value, tuple) else str(value)
 
 
 def _login_name() -> str:

@@ -1,7 +1,6 @@
 """What can a judge's operator type? Thin commands over functions that tests call too; errors are printed here alone."""
 
 import asyncio
-import logging
 import signal
 import sys
 from collections.abc import AsyncIterator, Iterator
@@ -11,29 +10,26 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from pydantic import ValidationError
 
 from solve_producer.cli.event_file import STANDARD_INPUT, open_events
 from solve_producer.cli.problem_sessions import import_problem_sessions
 from solve_producer.cli.publishing import check_files, publish_files, publish_stream
-from solve_producer.cli.terminal import OPTIONS, Json, print_summary, run_async, show_bad_lines
+from solve_producer.cli.summary import print_summary, show_bad_lines
 from solve_producer.client import SolveProducer
 from solve_producer.demo.ongoing import publish_live
 from solve_producer.demo.simulation import Season, bad_records
 from solve_producer.demo.simulation import simulate as simulated
 from solve_producer.errors import BadLine
 from solve_producer.sources import clics
-from solve_runtime.errors import SolveCountsError
+from solve_runtime.console import Advance, Json, command_group, command_line, progress_bar, run_async
 from solve_runtime.kafka_settings import KafkaConnection
-from solve_runtime.progress_bar import Bar, progress_bar
 from solve_schemas.record import EncodedRecord, encode, encode_line
 
-app = typer.Typer(
-    **OPTIONS,
-    help="Publishes judge events to the log.\n\n"
-    "Settings come from the environment or .env: KAFKA_BOOTSTRAP_SERVERS, SOLVE_TOPIC and more.",
+app = command_line(
+    "Publishes judge events to the log.\n\n"
+    "Settings come from the environment or .env: KAFKA_BOOTSTRAP_SERVERS, SOLVE_TOPIC and others."
 )
-import_app = typer.Typer(**OPTIONS, help="Publish what a judge has in its own format.")
+import_app = command_group("Publish the history of a judge in its own format.")
 app.add_typer(import_app, name="import")
 import_app.command("problem-sessions")(import_problem_sessions)
 LIVE_FROM = 100_000  # events of the season, to learn whom and what they are of
@@ -163,44 +159,23 @@ async def _go_on(season: Season, rate: float) -> int:
     return await publish_live(KafkaConnection(), islice(simulated(season), LIVE_FROM), rate, stopping)
 
 
-def main() -> None:
-    """Runs the command; an error is one line on standard error and a non-zero exit."""
-    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)  # what it retries is no news; what fails is ours to say
-    try:
-        app()
-    except SolveCountsError as error:
-        print(f"solve-producer: {error}", file=sys.stderr)
-        sys.exit(1)
-    except ValidationError as error:
-        problems = error.errors(include_input=False, include_url=False)
-        said = "; ".join(f"{'.'.join(map(str, p['loc']))}: {p['msg']}" for p in problems)
-        print(f"solve-producer: settings: {said}", file=sys.stderr)
-        sys.exit(2)
-    except (KeyboardInterrupt, asyncio.CancelledError):
-        print("solve-producer: interrupted; what was sent counts once, send all again to be sure", file=sys.stderr)
-        sys.exit(130)
-    except BrokenPipeError:  # the reader of our output has seen enough
-        sys.stderr.close()
-        sys.exit(141)
-
-
-async def _publish_counted(events: list[Any], bar: Bar) -> int:
+async def _publish_counted(events: list[Any], bar: Advance) -> int:
     async with SolveProducer() as producer:
         return await producer.publish(_counted(events, bar))
 
 
-def _counted(events: list[Any], bar: Bar) -> Iterator[Any]:
+def _counted(events: list[Any], bar: Advance) -> Iterator[Any]:
     for event in events:
         yield event
         bar(1)
 
 
-async def _publish_season(season: Season, rate: float | None, bad_share: float, bar: Bar) -> int:
+async def _publish_season(season: Season, rate: float | None, bad_share: float, bar: Advance) -> int:
     async with SolveProducer() as producer:
         return await producer.publish_records(_paced(season, rate, bad_share, bar))
 
 
-async def _paced(season: Season, rate: float | None, bad_share: float, bar: Bar) -> AsyncIterator[EncodedRecord]:
+async def _paced(season: Season, rate: float | None, bad_share: float, bar: Advance) -> AsyncIterator[EncodedRecord]:
     """The season's records at a rate, with bad ones in between: an exact share, spread evenly."""
     loop = asyncio.get_running_loop()
     began = loop.time()
@@ -217,7 +192,7 @@ async def _paced(season: Season, rate: float | None, bad_share: float, bar: Bar)
         bar(1)
 
 
-def _write(season: Season, output: str, bar: Bar) -> None:
+def _write(season: Season, output: str, bar: Advance) -> None:
     if output == STANDARD_INPUT:
         for event in simulated(season):
             print(encode_line(event))
@@ -239,7 +214,3 @@ def _start(start: datetime | None, events: int, users: int) -> datetime:
 def _size(file: str) -> int:
     path = Path(file)
     return path.stat().st_size if path.is_file() else 0
-
-
-if __name__ == "__main__":
-    main()

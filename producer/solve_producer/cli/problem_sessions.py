@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import typer
 
-from solve_producer.cli.terminal import Json, print_summary, run_async, show_bad_lines
+from solve_producer.cli.summary import print_summary, show_bad_lines
 from solve_producer.client import SolveProducer
 from solve_producer.errors import SourceUnusable
 from solve_producer.sources.problem_sessions import (
@@ -23,7 +23,7 @@ from solve_producer.sources.problem_sessions import (
     where_to_go_on,
 )
 from solve_producer.sources.sessions import MADE_ID, Reading
-from solve_runtime.progress_bar import progress_bar
+from solve_runtime.console import Json, progress_bar, run_async
 from solve_schemas.record import EncodedRecord
 
 

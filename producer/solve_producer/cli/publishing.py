@@ -9,8 +9,8 @@ from typing import BinaryIO
 from solve_producer.cli.event_file import Line, open_events, read_lines
 from solve_producer.client import SolveProducer
 from solve_producer.errors import BadLine
+from solve_runtime.console import Advance
 from solve_runtime.kafka_settings import KafkaConnection
-from solve_runtime.progress_bar import Bar
 from solve_schemas.events import Event
 from solve_schemas.record import Rejected
 
@@ -36,7 +36,7 @@ class Published:
         return said
 
 
-def check_files(files: list[str], now: datetime, bar: Bar) -> list[str]:
+def check_files(files: list[str], now: datetime, bar: Advance) -> list[str]:
     """The bad lines of all files, as `file:line: reason` (at most 1,000). Raises UnreadableFile."""
     checked = Published()
     for file in files:
@@ -48,7 +48,7 @@ def check_files(files: list[str], now: datetime, bar: Bar) -> list[str]:
     return checked.bad_lines
 
 
-async def publish_files(connection: KafkaConnection, files: list[str], now: datetime, bar: Bar) -> Published:
+async def publish_files(connection: KafkaConnection, files: list[str], now: datetime, bar: Advance) -> Published:
     """Sends the good lines of all files. Raises what SolveProducer raises."""
     result = Published()
 

@@ -1,58 +1,62 @@
-"""What can an operator type to see how far the counts are behind? The command `lag`."""
+"""The command `lag`: how far PostgreSQL, the group's commits and Redis are behind the log."""
 
 import asyncio
-import signal
 import sys
-from collections.abc import Awaitable, Callable, Mapping
-from contextlib import AbstractAsyncContextManager, suppress
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from contextlib import suppress
 from functools import partial
-from typing import Annotated, TypeVar
+from typing import Annotated, Any, TypeVar
 
 import typer
 from rich.console import Console, Group
 from rich.live import Live
 from rich.text import Text
 
+from solve_projector.cli.options import load_settings
 from solve_projector.errors import DatabaseUnavailable, KafkaUnavailable, SettingsError
 from solve_projector.lag.exporter import STALE_AFTER_S, LagCollector, serve
 from solve_projector.lag.history import History
 from solve_projector.lag.report import Limit, as_dict, parse_limit, sentences, table_of, totals_of, width_of
 from solve_projector.lag.snapshot import Look, Observer, open_observer
 from solve_projector.lag.status import Judgement
-from solve_projector.terminal import Json, load_settings, print_json, run_async
+from solve_projector.settings import ProjectorSettings
+from solve_projector.store.command_session import command_session
+from solve_runtime.console import Json, output_console, print_json, run_async
+from solve_runtime.kafka_settings import KafkaConnection
 from solve_runtime.tasks import going_on
 
-BEHIND = 3
-LOOKS = 10  # Burrow's default number of intervals
-WINDOW_OF_ONE_ANSWER_S = 2.0
+STALE = 3
+SNAPSHOTS = 10  # Burrow's default number of intervals
+SPAN_OF_ONE_REPORT_S = 2.0
 PORT = 9308  # kafka_exporter's
 
-Seen = tuple[Look, Mapping[int, Judgement]]
-Opening = AbstractAsyncContextManager[Observer]
-Answer = TypeVar("Answer")
+Judged = tuple[Look, Mapping[int, Judgement]]
+Result = TypeVar("Result")
 
 
 def lag_command(
     watch: Annotated[
-        bool, typer.Option("--watch", "-w", help="Look again and again; with --json, a line a look.")
+        bool, typer.Option("--watch", "-w", help="Keep showing it; with --json, one line a snapshot.")
     ] = False,
-    serve_metrics: Annotated[
-        bool, typer.Option("--serve", help="A Prometheus exporter, for as long as it runs.")
-    ] = False,
+    serve_metrics: Annotated[bool, typer.Option("--serve", help="Keep serving it to Prometheus.")] = False,
     fail_over: Annotated[
-        str | None, typer.Option(metavar="60s|10000", help="Exit with 3 where the lag is more: an age, or messages.")
+        str | None, typer.Option(metavar="60s|10000", help="Exit with 3 if the lag is more: an age, or messages.")
     ] = None,
-    interval: Annotated[float, typer.Option(min=0.1, max=3600, help="Seconds between looks.")] = 5.0,
+    interval: Annotated[float, typer.Option(min=0.1, max=3600, help="Seconds between snapshots.")] = 5.0,
     window: Annotated[
         float | None,
-        typer.Option(min=0.0, max=86_400, help="Seconds that the status is judged by; 50, or 2 for a single answer."),
+        typer.Option(
+            min=0.0, max=86_400, help="Seconds that the status is judged by; by default 50, or 2 for a single report."
+        ),
     ] = None,
-    host: Annotated[str, typer.Option(help="Where --serve listens.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(min=0, max=65_535, help="0: any that is free.")] = PORT,
-    cluster: Annotated[str, typer.Option(help="The label cluster_name of --serve.")] = "default",
+    host: Annotated[str, typer.Option(help="Address for --serve.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65_535, help="Port for --serve; 0: any free port.")] = PORT,
+    cluster: Annotated[str, typer.Option(help="Value of the label cluster_name for --serve.")] = "default",
     as_json: Json = False,
 ) -> None:
-    """Print how far each stage is behind the log: PostgreSQL (the truth), the group's commits in Kafka, and Redis.
+    """Show the lag of each partition, and why.
+
+    Of PostgreSQL (the truth), of the group's commits in Kafka, and of Redis.
 
     Example: solve-projector lag
 
@@ -64,23 +68,24 @@ def lag_command(
     """
     limit = parse_limit(fail_over) if fail_over is not None else None
     if ((watch or serve_metrics) and limit) or (watch and serve_metrics):
-        raise SettingsError("--watch, --serve and --fail-over go one at a time")
+        raise SettingsError("choose one of --watch, --serve and --fail-over")
     connection, settings = load_settings()
-    looks = LOOKS if window is None else max(1, round(window / interval))
+    looks = SNAPSHOTS if window is None else max(1, round(window / interval))
+    observe = partial(_observe, connection, settings)
     if serve_metrics:
         collector = LagCollector(cluster, max(STALE_AFTER_S, 3 * interval))
         work = partial(serve, collector=collector, host=host, port=port, looks=looks, interval_s=interval)
-        _run_on(open_observer(connection, settings, with_backlog=True), work)
+        _until_stopped(lambda: observe(work, with_backlog=True))
     elif watch:
-        _run_on(open_observer(connection, settings), partial(_watch, looks=looks, interval_s=interval, as_json=as_json))
+        _until_stopped(lambda: observe(partial(_watch, looks=looks, interval_s=interval, as_json=as_json)))
     else:
         # a limit asks for numbers, not for movement
-        span = window if window is not None else 0.0 if limit else WINDOW_OF_ONE_ANSWER_S
-        _answer(_run(open_observer(connection, settings), partial(_look_for, span_s=span)), limit, as_json)
+        span = window if window is not None else 0.0 if limit else SPAN_OF_ONE_REPORT_S
+        _report(run_async(lambda: observe(partial(_look_for, span_s=span))), limit, as_json)
 
 
-def _answer(seen: Seen, limit: Limit | None, as_json: bool) -> None:
-    look, judgements = seen
+def _report(judged: Judged, limit: Limit | None, as_json: bool) -> None:
+    look, judgements = judged
     if as_json:
         print_json(as_dict(look, judgements))
     else:
@@ -91,12 +96,12 @@ def _answer(seen: Seen, limit: Limit | None, as_json: bool) -> None:
     if "postgresql" in look.problems:
         raise DatabaseUnavailable(f"PostgreSQL: {look.problems['postgresql']}; check DATABASE_URL and the server")
     if limit and limit.exceeded(totals_of(look, judgements)):
-        raise typer.Exit(BEHIND)
+        raise typer.Exit(STALE)
 
 
 def show(look: Look, judgements: Mapping[int, Judgement]) -> None:
     """The table and what is not in order; in a file nothing is cut."""
-    console = Console()
+    console = output_console()
     table = table_of(look, judgements, console.width if console.is_terminal else None)
     (console if console.is_terminal else Console(width=width_of(table))).print(table)
     for sentence in sentences(look, judgements):
@@ -104,9 +109,9 @@ def show(look: Look, judgements: Mapping[int, Judgement]) -> None:
     sys.stdout.flush()
 
 
-async def _look_for(observer: Observer, span_s: float) -> Seen:
+async def _look_for(observer: Observer, span_s: float) -> Judged:
     """A few looks, because one cannot tell what moves; the last of them, judged by all."""
-    history = History(LOOKS)
+    history = History(SNAPSHOTS)
     look = await observer.look()
     judgements = history.add(look)
     begun_s = look.at_s
@@ -145,24 +150,21 @@ def _screen(look: Look, judgements: Mapping[int, Judgement], width: int) -> Grou
     return Group(Text(title, style="bold"), *lines, Text(), table_of(look, judgements, width))
 
 
-def _run_on(opening: Opening, work: Callable[[Observer], Awaitable[None]]) -> None:
-    """Until Ctrl-C or SIGTERM, which is the way to leave what runs for ever."""
-    with suppress(KeyboardInterrupt):
-        _run(opening, work)
+def _until_stopped(work: Callable[[], Coroutine[Any, Any, None]]) -> None:
+    """Until Ctrl-C or SIGTERM, which is the way to leave what has no end."""
+    with suppress(asyncio.CancelledError):
+        run_async(work)
 
 
-def _run(opening: Opening, work: Callable[[Observer], Awaitable[Answer]]) -> Answer:
-    """Raises KeyboardInterrupt on Ctrl-C and SIGTERM: an answer that was not given is no good one."""
-
-    async def main() -> Answer:
-        async with opening as observer:
-            task = asyncio.ensure_future(work(observer))
-            for number in (signal.SIGINT, signal.SIGTERM):
-                asyncio.get_running_loop().add_signal_handler(number, task.cancel)
-            return await task
-
-    try:
-        answer: Answer = run_async(main())
-    except asyncio.CancelledError:
-        raise KeyboardInterrupt from None
-    return answer
+async def _observe(
+    connection: KafkaConnection,
+    settings: ProjectorSettings,
+    work: Callable[[Observer], Awaitable[Result]],
+    *,
+    with_backlog: bool = False,
+) -> Result:
+    with suppress(DatabaseUnavailable):  # the report says so, beside what the others have
+        async with command_session(settings):
+            pass
+    async with open_observer(connection, settings, with_backlog=with_backlog) as observer:
+        return await work(observer)

@@ -1,24 +1,19 @@
-"""What can an operator type to prove and to rebuild? The commands `replay` and `sync-leaderboard`."""
+"""The command `replay`: prove the counts, repair them, or explain them."""
 
-import asyncio
-import signal
-from collections.abc import Coroutine
-from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
-from rich.table import Table
+from rich.table import Column, Table
 
+from solve_projector.cli.leaderboard import in_words
+from solve_projector.cli.options import load_settings
 from solve_projector.errors import SettingsError
-from solve_projector.leaderboard.audit import compare_board, one_rebuild, rebuild_board
-from solve_projector.leaderboard.board import open_leaderboard
 from solve_projector.replay.history import By, Explanation, as_of_dict, counts_as_of, explain_user
 from solve_projector.replay.replaying import ReplayOptions, replay
 from solve_projector.replay.report import Report
-from solve_projector.store.postgresql import open_pool
-from solve_projector.terminal import Json, PhaseBars, console_of_output, load_settings, print_json, run_async
+from solve_runtime.console import Bars, Json, cell, output_console, print_json, readable, run_async, table
 
 DRIFT = 3
 ROWS_SHOWN = 50
@@ -26,21 +21,29 @@ ROWS_SHOWN = 50
 
 def replay_command(
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="An audit: change nothing, exit with 0 or, where there is drift, with 3.")
+        bool, typer.Option("--dry-run", help="An audit: change nothing; exit with 3 if there is drift.")
     ] = False,
     as_of: Annotated[
-        str | None, typer.Option(metavar="TIME", help="Report the counts of that time (RFC 3339).")
+        str | None, typer.Option(metavar="TIME", help="Report the counts as of a time (RFC 3339); changes nothing.")
     ] = None,
-    by: Annotated[str, typer.Option(help="What has to lie before --as-of: judged or submitted.")] = "judged",
-    user: Annotated[str | None, typer.Option(metavar="ID", help="Explain one user's number; changes nothing.")] = None,
-    partitions: Annotated[str, typer.Option(metavar="0,3,…", help="Audit these alone; needs --dry-run.")] = "",
-    workers: Annotated[int, typer.Option(min=0, max=256, help="Reading processes; 0: one a core.")] = 0,
+    by: Annotated[str, typer.Option(help="Which time counts for --as-of: judged or submitted.")] = "judged",
+    user: Annotated[
+        str | None, typer.Option(metavar="USER_ID", help="Explain the count of one user; changes nothing.")
+    ] = None,
+    partitions: Annotated[
+        str, typer.Option(metavar="0,3,…", help="Audit only these partitions; needs --dry-run.")
+    ] = "",
+    workers: Annotated[int, typer.Option(min=0, max=256, help="Processes that read the log; 0: one a core.")] = 0,
     report: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Write all updates as CSV, or NDJSON if the name says so.")
+        Path | None,
+        typer.Option(metavar="FILE", help="Write every update to a file: NDJSON if its name ends so, else CSV."),
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Rebuild every count from the log, while projection goes on, and say what was wrong. Safe to interrupt and repeat.
+    """Rebuild every count from the log, and repair drift.
+
+    Projectors keep running meanwhile. Safe to interrupt and to repeat; nothing half done is ever visible. Exits with 1
+    if PostgreSQL refuses a repair.
 
     Example: solve-projector replay
 
@@ -60,40 +63,10 @@ def replay_command(
         _replay(options, as_json)
 
 
-def sync_leaderboard_command(
-    dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Compare, change nothing; exit with 3 where they differ.")
-    ] = False,
-    as_json: Json = False,
-) -> None:
-    """Build the leaderboard in Redis anew from PostgreSQL, beside the one that people see, while everything runs.
-
-    Example: solve-projector sync-leaderboard --dry-run
-    """
-    connection, settings = load_settings()
-
-    async def work() -> Any:
-        async with open_pool(settings) as pool, open_leaderboard(settings, connection.topic) as board:
-            pause_s = settings.leaderboard_check_interval_s
-            if dry_run:
-                return await compare_board(pool, board, pause_s)
-            async with one_rebuild(pool):
-                return await rebuild_board(pool, board, connection.topic, pause_s)
-
-    found = run_async(_until_terminated(work()))
-    if as_json:
-        print_json({"dry_run": dry_run, **asdict(found)})
-    else:
-        said = "would be" if dry_run else "were"
-        print(f"members that {said} added: {found.added}, changed: {found.changed}, removed: {found.removed}")
-    if dry_run and found:
-        raise typer.Exit(DRIFT)
-
-
 def _replay(options: ReplayOptions, as_json: bool) -> None:
     connection, settings = load_settings()
-    with PhaseBars() as bars:
-        report = run_async(_until_terminated(replay(connection, settings, options, bars)))
+    with Bars() as bars:
+        report = run_async(lambda: replay(connection, settings, options, bars))
     if as_json:
         print_json(report.as_dict())
     else:
@@ -106,103 +79,114 @@ def _replay(options: ReplayOptions, as_json: bool) -> None:
 
 def _as_of(options: ReplayOptions, moment: datetime, by: By, as_json: bool) -> None:
     connection, settings = load_settings()
-    with PhaseBars() as bars:
-        counts = run_async(_until_terminated(counts_as_of(connection, settings, options, moment, by, bars)))
+    with Bars() as bars:
+        counts = run_async(lambda: counts_as_of(connection, settings, options, moment, by, bars))
     if as_json:
         print_json(as_of_dict(moment, by, counts))
         return
-    table = Table("user", "name", "solved", "last solve (UTC)", box=None)
+    shown = table("user", "name", "solved", _time_column("last solve (UTC)"))
     for one in counts[:ROWS_SHOWN]:
-        table.add_row(one.user_id, one.username, str(one.problems_solved), _time(one.last_solved_at))
-    console_of_output().print(table)
+        name = cell(one.username or "")
+        shown.add_row(cell(one.user_id), name, str(one.problems_solved), _time(one.last_solved_at))
+    output_console().print(shown)
+    if len(counts) > ROWS_SHOWN:
+        print(f"… and {len(counts) - ROWS_SHOWN} more users; --json prints all of them")
     total = sum(one.problems_solved for one in counts)
     print(f"{total} problems solved by {len(counts)} users, {by} by {moment.isoformat()}")
 
 
 def _explain(options: ReplayOptions, user_id: str, as_json: bool) -> None:
     connection, settings = load_settings()
-    with PhaseBars() as bars:
-        said: Explanation = run_async(_until_terminated(explain_user(connection, settings, options, user_id, bars)))
+    with Bars() as bars:
+        said: Explanation = run_async(lambda: explain_user(connection, settings, options, user_id, bars))
     if as_json:
         print_json(said.as_dict())
     else:
-        table = Table(
-            "problem", "submission", "verdict", "submitted (UTC)", "judged (UTC)", "place in the log", box=None
-        )
-        for row in said.verdicts:
-            verdict = "counts" if row["counts"] else "solved, not first" if row["solved"] else "revoked"
-            place = f"{row['topic']} {row['partition']}:{row['offset']}"
-            table.add_row(
-                row["problem_id"],
-                row["submission_id"],
-                verdict,
-                _time(row["submitted_at"]),
-                _time(row["judged_at"]),
-                place,
-            )
-        console_of_output().print(table)
+        output_console().print(_verdicts(said))
         print(
-            f"{said.user_id} ({said.username}): the log says {said.solved.problems_solved} problems solved, PostgreSQL "
-            f"{said.postgresql.problems_solved}; {'they differ' if said.drifted else 'no drift'}"
+            f"{readable(said.user_id)} ({readable(said.username)}): {said.solved.problems_solved} problems solved in "
+            f"the log, {said.postgresql.problems_solved} in PostgreSQL; {'they differ' if said.drifted else 'no drift'}"
         )
     if said.drifted:
         raise typer.Exit(DRIFT)
 
 
-def _show(report: Report) -> None:
-    console = console_of_output()
-    if report.updates:
-        table = Table(
-            "user", "name", "old count", "new count", "old last solve (UTC)", "new last solve (UTC)", box=None
+def _verdicts(said: Explanation) -> Table:
+    submitted, judged = _time_column("submitted (UTC)"), _time_column("judged (UTC)")
+    shown = table("problem", "submission", "verdict", submitted, judged, "topic partition:offset")
+    for row in said.verdicts:
+        shown.add_row(
+            cell(row["problem_id"]),
+            cell(row["submission_id"]),
+            "counts" if row["counts"] else "solved, not first" if row["solved"] else "revoked",
+            _time(row["submitted_at"]),
+            _time(row["judged_at"]),
+            f"{row['topic']} {row['partition']}:{row['offset']}",
         )
-        for one in report.updates[:ROWS_SHOWN]:
-            table.add_row(
-                one.user_id, one.username, str(one.old_count), str(one.new_count),
-                _time(one.old_last_solved_at), _time(one.new_last_solved_at),
-            )  # fmt: skip
-        console.print(table)
+    return shown
+
+
+def _show(report: Report) -> None:
+    if report.updates:
+        output_console().print(_updates(report))
         if report.users_updated > ROWS_SHOWN:
             print(f"… and {report.users_updated - ROWS_SHOWN} more; --report FILE writes all of them")
     for name in ("verdicts", "parked_events", "dead_letters"):
         if kinds := {kind: number for kind, number in getattr(report, name).items() if number}:
             print(f"{name.replace('_', ' ')}: " + ", ".join(f"{number} {kind}" for kind, number in kinds.items()))
-    for title, found in (
-        ("users whose name or row differed", report.users_renamed_or_created),
-        ("users of origin log whom the log never registered (kept)", ", ".join(report.users_never_registered)),
-        ("users whom PostgreSQL refuses", ", ".join(report.users_refused)),
-        ("offsets moved by hand", report.offsets_moved),
-        ("leaderboard", report.leaderboard or report.leaderboard_problem),
+    if report.users_renamed_or_created:
+        print(f"users whose name or row differed: {report.users_renamed_or_created}")
+    for title, user_ids in (
+        ("users that the log never registered, kept", report.users_never_registered),
+        ("users that PostgreSQL refuses to repair", report.users_refused),
     ):
-        if found:
-            print(f"{title}: {found}")
-    said = ", ".join(f"{phase} {seconds:.1f} s" for phase, seconds in report.seconds.items())
-    print(f"{report.message} ({report.records_read} records; {said})")
+        if user_ids:
+            print(f"{title}: {', '.join(map(readable, user_ids))}")
+    _show_repairs(report)
+    phases = ", ".join(f"{phase} {seconds:.1f} s" for phase, seconds in report.seconds.items())
+    print(f"{report.message} ({report.records_read} records; {phases})")
 
 
-async def _until_terminated(work: Coroutine[Any, Any, Any]) -> Any:
-    """SIGTERM ends it like Ctrl-C."""
-    task = asyncio.ensure_future(work)
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, task.cancel)
-    try:
-        return await task
-    except asyncio.CancelledError:
-        raise KeyboardInterrupt from None
+def _show_repairs(report: Report) -> None:
+    would_be = "would be " if report.dry_run else ""
+    for moved in report.offsets_moved:
+        print(
+            f"partition {moved['partition']}: offset {moved['found']} was moved by hand; "
+            f"{would_be}restored to {moved['restored']}"
+        )
+    if report.leaderboard_problem:
+        print(f"leaderboard: {report.leaderboard_problem}")
+    elif report.leaderboard:
+        print(in_words(report.leaderboard, would_be))
+
+
+def _updates(report: Report) -> Table:
+    old, new = _time_column("old last solve (UTC)"), _time_column("new last solve (UTC)")
+    shown = table("user", "name", "old count", "new count", old, new)
+    for one in report.updates[:ROWS_SHOWN]:
+        shown.add_row(
+            cell(one.user_id), cell(one.username or ""), str(one.old_count), str(one.new_count),
+            _time(one.old_last_solved_at), _time(one.new_last_solved_at),
+        )  # fmt: skip
+    return shown
+
+
+def _time_column(heading: str) -> Column:
+    return Column(heading, no_wrap=True)
 
 
 def _numbers(text: str) -> frozenset[int]:
     try:
         return frozenset(int(part) for part in text.split(",") if part.strip())
     except ValueError:
-        raise SettingsError(f"--partitions {text!r} is no list of numbers; write --partitions 0,3") from None
+        raise SettingsError(f"--partitions {readable(text)} is not a list of numbers; write --partitions 0,3") from None
 
 
 def _moment(text: str) -> datetime:
     try:
         found = datetime.fromisoformat(text)
     except ValueError:
-        raise SettingsError(f"--as-of {text!r} is no time; write --as-of 2026-05-01T12:00:00Z") from None
+        raise SettingsError(f"--as-of {readable(text)} is not a time; write --as-of 2026-05-01T12:00:00Z") from None
     return found if found.tzinfo else found.replace(tzinfo=UTC)
 
 
@@ -211,7 +195,7 @@ def _by(text: str) -> By:
         return "judged"
     if text == "submitted":
         return "submitted"
-    raise SettingsError(f"--by {text!r} is neither judged nor submitted")
+    raise SettingsError(f"--by {readable(text)} is not known; write --by judged or --by submitted")
 
 
 def _time(value: datetime | None) -> str:

@@ -1,4 +1,4 @@
-"""How is a look told? As a table in the columns of `kafka-consumer-groups.sh --describe` and ours, and as JSON."""
+"""Reports a snapshot of the lag: a table in the columns of `kafka-consumer-groups.sh --describe` and ours, or JSON."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from rich.text import Text
 from solve_projector.errors import SettingsError
 from solve_projector.lag.snapshot import Look, PartitionLook, Stage
 from solve_projector.lag.status import Judgement, Status, worst
-from solve_projector.terminal import readable
+from solve_runtime.console import readable
 
 STYLES = {Status.OK: "green", Status.WARN: "yellow"}
 UNITS_S = {"s": 1, "m": 60, "h": 3600}
@@ -35,7 +35,7 @@ class Limit:
     messages: int | None = None
 
     def exceeded(self, totals: Totals) -> bool:
-        """By the truth, which is PostgreSQL's lag."""
+        """By PostgreSQL's lag, which is the truth."""
         if self.seconds is not None:
             return totals.seconds.get(Stage.POSTGRESQL, 0.0) > self.seconds
         return totals.lags.get(Stage.POSTGRESQL, 0) > (self.messages or 0)
@@ -46,7 +46,7 @@ def parse_limit(text: str) -> Limit:
     number, unit = (text[:-1], text[-1:]) if text[-1:] in UNITS_S else (text, "")
     if not number.isascii() or not number.isdigit():
         raise SettingsError(
-            f"--fail-over {text!r} is no limit; write an age such as 60s or 5m, or messages such as 10000"
+            f"--fail-over {readable(text)} is not a limit; write an age such as 60s or 5m, or messages such as 10000"
         )
     return Limit(seconds=int(number) * UNITS_S[unit]) if unit else Limit(messages=int(number))
 
@@ -156,13 +156,13 @@ def _cells(look: Look, one: PartitionLook, judgement: Judgement | None, wide: bo
 
 
 def sentences(look: Look, judgements: Mapping[int, Judgement]) -> list[str]:
-    """What is not in order, in words: of each status that is not OK the partition with most that waits, and servers."""
+    """What is wrong, in words: for each status that is not OK the partition with the most lag, then the servers."""
     said = []
     lags = {one.partition: one.stages[Stage.POSTGRESQL].lag for one in look.partitions if one.partition in judgements}
     for status in sorted({found.status for found in judgements.values()} - {Status.OK}, reverse=True):
         partitions = [partition for partition, found in judgements.items() if found.status is status]
         most = max(partitions, key=lambda partition: lags[partition])
-        others = f", like {len(partitions) - 1} more" if len(partitions) > 1 else ""
+        others = f" (and {len(partitions) - 1} more)" if len(partitions) > 1 else ""
         said.append(f"partition {most} {status.name}{others}: {judgements[most].why}")
     return said + [f"{source} could not be asked: {readable(problem)}" for source, problem in look.problems.items()]
 

@@ -1,14 +1,16 @@
-"""What do the two stores say, side by side? The board and one user, for people and for machines."""
+"""The first users, and one user's record, as PostgreSQL and as Redis have them."""
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 import asyncpg
 
+from solve_projector.domain.ranking import Stretch
 from solve_projector.domain.rule import whole_seconds
 from solve_projector.errors import LeaderboardUnavailable, UserUnknown
 from solve_projector.leaderboard.board import BoardRow, Leaderboard
+from solve_runtime.console import readable
 from solve_runtime.sql import queries
 
 USER_RECORD_SQL = queries("solve_projector.operations", "user_record")
@@ -16,7 +18,7 @@ USER_RECORD_SQL = queries("solve_projector.operations", "user_record")
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """One place of the board in both stores; `redis` is None where Redis has somebody else there, or nobody."""
+    """One place of the board in PostgreSQL, and where Redis has this user; `redis` is None if it has them nowhere."""
 
     rank: int
     user_id: str
@@ -27,7 +29,7 @@ class Place:
 
     @property
     def agrees(self) -> bool:
-        """Whether Redis shows the same user with the same count and time at this place."""
+        """Whether Redis has this user at the same rank with the same count and time."""
         return self.redis is not None and (
             self.redis.rank,
             self.redis.problems_solved,
@@ -35,35 +37,31 @@ class Place:
         ) == (self.rank, self.problems_solved, whole_seconds(self.last_solved_at))
 
 
-async def top(pool: asyncpg.Pool, board: Leaderboard, limit: int) -> tuple[list[Place], str | None]:
-    """The first places, and why Redis could not be asked (None where it could)."""
+async def top_places(pool: asyncpg.Pool, board: Leaderboard, limit: int) -> tuple[list[Place], str | None]:
+    """The first users in PostgreSQL, and what Redis has of just these; why, where Redis could not be asked."""
     rows = await pool.fetch(USER_RECORD_SQL["top_users"], limit)
+    cached: dict[str, BoardRow] = {}
+    problem = None
     try:
-        cached, problem = {row.user_id: row for row in await board.top(limit)}, None
+        # not the first of Redis: in an incident these users are further down there, and not absent
+        if found := await board.read(Stretch(0), [row["user_id"] for row in rows]):
+            cached = {
+                user_id: BoardRow(rank, user_id, at.problems_solved, datetime.fromtimestamp(at.seconds, UTC))
+                for user_id, (rank, at) in found.places.items()
+            }
     except LeaderboardUnavailable as error:
-        cached, problem = {}, str(error)
-    places = [
-        Place(
-            rank,
-            row["user_id"],
-            row["username"],
-            row["problems_solved"],
-            row["last_solved_at"],
-            cached.get(row["user_id"]),
-        )
-        for rank, row in enumerate(rows, 1)
-    ]
-    return places, problem
+        problem = str(error)
+    return [Place(rank, **row, redis=cached.get(row["user_id"])) for rank, row in enumerate(rows, 1)], problem
 
 
 async def user_record(pool: asyncpg.Pool, board: Leaderboard, user_id: str) -> dict[str, Any]:
-    """Everything both stores have of one user. Raises UserUnknown; parked events are named in its message."""
+    """Everything that both stores have of one user. Raises UserUnknown, which counts their parked events."""
     async with pool.acquire() as connection:
         row = await connection.fetchrow(USER_RECORD_SQL["user_record"], user_id)
         parked = await connection.fetchval("SELECT count(*) FROM parked_events WHERE user_id = $1", user_id)
         if row is None:
-            waiting = f"; {parked} events are parked until the log or the site registers them" if parked else ""
-            raise UserUnknown(f"there is no user {user_id!r} in PostgreSQL{waiting}")
+            waiting = f"{parked} events are parked until they are registered" if parked else "check the id"
+            raise UserUnknown(f'there is no user "{readable(user_id)}" in PostgreSQL; {waiting}')
         verdicts = await connection.fetch(USER_RECORD_SQL["user_verdicts"], user_id)
     try:
         cached: BoardRow | None = await board.place(user_id)

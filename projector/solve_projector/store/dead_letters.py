@@ -178,6 +178,12 @@ async def discard(connection: Connection, dead_letter_ids: Collection[int], by: 
     return len(wanted)
 
 
+async def parked_users(connection: Connection, partition: int | None, limit: int) -> tuple[list[dict[str, Any]], bool]:
+    """Users with parked events, those who have waited longest first, and whether there are more."""
+    rows = await connection.fetch(PARKED_EVENTS_SQL["parked_users"], partition, limit + 1)
+    return [dict(row) for row in rows[:limit]], len(rows) > limit
+
+
 async def parked_events(
     connection: Connection, user_id: str | None, partition: int | None, limit: int
 ) -> tuple[list[dict[str, Any]], bool]:

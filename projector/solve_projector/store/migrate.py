@@ -1,23 +1,21 @@
-"""Are the tables those this version needs? Migrates them with Alembic, one process at a time."""
+"""Runs the migrations: SQL files that are applied in order, all that are missing in one transaction.
 
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+One process at a time: a second one waits, and then finds nothing to do. A crash leaves the tables as they were.
+"""
+
+from functools import cache
+from importlib.resources import files
 
 import asyncpg
 
 from solve_projector.errors import SchemaMismatch
 from solve_projector.settings import ProjectorSettings
-from solve_projector.store.locks import Lock
-from solve_projector.store.postgresql import Connection as Session
-from solve_projector.store.postgresql import connect
+from solve_projector.store.locks import wait_migration_lock
+from solve_projector.store.postgresql import LOCK_TIMEOUT_MS, Connection, connect
+from solve_runtime.sql import queries
 
-# Alembic and SQLAlchemy take a quarter of a second to load, and only `setup` needs them.
-if TYPE_CHECKING:
-    from alembic.config import Config
-    from sqlalchemy import Connection
+MIGRATIONS_SQL = queries("solve_projector.store", "migrations")
 
-MIGRATIONS = Path(__file__).parent / "migrations"
-VERSION_TABLE = "solve_counts_migration"
 OUR_TABLES = (
     "users",
     "verdicts",
@@ -36,91 +34,83 @@ OUR_TABLES = (
 )
 
 
+@cache
+def migrations() -> dict[str, str]:
+    """The statements of each revision, oldest first. A file is named by its revision: `0001_initial.sql`."""
+    folder = files("solve_projector.store").joinpath("migrations")
+    named = sorted(file.name for file in folder.iterdir() if file.name.endswith(".sql"))
+    return {name.partition("_")[0]: folder.joinpath(name).read_text(encoding="utf-8") for name in named}
+
+
+def newest_revision() -> str:
+    """The revision that this version needs."""
+    return max(migrations())
+
+
 async def migrate(settings: ProjectorSettings) -> str:
-    """Brings the tables to this version, in one transaction; the revision they have now.
+    """Brings the tables to this version; the revision they have now. Safe to repeat, and when two start at once.
 
-    Safe when two start at once. Raises DatabaseUnavailable, and SchemaMismatch where a table of our name is not ours.
+    Raises DatabaseUnavailable, and SchemaMismatch where the tables are somebody else's or of a newer version.
     """
-
-    from sqlalchemy import text
-    from sqlalchemy.ext.asyncio import create_async_engine
-    from sqlalchemy.pool import NullPool
-
-    async def _connect() -> asyncpg.Connection:
-        return await connect(settings)
-
-    engine = create_async_engine("postgresql+asyncpg://", async_creator=_connect, poolclass=NullPool)
+    connection = await connect(settings, setup=True)
     try:
-        async with engine.begin() as connection:
-            await connection.execute(text("SET LOCAL transaction_timeout = 0"))
-            await connection.execute(text("SET LOCAL lock_timeout = 0"))
-            await connection.execute(
-                text("SELECT pg_advisory_xact_lock(:lock, hashtext(:schema))"),
-                {"lock": int(Lock.MIGRATION), "schema": settings.database_schema},
-            )
-            await connection.execute(text("SET LOCAL lock_timeout = '15s'"))
-            await connection.run_sync(_upgrade, settings.database_schema)
+        async with connection.transaction():
+            await wait_migration_lock(connection, settings.database_schema)
+            await connection.execute(f"SET LOCAL lock_timeout = {LOCK_TIMEOUT_MS}")
+            await _upgrade(connection, settings.database_schema)
     finally:
-        await engine.dispose()
-    return _head()
+        await connection.close()
+    return newest_revision()
 
 
-async def require_schema(connection: Session, settings: ProjectorSettings) -> None:
+async def _upgrade(connection: asyncpg.Connection, schema: str) -> None:
+    await connection.execute(f'CREATE SCHEMA IF NOT EXISTS "{schema}"')
+    current = await _revision(connection)
+    if current is None:
+        await _refuse_foreign_tables(connection, schema)
+        await connection.execute(MIGRATIONS_SQL["create_version_table"])
+    _require_known(current, schema)
+    for revision, statements in migrations().items():
+        if current is None or revision > current:
+            await connection.execute(statements)
+            await connection.execute(MIGRATIONS_SQL["add_revision"], revision)
+    await connection.execute(MIGRATIONS_SQL["remove_other_revisions"], newest_revision())
+
+
+async def require_schema(connection: Connection | asyncpg.Pool, settings: ProjectorSettings) -> None:
     """Raises SchemaMismatch where the tables are not those of this version."""
     schema = settings.database_schema
-    if await connection.fetchval("SELECT to_regclass($1)", f"{schema}.{VERSION_TABLE}") is None:
+    found = await _revision(connection)
+    if found is None:
         raise SchemaMismatch(f"schema {schema} has no tables of ours yet; create them with: solve-projector setup")
-    found = await connection.fetchval(f'SELECT version_num FROM "{schema}".{VERSION_TABLE}')  # noqa: S608 - checked name
-    if found != _head():
+    _require_known(found, schema)
+    if found != newest_revision():
         raise SchemaMismatch(
-            f"the tables are at revision {found}, this version needs {_head()}; run: solve-projector setup"
+            f"the tables in schema {schema} are at revision {found} and this version needs {newest_revision()}; "
+            "upgrade them with: solve-projector setup"
         )
 
 
-def _config() -> "Config":
-    from alembic.config import Config
-
-    config = Config()
-    config.set_main_option("script_location", str(MIGRATIONS))
-    config.set_main_option("path_separator", "os")
-    return config
+async def _revision(connection: Connection | asyncpg.Pool) -> str | None:
+    if await connection.fetchval(MIGRATIONS_SQL["version_table"]) is None:
+        return None
+    found: str | None = await connection.fetchval(MIGRATIONS_SQL["revision"])
+    return found
 
 
-def _head() -> str:
-    """The newest revision: files are named by it, and revisions follow each other."""
-    return max(path.stem.partition("_")[0] for path in (MIGRATIONS / "versions").glob("[0-9]*.py"))
-
-
-def _upgrade(connection: "Connection", schema: str) -> None:
-    from alembic import command
-    from sqlalchemy import text
-
-    connection.execute(text(f'CREATE SCHEMA IF NOT EXISTS "{schema}"'))
-    _refuse_foreign_tables(connection, schema)
-    config = _config()
-    config.attributes.update(connection=connection, schema=schema, run_sql=_run_sql)
-    command.upgrade(config, "head")
-
-
-def _refuse_foreign_tables(connection: "Connection", schema: str) -> None:
-    """Tables of our names without our version table belong to somebody: a site's own `users`, mostly."""
-    from sqlalchemy import text
-
-    found = {
-        row[0]
-        for row in connection.execute(
-            text("SELECT table_name FROM information_schema.tables WHERE table_schema = :schema"), {"schema": schema}
-        )
-    }
-    if VERSION_TABLE not in found and (foreign := sorted(found & set(OUR_TABLES))):
+def _require_known(revision: str | None, schema: str) -> None:
+    if revision is not None and revision not in migrations():
         raise SchemaMismatch(
-            f"schema {schema} already has a table {foreign[0]} that is not ours; nothing was changed: "
-            "set SOLVE_DATABASE_SCHEMA to a name of our own, such as solves"
+            f"the tables in schema {schema} are at revision {revision}, which this version does not know (it knows up "
+            f"to {newest_revision()}); upgrade solve-counts"
         )
 
 
-def _run_sql(connection: "Connection", name: str) -> None:
-    """Runs a file of statements as it stands, which SQLAlchemy's one statement at a time does not do."""
-    script = (MIGRATIONS / "versions" / name).read_text(encoding="utf-8")
-    raw: Any = connection.connection.dbapi_connection
-    raw.run_async(lambda driver: driver.execute(script))
+async def _refuse_foreign_tables(connection: asyncpg.Connection, schema: str) -> None:
+    """Tables of our names without our version table are somebody else's: a site's own `users`, most often."""
+    foreign = await connection.fetchval(MIGRATIONS_SQL["foreign_table"], schema, OUR_TABLES)
+    if foreign:
+        raise SchemaMismatch(
+            f"schema {schema} already has a table {foreign} that is not ours; nothing was changed: "
+            "set SOLVE_DATABASE_SCHEMA to a schema of our own, such as solves"
+        )

@@ -43,6 +43,7 @@ DATABASE_ERRORS = (
 DATA_CLASSES = ("22", "23", "54")
 TRANSIENT_CLASSES = ("08", "40", "53", "55", "57", "58", "XX")
 TRANSIENT_STATES = ("25P03", "25P04", "25006")  # idle transaction ended; not (yet) the primary
+MISSING_STATES = ("42P01", "42703", "3F000")  # no such table, column or schema
 
 
 class Failure(Enum):
@@ -84,12 +85,26 @@ def took_too_long(error: BaseException) -> bool:
 def said_of(error: BaseException) -> str:
     """For people: the first cause, and the setting where one is to blame."""
     first = first_of(error)
-    said = str(first) or type(first).__name__
-    return (
-        f"{said} (SOLVE_TRANSACTION_TIMEOUT_MS; raise it where this machine needs longer)"
-        if took_too_long(error)
-        else said
-    )
+    said = str(first) or ("no answer in time" if isinstance(first, TimeoutError) else type(first).__name__)
+    if took_too_long(error):
+        return f"{said} (SOLVE_TRANSACTION_TIMEOUT_MS; raise it where this machine needs longer)"
+    if isinstance(first, asyncpg.PostgresError) and first.sqlstate in MISSING_STATES:
+        return f"{said} (the tables are not those of this version; create or upgrade them with: solve-projector setup)"
+    return said
+
+
+def explain(error: BaseException) -> str | None:
+    """What an operator can do about an error of PostgreSQL that ended a command; None where it is another's error."""
+    if not isinstance(error, DATABASE_ERRORS) or (isinstance(error, OSError) and error.filename):
+        return None
+    said = said_of(error)
+    if isinstance(error, asyncpg.LockNotAvailableError):
+        return (
+            f"PostgreSQL: {said}: another session holds what this command needs; wait until it ends, then run it again"
+        )
+    if classify(error) is Failure.TRANSIENT:
+        return f"PostgreSQL ended the connection: {said}; run the same command again"
+    return f"PostgreSQL refuses this: {said}; correct that and run the same command again"
 
 
 def is_away(error: BaseException) -> bool:
@@ -113,6 +128,15 @@ REPLAY_SESSION = {
     "idle_in_transaction_session_timeout": "60000",
     "statement_timeout": "0",
     "transaction_timeout": "0",  # set again by its transactions that lock what live projection needs
+}
+
+# The server must not end a migration while this process waits for its turn, or for a processor.
+SETUP_SESSION = {
+    "application_name": "solve-projector setup",
+    "idle_in_transaction_session_timeout": "0",
+    "lock_timeout": "0",  # set by the migration once it is its turn
+    "statement_timeout": "0",
+    "transaction_timeout": "0",
 }
 
 
@@ -158,11 +182,11 @@ def database_place(settings: ProjectorSettings) -> str:
     return f"{parts.hostname or 'localhost'}:{parts.port or 5432}{parts.path or ''}"
 
 
-async def connect(settings: ProjectorSettings, *, replay: bool = False) -> asyncpg.Connection:
-    """One connection, with a replay's limits where it is for one. Raises DatabaseUnavailable."""
+async def connect(settings: ProjectorSettings, *, replay: bool = False, setup: bool = False) -> asyncpg.Connection:
+    """One connection, with the limits of a replay or of a migration where it is for one. Raises DatabaseUnavailable."""
     options = connect_options(settings)
-    if replay:
-        options["server_settings"] |= REPLAY_SESSION
+    if session := REPLAY_SESSION if replay else SETUP_SESSION if setup else None:
+        options["server_settings"] |= session
         options["command_timeout"] = None
     try:
         return await asyncpg.connect(**options)

@@ -73,14 +73,14 @@ def typed(world: World, words: Sequence[str], lines: Sequence[str]) -> tuple[int
             if not shown:
                 break
             screen += shown
-            if waiting and screen.endswith((b"Password: ", b"Once more: ")):
+            if waiting and screen.endswith((b"Password: ", b"Confirm password: ")):
                 os.write(ours, waiting.pop(0).encode() + b"\n")
     os.close(ours)
     return process.returncode, screen.decode()
 
 
 async def test_from_nobody_to_an_admin_who_left(world: World) -> None:
-    assert (await admin(world, "list")).stdout == "no admins; make one with: solve-api admin create NAME\n"
+    assert (await admin(world, "list")).stdout == "no admins; create one with: solve-api admin create NAME\n"
     made = await done(world, "create", "Ada", given=f"{PASSWORD}\n")
     assert made["name"] == NAME
     assert await is_password(world, PASSWORD)
@@ -136,7 +136,7 @@ async def test_a_token_is_printed_once_and_alone_on_standard_output(world: World
         assert raw.removeprefix(PREFIX) not in everything
         assert second["token"].removeprefix(PREFIX) not in everything
         ended = await admin(world, "revoke-token", str(second["token_id"]))
-        assert ended.stdout == f"token {second['token_id']} of ada (nightly) works no more\n"
+        assert ended.stdout == f"token {second['token_id']} of ada (nightly) is revoked\n"
         assert await bearer_of(database, second["token"], now()) is None
         assert await bearer_of(database, raw, now())
 
@@ -144,7 +144,7 @@ async def test_a_token_is_printed_once_and_alone_on_standard_output(world: World
 async def test_at_a_terminal_the_password_is_asked_twice_and_not_shown(world: World) -> None:
     status, screen = await asyncio.to_thread(typed, world, ("create", NAME), (PASSWORD, PASSWORD))
     assert status == 0
-    assert screen.count("Password:") == screen.count("Once more:") == 1
+    assert screen.count("Password:") == screen.count("Confirm password:") == 1
     assert PASSWORD not in screen
     assert await is_password(world, PASSWORD)
     status, screen = await asyncio.to_thread(typed, world, ("password", NAME), (OTHER, PASSWORD))

@@ -31,16 +31,35 @@ async def test_list_filters_and_finds_the_user_in_the_value_or_the_key(world: Wo
     assert "there are more" in err
 
 
-async def test_list_parked_says_which_are_acknowledged(world: World) -> None:
-    await world.publish([solved("1", "u", "p", 1), solved("2", "v", "q", 2)])
+async def test_list_parked_has_one_row_a_user_and_with_a_user_one_an_event(world: World) -> None:
+    await world.publish([solved("1", "u", "p", 1), solved("2", "v", "q", 2), solved("3", "v", "q", 3)])
     await world.run_once()
     assert (await command(world, "acknowledge", "u", "--by", "ada", "--why", "a guest"))[0] == 0
-    rows = {row["user_id"]: row["acknowledged"] for row in await listed(world, "--parked")}
-    assert rows["v"] is None
-    assert (rows["u"]["by"], rows["u"]["why"]) == ("ada", "a guest")
-    assert [row["user_id"] for row in await listed(world, "--parked", "--user", "v")] == ["v"]
-    status, out, _ = await command(world, "list", "--parked")
+    users = {row["user_id"]: row for row in await listed(world, "--parked")}
+    assert (users["u"]["events"], users["u"]["acknowledged"], users["u"]["acknowledged_by"]) == (1, 1, "ada")
+    assert (users["v"]["events"], users["v"]["acknowledged"], users["v"]["acknowledged_by"]) == (2, 0, None)
+    assert [row["submission_id"] for row in await listed(world, "--parked", "--user", "v")] == ["2", "3"]
+    (event,) = await listed(world, "--parked", "--user", "u")
+    assert (event["acknowledged"]["by"], event["acknowledged"]["why"]) == ("ada", "a guest")
+    status, out, _ = await command(world, "list", "--parked", "--user", "u")
     assert (status, "by ada a guest" in out) == (0, True)
+    status, _, err = await command(world, "list", "--parked", "--limit", "1")
+    assert (status, "there are more than these 1" in err) == (0, True)
+
+
+async def test_at_80_columns_both_lists_show_whole_ids(world: World) -> None:
+    name = "a-user-whose-id-is-as-long-as-an-email-address@judge.example.org"
+    await world.publish([solved("1", name, "p", 1), solved("2", name, "q", 2)])
+    await world.run_once()
+    async with world.database() as connection:
+        await connection.execute("ALTER TABLE dead_letters ALTER dead_letter_id RESTART 1234567890123456")
+    await bury(world, [registered("u")], detail="a reason that is longer than the line has room for, as most are")
+    for words, wanted in ((("list",), "1234567890123456"), (("list", "--parked"), name)):
+        status, out, err = await command(world, *words, COLUMNS="80")
+        assert (status, err) == (0, "")
+        assert all(len(line) <= 80 for line in out.splitlines())
+        assert wanted in out.replace("\n", "").replace(" ", "") or wanted in out
+        assert "…" not in out
 
 
 async def test_show_gives_hostile_bytes_without_letting_them_steer_the_terminal(world: World) -> None:
@@ -152,4 +171,9 @@ async def test_retry_and_its_summary_from_the_command_line(world: World) -> None
     await bury(world, [registered("u"), solved("1", "u", "p", 1), solved("2", "v", "p", 1)])
     await bury(world, [solved("3", "u", "p", 1)], value=None)
     status, out, err = await command(world, "retry", "--all")
-    assert (status, out) == (0, "2 applied, 1 parked for unknown users, 1 still dead (1 tombstone)\n"), err
+    assert (status, out) == (3, "2 applied, 1 parked for unknown users, 1 still dead (1 tombstone)\n"), err
+    assert await command(world, "retry", "--reason", "unknown-type") == (
+        0,
+        "0 applied, 0 parked for unknown users, 0 still dead\n",
+        "",
+    )

@@ -58,6 +58,20 @@ UPDATE parked_events SET
 WHERE user_id = $1 AND acknowledged_at IS NULL
 RETURNING submission_id
 
+-- name: parked_users
+-- Users with parked events: how many, since when, and how many of them are acknowledged by whom.
+SELECT
+    user_id,
+    count(*) AS events,
+    min(parked_at) AS oldest_parked_at,
+    count(acknowledged_at) AS acknowledged,
+    string_agg(DISTINCT acknowledged_by, ', ') AS acknowledged_by
+FROM parked_events
+WHERE $1::integer IS NULL OR source_partition = $1
+GROUP BY user_id
+ORDER BY oldest_parked_at, user_id
+LIMIT $2
+
 -- name: read_parked
 -- Parked events by user; a filter that is NULL lets everything through.
 SELECT

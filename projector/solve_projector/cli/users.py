@@ -1,0 +1,115 @@
+"""The commands `top` and `user`: PostgreSQL and Redis, side by side."""
+
+import sys
+from collections.abc import Awaitable, Callable
+from dataclasses import asdict
+from typing import Annotated, Any
+
+import asyncpg
+import typer
+from rich.table import Column, Table
+
+from solve_projector.cli.options import load_settings, open_stores
+from solve_projector.leaderboard.board import Leaderboard
+from solve_projector.operations.user_record import Place, top_places, user_record
+from solve_runtime.console import Json, cell, output_console, print_json, readable, run_async, table
+
+
+def top(
+    limit: Annotated[int, typer.Option("--limit", "-n", min=1, max=10_000, help="How many users.")] = 10,
+    as_json: Json = False,
+) -> None:
+    """Show the first users, in both stores.
+
+    PostgreSQL says who they are; the column Redis says whether Redis has the same of each: "same", what it has
+    instead, or "absent".
+
+    Example: solve-projector top -n 20
+    """
+    places, problem = _ask(lambda pool, board: top_places(pool, board, limit))
+    if as_json:
+        print_json([asdict(place) | {"agrees": place.agrees} for place in places])
+    elif places:
+        output_console().print(_board(places, asked=problem is None))
+    else:
+        print("nobody has solved a problem yet")
+    if problem:
+        print(f"Redis could not be asked: {problem}", file=sys.stderr)
+
+
+def user(user_id: Annotated[str, typer.Argument(metavar="USER_ID")], as_json: Json = False) -> None:
+    """Show one user, in both stores.
+
+    Also every verdict of theirs, with its partition and offset in the log.
+
+    Example: solve-projector user 47020
+    """
+    record = _ask(lambda pool, board: user_record(pool, board, user_id))
+    if as_json:
+        print_json(record)
+        return
+    row, cached = record["postgresql"], record["redis"]
+    print(f"{readable(row['user_id'])}  {readable(row['username'])}  (registered by the {row['origin']})")
+    print(f"PostgreSQL: {_solved(row)}")
+    print(f"Redis:      {record['redis_problem'] or (_solved(cached) if cached else 'not on the board')}")
+    if record["parked_events"]:
+        print(f"{record['parked_events']} parked events wait for the next sweep")
+    if record["verdicts"]:
+        output_console().print(_verdicts(record["verdicts"]))
+
+
+def _ask(question: Callable[[asyncpg.Pool, Leaderboard], Awaitable[Any]]) -> Any:
+    connection, settings = load_settings()
+
+    async def work() -> Any:
+        async with open_stores(connection, settings) as (pool, board):
+            return await question(pool, board)
+
+    return run_async(work)
+
+
+def _solved(row: dict[str, Any]) -> str:
+    if not row["problems_solved"]:
+        return "0 problems solved, not ranked"
+    last = f"{row['last_solved_at']:%Y-%m-%d %H:%M:%S}Z"
+    return f"{row['problems_solved']} problems solved, rank {row['rank']}, last solve {last}"
+
+
+def _board(places: list[Place], *, asked: bool) -> Table:
+    shown = table("rank", "user", "name", "solved", Column("last solve (UTC)", no_wrap=True), "Redis")
+    for place in places:
+        shown.add_row(
+            str(place.rank),
+            cell(place.user_id),
+            cell(place.username),
+            str(place.problems_solved),
+            f"{place.last_solved_at:%Y-%m-%d %H:%M:%S}",
+            _in_redis(place) if asked else "unknown",
+        )
+    return shown
+
+
+def _in_redis(place: Place) -> str:
+    if place.agrees:
+        return "same"
+    if place.redis is None:
+        return "absent"
+    return (
+        f"differs: rank {place.redis.rank}, {place.redis.problems_solved} solved, "
+        f"{place.redis.last_solved_at:%Y-%m-%d %H:%M:%S}"
+    )
+
+
+def _verdicts(verdicts: list[dict[str, Any]]) -> Table:
+    submitted, judged = Column("submitted (UTC)", no_wrap=True), Column("judged (UTC)", no_wrap=True)
+    shown = table("problem", "submission", "verdict", submitted, judged, "partition:offset")
+    for row in verdicts:
+        shown.add_row(
+            cell(row["problem_id"]),
+            cell(row["submission_id"]),
+            "solved" if row["solved"] else cell(f"revoked {row['reason']}".strip()),
+            f"{row['submitted_at']:%Y-%m-%d %H:%M:%S}" if row["submitted_at"] else "",
+            f"{row['judged_at']:%Y-%m-%d %H:%M:%S}",
+            f"{row['source_partition']}:{row['source_offset']}",
+        )
+    return shown

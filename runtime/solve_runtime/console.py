@@ -1,0 +1,221 @@
+"""The command line that all programs share: options, JSON, tables, safe text, progress bars, one place for errors.
+
+Results go to standard output, everything else to standard error. A failure is one line and a non-zero exit; a traceback
+is left for bugs alone.
+"""
+
+import asyncio
+import json
+import os
+import signal
+import sys
+from collections.abc import Callable, Coroutine, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from importlib.metadata import version
+from typing import Annotated, Any, NoReturn, Self
+
+import typer
+from pydantic import ValidationError
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+from rich.table import Column, Table
+from rich.text import Text
+
+from solve_runtime.errors import SolveCountsError
+from solve_runtime.settings import settings_problems
+
+DISTRIBUTION = "solve-counts"
+OWN_PACKAGES = "solve_"
+WIDTH_OF_A_FILE = 160
+INTERRUPTED_EXIT = 130  # as a shell reports SIGINT
+OPTIONS: dict[str, Any] = {
+    "no_args_is_help": True,
+    "add_completion": False,
+    "rich_markup_mode": None,
+    "pretty_exceptions_enable": False,
+}
+Json = Annotated[bool, typer.Option("--json", help="Print JSON, for scripts.")]
+Advance = Callable[[int], None]
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        print(f"{DISTRIBUTION} {version(DISTRIBUTION)}")
+        sys.exit()
+
+
+def _version_option(
+    _: Annotated[
+        bool, typer.Option("--version", help="Print the version.", callback=_print_version, is_eager=True)
+    ] = False,
+) -> None:
+    return
+
+
+def command_line(text: str) -> typer.Typer:
+    """A program's commands, to be added; it knows `--version`."""
+    commands = typer.Typer(**OPTIONS, help=text)
+    commands.callback()(_version_option)
+    return commands
+
+
+def command_group(text: str) -> typer.Typer:
+    """Commands below one word of a program, to be added."""
+    return typer.Typer(**OPTIONS, help=text)
+
+
+def _unexplained(_error: BaseException) -> str | None:
+    return None
+
+
+@dataclass(frozen=True, slots=True)
+class Program:
+    """A program that is installed: its commands are loaded when it runs, because an extra may be missing.
+
+    `explain` puts a driver's error into words, or returns None.
+    """
+
+    name: str
+    load: Callable[[], typer.Typer]
+    extra: str | None = None
+    interrupted: str = "interrupted"
+    explain: Callable[[BaseException], str | None] = _unexplained
+
+    def run(self) -> NoReturn:
+        """Runs the command line of this process, and exits."""
+        _print_version(sys.argv[1:] == ["--version"])  # also where the extra is missing
+        try:
+            self.load()(prog_name=self.name)
+        except asyncio.CancelledError:
+            self._fail(self.interrupted, INTERRUPTED_EXIT)
+        except Exception as error:
+            cause = first_cause(error)
+            if isinstance(cause, ValidationError):
+                self._fail("; ".join(settings_problems(cause)), 2)
+            said = self._explanation(cause)
+            if said is None:
+                raise
+            self._fail(said, 1)
+        sys.exit()
+
+    def _explanation(self, error: BaseException) -> str | None:
+        if isinstance(error, SolveCountsError):
+            return str(error)
+        if isinstance(error, ModuleNotFoundError) and self.extra and not (error.name or "").startswith(OWN_PACKAGES):
+            return f"needs the extra `{self.extra}`; install it: pip install '{DISTRIBUTION}[{self.extra}]'"
+        if said := self.explain(error):
+            return said
+        if isinstance(error, OSError) and error.strerror:
+            return f"{error.filename}: {error.strerror}" if error.filename else error.strerror
+        return None
+
+    def _fail(self, said: str, status: int) -> NoReturn:
+        print(f"{self.name}: {' '.join(said.split())}", file=sys.stderr)
+        sys.exit(status)
+
+
+def first_cause(error: BaseException) -> BaseException:
+    """Of an error that a group of tasks raised, the one that ended the group; ours before any other."""
+    while isinstance(error, BaseExceptionGroup):
+        ours, _ = error.split(SolveCountsError)
+        error = (ours or error).exceptions[0]
+    return error
+
+
+def run_async(work: Callable[[], Coroutine[Any, Any, Any]]) -> Any:
+    """Runs to the end, on the fast loop where it is installed. SIGTERM and Ctrl-C cancel: raises CancelledError."""
+    run: Callable[[Coroutine[Any, Any, Any]], Any]
+    try:
+        from uvloop import run
+    except ImportError:  # not of the base install, and not built for every platform
+        run = asyncio.run
+
+    async def cancelled_by_signals() -> Any:
+        task = asyncio.current_task()
+        assert task is not None  # noqa: S101
+        for number in (signal.SIGINT, signal.SIGTERM):
+            asyncio.get_running_loop().add_signal_handler(number, task.cancel)
+        return await work()
+
+    return run(cancelled_by_signals())
+
+
+def print_json(value: Any, *, ascii_only: bool = False) -> None:
+    """One line of JSON; `ascii_only` for what strangers wrote, which may hold surrogates or steer a terminal."""
+    print(json.dumps(value, default=_plain, ensure_ascii=ascii_only), flush=True)
+
+
+def _plain(value: Any) -> str:
+    return value.isoformat() if hasattr(value, "isoformat") else str(value)
+
+
+def readable(content: bytes | str) -> str:
+    r"""Text that is safe in a terminal: control and invisible characters escaped, bytes that are no UTF-8 as \xNN."""
+    text = content.decode("utf-8", "backslashreplace") if isinstance(content, bytes) else content
+    if text.isprintable():
+        return text
+    return "".join(
+        character if character.isprintable() else character.encode("unicode_escape").decode() for character in text
+    )
+
+
+def output_console() -> Console:
+    """Standard output, as wide as the terminal or as COLUMNS says; in a file, wide."""
+    console = Console(highlight=False)
+    return (
+        console if console.is_terminal or os.environ.get("COLUMNS") else Console(highlight=False, width=WIDTH_OF_A_FILE)
+    )
+
+
+def table(*headings: str | Column) -> Table:
+    """A table without rules. A column is folded where it is too narrow: what is cut cannot be copied."""
+    columns = [Column(one, overflow="fold") if isinstance(one, str) else one for one in headings]
+    return Table(*columns, box=None, pad_edge=False)
+
+
+def cell(text: str) -> Text:
+    """What strangers wrote: escaped, and never read as markup."""
+    return Text(readable(text))
+
+
+class Bars:
+    """A bar for each phase of the work, on a terminal's standard error; nothing elsewhere."""
+
+    def __init__(self, *, wanted: bool = True) -> None:
+        console = Console(stderr=True)
+        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+        self._progress = Progress(*columns, console=console) if wanted and console.is_terminal else None
+        self._tasks: dict[str, TaskID] = {}
+
+    def __enter__(self) -> Self:
+        if self._progress:
+            self._progress.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._progress:
+            self._progress.stop()
+
+    def __call__(self, phase: str, done: int, total: int) -> None:
+        """Moves a phase's bar, which begins with the first call; a total of 0 is unknown."""
+        if self._progress is None:
+            return
+        if phase not in self._tasks:
+            self._tasks[phase] = self._progress.add_task(phase)
+        self._progress.update(self._tasks[phase], completed=done, total=total or None)
+
+
+@contextmanager
+def progress_bar(phase: str, total: int) -> Iterator[Advance]:
+    """One bar; yields a function that takes how much more is done."""
+    done = 0
+
+    def advance(more: int) -> None:
+        nonlocal done
+        done += more
+        bars(phase, done, total)
+
+    with Bars() as bars:
+        bars(phase, 0, total)
+        yield advance
