@@ -12,8 +12,9 @@ from pathlib import Path
 from time import perf_counter
 from typing import Any
 
+from bench.check import differences, model_of
 from bench.demo_pages import show_pages
-from bench.model import Model, differences, model_of
+from bench.oracle import Model
 from solve_producer.client import SolveProducer
 from solve_producer.demo.simulation import Season, simulate
 from solve_producer.errors import ProducerError
@@ -34,7 +35,7 @@ LASTS = timedelta(days=300)
 
 
 def main() -> None:
-    """Exits with 1 where a count is not what the plain model says."""
+    """Exits with 1 where a count is not what the oracle says."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--feed", help="a CLICS event feed instead of a simulated season")
     parser.add_argument("--events", type=int, default=40_000)
@@ -83,7 +84,7 @@ def _say_check(model: Model, wrong: list[str]) -> bool:
         print(f"WRONG: {line}")
     if not wrong:
         total, users = sum(one.problems_solved for one in model.solved.values()), len(model.names)
-        print(f"check: PostgreSQL = Redis = the plain model, for {users} users with {total} problems solved: OK")
+        print(f"check: PostgreSQL = Redis = the oracle, for {users} users with {total} problems solved: OK")
     return not wrong
 
 

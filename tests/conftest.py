@@ -1,9 +1,10 @@
-"""What does every test get? Servers for the session, and a fresh database, topic and board for itself."""
+"""Fixtures: servers for the session, and for each test a database, a topic and a board of its own."""
 
 import asyncio
 import os
 import uuid
 from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -14,11 +15,13 @@ import pytest_asyncio
 from pydantic import SecretStr
 
 from devstack import Stack
-from solve_projector.operations.setup import provision
+from solve_projector.errors import KafkaUnavailable, TopicMissing
+from solve_projector.log.inspection import open_inspector
 from solve_projector.settings import ProjectorSettings
 from solve_projector.store.migrate import migrate
 from solve_runtime.kafka_settings import KafkaConnection
 from tests.servers import servers_of_this_run
+from tests.waiting import until
 from tests.world import FAST, World, environment_of
 
 # No test asserts a duration: on a busy machine, inputs are made slowly and examples take long.
@@ -41,26 +44,50 @@ def url_of(url: str, database: str) -> str:
     return urlsplit(url)._replace(path=f"/{database}").geturl()
 
 
-@pytest_asyncio.fixture(scope="session")
-async def template(servers: Mapping[str, str]) -> str:
-    """A database with the tables, to be copied."""
-    admin = await asyncpg.connect(servers["DATABASE_URL"])
+async def make_template(url: str) -> str:
+    """A database with the tables, to be copied: a copy costs less than the migrations."""
+    admin = await asyncpg.connect(url)
     await admin.execute(f"DROP DATABASE IF EXISTS {TEMPLATE}")
     await admin.execute(f"CREATE DATABASE {TEMPLATE}")
     await admin.close()
-    await migrate(ProjectorSettings(database_url=SecretStr(url_of(servers["DATABASE_URL"], TEMPLATE))))
+    await migrate(ProjectorSettings(database_url=SecretStr(url_of(url, TEMPLATE))))
     return TEMPLATE
+
+
+async def copy_of(template: str, admin: asyncpg.Connection) -> str:
+    """The name of a new database with the tables."""
+    name = f"t_{uuid.uuid4().hex[:12]}"
+    await admin.execute(f"CREATE DATABASE {name} TEMPLATE {template}")
+    return name
+
+
+@pytest_asyncio.fixture(scope="session")
+async def template(servers: Mapping[str, str]) -> str:
+    """The template of the session's server."""
+    return await make_template(servers["DATABASE_URL"])
 
 
 @pytest_asyncio.fixture
 async def database_url(servers: Mapping[str, str], template: str) -> AsyncIterator[str]:
     """A database of the test's own, with the tables."""
-    name = f"t_{uuid.uuid4().hex[:12]}"
     admin = await asyncpg.connect(servers["DATABASE_URL"])
-    await admin.execute(f"CREATE DATABASE {name} TEMPLATE {template}")
+    name = await copy_of(template, admin)
     yield url_of(servers["DATABASE_URL"], name)
     await admin.execute(f"DROP DATABASE {name} WITH (FORCE)")
     await admin.close()
+
+
+async def make_topic(connection: KafkaConnection) -> None:
+    """The log, once the broker has given it leaders."""
+    async with open_inspector(connection) as inspector:
+        await inspector.create_topic(PARTITIONS, 1)
+
+        async def led() -> bool:
+            with suppress(TopicMissing, KafkaUnavailable):
+                return bool(await inspector.state())
+            return False
+
+        await until(led, "the topic's leaders", poll_s=0.01)
 
 
 def world_of(bootstrap_servers: str, database_url: str, redis_url: str) -> World:
@@ -81,7 +108,7 @@ def world_of(bootstrap_servers: str, database_url: str, redis_url: str) -> World
 async def world(servers: Mapping[str, str], database_url: str) -> World:
     """A topic of three partitions, a database, a board, and nothing in them."""
     made = world_of(servers["KAFKA_BOOTSTRAP_SERVERS"], database_url, servers["REDIS_URL"])
-    await provision(made.connection, made.settings, PARTITIONS)
+    await make_topic(made.connection)
     return made
 
 
@@ -92,15 +119,20 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
         yield started
 
 
+@pytest_asyncio.fixture(scope="module")
+async def stack_template(stack: Stack) -> str:
+    """The template of the module's own server."""
+    return await make_template(stack.postgres.url())
+
+
 @pytest_asyncio.fixture
-async def breakable(stack: Stack) -> AsyncIterator[World]:
+async def breakable(stack: Stack, stack_template: str) -> AsyncIterator[World]:
     """A world on servers that the test may kill; they run again afterwards."""
-    name = f"t_{uuid.uuid4().hex[:12]}"
     admin = await asyncpg.connect(stack.postgres.url())
-    await admin.execute(f"CREATE DATABASE {name}")
+    name = await copy_of(stack_template, admin)
     await admin.close()
     made = world_of(stack.kafka.url(), stack.postgres.url_of(name), stack.valkey.url())
-    await provision(made.connection, made.settings, PARTITIONS)
+    await make_topic(made.connection)
     yield made
     await asyncio.to_thread(stack.start)
 

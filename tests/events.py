@@ -1,4 +1,4 @@
-"""What events do tests make? Small ones by name, and Hypothesis' many."""
+"""Events for tests: small ones by name, and Hypothesis' many."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -10,7 +10,7 @@ BEGIN = datetime(2026, 1, 1, tzinfo=UTC)
 
 
 def at(seconds: float) -> datetime:
-    """A time so many seconds after the season's begin."""
+    """A time so many seconds after the season's start."""
     return BEGIN + timedelta(seconds=seconds)
 
 
@@ -34,27 +34,33 @@ def revoked(
     )
 
 
-# Few of everything, so that events meet: the same submission, problem, user and second, again and again.
-users = st.sampled_from(["a", "b", "A", "é", "𝄞", "zz"])
-problems = st.sampled_from(["p", "q"])
-submissions = st.sampled_from(["1", "2", "3"])
-seconds = st.integers(0, 3) | st.sampled_from([0.5, 1.000001])
-times = seconds.map(at)
-texts = st.sampled_from([None, "", "cpp", "python"])
+def _events(
+    users: list[str], submissions: list[str], seconds: st.SearchStrategy[float], texts: st.SearchStrategy[str | None]
+) -> st.SearchStrategy[Event]:
+    ids = {
+        "submission_id": st.sampled_from(submissions),
+        "user_id": st.sampled_from(users),
+        "problem_id": st.sampled_from(["p", "q"]),
+        "judged_at": seconds.map(at),
+    }
+    return st.one_of(
+        st.builds(
+            UserRegistered,
+            user_id=ids["user_id"],
+            username=st.sampled_from(["x", "y", "Ω"]),
+            registered_at=ids["judged_at"],
+        ),
+        st.builds(SubmissionSolved, **ids, submitted_at=st.none() | ids["judged_at"], language=texts, contest_id=texts),
+        st.builds(SubmissionRevoked, **ids, reason=texts),
+    )
 
-events: st.SearchStrategy[Event] = st.one_of(
-    st.builds(UserRegistered, user_id=users, username=st.sampled_from(["x", "y", "Ω"]), registered_at=times),
-    st.builds(
-        SubmissionSolved,
-        submission_id=submissions,
-        user_id=users,
-        problem_id=problems,
-        judged_at=times,
-        submitted_at=st.none() | times,
-        language=texts,
-        contest_id=texts,
-    ),
-    st.builds(
-        SubmissionRevoked, submission_id=submissions, user_id=users, problem_id=problems, judged_at=times, reason=texts
-    ),
+
+# Few of everything, so that events meet: the same submission, problem, user and second, again and again.
+events = _events(
+    ["a", "b", "A", "é", "𝄞", "zz"],
+    ["1", "2", "3"],
+    st.integers(0, 3) | st.sampled_from([0.5, 1.000001]),
+    st.sampled_from([None, "", "cpp", "python"]),
 )
+# Nearly everything ties, down to the last field that can decide.
+ties = _events(["a", "A"], ["1"], st.sampled_from([0, 1]), st.sampled_from(["c", "d"]))

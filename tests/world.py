@@ -11,7 +11,8 @@ from typing import Any
 import asyncpg
 from aiokafka import AIOKafkaProducer
 
-from bench.model import Model, differences, model_of
+from bench.check import differences, model_of
+from bench.oracle import Model
 from solve_producer.client import SolveProducer
 from solve_projector.leaderboard.board import open_leaderboard
 from solve_projector.live.pipeline import Totals

@@ -6,7 +6,7 @@ from itertools import islice
 
 import pytest
 
-from bench.model import model_of
+from bench.check import model_of
 from solve_producer.demo.simulation import Season, bad_records, simulate
 from solve_schemas.events import SubmissionRevoked, SubmissionSolved, UserRegistered
 from solve_schemas.record import Rejected, decode

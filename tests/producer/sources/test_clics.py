@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench.model import model_of
+from bench.check import model_of
 from solve_producer.sources.clics import Conversion, convert
 from solve_producer.sources.clics_feed import FeedError, parse_relative_time, parse_time
 from solve_schemas.events import SubmissionRevoked, SubmissionSolved, UserRegistered

@@ -1,4 +1,4 @@
-"""Does a replay prove and rebuild every count, whatever is wrong, and leave alone what is right? (I7, I8)"""
+"""Replays that prove and rebuild every count, whatever is wrong, and leave alone what is right (I7, I8)."""
 
 import json
 from collections.abc import AsyncIterator
@@ -14,18 +14,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pydantic import SecretStr
 
+from bench.check import model_of
+from bench.oracle import Solved, Verdict
 from solve_producer.demo.simulation import Season, bad_records, simulate
 from solve_producer.sources.clics import convert
-from solve_projector.domain.rule import (
-    Registration,
-    Solved,
-    Verdict,
-    VerdictKey,
-    count,
-    fold_registration,
-    fold_verdict,
-    verdict_of,
-)
+from solve_projector.domain.rule import verdict_of
 from solve_projector.errors import LogHeadGone, LogRewritten, ReplayRunning, SettingsError, UserUnknown
 from solve_projector.leaderboard.audit import BoardDifference
 from solve_projector.leaderboard.board import Leaderboard, open_leaderboard
@@ -352,31 +345,25 @@ async def command(world: World, *words: str) -> tuple[int | None, str, str]:
 
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(some=st.lists(make.events, max_size=25), data=st.data())
+@given(some=st.lists(make.events, max_size=25) | st.lists(make.ties, max_size=8), data=st.data())
 async def test_the_fold_in_sql_is_the_rule(staging: asyncpg.Connection, some: list[Event], data: st.DataObject) -> None:
     places = data.draw(st.permutations(range(len(some))))
     await begin_staging(staging)
     transaction = staging.transaction()
     await transaction.start()
-    rows = StagedRows(
-        [verdict_of(e, 0, place) for e, place in zip(some, places, strict=True) if not isinstance(e, UserRegistered)],
-        registrations=[(e.user_id, e.username, e.registered_at) for e in some if isinstance(e, UserRegistered)],
-    )
-    await copy_rows(staging, rows)
+    verdicts = [verdict_of(e, 0, at) for e, at in zip(some, places, strict=True) if not isinstance(e, UserRegistered)]
+    names = [(e.user_id, e.username, e.registered_at) for e in some if isinstance(e, UserRegistered)]
+    await copy_rows(staging, StagedRows(verdicts, registrations=names))
     await staging.execute(STAGING_SQL["fold"])
-    standing: dict[VerdictKey, Verdict] = {}
-    names: dict[str, Registration] = {}
-    for verdict in rows.verdicts:
-        fold_verdict(standing, verdict)
-    for event in some:
-        if isinstance(event, UserRegistered):
-            fold_registration(names, event)
-    said = [tuple(row) for row in await staging.fetch("SELECT * FROM solve_replay_standing ORDER BY 1, 2, 3")]
-    assert said == [tuple(standing[key]) for key in sorted(standing)]
+    model = model_of(some)
+    standing = [tuple(row) for row in await staging.fetch("SELECT * FROM solve_replay_standing")]
+    assert {row[:3]: Verdict(*row[3:9]) for row in standing} == model.verdicts | model.parked
+    for row in standing:
+        assert row[10] == min(one.offset for one in verdicts if one[:9] == row[:9])
     counts = {row[0]: Solved(row[1], row[2]) for row in await staging.fetch("SELECT * FROM solve_replay_counts")}
-    assert counts == count(standing.values())
-    found = await staging.fetch("SELECT user_id, registered_at, username FROM solve_replay_names")
-    assert {row[0]: Registration(row[1], row[2]) for row in found} == names
+    assert counts == model_of([*(registered(e.user_id) for e in some), *some]).solved  # whoever is known
+    found = await staging.fetch("SELECT user_id, username FROM solve_replay_names")
+    assert {row[0]: row[1] for row in found} == model.names
     await transaction.rollback()
 
 

@@ -1,0 +1,46 @@
+"""Compares the stores with the oracle: every name, verdict, parked event, count and place on the board."""
+
+import json
+from collections.abc import Iterable
+from typing import Any
+
+import asyncpg
+
+from bench import oracle
+from bench.oracle import Model, Solved, Verdict
+from solve_projector.leaderboard.board import Leaderboard
+from solve_schemas.events import Event
+from solve_schemas.record import encode_line
+
+VERDICT = "user_id, problem_id, submission_id, solved, judged_at, submitted_at, language, contest_id, reason"
+MORE_THAN_ANY_BOARD = 2**31
+
+
+def model_of(events: Iterable[Event]) -> Model:
+    """What the oracle says of events, which it gets as lines of an event file."""
+    return oracle.model_of(json.loads(encode_line(event)) for event in events)
+
+
+async def differences(model: Model, connection: asyncpg.Connection, board: Leaderboard) -> list[str]:
+    """Each way in which PostgreSQL or Redis is not what the oracle says, in a sentence; empty where all agree."""
+    users = await connection.fetch("SELECT user_id, username, problems_solved, last_solved_at FROM users")
+    shown = [row[1:] for row in await board.top(MORE_THAN_ANY_BOARD)]
+    compared: tuple[tuple[str, dict[Any, Any], dict[Any, Any]], ...] = (
+        ("PostgreSQL's names", {row["user_id"]: row["username"] for row in users}, model.names),
+        ("PostgreSQL's counts", {row[0]: Solved(*row[2:]) for row in users if row["problems_solved"]}, model.solved),
+        ("PostgreSQL's verdicts", await _verdicts(connection, "verdicts"), model.verdicts),
+        ("PostgreSQL's parked events", await _verdicts(connection, "parked_events"), model.parked),
+        ("Redis' places", dict(enumerate(shown, 1)), dict(enumerate(model.board(), 1))),
+    )
+    found = []
+    for what, has, should in compared:
+        if has != should:
+            wrong = {key for key in has.keys() | should.keys() if has.get(key) != should.get(key)}
+            key = min(wrong)
+            found.append(f"{what}: {len(wrong)} differ, such as {key}: {has.get(key)} instead of {should.get(key)}")
+    return found
+
+
+async def _verdicts(connection: asyncpg.Connection, table: str) -> dict[oracle.SubmissionKey, Verdict]:
+    rows = await connection.fetch(f"SELECT {VERDICT} FROM {table}")
+    return {(row[0], row[1], row[2]): Verdict(*row[3:]) for row in rows}

@@ -1,0 +1,251 @@
+CREATE TABLE public.admin_audit (
+    audit_id bigint NOT NULL,
+    at timestamp with time zone DEFAULT now() NOT NULL,
+    who text NOT NULL,
+    via text NOT NULL,
+    action text NOT NULL,
+    detail jsonb DEFAULT '{}'::jsonb NOT NULL,
+    result text NOT NULL,
+    request_id text DEFAULT ''::text NOT NULL,
+    client text DEFAULT ''::text NOT NULL
+);
+ALTER TABLE public.admin_audit ALTER COLUMN audit_id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME public.admin_audit_audit_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+CREATE TABLE public.admin_jobs (
+    job_id uuid NOT NULL,
+    kind text NOT NULL,
+    dry_run boolean NOT NULL,
+    started_by text NOT NULL,
+    started_at timestamp with time zone DEFAULT now() NOT NULL,
+    beaten_at timestamp with time zone DEFAULT now() NOT NULL,
+    finished_at timestamp with time zone,
+    state text DEFAULT 'running'::text NOT NULL,
+    progress jsonb DEFAULT '{}'::jsonb NOT NULL,
+    report jsonb,
+    error text,
+    CONSTRAINT admin_jobs_finished_check CHECK (((finished_at IS NULL) = (state = 'running'::text))),
+    CONSTRAINT admin_jobs_state_check CHECK ((state = ANY (ARRAY['running'::text, 'done'::text, 'failed'::text, 'interrupted'::text])))
+);
+CREATE TABLE public.admin_lockouts (
+    name text NOT NULL COLLATE pg_catalog."C",
+    failures integer NOT NULL,
+    last_failed_at timestamp with time zone NOT NULL,
+    locked_until timestamp with time zone
+);
+CREATE TABLE public.admin_sessions (
+    session_hash bytea NOT NULL,
+    admin_id bigint NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    last_seen_at timestamp with time zone DEFAULT now() NOT NULL,
+    expires_at timestamp with time zone NOT NULL,
+    client text DEFAULT ''::text NOT NULL
+);
+CREATE TABLE public.admin_tokens (
+    token_id bigint NOT NULL,
+    token_hash bytea NOT NULL,
+    admin_id bigint NOT NULL,
+    label text NOT NULL,
+    scopes text[] NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    expires_at timestamp with time zone NOT NULL,
+    last_used_at timestamp with time zone,
+    revoked_at timestamp with time zone
+);
+ALTER TABLE public.admin_tokens ALTER COLUMN token_id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME public.admin_tokens_token_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+CREATE TABLE public.admins (
+    admin_id bigint NOT NULL,
+    name text NOT NULL COLLATE pg_catalog."C",
+    password_hash text NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    password_changed_at timestamp with time zone DEFAULT now() NOT NULL,
+    disabled_at timestamp with time zone,
+    CONSTRAINT admins_name_check CHECK ((name ~ '^[a-z0-9][a-z0-9._@-]{0,63}$'::text))
+);
+ALTER TABLE public.admins ALTER COLUMN admin_id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME public.admins_admin_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+CREATE TABLE public.dead_letters (
+    dead_letter_id bigint NOT NULL,
+    topic text NOT NULL,
+    partition integer NOT NULL,
+    "offset" bigint NOT NULL,
+    broker_timestamp_ms bigint NOT NULL,
+    key bytea,
+    value bytea,
+    header_names text[] NOT NULL,
+    header_values bytea[] NOT NULL,
+    reason text NOT NULL,
+    detail text NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    discarded_at timestamp with time zone,
+    discarded_by text,
+    discarded_why text,
+    CONSTRAINT dead_letters_discarded_check CHECK ((num_nulls(discarded_at, discarded_by, discarded_why) = ANY (ARRAY[0, 3])))
+);
+ALTER TABLE public.dead_letters ALTER COLUMN dead_letter_id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME public.dead_letters_dead_letter_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+CREATE TABLE public.leaderboard_epoch (
+    singleton boolean DEFAULT true NOT NULL,
+    epoch bigint DEFAULT 1 NOT NULL,
+    CONSTRAINT leaderboard_epoch_singleton_check CHECK (singleton)
+);
+CREATE TABLE public.leaderboard_outbox (
+    outbox_id bigint NOT NULL,
+    user_id text NOT NULL COLLATE pg_catalog."C"
+);
+ALTER TABLE public.leaderboard_outbox ALTER COLUMN outbox_id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME public.leaderboard_outbox_outbox_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+CREATE TABLE public.parked_events (
+    user_id text CONSTRAINT verdicts_user_id_not_null NOT NULL COLLATE pg_catalog."C",
+    problem_id text CONSTRAINT verdicts_problem_id_not_null NOT NULL COLLATE pg_catalog."C",
+    submission_id text CONSTRAINT verdicts_submission_id_not_null NOT NULL COLLATE pg_catalog."C",
+    solved boolean CONSTRAINT verdicts_solved_not_null NOT NULL,
+    judged_at timestamp with time zone CONSTRAINT verdicts_judged_at_not_null NOT NULL,
+    submitted_at timestamp with time zone,
+    language text CONSTRAINT verdicts_language_not_null NOT NULL COLLATE pg_catalog."C",
+    contest_id text CONSTRAINT verdicts_contest_id_not_null NOT NULL COLLATE pg_catalog."C",
+    reason text CONSTRAINT verdicts_reason_not_null NOT NULL COLLATE pg_catalog."C",
+    source_partition integer CONSTRAINT verdicts_source_partition_not_null NOT NULL,
+    source_offset bigint CONSTRAINT verdicts_source_offset_not_null NOT NULL,
+    parked_at timestamp with time zone DEFAULT now() NOT NULL,
+    acknowledged_at timestamp with time zone,
+    acknowledged_by text,
+    acknowledged_why text,
+    CONSTRAINT parked_events_acknowledged_check CHECK ((num_nulls(acknowledged_at, acknowledged_by, acknowledged_why) = ANY (ARRAY[0, 3]))),
+    CONSTRAINT verdicts_submitted_at_check CHECK ((solved = (submitted_at IS NOT NULL)))
+);
+CREATE TABLE public.partition_offsets (
+    topic text NOT NULL,
+    partition integer NOT NULL,
+    next_offset bigint DEFAULT 0 NOT NULL,
+    first_offset bigint,
+    first_timestamp_ms bigint,
+    last_offset bigint,
+    last_timestamp_ms bigint,
+    updated_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT partition_offsets_next_offset_check CHECK ((next_offset >= 0))
+)
+WITH (fillfactor='50');
+CREATE TABLE public.replay_runs (
+    replay_run_id bigint NOT NULL,
+    topic text NOT NULL,
+    finished_at timestamp with time zone DEFAULT now() NOT NULL,
+    dry_run boolean NOT NULL,
+    drift boolean NOT NULL,
+    total_users bigint NOT NULL,
+    drifted_users bigint NOT NULL,
+    records_read bigint NOT NULL
+);
+ALTER TABLE public.replay_runs ALTER COLUMN replay_run_id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME public.replay_runs_replay_run_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+CREATE TABLE public.solve_counts_migration (
+    version_num character varying(32) NOT NULL
+);
+CREATE TABLE public.users (
+    user_id text NOT NULL COLLATE pg_catalog."C",
+    username text NOT NULL,
+    registered_at timestamp with time zone,
+    origin text DEFAULT 'site'::text NOT NULL,
+    problems_solved integer DEFAULT 0 NOT NULL,
+    last_solved_at timestamp with time zone,
+    version bigint DEFAULT 0 NOT NULL,
+    CONSTRAINT users_last_solved_at_check CHECK (((last_solved_at IS NULL) = (problems_solved = 0))),
+    CONSTRAINT users_origin_check CHECK ((origin = ANY (ARRAY['log'::text, 'site'::text]))),
+    CONSTRAINT users_problems_solved_check CHECK ((problems_solved >= 0))
+)
+WITH (fillfactor='70');
+CREATE TABLE public.verdicts (
+    user_id text NOT NULL COLLATE pg_catalog."C",
+    problem_id text NOT NULL COLLATE pg_catalog."C",
+    submission_id text NOT NULL COLLATE pg_catalog."C",
+    solved boolean NOT NULL,
+    judged_at timestamp with time zone NOT NULL,
+    submitted_at timestamp with time zone,
+    language text NOT NULL COLLATE pg_catalog."C",
+    contest_id text NOT NULL COLLATE pg_catalog."C",
+    reason text NOT NULL COLLATE pg_catalog."C",
+    source_partition integer NOT NULL,
+    source_offset bigint NOT NULL,
+    CONSTRAINT verdicts_submitted_at_check CHECK ((solved = (submitted_at IS NOT NULL)))
+);
+ALTER TABLE ONLY public.admin_audit
+    ADD CONSTRAINT admin_audit_pkey PRIMARY KEY (audit_id);
+ALTER TABLE ONLY public.admin_jobs
+    ADD CONSTRAINT admin_jobs_pkey PRIMARY KEY (job_id);
+ALTER TABLE ONLY public.admin_lockouts
+    ADD CONSTRAINT admin_lockouts_pkey PRIMARY KEY (name);
+ALTER TABLE ONLY public.admin_sessions
+    ADD CONSTRAINT admin_sessions_pkey PRIMARY KEY (session_hash);
+ALTER TABLE ONLY public.admin_tokens
+    ADD CONSTRAINT admin_tokens_pkey PRIMARY KEY (token_id);
+ALTER TABLE ONLY public.admin_tokens
+    ADD CONSTRAINT admin_tokens_token_hash_key UNIQUE (token_hash);
+ALTER TABLE ONLY public.admins
+    ADD CONSTRAINT admins_name_key UNIQUE (name);
+ALTER TABLE ONLY public.admins
+    ADD CONSTRAINT admins_pkey PRIMARY KEY (admin_id);
+ALTER TABLE ONLY public.dead_letters
+    ADD CONSTRAINT dead_letters_pkey PRIMARY KEY (dead_letter_id);
+ALTER TABLE ONLY public.dead_letters
+    ADD CONSTRAINT dead_letters_record_key UNIQUE (topic, partition, "offset");
+ALTER TABLE ONLY public.leaderboard_epoch
+    ADD CONSTRAINT leaderboard_epoch_pkey PRIMARY KEY (singleton);
+ALTER TABLE ONLY public.leaderboard_outbox
+    ADD CONSTRAINT leaderboard_outbox_pkey PRIMARY KEY (outbox_id);
+ALTER TABLE ONLY public.parked_events
+    ADD CONSTRAINT parked_events_pkey PRIMARY KEY (user_id, problem_id, submission_id);
+ALTER TABLE ONLY public.partition_offsets
+    ADD CONSTRAINT partition_offsets_pkey PRIMARY KEY (topic, partition);
+ALTER TABLE ONLY public.replay_runs
+    ADD CONSTRAINT replay_runs_pkey PRIMARY KEY (replay_run_id);
+ALTER TABLE ONLY public.solve_counts_migration
+    ADD CONSTRAINT solve_counts_migration_pkc PRIMARY KEY (version_num);
+ALTER TABLE ONLY public.users
+    ADD CONSTRAINT users_pkey PRIMARY KEY (user_id);
+ALTER TABLE ONLY public.verdicts
+    ADD CONSTRAINT verdicts_pkey PRIMARY KEY (user_id, problem_id, submission_id);
+CREATE INDEX admin_jobs_started_at_idx ON public.admin_jobs USING btree (started_at);
+CREATE INDEX admin_sessions_admin_id_idx ON public.admin_sessions USING btree (admin_id);
+CREATE INDEX users_board_idx ON public.users USING btree (problems_solved DESC, date_trunc('second'::text, (last_solved_at AT TIME ZONE 'UTC'::text)), user_id) WHERE (problems_solved > 0);
+CREATE INDEX users_username_idx ON public.users USING btree (username);
+CREATE INDEX verdicts_submitted_at_idx ON public.verdicts USING brin (submitted_at) WITH (pages_per_range='16', autosummarize='on');
+ALTER TABLE ONLY public.admin_sessions
+    ADD CONSTRAINT admin_sessions_admin_id_fkey FOREIGN KEY (admin_id) REFERENCES public.admins(admin_id) ON DELETE CASCADE;
+ALTER TABLE ONLY public.admin_tokens
+    ADD CONSTRAINT admin_tokens_admin_id_fkey FOREIGN KEY (admin_id) REFERENCES public.admins(admin_id) ON DELETE CASCADE;
