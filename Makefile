@@ -6,12 +6,12 @@ READY := $(VENV)/.ready
 DEMO_EVENTS ?= 40000
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test lint soak bench bench-replay bench-pages bench-peers schemas lock clean
+.PHONY: help install demo test lint soak bench bench-replay bench-pages bench-peers generate screenshots lock clean
 
-help: ## List what can be made
+help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
 
-install: $(READY) ## Make the virtual environment with everything in it
+install: $(READY) ## Create the virtual environment with everything in it
 
 $(READY): requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "make: Python 3.11 or newer is needed; set PYTHON=python3.x"; exit 1; }
@@ -21,44 +21,49 @@ $(READY): requirements.lock pyproject.toml
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	@touch $(READY)
 
-demo: $(READY) ## A simulated season (or FEED=path, a CLICS feed), checked; then live pages until Ctrl-C (ONCE=1: without)
+demo: $(READY) ## A simulated season (or FEED=path, a CLICS feed), checked; then live pages until Ctrl-C (ONCE=1: no pages)
 	@$(BIN)/python -m devstack run -- $(BIN)/python -m bench.demo $(if $(FEED),--feed $(FEED),--events $(DEMO_EVENTS)) \
 		$(if $(ONCE),--once)
 
-lint: $(READY) ## ruff, mypy, import-linter
+lint: $(READY) ## ruff, mypy, import-linter, and whether generated files are current
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/python -m solve_schemas --check
+	$(BIN)/python -m bench.settings_page --check
 
 test: lint ## The linters, and the tests against a real Kafka, PostgreSQL and Valkey
-	$(BIN)/pytest -m "not soak" -n 3 --dist loadfile # they wait more than they compute
+	$(BIN)/pytest -m "not soak" -n 3 --dist loadfile # tests wait more than they compute
 
 soak: $(READY) ## The long fault tests
 	$(BIN)/pytest -m soak -s
 
-bench: $(READY) ## Live: throughput beside the floor, latency, memory; then bench-replay; writes bench-results/*.json
+bench: $(READY) ## Throughput beside the floor, latency, memory; then bench-replay; writes bench-results/*.json
 	@$(BIN)/python -m devstack run -- $(BIN)/python -m bench.throughput
 	@$(MAKE) --no-print-directory bench-replay
 
 bench-replay: $(READY) ## A replay of 2 million events beside live projection and beside its floors
 	@$(BIN)/python -m devstack run -- $(BIN)/python -m bench.replay
 
-bench-pages: $(READY) ## The HTTP side beside a bare route, and a solve seen over an open stream; needs wrk
+bench-pages: $(READY) ## Pages and API beside a bare route, and the delay of a live update; needs wrk
 	@$(BIN)/python -m devstack run -- $(BIN)/python -m bench.pages
 
-bench-peers: $(READY) ## What a user would pick instead, in the same run; writes bench-results/peers.json
+bench-peers: $(READY) ## Alternatives in the same run; writes bench-results/peers.json
 	$(PYTHON) -m venv .venv-peers
 	.venv-peers/bin/python -m pip install --quiet --disable-pip-version-check --requirement bench/peers/requirements.txt
 	@$(BIN)/python -m devstack run -- $(BIN)/python -m bench.throughput --peers .venv-peers/bin/python
 
-schemas: $(READY) ## Write the JSON Schemas and the AsyncAPI document from the models
+generate: $(READY) ## Write what is generated: JSON Schemas, the AsyncAPI document, the tables of docs/settings.md
 	$(BIN)/python -m solve_schemas
+	$(BIN)/python -m bench.settings_page
 
-lock: $(READY) ## Pin every dependency anew, with hashes and without addresses
+screenshots: $(READY) ## Take the README's pictures anew, of a simulated season; needs chromium
+	@$(BIN)/python -m devstack run -- $(BIN)/python -m bench.screenshots
+
+lock: $(READY) ## Pin every dependency again, with hashes and without addresses
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
-		--all-extras pyproject.toml --output-file requirements.lock
+		--all-extras --group dev pyproject.toml --output-file requirements.lock
 
-clean: ## Remove what was made here
+clean: ## Remove everything that these targets created
 	rm -rf $(VENV) .venv-peers .mypy_cache .ruff_cache .pytest_cache .hypothesis bench-results

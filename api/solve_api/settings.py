@@ -26,25 +26,29 @@ Names = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)]
 
 
 class ApiSettings(ProjectorSettings):
-    """Read from the environment, `.env` and `/run/secrets`; see the README's table."""
+    """Read from the environment, `.env` and `/run/secrets`; docs/settings.md lists them."""
 
-    api_host: str = Field("127.0.0.1", min_length=1, description="Where the pages are served.")
-    api_port: int = Field(8000, ge=0, le=65_535, description="0: any free port.")
-    api_trusted_proxies: Names = Field((), description="Whose X-Forwarded-For and -Proto are believed.")
-    api_cors_origins: Names = Field((), description="Sites whose scripts may read the public API; off where empty.")
-    api_pool_size: int = Field(8, ge=1, le=100, description="Connections to PostgreSQL.")
-    api_streams_max: int = Field(2_000, ge=1, le=100_000, description="Open event streams of one process.")
-    api_streams_address_max: int = Field(1_000, ge=1, le=100_000, description="Of them, of one address.")
-    api_body_max_bytes: int = Field(64 * 1024, ge=1024, le=16 * 1024 * 1024, description="Of one request.")
+    api_host: str = Field("127.0.0.1", min_length=1, description="Address that serves pages and API.")
+    api_port: int = Field(8000, ge=0, le=65_535, description="Its port; 0 is any free port.")
+    api_trusted_proxies: Names = Field(
+        (), description="Addresses of proxies whose `X-Forwarded-For` and `X-Forwarded-Proto` are trusted."
+    )
+    api_cors_origins: Names = Field((), description="Sites whose scripts may read the public API.")
+    api_pool_size: int = Field(8, ge=1, le=100, description="Connections to PostgreSQL per process.")
+    api_streams_max: int = Field(2_000, ge=1, le=100_000, description="Open event streams per process.")
+    api_streams_address_max: int = Field(
+        1_000, ge=1, le=100_000, description="Open event streams per client address and process."
+    )
+    api_body_max_bytes: int = Field(64 * 1024, ge=1024, le=16 * 1024 * 1024, description="Largest request body.")
 
-    api_read_rate: Rate = Field("3000/minute", description="Public requests of one address.")
-    api_costly_rate: Rate = Field("20/minute", description="Replays, rebuilds and retries of one admin.")
-    api_login_rate: Rate = Field("20/minute", description="Log-ins tried from one address.")
+    api_read_rate: Rate = Field("3000/minute", description="Public requests per client address.")
+    api_costly_rate: Rate = Field("20/minute", description="Replays, rebuilds and retries per admin.")
+    api_login_rate: Rate = Field("20/minute", description="Login attempts per client address.")
 
-    api_session_idle_s: int = Field(1_800, ge=60, le=86_400, description="A session ends when it is not used.")
-    api_session_max_s: int = Field(43_200, ge=60, le=604_800, description="And after this long in any case.")
-    api_lockout_failures: int = Field(5, ge=1, le=100, description="So many wrong passwords in a row lock a name.")
-    api_lockout_s: int = Field(900, ge=1, le=86_400, description="For this long.")
+    api_session_idle_s: int = Field(1_800, ge=60, le=86_400, description="Seconds until an unused session ends.")
+    api_session_max_s: int = Field(43_200, ge=60, le=604_800, description="Seconds until any session ends.")
+    api_lockout_failures: int = Field(5, ge=1, le=100, description="Wrong passwords in a row that lock a name.")
+    api_lockout_s: int = Field(900, ge=1, le=86_400, description="Seconds that a locked name stays locked.")
 
     @model_validator(mode="after")
     def _idle_ends_before_the_end(self) -> Self:

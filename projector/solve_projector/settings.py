@@ -19,42 +19,77 @@ LogLevel = Annotated[Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"], B
 
 
 class ProjectorSettings(Settings):
-    """Read from the environment, `.env` and `/run/secrets`; see the README's table."""
+    """Read from the environment, `.env` and `/run/secrets`; docs/settings.md lists them."""
 
-    group_id: str = Field("solve-projector", min_length=1, max_length=200)
-    group_session_timeout_ms: int = Field(10_000, ge=500, le=1_800_000, description="How fast a dead one is replaced.")
-    metadata_max_age_ms: int = Field(30_000, ge=500, le=3_600_000, description="How fast partitions are seen.")
+    group_id: str = Field("solve-projector", min_length=1, max_length=200, description="Consumer group of projectors.")
+    group_session_timeout_ms: int = Field(
+        10_000, ge=500, le=1_800_000, description="Milliseconds until a dead projector's partitions go to another."
+    )
+    metadata_max_age_ms: int = Field(
+        30_000, ge=500, le=3_600_000, description="Milliseconds until new partitions of the topic are noticed."
+    )
 
-    database_url: SecretStr = Field(SecretStr("postgresql://localhost:5432/solves"))
-    database_schema: str = Field("public", pattern=r"^[a-z_][a-z0-9_]{0,62}$")
-    database_ssl_cafile: Path | None = Field(None, description="CA of PostgreSQL's certificate (PEM); checks its name.")
+    database_url: SecretStr = Field(
+        SecretStr("postgresql://localhost:5432/solves"), description="PostgreSQL 18 or newer; `?sslmode=…` for TLS."
+    )
+    database_schema: str = Field(
+        "public",
+        pattern=r"^[a-z_][a-z0-9_]{0,62}$",
+        description="Schema of our tables; change it in a shared database.",
+    )
+    database_ssl_cafile: Path | None = Field(
+        None, description="CA certificates (PEM) to trust for PostgreSQL; also checks the host name."
+    )
 
-    redis_url: SecretStr = Field(SecretStr("redis://localhost:6379/0"), description="rediss:// for TLS")
-    redis_ssl_cafile: Path | None = Field(None, description="CA of Redis' certificate (PEM).")
-    leaderboard_prefix: str = Field("solves", pattern=r"^[A-Za-z0-9_.-]{1,64}$", description="Begins every Redis key.")
+    redis_url: SecretStr = Field(
+        SecretStr("redis://localhost:6379/0"), description="Redis or Valkey; `rediss://` for TLS."
+    )
+    redis_ssl_cafile: Path | None = Field(None, description="CA certificates (PEM) to trust for Redis.")
+    leaderboard_prefix: str = Field(
+        "solves", pattern=r"^[A-Za-z0-9_.-]{1,64}$", description="Prefix of every key in Redis."
+    )
 
-    batch_max_records: int = Field(5_000, ge=1, le=50_000)
-    batch_max_bytes: int = Field(16 * 1024 * 1024, ge=1024, le=256 * 1024 * 1024)
-    sweep_interval_s: float = Field(20.0, gt=0, le=60, description="How often parked events look for their users.")
-    leaderboard_check_interval_s: float = Field(2.0, gt=0, le=60)
-    log_check_interval_s: float = Field(10.0, gt=0, le=300)
-    stall_after_s: float = Field(60.0, gt=0, description="Work but no progress for this long: rejoin the group.")
+    batch_max_records: int = Field(5_000, ge=1, le=50_000, description="Most records in one transaction.")
+    batch_max_bytes: int = Field(
+        16 * 1024 * 1024, ge=1024, le=256 * 1024 * 1024, description="Most bytes of records in one transaction."
+    )
+    sweep_interval_s: float = Field(20.0, gt=0, le=60, description="Seconds between checks for users of parked events.")
+    leaderboard_check_interval_s: float = Field(
+        2.0, gt=0, le=60, description="Seconds between comparisons of the leaderboard with PostgreSQL."
+    )
+    log_check_interval_s: float = Field(
+        10.0, gt=0, le=300, description="Seconds between checks of the topic's settings and offsets."
+    )
+    stall_after_s: float = Field(
+        60.0, gt=0, description="Seconds with work but no progress until a projector rejoins its group."
+    )
     transaction_idle_timeout_ms: int = Field(
-        5_000, ge=100, le=60_000, description="A projector that stops inside a transaction loses its locks after this."
+        5_000,
+        ge=100,
+        le=60_000,
+        description="Milliseconds until a process frozen inside a transaction loses its locks.",
     )
     transaction_timeout_ms: int = Field(
         30_000,
         ge=1_000,
         le=3_600_000,
-        description="The longest that a batch or a chunk of a repair may hold its locks.",
+        description="Milliseconds that a batch, or a chunk of a repair, may take at most.",
     )
 
-    metrics_host: str = Field("127.0.0.1", min_length=1, description="Where /metrics, /livez and /readyz are served.")
-    metrics_port: int | None = Field(None, ge=0, le=65_535, description="Unset: not served. 0: any free port.")
-    liveness_timeout_s: float = Field(180.0, gt=0, description="Stuck for this long: /livez asks for a restart.")
+    metrics_host: str = Field(
+        "127.0.0.1", min_length=1, description="Address that serves `/metrics`, `/livez` and `/readyz`."
+    )
+    metrics_port: int | None = Field(
+        None, ge=0, le=65_535, description="Its port, 9464 by convention; 0 is any free port, unset turns it off."
+    )
+    liveness_timeout_s: float = Field(
+        180.0, gt=0, description="Seconds without progress until `/livez` fails; more than `SOLVE_STALL_AFTER_S`."
+    )
 
-    log_level: LogLevel = "INFO"
-    log_format: Literal["auto", "json", "console"] = "auto"
+    log_level: LogLevel = Field("INFO", description="Least severe level that is logged; in either case.")
+    log_format: Literal["auto", "json", "console"] = Field(
+        "auto", description="`auto` is `console` in a terminal and `json` elsewhere."
+    )
 
     @model_validator(mode="after")
     def _rejoins_before_it_asks_for_a_restart(self) -> Self:

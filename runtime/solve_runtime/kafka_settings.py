@@ -27,18 +27,22 @@ class KafkaConnection(Settings):
         alias_generator=AliasGenerator(validation_alias=lambda field: AliasChoices(_variable_of(field), field))
     )
 
-    bootstrap_servers: str = Field("localhost:9092", min_length=1, description="host:port, separated by commas")
+    bootstrap_servers: str = Field("localhost:9092", min_length=1, description="Brokers: host:port, comma-separated.")
     topic: Annotated[str, matching(r"[a-zA-Z0-9._-]{1,249}", "must be 1 to 249 letters, digits, dots, _ or -")] = Field(
-        TOPIC, description="The log."
+        TOPIC, description="The topic that holds the log."
     )
-    security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = "PLAINTEXT"
-    sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = "PLAIN"
-    sasl_username: str | None = None
-    sasl_password: SecretStr | None = None
-    ssl_cafile: Path | None = Field(None, description="CA certificates (PEM); absent, the system's.")
-    ssl_certfile: Path | None = Field(None, description="Our certificate (PEM), where the broker asks for one.")
-    ssl_keyfile: Path | None = Field(None, description="Its key (PEM).")
-    ssl_key_password: SecretStr | None = None
+    security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = Field(
+        "PLAINTEXT", description="How to connect to the brokers: with or without TLS, with or without a login."
+    )
+    sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = Field(
+        "PLAIN", description="How the user name and password are sent."
+    )
+    sasl_username: str | None = Field(None, description="User name; required with SASL.")
+    sasl_password: SecretStr | None = Field(None, description="Password; required with SASL.")
+    ssl_cafile: Path | None = Field(None, description="CA certificates (PEM) to trust; unset, the system's.")
+    ssl_certfile: Path | None = Field(None, description="Client certificate (PEM), for brokers that require one.")
+    ssl_keyfile: Path | None = Field(None, description="Private key (PEM) of the client certificate.")
+    ssl_key_password: SecretStr | None = Field(None, description="Password of the private key, if it has one.")
 
     @model_validator(mode="after")
     def _sasl_has_credentials(self) -> "KafkaConnection":

@@ -16,7 +16,7 @@ def main() -> None:
         for path in write():
             print(path)
     elif names := drifted():
-        sys.exit(f"schemas: {', '.join(names)} in {FOLDER} differ from the models; run: make schemas")
+        sys.exit(f"schemas: {', '.join(names)} in {FOLDER} differ from the models; run: make generate")
 
 
 if __name__ == "__main__":

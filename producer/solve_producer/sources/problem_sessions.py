@@ -32,7 +32,7 @@ KEY_TYPES |= {"varchar": str, "bpchar": str}
 class SourceSettings(Settings):
     """Where the platform's database is; read from the environment, `.env` and `/run/secrets` only (I12)."""
 
-    source_database_url: SecretStr = Field(description="postgresql://… of the platform; a role that may only read")
+    source_database_url: SecretStr = Field(description="The platform's database, as a role that may only read.")
 
 
 @dataclass(frozen=True, slots=True)
