@@ -48,7 +48,7 @@ class LagCollector(Collector):
         if self._newest is None:
             return
         look, judgements = self._newest
-        yield gauge("solve_last_look_timestamp_seconds", "When these figures were read.", (), [((), look.at_s)])
+        yield gauge("solve_last_snapshot_timestamp_seconds", "When these figures were read.", (), [((), look.at_s)])
         if time() - look.at_s > self._stale_after_s:
             return  # a server that neither answers nor refuses holds the next look up
         yield _sources(look)

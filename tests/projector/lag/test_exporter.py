@@ -186,4 +186,4 @@ async def test_a_log_that_is_gone_is_said_by_a_monitor_that_goes_on(world: World
 def test_figures_that_are_old_are_absent() -> None:
     collector = LagCollector("default", stale_after_s=60)
     collector.show(Look(1.0, "g", "t", problems={}), {})
-    assert [family.name for family in collector.collect()] == ["solve_last_look_timestamp_seconds"]
+    assert [family.name for family in collector.collect()] == ["solve_last_snapshot_timestamp_seconds"]
