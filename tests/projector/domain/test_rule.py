@@ -1,4 +1,4 @@
-"""The rule beside the oracle: the same result in any order, and the result that people expect."""
+"""The rule: the same result in any order, and the result that people expect."""
 
 from collections.abc import Iterable
 from itertools import permutations

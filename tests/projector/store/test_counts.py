@@ -1,4 +1,4 @@
-"""PostgreSQL's tables beside the oracle's, whatever the order and the batches (I1, I2, I11)."""
+"""Counts in PostgreSQL against the plain model, in any order and any batches (I1, I2, I11)."""
 
 import asyncio
 import random

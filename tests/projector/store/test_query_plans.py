@@ -1,11 +1,14 @@
 """Plans of the hot statements, in each session's settings: every row of a large table is found by an index.
 
-A large table may be read in three ways: by an index condition, in the order of an index up to a limit, or (periods) by a
-block range index. A plan that walks a whole table or index is a failure, whatever its node is called.
+A large table is read by an index condition, or in the order of an index up to a limit. A plan that reads a whole table
+or index is a failure, whatever its nodes are called.
 """
 
 import json
-from collections.abc import AsyncIterator, Iterator
+import re
+from collections.abc import AsyncIterator, Mapping
+from collections.abc import Set as AbstractSet
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from typing import Any
 
@@ -15,13 +18,11 @@ import pytest_asyncio
 from pydantic import SecretStr
 
 from solve_projector.settings import ProjectorSettings
-from solve_projector.store.postgresql import connect
+from solve_projector.store.postgresql import connect, open_pages_pool
 from solve_runtime.sql import queries
-from tests.conftest import url_of
+from tests.conftest import copy_of, url_of
 
-DATABASE = "t_query_plans"
 USERS, SOLVES_EACH = 20_000, 10
-LARGE_TABLES = {"users", "verdicts"}
 # 20,000 users, of whom one in a hundred has a parked event too; solves in the order of their time, as a log gives them
 SEED = f"""
     INSERT INTO users (user_id, username, problems_solved, last_solved_at, version)
@@ -29,8 +30,8 @@ SEED = f"""
     FROM generate_series(1, {USERS}) AS u;
     INSERT INTO verdicts
     SELECT
-        'user ' || (n % {USERS} + 1), 'problem ' || n / {USERS}, 'submission ' || n, true, solved_at, solved_at, 'C++', '',
-        '', 0, n
+        'user ' || (n % {USERS} + 1), 'problem ' || n / {USERS}, 'submission ' || n, true, solved_at, solved_at, 'C++',
+        '', '', 0, n
     FROM generate_series(0, {USERS * SOLVES_EACH - 1}) AS n
     CROSS JOIN LATERAL (SELECT '2026-01-01Z'::timestamptz + n * interval '1 minute') AS made (solved_at);
     INSERT INTO parked_events (
@@ -44,6 +45,7 @@ SEED = f"""
     INSERT INTO leaderboard_outbox (user_id) SELECT 'user ' || n FROM generate_series(1, 50) AS n;
     INSERT INTO partition_offsets (topic, partition) SELECT 'log', p FROM generate_series(0, 11) AS p;
 """
+LARGE_TABLES = {"users", "verdicts"}
 LIVE = [
     ("solve_projector.store", "users", "lock_users"),
     ("solve_projector.store", "users", "rename_users"),
@@ -54,47 +56,35 @@ LIVE = [
     ("solve_projector.leaderboard", "standings", "ranked_ids"),
     ("solve_projector.leaderboard", "standings", "read_outbox"),
 ]
-LIVE_PARKED = [
+LIVE_OF_SOME_USERS = [
     ("solve_projector.store", "parked_events", "lock_parked"),
     ("solve_projector.store", "parked_events", "unpark_events"),
 ]
-SECOND = datetime(2026, 1, 5, tzinfo=UTC)
+LAST_DAY = datetime(2026, 5, 18, tzinfo=UTC)
 SOME = [f"user {number}" for number in range(1, 26)]
-PAGES: list[tuple[str, str, str, list[Any]]] = [
-    ("solve_api.profiles", "profile", "profile", ["user 7", "UTC", 20]),
-    ("solve_api.profiles", "profile", "users_named", ["name 7", 20]),
-    ("solve_api.live", "standings", "newer_standings", [SOME, [1] * len(SOME)]),
-    ("solve_api.ranking", "board", "board_rows", [0, 50]),
-    ("solve_api.ranking", "board", "board_before", [95, SECOND.replace(tzinfo=None), "user 7"]),
-    ("solve_api.ranking", "board", "period_board", [SECOND, SECOND.replace(day=6)]),
-]
+PAGES: dict[str, tuple[str, str, list[Any]]] = {
+    "profile": ("solve_api.profiles", "profile", ["user 7", "UTC", 20]),
+    "users_named": ("solve_api.profiles", "profile", ["name 7", 20]),
+    "newer_standings": ("solve_api.live", "standings", [SOME, [1] * len(SOME)]),
+    "board_rows": ("solve_api.ranking", "board", [0, 50]),
+    "board_before": ("solve_api.ranking", "board", [95, LAST_DAY.replace(tzinfo=None), "user 7"]),
+    "period_board": ("solve_api.ranking", "board", [LAST_DAY, LAST_DAY.replace(hour=20)]),
+}
 
 
 @pytest_asyncio.fixture(scope="module")
-async def seeded(servers: dict[str, str], template: str) -> AsyncIterator[ProjectorSettings]:
-    """A database of a small site, with statistics."""
+async def seeded(servers: Mapping[str, str], template: str) -> AsyncIterator[ProjectorSettings]:
+    """The database of a small site, with statistics."""
     admin = await asyncpg.connect(servers["DATABASE_URL"])
-    await admin.execute(f"DROP DATABASE IF EXISTS {DATABASE}_{template}")
-    await admin.execute(f"CREATE DATABASE {DATABASE}_{template} TEMPLATE {template}")
-    url = url_of(servers["DATABASE_URL"], f"{DATABASE}_{template}")
+    name = await copy_of(template, admin)
+    url = url_of(servers["DATABASE_URL"], name)
     database = await asyncpg.connect(url)
     await database.execute(SEED)
     await database.execute("VACUUM ANALYZE")
     await database.close()
     yield ProjectorSettings(database_url=SecretStr(url))
-    await admin.execute(f"DROP DATABASE {DATABASE}_{template} WITH (FORCE)")
+    await admin.execute(f"DROP DATABASE {name} WITH (FORCE)")
     await admin.close()
-
-
-async def generic_plan(connection: asyncpg.Connection, sql: str) -> dict[str, Any]:
-    """The plan that the projector's session keeps, for any arguments."""
-    arguments = max(number for number in range(20) if f"${number}" in sql or number == 0)
-    await connection.execute(f"PREPARE hot AS {sql}")
-    try:
-        nulls = f"({', '.join(['NULL'] * arguments)})" if arguments else ""
-        return plan_of(await connection.fetchval(f"EXPLAIN (FORMAT JSON) EXECUTE hot {nulls}"))
-    finally:
-        await connection.execute("DEALLOCATE hot")
 
 
 def plan_of(explained: str) -> dict[str, Any]:
@@ -103,36 +93,110 @@ def plan_of(explained: str) -> dict[str, Any]:
     return plan
 
 
-def nodes_of(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    """The node and all below it; below a Limit they know that."""
-    yield plan
-    for child in plan.get("Plans", []):
-        is_limited = plan["Node Type"] in ("Limit", "Nested Loop", "LockRows") and plan.get(
-            "limited", plan["Node Type"] == "Limit"
-        )
-        yield from nodes_of(child | {"limited": is_limited})
-
-
-def whole_scans(plan: dict[str, Any], tables: set[str] = LARGE_TABLES) -> list[str]:
-    """The nodes that read all of a large table or index."""
-    return [
-        f"{node['Node Type']} on {node['Relation Name']} using {node.get('Index Name')}"
-        for node in nodes_of(plan)
-        if node.get("Relation Name") in tables
-        and node["Node Type"] not in ("ModifyTable", "Bitmap Heap Scan")
-        and "Index Cond" not in node
-        and not (node["Node Type"] in ("Index Scan", "Index Only Scan") and node["limited"])
-    ]
-
-
-@pytest.mark.parametrize(("package", "noun", "name"), LIVE, ids=lambda part: part)
-async def test_the_projector_finds_users_and_verdicts_by_an_index(
-    seeded: ProjectorSettings, package: str, noun: str, name: str
-) -> None:
-    connection = await connect(seeded)
+async def generic_plan(connection: asyncpg.Connection, sql: str) -> dict[str, Any]:
+    """The plan that a session of the projector keeps, whatever the arguments are."""
+    arguments = ", ".join(["NULL"] * max(map(int, re.findall(r"\$(\d+)", sql))))
+    await connection.execute(f"PREPARE hot AS {sql}")
     try:
-        plan = await generic_plan(connection, queries(package, noun)[name])
+        return plan_of(await connection.fetchval(f"EXPLAIN (FORMAT JSON) EXECUTE hot ({arguments})"))
+    finally:
+        await connection.execute("DEALLOCATE hot")
+
+
+async def page_plan(connection: asyncpg.Connection, name: str) -> dict[str, Any]:
+    """The plan of a statement of the API, for these arguments."""
+    package, noun, arguments = PAGES[name]
+    explain = f"EXPLAIN (FORMAT JSON) {queries(package, noun)[name]}"
+    return plan_of(await connection.fetchval(explain, *arguments))
+
+
+def whole_reads(plan: dict[str, Any], tables: AbstractSet[str] = LARGE_TABLES, parent: str = "") -> list[str]:
+    """The nodes that read a whole table or index."""
+    kind, table, children = plan["Node Type"], plan.get("Relation Name"), plan.get("Plans", [])
+    found = [one for child in children for one in whole_reads(child, tables, kind)]
+    if table not in tables or kind == "ModifyTable" or "Index Cond" in plan:
+        return found
+    if kind == "Bitmap Heap Scan" and all("Index Cond" in child for child in children):
+        return found
+    if kind in ("Index Scan", "Index Only Scan") and parent == "Limit":
+        return found
+    return [*found, f"{kind} on {table} by {plan.get('Index Name', 'no index')}"]
+
+
+@asynccontextmanager
+async def projector_session(settings: ProjectorSettings) -> AsyncIterator[asyncpg.Connection]:
+    """With the limits and planner settings of live projection."""
+    connection = await connect(settings)
+    try:
+        yield connection
     finally:
         await connection.close()
-    print(json.dumps(plan, indent=1))
-    assert whole_scans(plan) == []
+
+
+@asynccontextmanager
+async def pages_session(settings: ProjectorSettings) -> AsyncIterator[asyncpg.Connection]:
+    """With the limits and planner settings of the API."""
+    async with open_pages_pool(settings, 1) as pool, pool.acquire() as connection:
+        yield connection
+
+
+@pytest.mark.parametrize(("package", "noun", "name"), LIVE, ids=[name for *_, name in LIVE])
+async def test_projection_finds_users_and_verdicts_by_an_index(
+    seeded: ProjectorSettings, package: str, noun: str, name: str
+) -> None:
+    async with projector_session(seeded) as connection:
+        assert whole_reads(await generic_plan(connection, queries(package, noun)[name])) == []
+
+
+@pytest.mark.parametrize(("package", "noun", "name"), LIVE_OF_SOME_USERS, ids=[name for *_, name in LIVE_OF_SOME_USERS])
+async def test_projection_finds_some_users_parked_events_by_an_index(
+    seeded: ProjectorSettings, package: str, noun: str, name: str
+) -> None:
+    async with projector_session(seeded) as connection:
+        plan = await generic_plan(connection, queries(package, noun)[name])
+        assert whole_reads(plan, LARGE_TABLES | {"parked_events"}) == []
+
+
+@pytest.mark.parametrize("name", PAGES)
+async def test_a_page_finds_users_and_verdicts_by_an_index(seeded: ProjectorSettings, name: str) -> None:
+    async with pages_session(seeded) as connection:
+        assert whole_reads(await page_plan(connection, name)) == []
+
+
+async def test_an_upsert_of_verdicts_finds_the_standing_one_by_the_primary_key(seeded: ProjectorSettings) -> None:
+    sql = queries("solve_projector.store", "verdicts")["apply_verdicts"]
+    async with projector_session(seeded) as connection:
+        assert "'Conflict Arbiter Indexes': ['verdicts_pkey']" in str(await generic_plan(connection, sql))
+
+
+@pytest.mark.parametrize(
+    ("drop", "name"),
+    [
+        ("ALTER TABLE verdicts DROP CONSTRAINT verdicts_pkey", "profile"),
+        ("ALTER TABLE users DROP CONSTRAINT users_pkey", "newer_standings"),
+        ("DROP INDEX users_username_idx", "users_named"),
+        ("DROP INDEX users_board_idx", "board_rows"),
+        ("DROP INDEX verdicts_submitted_at_idx", "period_board"),
+    ],
+)
+async def test_a_dropped_index_is_noticed(seeded: ProjectorSettings, drop: str, name: str) -> None:
+    async with pages_session(seeded) as connection:
+        transaction = connection.transaction()
+        await transaction.start()
+        await connection.execute(drop)
+        found = whole_reads(await page_plan(connection, name))
+        await transaction.rollback()
+    assert found != []
+
+
+@pytest.mark.parametrize("name", ["lock_users", "recount_users"])
+async def test_a_dropped_index_is_noticed_in_projection_too(seeded: ProjectorSettings, name: str) -> None:
+    """Its sessions never prefer a sequential scan, and have no other choice then."""
+    async with projector_session(seeded) as connection:
+        transaction = connection.transaction()
+        await transaction.start()
+        await connection.execute("ALTER TABLE users DROP CONSTRAINT users_pkey")
+        await connection.execute("ALTER TABLE verdicts DROP CONSTRAINT verdicts_pkey")
+        found = whole_reads(await generic_plan(connection, queries("solve_projector.store", "users")[name]))
+        await transaction.rollback()
+    assert found != []
