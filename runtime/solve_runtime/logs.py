@@ -1,4 +1,4 @@
-"""How does a process tell what it does? Structured logs: JSON for machines, readable lines in a terminal."""
+"""Structured logs on standard error: JSON for machines, readable lines in a terminal. Never a secret (I12)."""
 
 import logging
 import os
@@ -9,7 +9,7 @@ import structlog
 
 
 def configure_logs(level: str, form: Literal["auto", "json", "console"]) -> None:
-    """Sends everything to standard error; `auto` is readable in a terminal and JSON elsewhere."""
+    """Configures structlog and the standard library alike; `auto` is readable in a terminal and JSON elsewhere."""
     to_terminal = form == "console" or (form == "auto" and sys.stderr.isatty())
     colors = to_terminal and sys.stderr.isatty() and not os.environ.get("NO_COLOR")
     shared: list[structlog.typing.Processor] = [
@@ -18,7 +18,7 @@ def configure_logs(level: str, form: Literal["auto", "json", "console"]) -> None
         structlog.processors.TimeStamper(fmt="iso", utc=True),
     ]
     renderer: structlog.typing.Processor = (
-        # its own tracebacks show variables, and a password may be one (I12)
+        # its default tracebacks show variables, and one may be a password (I12)
         structlog.dev.ConsoleRenderer(colors=colors, exception_formatter=structlog.dev.plain_traceback)
         if to_terminal
         else structlog.processors.JSONRenderer()
@@ -42,5 +42,5 @@ def configure_logs(level: str, form: Literal["auto", "json", "console"]) -> None
     )
     logging.root.handlers = [handler]
     logging.root.setLevel(level)
-    # the client reports each retry at ERROR; ours say what follows from it
+    # the client reports each retry as an ERROR; our lines say what follows from it
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL if level != "DEBUG" else logging.DEBUG)

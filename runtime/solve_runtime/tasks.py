@@ -1,35 +1,36 @@
-"""How does a task that runs beside come to its end? Told more than once, since a cancellation can get lost on the way.
+"""Cancellation that reaches a task even where a client library swallows it, and leaves the task time to clean up.
 
-A client library may answer one with an error of its own, or swallow it where an answer came at the same moment; the
-task then goes on as if nothing had been said, and whoever waits for its end waits for ever.
+A client may answer a cancellation with an error of its own, or drop it where a reply arrived at the same moment. So an
+endless loop asks `cancelled()`, and `cancel_and_wait` repeats itself. Between two attempts the task's cleanup (a
+ROLLBACK, an unlock) has a second to finish.
 """
 
 import asyncio
 from collections.abc import Collection, Coroutine
 from typing import Any
 
-CANCEL_AGAIN_S = 1.0
-UNCUT_S = 0.5  # shorter, or the next telling cuts it after all
+RETRY_S = 1.0
+GRACE_S = 0.5  # less than RETRY_S, or the next attempt interrupts the work after all
 
 
-def going_on() -> bool:
-    """False once this task was told to end, whatever became of the telling. The condition of every endless loop."""
+def cancelled() -> bool:
+    """Whether this task was ever cancelled, even if the CancelledError got lost. Every endless loop checks it."""
     task = asyncio.current_task()
-    return task is None or not task.cancelling()
+    return task is not None and task.cancelling() > 0
 
 
-async def end(tasks: Collection[asyncio.Task[Any]]) -> None:
-    """Cancels tasks until each has ended. What they raised stays in them."""
+async def cancel_and_wait(tasks: Collection[asyncio.Task[Any]]) -> None:
+    """Cancels tasks until each has ended. Their exceptions stay in them."""
     while pending := [task for task in tasks if not task.done()]:
         for task in pending:
             task.cancel()
-        await asyncio.wait(pending, timeout=CANCEL_AGAIN_S)
+        await asyncio.wait(pending, timeout=RETRY_S)
 
 
-async def uncut(work: Coroutine[Any, Any, None]) -> None:
-    """Work that is not cut in the middle when this task is told to end, where it ends by itself soon.
+async def shielded(work: Coroutine[Any, Any, None]) -> None:
+    """Runs work that gets a moment to finish when this task is cancelled, and is cancelled only then.
 
-    A Kafka client whose start is cut forgets the connection that it was about to learn the brokers from.
+    A Kafka client cancelled while it starts leaves the connection open that it was about to learn the brokers from.
     """
     task = asyncio.create_task(work)
     try:
@@ -37,7 +38,7 @@ async def uncut(work: Coroutine[Any, Any, None]) -> None:
     finally:
         if not task.done():
             try:
-                await asyncio.wait([task], timeout=UNCUT_S)
-            finally:  # told once more meanwhile, too
-                await end([task])
-                _ = task.cancelled() or task.exception()  # else it would be said that nobody asked
+                await asyncio.wait([task], timeout=GRACE_S)
+            finally:  # this task may be cancelled a second time here
+                await cancel_and_wait([task])
+                _ = task.cancelled() or task.exception()  # or asyncio logs that nobody retrieved it

@@ -15,7 +15,7 @@ from devstack import Stack
 from solve_api.ranking import boards as boards_module
 from solve_api.ranking.periods import window_of
 from solve_producer.demo.simulation import Season, simulate
-from solve_projector.domain.ranking import Stretch
+from solve_projector.domain.ranking import PageRequest
 from solve_projector.store import postgresql as database_module
 from tests.api.served import Served, problem_of, serving
 from tests.events import BEGIN, registered
@@ -240,7 +240,7 @@ async def test_a_period_that_fails_after_everybody_has_left_is_nobodys_error() -
     board = boards_module._PeriodBoard(window, asyncio.Semaphore(1))
     loop = asyncio.get_running_loop()
     loop.set_exception_handler(lambda _, context: said.append(context))
-    asked = asyncio.create_task(board.read(Pool(), Stretch(1), []))  # type: ignore[arg-type]
+    asked = asyncio.create_task(board.read(Pool(), PageRequest(1), []))  # type: ignore[arg-type]
     await asyncio.sleep(0)
     asked.cancel()
     failing.set()

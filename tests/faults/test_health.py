@@ -1,4 +1,4 @@
-"""Is a projector whose servers die called not ready, and left alive? A restart would help nothing."""
+"""Projectors whose servers die: not ready, and alive, because a restart would not help."""
 
 import asyncio
 import threading

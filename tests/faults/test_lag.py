@@ -1,4 +1,4 @@
-"""Does an operator see within a few looks that a projector is frozen, dead or moved back? Faults made for real."""
+"""Projectors that are frozen, dead or moved back, as an operator sees them."""
 
 import signal
 from collections.abc import AsyncIterator, Callable
@@ -16,7 +16,7 @@ PARTITION = 0
 
 
 class Monitor:
-    """Looks for as long as the test waits, as the exporter does."""
+    """Takes snapshots for as long as the test waits, as the exporter does."""
 
     def __init__(self, look: Callable[[], object]) -> None:
         self._look = look

@@ -1,4 +1,4 @@
-"""Is every count right when projector processes die, freeze and come back? (I2, I3)"""
+"""Counts that stay right when projector processes die, freeze and come back (I2, I3)."""
 
 import asyncio
 import json
@@ -28,7 +28,7 @@ def season(seed: int, events: int) -> Season:
 
 @asynccontextmanager
 async def flow(world: World, seed: int, at_least: int = EVENTS_A_ROUND) -> AsyncIterator[None]:
-    """Publishes a season in small pieces while the test does its worst, and until it has done it."""
+    """Publishes a season in small pieces until the test has done its faults."""
     done = asyncio.Event()
 
     async def publish() -> None:
@@ -120,7 +120,7 @@ async def _all_moved(world: World, before: dict[int, int], by: asyncio.subproces
 
 
 async def test_a_writer_stopped_inside_its_transaction_is_overcome(world: World) -> None:
-    """A held row keeps the first writer inside its transaction, with the offset rows locked; SIGSTOP freezes it."""
+    """A locked row keeps the first writer inside its transaction, holding the offset rows; SIGSTOP freezes it."""
     await world.publish([registered("u"), solved("0", "u", "p0")], 0)
     await world.run_once()
     async with world.database() as blocker, world.process() as frozen:

@@ -1,4 +1,4 @@
-"""Is every count right when a replay is killed, cut off, or meets a projector at full speed? (I8, I11)"""
+"""Counts that stay right when a replay is killed, disconnected, or meets a projector at full speed (I8, I11)."""
 
 import asyncio
 import json

@@ -1,4 +1,4 @@
-"""Is every count right when PostgreSQL, Redis and Kafka die and come back, without a restart of the projector? (I6)"""
+"""Counts that stay right when PostgreSQL, Redis and Kafka die and come back under a running projector (I6)."""
 
 import asyncio
 import subprocess
@@ -26,7 +26,7 @@ async def applied(world: World) -> int:
 
 
 async def publish_through_anything(world: World) -> None:
-    """What a judge does: the same piece again until the broker has confirmed it."""
+    """What a judge does: publish the same piece again until the broker has confirmed it."""
     some = list(simulate(SEASON))
     world.published += some
     async with SolveProducer(world.connection, delivery_timeout_s=5) as producer:
@@ -65,7 +65,7 @@ async def _reached(world: World, goal: int) -> bool:
     return await applied(world) >= goal
 
 
-async def test_postgresql_moves_on_while_redis_is_away(breakable: World, stack: Stack) -> None:
+async def test_postgresql_moves_on_while_redis_is_unavailable(breakable: World, stack: Stack) -> None:
     world = breakable
     async with world.running():
         await world.publish(simulate(SEASON))
@@ -91,7 +91,7 @@ async def test_a_frozen_redis_does_not_hold_up_postgresql(breakable: World, stac
 
 
 async def test_a_restored_backup_brings_both_stores_right_by_itself(breakable: World, stack: Stack, tmp_path) -> None:  # type: ignore[no-untyped-def]
-    """An older dump of PostgreSQL, and a board that is ahead of it."""
+    """An older dump of PostgreSQL, and a leaderboard ahead of it."""
     world = breakable
     url = world.settings.database_url.get_secret_value()
     some = list(simulate(SEASON))

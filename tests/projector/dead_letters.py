@@ -1,4 +1,4 @@
-"""How does a test get dead letters, and look after them? As an older version left them; by functions and commands."""
+"""Dead letters for tests, as an older version left them, and the commands that handle them."""
 
 import json
 from typing import Any
@@ -16,7 +16,7 @@ BROKER_TIME_MS = int(at(86_400).timestamp() * 1000)
 EVERYTHING = Selection()
 
 
-async def bury(
+async def add_dead_letters(
     world: World,
     events: list[Event],
     partition: int = 0,

@@ -1,4 +1,4 @@
-"""Do the logs say enough, and not too much, to machines and to people?"""
+"""Logs that say enough, and not too much, to machines and to people."""
 
 import io
 import json

@@ -1,4 +1,4 @@
-"""Does a task end although its cancellation gets lost? Made to get lost here, as clients do now and then."""
+"""Cancellations that get lost, as they do in clients now and then, and tasks that end all the same."""
 
 import asyncio
 import gc
@@ -9,13 +9,13 @@ from aiokafka.conn import AIOKafkaConnection
 from aiokafka.protocol.metadata import MetadataRequest
 
 from solve_projector.log.inspection import open_inspector
-from solve_runtime.tasks import end, going_on, uncut
+from solve_runtime.tasks import cancel_and_wait, cancelled, shielded
 from tests.world import World
 
 
 async def swallowing(loops: list[int]) -> None:
-    """Loses the first cancellation, like a client whose answer came at the same moment."""
-    while going_on():
+    """Loses the first cancellation, like a client whose reply arrived at the same moment."""
+    while not cancelled():
         loops.append(len(loops))
         try:
             await asyncio.sleep(60)
@@ -24,7 +24,7 @@ async def swallowing(loops: list[int]) -> None:
 
 
 async def deaf(ready: asyncio.Event) -> None:
-    """Loses one, and is in the middle of something long."""
+    """Loses the first cancellation, and then waits for something long."""
     try:
         ready.set()
         await asyncio.Event().wait()
@@ -32,7 +32,7 @@ async def deaf(ready: asyncio.Event) -> None:
         await asyncio.Event().wait()
 
 
-async def test_a_loop_that_lost_its_cancellation_ends_with_the_next_round() -> None:
+async def test_a_loop_that_lost_its_cancellation_ends_after_this_round() -> None:
     loops: list[int] = []
     task = asyncio.create_task(swallowing(loops))
     await asyncio.sleep(0)
@@ -41,12 +41,31 @@ async def test_a_loop_that_lost_its_cancellation_ends_with_the_next_round() -> N
     assert loops == [0]
 
 
-async def test_tasks_are_told_until_they_have_ended() -> None:
+async def test_tasks_are_cancelled_until_they_have_ended() -> None:
     ready = asyncio.Event()
     task = asyncio.create_task(deaf(ready))
     await ready.wait()
-    await end([task])
+    await cancel_and_wait([task])
     assert task.cancelled()
+
+
+async def test_a_cancelled_task_has_time_to_clean_up() -> None:
+    """As a ROLLBACK or an unlock needs; anyio's scopes cancel every await again, and cut them off."""
+    ready, turns = asyncio.Event(), []
+
+    async def tidy() -> None:
+        try:
+            ready.set()
+            await asyncio.Event().wait()
+        finally:
+            for turn in range(20):
+                await asyncio.sleep(0)
+                turns.append(turn)
+
+    task = asyncio.create_task(tidy())
+    await ready.wait()
+    await cancel_and_wait([task])
+    assert turns == list(range(20))
 
 
 async def test_a_task_group_that_fails_does_not_wait_for_a_loop_that_lost_its_cancellation() -> None:
@@ -64,27 +83,27 @@ async def test_a_task_group_that_fails_does_not_wait_for_a_loop_that_lost_its_ca
     assert loops == [0]
 
 
-async def test_outside_of_a_task_a_loop_goes_on() -> None:
-    assert going_on()
+async def test_outside_of_a_task_nothing_is_cancelled() -> None:
+    assert not cancelled()
 
 
-async def test_work_that_ends_soon_is_not_cut() -> None:
-    begun, go_on, done = asyncio.Event(), asyncio.Event(), []
+async def test_shielded_work_that_ends_soon_is_not_cancelled() -> None:
+    started, proceed, done = asyncio.Event(), asyncio.Event(), []
 
     async def work() -> None:
-        begun.set()
-        await go_on.wait()
+        started.set()
+        await proceed.wait()
         done.append("whole")
 
-    task = asyncio.create_task(uncut(work()))
-    await begun.wait()
+    task = asyncio.create_task(shielded(work()))
+    await started.wait()
     task.cancel()
-    asyncio.get_running_loop().call_soon(go_on.set)
+    asyncio.get_running_loop().call_soon(proceed.set)
     await asyncio.wait([task])
     assert (done, task.cancelled()) == (["whole"], True)
 
 
-async def test_work_that_does_not_end_is_cut_after_all() -> None:
+async def test_shielded_work_that_does_not_end_is_cancelled_after_all() -> None:
     before = asyncio.all_tasks()
     ready = asyncio.Event()
 
@@ -92,21 +111,21 @@ async def test_work_that_does_not_end_is_cut_after_all() -> None:
         ready.set()
         await asyncio.Event().wait()
 
-    task = asyncio.create_task(uncut(endless()))
+    task = asyncio.create_task(shielded(endless()))
     await ready.wait()
-    await end([task])
+    await cancel_and_wait([task])
     assert task.cancelled()
     assert asyncio.all_tasks() == before
 
 
-async def test_work_is_cut_after_all_also_where_it_is_told_twice_at_once() -> None:
+async def test_shielded_work_is_cancelled_also_if_its_task_is_cancelled_twice() -> None:
     before, ready = asyncio.all_tasks(), asyncio.Event()
 
     async def endless() -> None:
         ready.set()
         await asyncio.Event().wait()
 
-    task = asyncio.create_task(uncut(endless()))
+    task = asyncio.create_task(shielded(endless()))
     await ready.wait()
     task.cancel()
     await asyncio.sleep(0)
@@ -115,12 +134,12 @@ async def test_work_is_cut_after_all_also_where_it_is_told_twice_at_once() -> No
     assert asyncio.all_tasks() == before
 
 
-async def test_what_the_work_raises_is_raised() -> None:
+async def test_what_shielded_work_raises_is_raised() -> None:
     async def failing() -> None:
         raise ValueError("said")
 
     with pytest.raises(ValueError, match="said"):
-        await uncut(failing())
+        await shielded(failing())
 
 
 async def test_a_kafka_client_that_is_stopped_while_it_starts_leaves_no_connection(
@@ -141,5 +160,5 @@ async def test_a_kafka_client_that_is_stopped_while_it_starts_leaves_no_connecti
     monkeypatch.setattr(AIOKafkaConnection, "send", send)
     task = asyncio.create_task(inspect())
     await asked.wait()
-    await end([task])
-    gc.collect()  # what is left open would be said now
+    await cancel_and_wait([task])
+    gc.collect()  # warns of a connection that was left open

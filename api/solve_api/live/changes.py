@@ -21,10 +21,11 @@ from solve_api.live.hub import Hub, Subscription
 from solve_api.live.open_file_limit import make_room
 from solve_api.settings import ApiSettings
 from solve_projector.errors import LeaderboardUnavailable
-from solve_projector.leaderboard.board import changes_key, connect_redis, translated
+from solve_projector.leaderboard.board import changes_key
+from solve_projector.leaderboard.redis_client import connect_redis, translated
 from solve_projector.store.postgresql import DATABASE_ERRORS
 from solve_runtime.sql import queries
-from solve_runtime.tasks import end, going_on
+from solve_runtime.tasks import cancel_and_wait, cancelled
 
 STANDINGS_SQL = queries("solve_api.live", "standings")
 
@@ -60,17 +61,17 @@ class Changes:
     async def follow(self) -> None:
         """Reads the stream for ever; a Redis that is away is waited for."""
         retrying = AsyncRetrying(
-            retry=retry_if_exception(lambda error: isinstance(error, LeaderboardUnavailable) and going_on()),
+            retry=retry_if_exception(lambda error: isinstance(error, LeaderboardUnavailable) and not cancelled()),
             wait=wait_random_exponential(multiplier=0.1, max=RETRY_MAX_S),
             reraise=True,
         )
         with suppress(LeaderboardUnavailable):  # only of a task that was told to end
-            while going_on():
+            while not cancelled():
                 await retrying(self._read)
 
     async def heal(self) -> None:
         """Asks PostgreSQL for ever, now and then and when there is a reason."""
-        while going_on():
+        while not cancelled():
             with suppress(TimeoutError):
                 async with asyncio.timeout(AWAY_INTERVAL_S if self.away else HEAL_INTERVAL_S):
                     await self._ask_now.wait()
@@ -211,7 +212,7 @@ async def open_changes(settings: ApiSettings, pool: asyncpg.Pool, topic: str) ->
         yield changes
     finally:
         changes.close_streams()
-        await end(tasks)
+        await cancel_and_wait(tasks)
         await redis.aclose()
 
 

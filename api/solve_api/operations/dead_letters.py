@@ -14,10 +14,10 @@ from solve_api.stores import stores_of
 from solve_projector.errors import SelectorUnclear
 from solve_projector.operations.retry_dead_letters import retry as retry_letters
 from solve_projector.store import dead_letters
-from solve_projector.store.dead_letters import Letter, Selection
+from solve_projector.store.dead_letters import Selection, StoredDeadLetter
 
 
-def whole(letter: Letter) -> DeadLetter:
+def whole(letter: StoredDeadLetter) -> DeadLetter:
     """The record as the log gave it; bytes that are no UTF-8 as base64."""
     headers = [Header(name=name, value=_encoded(content)) for name, content in letter.headers]
     return DeadLetter(**letter.summary(), key=_encoded(letter.key), value=_encoded(letter.value), headers=headers)

@@ -25,7 +25,7 @@ from solve_projector.replay.replaying import ReplayOptions, replay
 from solve_projector.store.postgresql import DATABASE_ERRORS, open_pool, said_of
 from solve_runtime.kafka_settings import KafkaConnection
 from solve_runtime.sql import queries
-from solve_runtime.tasks import end
+from solve_runtime.tasks import cancel_and_wait
 
 JOBS_SQL = queries("solve_api.operations", "jobs")
 
@@ -123,7 +123,7 @@ class Jobs:
 
     async def close(self) -> None:
         """Interrupts what still runs; it says so in the table."""
-        await end(list(self._tasks))
+        await cancel_and_wait(list(self._tasks))
 
     async def _run(self, job: Running, work: Work, on_end: OnEnd) -> None:
         beating = asyncio.create_task(self._beat(job))
@@ -139,7 +139,7 @@ class Jobs:
             else:
                 log.exception("a job failed", action="job_failed", kind=job.kind, error=str(error))
         finally:
-            await end([beating])
+            await cancel_and_wait([beating])
             await asyncio.shield(self._finish(job, on_end))
             job.ended.set()
 
@@ -174,17 +174,17 @@ class Jobs:
         settings, topic = self._settings, self._connection.topic
         pause_s = settings.leaderboard_check_interval_s
 
-        def on_look(done: int, total: int) -> None:
+        def on_pass(done: int, total: int) -> None:
             job.step("comparing", done, total)
             if done == total and not job.dry_run:
                 job.step("rebuilding", 0, 0)  # of nobody knows how many
 
         async with open_pool(settings) as pool, open_leaderboard(settings, topic) as board:
             if job.dry_run:
-                found = await compare_board(pool, board, pause_s, on_look)
+                found = await compare_board(pool, board, pause_s, on_pass)
             else:
                 async with one_rebuild(pool):
-                    found = await rebuild_board(pool, board, topic, pause_s, on_look)
+                    found = await rebuild_board(pool, board, topic, pause_s, on_pass)
         job.step(job.phase, 1, 1)
         said = "would be" if job.dry_run else "were"
         message = f"Members that {said} added: {found.added}, changed: {found.changed}, removed: {found.removed}"

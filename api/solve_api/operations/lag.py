@@ -15,7 +15,7 @@ from solve_projector.lag.report import as_dict, totals_of
 from solve_projector.lag.snapshot import Look, Observer, Stage, open_observer
 from solve_projector.lag.status import Judgement
 from solve_runtime.kafka_settings import KafkaConnection
-from solve_runtime.tasks import end, going_on
+from solve_runtime.tasks import cancel_and_wait, cancelled
 
 LOOK_S = 2.0
 LOOKS_JUDGED = 10
@@ -49,7 +49,7 @@ class LagWatch:
 
     async def watch(self, connection: KafkaConnection, settings: ApiSettings) -> None:
         """For ever; opens its connections anew where Kafka was away."""
-        while going_on():
+        while not cancelled():
             try:
                 async with open_observer(connection, settings) as observer:
                     await self._look_again_and_again(observer)
@@ -61,7 +61,7 @@ class LagWatch:
 
     async def _look_again_and_again(self, observer: Observer) -> None:
         history = History(LOOKS_JUDGED)
-        while going_on():
+        while not cancelled():
             look = await observer.look()
             self._judgements = history.add(look)
             self.look = look
@@ -77,4 +77,4 @@ async def watching_lag(connection: KafkaConnection, settings: ApiSettings) -> As
     try:
         yield watch
     finally:
-        await end([task])
+        await cancel_and_wait([task])

@@ -116,7 +116,7 @@ async def show(
 ) -> Response:
     """One of them whole."""
     async with stores.pool.acquire() as connection:
-        found = letters.whole(await dead_letters.letter(connection, dead_letter_id))
+        found = letters.whole(await dead_letters.read_dead_letter(connection, dead_letter_id))
     return admin_page(request, caller, "letter.html", letter=found)
 
 

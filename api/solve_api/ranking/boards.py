@@ -20,7 +20,7 @@ from solve_api.models.public import Source
 from solve_api.ranking.freshness import BoardStep
 from solve_api.ranking.periods import Window
 from solve_api.ranking.single_flight import Together
-from solve_projector.domain.ranking import Mode, Position, Reading, Stretch
+from solve_projector.domain.ranking import BoardPage, Mode, PageRequest, RankKey
 from solve_projector.errors import LeaderboardUnavailable
 from solve_projector.leaderboard.board import Leaderboard
 from solve_projector.store.postgresql import PAGES_WAIT_S
@@ -38,7 +38,7 @@ log = structlog.get_logger()
 class Sourced(NamedTuple):
     """A reading, where it came from, and the moment up to which every committed solve is in it."""
 
-    reading: Reading
+    reading: BoardPage
     source: Source
     as_of: datetime
 
@@ -55,7 +55,7 @@ class Boards:
         # each reads many verdicts: time zones enough for all connections must leave some to whoever asks for little
         self._turns = asyncio.Semaphore(max(1, pool.get_max_size() // PERIODS_SHARE))
 
-    async def read(self, stretch: Stretch, user_ids: Sequence[str], window: Window | None) -> Sourced:
+    async def read(self, stretch: PageRequest, user_ids: Sequence[str], window: Window | None) -> Sourced:
         """A stretch of the board of a window, or of all time. Raises asyncpg's errors."""
         if window:
             return await self._period(window).read(self._pool, stretch, user_ids)
@@ -75,7 +75,7 @@ class Boards:
         """The rank of who has solved so many; from PostgreSQL where Redis does not say the same of them."""
         if self._step.in_step:
             try:
-                reading = await self._board.read(Stretch(0), [user_id])
+                reading = await self._board.read(PageRequest(0), [user_id])
             except LeaderboardUnavailable as error:
                 self._step.lost(error)
             else:
@@ -110,7 +110,7 @@ class _PeriodBoard:
         self._turns = turns
         self._computing: asyncio.Task[_Computed] | None = None
 
-    async def read(self, pool: asyncpg.Pool, stretch: Stretch, user_ids: Sequence[str]) -> Sourced:
+    async def read(self, pool: asyncpg.Pool, stretch: PageRequest, user_ids: Sequence[str]) -> Sourced:
         computed = await self._fresh(pool)
         rows, index = computed.rows, computed.index
         limit = stretch.limit
@@ -124,7 +124,7 @@ class _PeriodBoard:
             limit = last - begin
         elif stretch.mode is Mode.AROUND and user_id in index:
             begin = max(0, index[user_id] - limit // 2)
-        reading = Reading(
+        reading = BoardPage(
             len(rows),
             begin,
             [_position(row) for row in rows[begin : begin + limit]],
@@ -165,21 +165,21 @@ def _is_fresh(task: asyncio.Task[_Computed]) -> bool:
     return not task.cancelled() and not task.exception() and monotonic() <= task.result().until_s
 
 
-def _position(row: tuple[int, int, str]) -> Position:
-    return Position(-row[0], row[1], row[2])
+def _position(row: tuple[int, int, str]) -> RankKey:
+    return RankKey(-row[0], row[1], row[2])
 
 
-async def _read_postgresql(pool: asyncpg.Pool, stretch: Stretch, user_ids: Sequence[str]) -> Reading:
+async def _read_postgresql(pool: asyncpg.Pool, stretch: PageRequest, user_ids: Sequence[str]) -> BoardPage:
     """In one snapshot: what the board in Redis would say if it were there."""
     async with pool.acquire() as connection, connection.transaction(isolation="repeatable_read", readonly=True):
         places = await _places(connection, user_ids)
         total = await connection.fetchval("SELECT count(*) FROM users WHERE problems_solved > 0")
         begin, limit = await _begin(connection, stretch)
         rows = await connection.fetch(BOARD_SQL["board_rows"], begin, limit) if limit else []
-    return Reading(total, begin, [Position(*row) for row in rows], places)
+    return BoardPage(total, begin, [RankKey(*row) for row in rows], places)
 
 
-async def _begin(connection: asyncpg.pool.PoolConnectionProxy, stretch: Stretch) -> tuple[int, int]:
+async def _begin(connection: asyncpg.pool.PoolConnectionProxy, stretch: PageRequest) -> tuple[int, int]:
     """The index of the first row, and how many at most."""
     user_id = stretch.position.user_id
     if stretch.mode is Mode.AFTER:
@@ -195,7 +195,7 @@ async def _begin(connection: asyncpg.pool.PoolConnectionProxy, stretch: Stretch)
     return 0, stretch.limit
 
 
-async def _standing_before(connection: asyncpg.pool.PoolConnectionProxy, position: Position) -> int:
+async def _standing_before(connection: asyncpg.pool.PoolConnectionProxy, position: RankKey) -> int:
     second = datetime.fromtimestamp(position.seconds, UTC).replace(tzinfo=None)
     count: int = await connection.fetchval(
         BOARD_SQL["board_before"], position.problems_solved, second, position.user_id
@@ -205,8 +205,8 @@ async def _standing_before(connection: asyncpg.pool.PoolConnectionProxy, positio
 
 async def _places(
     connection: asyncpg.pool.PoolConnectionProxy, user_ids: Sequence[str]
-) -> dict[str, tuple[int, Position]]:
+) -> dict[str, tuple[int, RankKey]]:
     if not user_ids:
         return {}
     rows = await connection.fetch(BOARD_SQL["board_places"], list(user_ids))
-    return {row[2]: (row[3], Position(row[0], row[1], row[2])) for row in rows}
+    return {row[2]: (row[3], RankKey(row[0], row[1], row[2])) for row in rows}

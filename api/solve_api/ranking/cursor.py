@@ -7,46 +7,46 @@ everybody has left has no position; from there it goes on at the end of the boar
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 
 from solve_api.http.problems import Problem
-from solve_projector.domain.ranking import NOWHERE, Mode, Position, Reading, Stretch
+from solve_projector.domain.ranking import NOWHERE, BoardPage, Mode, PageRequest, RankKey
 
 LETTERS = {Mode.AFTER: "n", Mode.BEFORE: "p"}
 MODES = {letter: mode for mode, letter in LETTERS.items()}
 GREATEST = 2**31 - 1
-ABOVE_ALL, BELOW_ALL = Position(GREATEST, 0, ""), NOWHERE
+ABOVE_ALL, BELOW_ALL = RankKey(GREATEST, 0, ""), NOWHERE
 
 
-def cursor_of(mode: Mode, position: Position) -> str:
+def cursor_of(mode: Mode, position: RankKey) -> str:
     """The link's text: of the page after this position, or of the page before it."""
     text = f"{LETTERS[mode]}.{position.problems_solved}.{position.seconds}.{position.user_id}"
     return urlsafe_b64encode(text.encode()).decode().rstrip("=")
 
 
-def next_cursor(reading: Reading) -> str | None:
+def next_cursor(reading: BoardPage) -> str | None:
     """Of the page after these rows; None where nobody comes after them."""
     if reading.begin + len(reading.rows) >= reading.total:
         return None
     return cursor_of(Mode.AFTER, reading.rows[-1] if reading.rows else ABOVE_ALL)
 
 
-def previous_cursor(reading: Reading) -> str | None:
+def previous_cursor(reading: BoardPage) -> str | None:
     """Of the page before these rows; None where nobody comes before them."""
     if reading.begin == 0:
         return None
     return cursor_of(Mode.BEFORE, reading.rows[0] if reading.rows else BELOW_ALL)
 
 
-def stretch_of(cursor: str, limit: int) -> Stretch:
+def stretch_of(cursor: str, limit: int) -> PageRequest:
     """The page that a cursor stands for. Raises Problem where it is none of ours."""
     try:
         text = urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)).decode()
         letter, solved, seconds, user_id = text.split(".", 3)
-        position = Position(int(solved), int(seconds), user_id)
+        position = RankKey(int(solved), int(seconds), user_id)
         mode = MODES[letter]
     except (ValueError, KeyError):
         raise _refused() from None
     if not 0 <= position.problems_solved <= GREATEST or not 0 <= position.seconds < 2**32 or "\x00" in user_id:
         raise _refused()
-    return Stretch(limit, mode, position)
+    return PageRequest(limit, mode, position)
 
 
 def _refused() -> Problem:

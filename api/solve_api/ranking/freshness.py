@@ -18,7 +18,7 @@ from solve_projector.errors import LeaderboardUnavailable
 from solve_projector.leaderboard.board import BoardState, Leaderboard
 from solve_projector.store.postgresql import DATABASE_ERRORS
 from solve_runtime.sql import queries
-from solve_runtime.tasks import end, going_on
+from solve_runtime.tasks import cancel_and_wait, cancelled
 
 FRESHNESS_SQL = queries("solve_api.ranking", "freshness")
 OFFSETS_SQL = queries("solve_projector.store", "offsets")
@@ -86,7 +86,7 @@ class BoardStep:
         self._before, self._looked_at, self.in_step = written, began, in_step
 
     async def _look_again_and_again(self) -> None:
-        while going_on():
+        while not cancelled():
             await self.look()
             await asyncio.sleep(LOOK_S)
 
@@ -103,4 +103,4 @@ async def watching_step(pool: asyncpg.Pool, board: Leaderboard, topic: str) -> A
     try:
         yield step
     finally:
-        await end([task])
+        await cancel_and_wait([task])

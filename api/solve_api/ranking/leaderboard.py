@@ -13,7 +13,7 @@ from solve_api.profiles.profile import unknown
 from solve_api.ranking.boards import Boards, Sourced
 from solve_api.ranking.cursor import next_cursor, previous_cursor, stretch_of
 from solve_api.ranking.periods import window_of
-from solve_projector.domain.ranking import Mode, Position, Stretch
+from solve_projector.domain.ranking import Mode, PageRequest, RankKey
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,17 +59,17 @@ async def leaderboard(pool: asyncpg.Pool, boards: Boards, asked: BoardQuestion) 
     )
 
 
-def _stretch(asked: BoardQuestion) -> Stretch:
+def _stretch(asked: BoardQuestion) -> PageRequest:
     if asked.friends:
-        return Stretch(0)
+        return PageRequest(0)
     if asked.cursor is not None:
         return stretch_of(asked.cursor, asked.limit)
     if asked.around is not None:
-        return Stretch(asked.limit, Mode.AROUND, Position(0, 0, asked.around))
-    return Stretch(asked.limit)
+        return PageRequest(asked.limit, Mode.AROUND, RankKey(0, 0, asked.around))
+    return PageRequest(asked.limit)
 
 
-def _ranked(found: Sourced, asked: BoardQuestion) -> Sequence[tuple[int, Position]]:
+def _ranked(found: Sourced, asked: BoardQuestion) -> Sequence[tuple[int, RankKey]]:
     if asked.friends:
         friends = {one: found.reading.places[one] for one in asked.friends if one in found.reading.places}
         return sorted(friends.values())
@@ -81,7 +81,7 @@ async def _names(pool: asyncpg.Pool, user_ids: Iterable[str]) -> Mapping[str, st
     return {row[0]: row[1] for row in rows}
 
 
-def _entry(rank: int, position: Position, names: Mapping[str, str]) -> dict[str, Any]:
+def _entry(rank: int, position: RankKey, names: Mapping[str, str]) -> dict[str, Any]:
     """A BoardEntry, not yet validated."""
     problems_solved, seconds, user_id = position
     return {

@@ -62,7 +62,7 @@ async def show_letter(
 ) -> DeadLetter:
     """One of them whole: key, headers and value."""
     async with stores.pool.acquire() as connection:
-        return letters.whole(await dead_letters.letter(connection, dead_letter_id))
+        return letters.whole(await dead_letters.read_dead_letter(connection, dead_letter_id))
 
 
 @router.post("/dead-letters/retry", responses=problems(401, 403, 404, 422, 429, 503))

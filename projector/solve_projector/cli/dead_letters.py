@@ -15,7 +15,7 @@ from solve_projector.operations.retry_dead_letters import Retried
 from solve_projector.operations.retry_dead_letters import retry as retry_letters
 from solve_projector.store import dead_letters
 from solve_projector.store.command_session import command_session
-from solve_projector.store.dead_letters import Letter, Selection
+from solve_projector.store.dead_letters import Selection, StoredDeadLetter
 from solve_projector.store.postgresql import Connection
 from solve_runtime.console import Json, cell, command_group, output_console, print_json, readable, run_async, table
 from solve_schemas.record import Reason
@@ -104,7 +104,7 @@ def show(
 
     Example: solve-projector dead-letters show 12 --full
     """
-    letter = _ask(lambda db, _: dead_letters.letter(db, dead_letter_id))
+    letter = _ask(lambda db, _: dead_letters.read_dead_letter(db, dead_letter_id))
     if as_json:
         headers = [{"name": name, "value": _encoded(content)} for name, content in letter.headers]
         record = {"key": _encoded(letter.key), "value": _encoded(letter.value), "headers": headers}
@@ -224,7 +224,7 @@ def _encoded(content: bytes | None) -> dict[str, str] | None:
         return {"encoding": "base64", "data": base64.b64encode(content).decode()}
 
 
-def _description(letter: Letter, limit: int | None) -> list[str]:
+def _description(letter: StoredDeadLetter, limit: int | None) -> list[str]:
     lines = [
         f"dead letter {letter.dead_letter_id}: {readable(letter.reason)}",
         f"detail     {readable(letter.detail)}",

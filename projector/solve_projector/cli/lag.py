@@ -23,7 +23,7 @@ from solve_projector.settings import ProjectorSettings
 from solve_projector.store.command_session import command_session
 from solve_runtime.console import Json, output_console, print_json, run_async
 from solve_runtime.kafka_settings import KafkaConnection
-from solve_runtime.tasks import going_on
+from solve_runtime.tasks import cancelled
 
 STALE = 3
 SNAPSHOTS = 10  # Burrow's default number of intervals
@@ -125,18 +125,18 @@ async def _look_for(observer: Observer, span_s: float) -> Judged:
 async def _watch(observer: Observer, looks: int, interval_s: float, as_json: bool) -> None:
     history = History(looks)
     if as_json:
-        while going_on():
+        while not cancelled():
             look = await observer.look()
             print_json(as_dict(look, history.add(look)))
             await asyncio.sleep(interval_s)
     console = Console()
     if not console.is_terminal:
-        while going_on():
+        while not cancelled():
             look = await observer.look()
             show(look, history.add(look))
             await asyncio.sleep(interval_s)
     with Live(console=console, screen=True, auto_refresh=False) as live:
-        while going_on():
+        while not cancelled():
             look = await observer.look()
             live.update(_screen(look, history.add(look), console.width), refresh=True)
             await asyncio.sleep(interval_s)

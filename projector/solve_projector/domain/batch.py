@@ -1,7 +1,7 @@
-"""What does one read of the log ask of PostgreSQL? Decodes records and folds them into rows, without any I/O.
+"""Decodes the records of a batch and folds them into the rows PostgreSQL needs, without any I/O.
 
-A batch knows for each partition the range `[from, to)` it stands for. Offsets have gaps (transaction markers,
-aborted records), so `to` is the consumer's position and not the last record's offset plus one.
+A batch covers a range `[from, to)` of each partition. Offsets have gaps (transaction markers, aborted records), so `to`
+is the consumer's position and not the last record's offset plus one.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -16,7 +16,7 @@ Ranges = Mapping[int, tuple[int, int]]
 
 
 class LogRecord(Protocol):
-    """What is used of the Kafka client's record; `timestamp` is the broker's, in milliseconds."""
+    """The fields we use of the Kafka client's record; `timestamp` is the broker's, in milliseconds."""
 
     partition: int
     offset: int
@@ -27,14 +27,14 @@ class LogRecord(Protocol):
 
 
 class DecodedRecord(NamedTuple):
-    """A record beside what it says."""
+    """A record with its event, or with the reason why it has none."""
 
     record: LogRecord
     said: Event | Rejected
 
 
 class DeadLetter(NamedTuple):
-    """A record that cannot be applied, and why."""
+    """A record that cannot be applied, with the reason."""
 
     record: LogRecord
     why: Rejected
@@ -42,16 +42,16 @@ class DeadLetter(NamedTuple):
 
 @dataclass(slots=True)
 class Batch:
-    """Records in log order per partition, and the ranges of the partitions that they are all of."""
+    """All records of some ranges of partitions, in log order per partition."""
 
     ranges: Ranges
     records: list[DecodedRecord]
 
     def split(self) -> tuple["Batch", "Batch"]:
-        """Two batches which, applied one after the other, do the same. Needs at least two records."""
+        """Two batches that do the same when applied one after the other. Needs at least two records."""
         middle = len(self.records) // 2
         head, tail = self.records[:middle], self.records[middle:]
-        begins = {}  # of the tail, per partition
+        begins = {}  # where the tail starts in each partition
         for decoded in reversed(tail):
             begins[decoded.record.partition] = decoded.record.offset
         head_partitions = {decoded.record.partition for decoded in head}
@@ -67,14 +67,14 @@ class Batch:
         return Batch(head_ranges, head), Batch(tail_ranges, tail)
 
     def reject_only_record(self, detail: str) -> "Batch":
-        """The batch of one record that PostgreSQL refuses, with that record a dead letter."""
+        """This batch of one record, with the record as a dead letter."""
         (decoded,) = self.records
         why = Rejected(Reason.REFUSED_BY_DATABASE, detail)
         return Batch(self.ranges, [DecodedRecord(decoded.record, why)])
 
 
-class Mark(NamedTuple):
-    """Where a partition begins and ends in a batch: offset and broker timestamp of two records."""
+class Fingerprint(NamedTuple):
+    """Offset and broker timestamp of a partition's first and last record; a rewritten log has other ones (I10)."""
 
     first_offset: int
     first_timestamp_ms: int
@@ -84,31 +84,31 @@ class Mark(NamedTuple):
 
 @dataclass(slots=True)
 class Rows:
-    """What a batch comes down to: each user and each submission once."""
+    """A folded batch: each user and each submission once."""
 
     ranges: Ranges
     registrations: dict[str, Registration] = field(default_factory=dict)
     verdicts: dict[VerdictKey, Verdict] = field(default_factory=dict)
     dead_letters: list[DeadLetter] = field(default_factory=list)
-    marks: dict[int, Mark] = field(default_factory=dict)
+    fingerprints: dict[int, Fingerprint] = field(default_factory=dict)
     records: int = 0
     mis_keyed: int = 0
 
 
 def decode_records(records: Iterable[LogRecord]) -> list[DecodedRecord]:
-    """Every record beside its event or the reason why it has none."""
+    """Each record with its event, or with the reason why it has none."""
     return [DecodedRecord(record, decode(record.value, record.headers, record.timestamp)) for record in records]
 
 
 def fold(batch: Batch) -> Rows:
-    """Folds the batch's own duplicates, since an upsert cannot touch a row twice."""
+    """Folds a batch's duplicates, because one upsert cannot touch a row twice."""
     rows = Rows(batch.ranges)
     fold_into(rows, batch.records)
     return rows
 
 
 def fold_into(rows: Rows, records: Sequence[DecodedRecord]) -> None:
-    """Folds more records, in log order, into rows."""
+    """Adds records, in log order, to rows."""
     registrations, verdicts = rows.registrations, rows.verdicts
     for record, said in records:
         if isinstance(said, Rejected):
@@ -121,14 +121,14 @@ def fold_into(rows: Rows, records: Sequence[DecodedRecord]) -> None:
         else:
             fold_verdict(verdicts, verdict_of(said, record.partition, record.offset))
     rows.records += len(records)
-    for partition, mark in _marks(records).items():
-        first = rows.marks.get(partition, mark)
-        rows.marks[partition] = Mark(
-            first.first_offset, first.first_timestamp_ms, mark.last_offset, mark.last_timestamp_ms
+    for partition, found in _fingerprints(records).items():
+        first = rows.fingerprints.get(partition, found)
+        rows.fingerprints[partition] = Fingerprint(
+            first.first_offset, first.first_timestamp_ms, found.last_offset, found.last_timestamp_ms
         )
 
 
-def _marks(records: Iterable[DecodedRecord]) -> dict[int, Mark]:
+def _fingerprints(records: Iterable[DecodedRecord]) -> dict[int, Fingerprint]:
     first: dict[int, LogRecord] = {}
     last: dict[int, LogRecord] = {}
     for decoded in records:
@@ -136,13 +136,13 @@ def _marks(records: Iterable[DecodedRecord]) -> dict[int, Mark]:
         first.setdefault(partition, decoded.record)
         last[partition] = decoded.record
     return {
-        partition: Mark(first[partition].offset, first[partition].timestamp, end.offset, end.timestamp)
+        partition: Fingerprint(first[partition].offset, first[partition].timestamp, end.offset, end.timestamp)
         for partition, end in last.items()
     }
 
 
 def size_in_bytes(record: LogRecord) -> int:
-    """About how much of a statement a record becomes."""
+    """Roughly how many bytes of a statement a record takes."""
     headers = sum(len(name) + len(content or b"") for name, content in record.headers)
     return len(record.key or b"") + len(record.value or b"") + headers + 64
 
@@ -150,7 +150,7 @@ def size_in_bytes(record: LogRecord) -> int:
 def cut(
     moved: Ranges, records: Mapping[int, Sequence[LogRecord]], max_bytes: int
 ) -> Iterator[tuple[Ranges, list[LogRecord]]]:
-    """Ranges and records of one transaction after the other: cut where it gets too many bytes for one."""
+    """Splits one read into transactions of at most `max_bytes`; a larger record gets one of its own."""
     chunk: list[LogRecord] = []
     size = 0
     begins = {partition: begin for partition, (begin, _) in moved.items()}

@@ -1,4 +1,4 @@
-"""What is asked of a board, and what does it answer? The same for a board in Redis, in PostgreSQL and in memory.
+"""Questions to a leaderboard and its answers, the same for one in Redis, in PostgreSQL and in memory.
 
 The order is the rule's: more problems first, then the earlier last solve in whole seconds, then the smaller id.
 """
@@ -9,19 +9,19 @@ from enum import StrEnum
 from typing import NamedTuple
 
 
-class Position(NamedTuple):
-    """Where somebody stands; also where nobody stands any more, so that a page goes on after who has moved."""
+class RankKey(NamedTuple):
+    """What users are sorted by. Nobody needs to have it now: a page starts after it all the same."""
 
     problems_solved: int
     seconds: int  # of the last solve, since 1970
     user_id: str
 
 
-NOWHERE = Position(0, 0, "")
+NOWHERE = RankKey(0, 0, "")
 
 
 class Mode(StrEnum):
-    """Which stretch."""
+    """Where a page starts: at the top, or relative to a rank key."""
 
     BEGIN = "begin"
     AFTER = "after"
@@ -30,19 +30,19 @@ class Mode(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Stretch:
-    """At most `limit` places, relative to a position; AROUND looks at its user_id alone."""
+class PageRequest:
+    """At most `limit` places, relative to `position`; AROUND uses its user_id only."""
 
     limit: int
     mode: Mode = Mode.BEGIN
-    position: Position = NOWHERE
+    position: RankKey = NOWHERE
 
 
 @dataclass(frozen=True, slots=True)
-class Reading:
-    """Places from the index `begin` (0 is the first) of a board of `total`, and the users asked for who are on it."""
+class BoardPage:
+    """Rows from index `begin` (0 is the first) of `total`, and the ranks of the users asked for."""
 
     total: int
     begin: int
-    rows: list[Position]
-    places: Mapping[str, tuple[int, Position]]  # the rank, from 1
+    rows: list[RankKey]
+    places: Mapping[str, tuple[int, RankKey]]  # the rank, from 1

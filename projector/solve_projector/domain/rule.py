@@ -1,7 +1,7 @@
-"""What counts? The pure rule: which verdict of a submission stands, which name a user has, what a user has solved.
+"""The rule: which verdict of a submission stands, which name a user has, what a user has solved.
 
-It is a join (a maximum by content, never by arrival), so any order and any duplication of the same events
-gives the same result (I1). `sql/apply_verdicts.sql` says the same in SQL; tests hold the two together.
+It is a join (a maximum by content, never by arrival), so any order and any duplication of the same events gives the
+same result (I1). `store/sql/verdicts.sql` states it in SQL; tests compare the two.
 """
 
 from collections.abc import Iterable
@@ -14,9 +14,9 @@ VerdictKey = tuple[str, str, str]
 
 
 class Verdict(NamedTuple):
-    """One row of `verdicts`: what was last decided of a submission, and where the log says so.
+    """One row of `verdicts`: the verdict on a submission, and its place in the log.
 
-    `submitted_at` is None exactly where it is not solved; absent text is the empty string.
+    `submitted_at` is None if and only if it is not solved; absent text is the empty string.
     """
 
     user_id: str
@@ -33,26 +33,26 @@ class Verdict(NamedTuple):
 
     @property
     def key(self) -> VerdictKey:
-        """What makes it another submission: a verdict that names another user or problem is one."""
+        """Identifies the submission. The same id with another user or problem is another submission."""
         return (self.user_id, self.problem_id, self.submission_id)
 
 
 class Registration(NamedTuple):
-    """Since when a user has which name."""
+    """A user's name, and since when."""
 
     registered_at: datetime
     username: str
 
 
 class Solved(NamedTuple):
-    """What a profile and the board show of a user."""
+    """What a profile and the leaderboard show of a user."""
 
     problems_solved: int
     last_solved_at: datetime | None
 
 
 def verdict_of(event: SubmissionSolved | SubmissionRevoked, partition: int, offset: int) -> Verdict:
-    """The row that an event asks for."""
+    """An event as a row."""
     if isinstance(event, SubmissionSolved):
         submitted_at: datetime | None = event.submitted_at or event.judged_at
         language, contest_id, reason = event.language or "", event.contest_id or "", ""
@@ -74,9 +74,9 @@ def verdict_of(event: SubmissionSolved | SubmissionRevoked, partition: int, offs
 
 
 def beats(challenger: Verdict, standing: Verdict) -> bool:
-    """Whether `challenger` replaces `standing`, both of one submission.
+    """Whether `challenger` replaces `standing`, a verdict of the same submission.
 
-    The latest judgement; on a tie revoked; then the smaller content; then the smaller place in the log.
+    The latest judgement wins; on a tie, revoked; then the smaller content; then the smaller place in the log.
     """
     if challenger.judged_at != standing.judged_at:
         return challenger.judged_at > standing.judged_at
@@ -91,7 +91,7 @@ def _tie_break(verdict: Verdict) -> tuple[datetime, str, str, str, int, int]:
 
 
 def fold_verdict(standing: dict[VerdictKey, Verdict], verdict: Verdict) -> None:
-    """Lets `verdict` take its submission's place where it beats what stands."""
+    """Replaces the standing verdict of a submission where `verdict` beats it."""
     key = verdict[:3]
     current = standing.setdefault(key, verdict)
     if current is not verdict and beats(verdict, current):
@@ -99,7 +99,7 @@ def fold_verdict(standing: dict[VerdictKey, Verdict], verdict: Verdict) -> None:
 
 
 def fold_registration(names: dict[str, Registration], event: UserRegistered) -> None:
-    """Lets a registration give the name where it is later, or as late with the greater name."""
+    """Keeps the latest registration of a user; on a tie, the greater name."""
     registration = Registration(event.registered_at, event.username)
     current = names.get(event.user_id)
     if current is None or registration > current:
@@ -107,7 +107,7 @@ def fold_registration(names: dict[str, Registration], event: UserRegistered) -> 
 
 
 def count(verdicts: Iterable[Verdict]) -> dict[str, Solved]:
-    """Per user with a solved problem: how many, and the latest first solve. `verdicts` are those that stand."""
+    """Counts of each user with a solved problem, from standing verdicts; the last solve is the latest first solve."""
     first_solves: dict[tuple[str, str], datetime] = {}
     for verdict in verdicts:
         if verdict.submitted_at is not None:
@@ -121,7 +121,7 @@ def count(verdicts: Iterable[Verdict]) -> dict[str, Solved]:
 
 
 def board_order(user_id: str, solved: Solved) -> tuple[int, int, str]:
-    """Sorts users as the board shows them: most problems, then the earlier last solve in whole seconds, then the id."""
+    """Sort key of the leaderboard: most problems, then the earlier last solve in whole seconds, then the id."""
     last = solved.last_solved_at
     return (-solved.problems_solved, whole_seconds(last) if last else 0, user_id)
 

@@ -19,8 +19,8 @@ from solve_projector.errors import TopicMissing
 from solve_projector.lag.history import History
 from solve_projector.lag.snapshot import Look, Observer, PartitionLook, Stage, StageLag
 from solve_projector.lag.status import Judgement, Status, worst
-from solve_projector.telemetry.http_server import metrics_page, serving_pages
-from solve_runtime.tasks import going_on
+from solve_projector.telemetry.http_server import serving_metrics
+from solve_runtime.tasks import cancelled
 from solve_schemas.topic import TOPIC_SETTINGS
 
 SOURCES = ("kafka", "postgresql", "redis")
@@ -208,8 +208,8 @@ async def serve(
     history = History(looks)
     look = await observer.look()
     collector.show(look, history.add(look))
-    async with serving_pages(host, port, {"/metrics": metrics_page(registry)}, "choose another with --port"):
-        while going_on():
+    async with serving_metrics(host, port, registry, {}, "choose another with --port"):
+        while not cancelled():
             await asyncio.sleep(interval_s)
             look = await _look_again(observer)
             collector.show(look, history.add(look))

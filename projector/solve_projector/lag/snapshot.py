@@ -17,7 +17,8 @@ from solve_projector.errors import KafkaUnavailable, LeaderboardUnavailable
 from solve_projector.lag.backlog import Backlog, read_backlog
 from solve_projector.leaderboard.board import Leaderboard, open_leaderboard
 from solve_projector.log.group import GroupState, Member
-from solve_projector.log.inspection import LogInspector, LogState, open_inspector
+from solve_projector.log.inspection import LogInspector, open_inspector
+from solve_projector.log.state import LogState
 from solve_projector.settings import ProjectorSettings
 from solve_projector.store.postgresql import DATABASE_ERRORS, open_pool
 from solve_runtime.kafka_settings import KafkaConnection

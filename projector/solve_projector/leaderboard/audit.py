@@ -1,7 +1,7 @@
-"""Does the leaderboard show what PostgreSQL says, and how is it made to? Compares all members, and rebuilds beside.
+"""Compares the whole leaderboard with PostgreSQL, and rebuilds it beside the one in use.
 
-Redis is always some milliseconds behind a commit, so a difference counts only where it is still there when looked at
-again and PostgreSQL's row has not changed in between.
+Redis follows a commit by some milliseconds, so a difference counts only if it is still there in a later pass and
+PostgreSQL's row has not changed in between.
 """
 
 import asyncio
@@ -13,7 +13,7 @@ import asyncpg
 
 from solve_projector.errors import LeaderboardUnavailable, RebuildRunning
 from solve_projector.leaderboard.board import Leaderboard, score
-from solve_projector.leaderboard.reconciler import BoardKeeper
+from solve_projector.leaderboard.reconciler import BoardReconciler
 from solve_projector.store.counts import Standing
 from solve_projector.store.locks import Lock, try_lock, unlock
 from solve_runtime.sql import queries
@@ -22,19 +22,19 @@ OFFSETS_SQL = queries("solve_projector.store", "offsets")
 STANDINGS_SQL = queries("solve_projector.leaderboard", "standings")
 
 CHUNK_USERS = 2_000
-LOOKS = 4  # at everybody, then three times at who differed
-STEP_TIMEOUT_S = 60.0
+PASSES = 4  # over everybody, then three times over who differed
+SYNC_TIMEOUT_S = 60.0
 
-OnLook = Callable[[int, int], None]
+OnPass = Callable[[int, int], None]
 
 
 @asynccontextmanager
 async def one_rebuild(pool: asyncpg.Pool) -> AsyncIterator[None]:
-    """Nobody else begins one meanwhile: each takes an epoch, and builds a whole board. Raises RebuildRunning."""
+    """Holds the lock of rebuilds, of which each builds a whole epoch. Raises RebuildRunning."""
     async with pool.acquire() as connection:
         if not await try_lock(connection, Lock.BOARD_REBUILD):
             raise RebuildRunning(
-                "another rebuild of the leaderboard is at work; wait for its end, and look at what it found"
+                "another rebuild of the leaderboard is running; wait for it to end, and read its result"
             )
         try:
             yield
@@ -44,7 +44,7 @@ async def one_rebuild(pool: asyncpg.Pool) -> AsyncIterator[None]:
 
 @dataclass(slots=True)
 class BoardDifference:
-    """How many members of the board PostgreSQL says otherwise of: to be added, changed, removed."""
+    """How many users have to be added to the leaderboard, changed on it or removed from it."""
 
     added: int = 0
     changed: int = 0
@@ -54,69 +54,69 @@ class BoardDifference:
         return bool(self.added or self.changed or self.removed)
 
 
-def _untold(_done: int, _total: int) -> None:
-    """For who does not watch."""
+def _ignore(_done: int, _total: int) -> None:
+    """Reports no progress."""
 
 
 async def compare_board(
-    pool: asyncpg.Pool, board: Leaderboard, pause_s: float, on_look: OnLook = _untold
+    pool: asyncpg.Pool, board: Leaderboard, pause_s: float, on_pass: OnPass = _ignore
 ) -> BoardDifference:
-    """Compares every user with the board that readers see. Changes nothing.
+    """Compares every user with the leaderboard that readers see. Changes nothing.
 
-    What differs is looked at again after `pause_s`, a projector's time to mend it; `on_look` hears of each look, and
-    how many there are at most. Raises LeaderboardUnavailable.
+    Differences are compared again after `pause_s`, a projector's time to repair them; `on_pass` gets the number of
+    passes done and their maximum. Raises LeaderboardUnavailable.
     """
-    on_look(0, LOOKS)
+    on_pass(0, PASSES)
     differing: dict[str, int] = {}
     async for user_ids in _everybody(pool, board):
         differing |= {user_id: version for user_id, version, _ in await _differences(pool, board, user_ids)}
     found: list[tuple[str, int, str]] = []
-    for look in range(1, LOOKS):
+    for number in range(1, PASSES):
         if not differing:
             break
-        on_look(look, LOOKS)
+        on_pass(number, PASSES)
         await asyncio.sleep(pause_s)
         again = await _differences(pool, board, list(differing))
         found = [one for one in again if differing[one[0]] == one[1]]
         differing = {user_id: version for user_id, version, _ in found}
-    on_look(LOOKS, LOOKS)
+    on_pass(PASSES, PASSES)
     kinds = [kind for _, _, kind in found]
     return BoardDifference(kinds.count("added"), kinds.count("changed"), kinds.count("removed"))
 
 
-async def mend_board(
-    pool: asyncpg.Pool, board: Leaderboard, topic: str, pause_s: float, on_look: OnLook = _untold
+async def repair_board(
+    pool: asyncpg.Pool, board: Leaderboard, topic: str, pause_s: float, on_pass: OnPass = _ignore
 ) -> None:
-    """Brings the board into step, and builds it anew where something differs even then."""
-    keeper = BoardKeeper(pool, board, topic)
-    await _bring_into_step(keeper, pool, topic)
-    if await compare_board(pool, board, pause_s, on_look):
-        await keeper.rebuild_beside()
-        await _bring_into_step(keeper, pool, topic)
+    """Syncs the leaderboard, and rebuilds it if it differs even then."""
+    reconciler = BoardReconciler(pool, board, topic)
+    await _sync(reconciler, pool, topic)
+    if await compare_board(pool, board, pause_s, on_pass):
+        await reconciler.rebuild_beside()
+        await _sync(reconciler, pool, topic)
 
 
 async def rebuild_board(
-    pool: asyncpg.Pool, board: Leaderboard, topic: str, pause_s: float, on_look: OnLook = _untold
+    pool: asyncpg.Pool, board: Leaderboard, topic: str, pause_s: float, on_pass: OnPass = _ignore
 ) -> BoardDifference:
-    """Builds the board anew from PostgreSQL, whatever it shows; what differed. Raises LeaderboardUnavailable."""
-    difference = await compare_board(pool, board, pause_s, on_look)
-    keeper = BoardKeeper(pool, board, topic)
-    await keeper.rebuild_beside()
-    await _bring_into_step(keeper, pool, topic)
+    """Rebuilds the leaderboard in any case; returns what differed before. Raises LeaderboardUnavailable."""
+    difference = await compare_board(pool, board, pause_s, on_pass)
+    reconciler = BoardReconciler(pool, board, topic)
+    await reconciler.rebuild_beside()
+    await _sync(reconciler, pool, topic)
     return difference
 
 
-async def _bring_into_step(keeper: BoardKeeper, pool: asyncpg.Pool, topic: str) -> None:
+async def _sync(reconciler: BoardReconciler, pool: asyncpg.Pool, topic: str) -> None:
     rows = await pool.fetch(OFFSETS_SQL["read_offsets"], topic)
     try:
-        async with asyncio.timeout(STEP_TIMEOUT_S):
-            await keeper.bring_into_step({row["partition"]: row["next_offset"] for row in rows})
+        async with asyncio.timeout(SYNC_TIMEOUT_S):
+            await reconciler.sync({row["partition"]: row["next_offset"] for row in rows})
     except TimeoutError:
-        raise LeaderboardUnavailable("the leaderboard did not come into step within a minute") from None
+        raise LeaderboardUnavailable("the leaderboard was not in sync within a minute; see the log above") from None
 
 
 async def _everybody(pool: asyncpg.Pool, board: Leaderboard) -> AsyncIterator[list[str]]:
-    """Who is on the board, or should be; many of them twice."""
+    """Ids of everybody who is on the leaderboard or should be; many of them twice."""
     last = ""
     while user_ids := [row[0] for row in await pool.fetch(STANDINGS_SQL["ranked_ids"], last, CHUNK_USERS)]:
         yield user_ids
@@ -126,7 +126,7 @@ async def _everybody(pool: asyncpg.Pool, board: Leaderboard) -> AsyncIterator[li
 
 
 async def _differences(pool: asyncpg.Pool, board: Leaderboard, user_ids: Sequence[str]) -> list[tuple[str, int, str]]:
-    """Id, PostgreSQL's version and kind of each that differs now."""
+    """Id, PostgreSQL's version and kind of each difference."""
     rows: Mapping[str, Standing] = {
         row[0]: Standing(*row) for row in await pool.fetch(STANDINGS_SQL["standings_of"], list(user_ids))
     }

@@ -1,10 +1,10 @@
-"""Where is the ranking cached? One sorted set in Redis, written only with absolute and versioned values (I6).
+"""The leaderboard: a cache in Redis, written only with absolute and versioned values (I6).
 
-Read ascending: score = -(problems_solved * 2^32 + 2^32 - 1 - last_solved_at in whole seconds), exact in a double up
-to 2,097,151 problems; equal scores come in the order of the user ids' bytes. Late, repeated and concurrent writes
-are harmless, because a member is written only with a newer version. A watermark per partition says up to which
-offset of the log the board has everything. Versions and watermarks belong to an epoch, named in the keys. A short
-stream beside it tells readers whose standing changed.
+One sorted set, read ascending: score = -(problems_solved * 2^32 + 2^32 - 1 - last_solved_at in whole seconds), exact in
+a double up to 2,097,151 problems; equal scores sort by the bytes of the user id. A member is written only with a newer
+version, so late, repeated and concurrent writes are harmless. A watermark per partition says up to which offset of the
+log everything is on it; a crash before a write leaves it stale, and the reconciler repairs that. Versions and
+watermarks belong to an epoch, named in the keys. A short stream reports whose standing changed.
 Nothing here is ever read to compute a count.
 """
 
@@ -15,23 +15,18 @@ from datetime import UTC, datetime
 from functools import cache
 from importlib.resources import files
 from typing import Any, NamedTuple
-from urllib.parse import urlsplit
 
 from redis.asyncio import Redis
-from redis.asyncio.retry import Retry
-from redis.backoff import NoBackoff
-from redis.exceptions import RedisError
 
-from solve_projector.domain.ranking import Mode, Position, Reading, Stretch
+from solve_projector.domain.ranking import BoardPage, Mode, PageRequest, RankKey
 from solve_projector.domain.rule import whole_seconds
-from solve_projector.errors import LeaderboardUnavailable, SettingsError
+from solve_projector.leaderboard.redis_client import connect_redis, translated
 from solve_projector.settings import ProjectorSettings
 from solve_projector.store.counts import Standing
 
 SECONDS_RANGE = 2**32
-SOCKET_TIMEOUT_S = 2.0
 SCAN_COUNT = 1000
-CHANGES_KEPT = 1000  # about; the script that writes standings says it too
+CHANGES_KEPT = 1000  # about; as in lua/write_standings.lua
 
 
 @cache
@@ -49,23 +44,23 @@ def _score(problems_solved: int, seconds: int) -> int:
 
 
 def solved_of(member_score: float) -> tuple[int, datetime]:
-    """Problems and whole second of the last solve, back from a score."""
+    """Problems and last solve, in whole seconds, of a score."""
     problems, rest = divmod(-int(member_score), SECONDS_RANGE)
     return problems, datetime.fromtimestamp(SECONDS_RANGE - 1 - rest, UTC)
 
 
-def _position(user_id: str, member_score: bytes) -> Position:
+def _rank_key(user_id: str, member_score: bytes) -> RankKey:
     problems, rest = divmod(-int(float(member_score)), SECONDS_RANGE)
-    return Position(problems, SECONDS_RANGE - 1 - rest, user_id)
+    return RankKey(problems, SECONDS_RANGE - 1 - rest, user_id)
 
 
 def changes_key(prefix: str) -> str:
-    """The stream of whose standing changed. Of no epoch, so that its ids only grow."""
+    """The stream of changed standings. It belongs to no epoch, so that its ids only grow."""
     return f"{{{prefix}}}:changes"
 
 
 class BoardRow(NamedTuple):
-    """One place on the board."""
+    """One row of the leaderboard."""
 
     rank: int
     user_id: str
@@ -75,7 +70,7 @@ class BoardRow(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class BoardState:
-    """What Redis says of itself: the epoch readers see (None: no board) and the watermarks of one epoch."""
+    """What Redis holds: the epoch that readers see (None: no leaderboard), and the watermarks of one epoch."""
 
     current: int | None
     watermarks: Mapping[int, int]
@@ -84,7 +79,7 @@ class BoardState:
 
 
 class Leaderboard:
-    """The board of one topic in one Redis. Every method raises LeaderboardUnavailable where Redis does not answer."""
+    """The leaderboard of one topic in one Redis. Every method raises LeaderboardUnavailable if Redis fails."""
 
     def __init__(self, redis: Redis, prefix: str, topic: str) -> None:
         # the braces keep all keys in one slot of a Redis Cluster, as a script needs
@@ -102,9 +97,9 @@ class Leaderboard:
     async def write(
         self, epoch: int, standings: Iterable[Standing], ranges: Mapping[int, tuple[int, int]] | None = None
     ) -> list[int]:
-        """Writes standings that are newer, moves watermarks from `from` to `to`, and tells whose standing changed.
+        """Writes newer standings, moves watermarks over `ranges`, and reports whose standing changed.
 
-        The partitions whose watermark had not reached `from`: an earlier write is missing.
+        Returns the partitions whose watermark is below their range: an earlier write is missing.
         """
         users: list[Any] = []
         for user_id, problems_solved, last_solved_at, version in standings:
@@ -112,40 +107,45 @@ class Leaderboard:
         moves = [part for p, (begin, end) in (ranges or {}).items() for part in (self._watermark(p), begin, end)]
         keys = [self._key(epoch, "board"), self._key(epoch, "versions"), self._key(epoch, "watermarks"), self._changes]
         with translated():
-            behind = await self._write(keys=keys, args=[epoch, len(users) // 3, *users, *moves])
-        return [int(name.rpartition(b":")[2]) for name in behind]
+            stale = await self._write(keys=keys, args=[epoch, len(users) // 3, *users, *moves])
+        return [int(name.rpartition(b":")[2]) for name in stale]
 
     async def raise_watermarks(self, epoch: int, offsets: Mapping[int, int]) -> None:
-        """Everything below these offsets is on the board."""
+        """Records that everything below these offsets is on the leaderboard."""
         args = [part for partition, offset in offsets.items() for part in (self._watermark(partition), offset)]
         with translated():
             await self._raise(keys=[self._key(epoch, "watermarks")], args=args)
 
     async def state(self, epoch: int) -> BoardState:
-        """What Redis has of `epoch`, and which epoch readers see."""
+        """What Redis holds of `epoch`, and which epoch readers see."""
         with translated():
             pipeline = self._redis.pipeline(transaction=True)
             pipeline.get(f"{self._prefix}:current")
             pipeline.hgetall(self._key(epoch, "watermarks"))
             pipeline.zcard(self._key(epoch, "board"))
             pipeline.hlen(self._key(epoch, "versions"))
-            current, marks, members, versions = await pipeline.execute()
+            current, found, members, versions = await pipeline.execute()
             head = f"{self._topic}:".encode()
             watermarks = {
                 int(name[len(head) :]): int(at)
-                for name, at in marks.items()
+                for name, at in found.items()
                 if name.startswith(head) and name[len(head) :].isdigit()
             }
             return BoardState(int(current) if current else None, watermarks, members, versions)
 
     async def current_epoch(self) -> int | None:
-        """The epoch that readers see; None where there is no board."""
+        """The epoch that readers see; None if there is no leaderboard."""
         with translated():
             current = await self._redis.get(f"{self._prefix}:current")
-            return int(current) if current is not None else None
+        return int(current) if current is not None else None
+
+    async def _current_board(self) -> str | None:
+        """The key of the sorted set that readers see now."""
+        epoch = await self.current_epoch()
+        return None if epoch is None else self._key(epoch, "board")
 
     async def publish(self, epoch: int) -> None:
-        """Lets readers see this epoch, tells them that it is another board, and removes what other epochs left."""
+        """Switches readers to this epoch, reports the switch, and removes the keys of other epochs."""
         with translated():
             pipeline = self._redis.pipeline(transaction=True)
             pipeline.set(f"{self._prefix}:current", epoch)
@@ -157,24 +157,21 @@ class Leaderboard:
                     await self._redis.unlink(key)
 
     async def top(self, limit: int) -> list[BoardRow]:
-        """The first places, as readers see them now."""
+        """The first rows that readers see now."""
         with translated():
-            current = await self._redis.get(f"{self._prefix}:current")
-            if current is None:
+            if (board := await self._current_board()) is None:
                 return []
-            found = await self._redis.zrange(self._key(int(current), "board"), 0, limit - 1, withscores=True)
+            found = await self._redis.zrange(board, 0, limit - 1, withscores=True)
         return [
             BoardRow(rank, user_id.decode(), *solved_of(member_score))
             for rank, (user_id, member_score) in enumerate(found, 1)
         ]
 
     async def place(self, user_id: str) -> BoardRow | None:
-        """One user's place, or None where they are not on the board."""
+        """One user's row, or None if they are not on the leaderboard."""
         with translated():
-            current = await self._redis.get(f"{self._prefix}:current")
-            if current is None:
+            if (board := await self._current_board()) is None:
                 return None
-            board = self._key(int(current), "board")
             found = await self._redis.zrank(board, user_id, withscore=True)
         if found is None:
             return None
@@ -182,107 +179,63 @@ class Leaderboard:
         return BoardRow(rank + 1, user_id, *solved_of(float(member_score)))
 
     async def scores_of(self, user_ids: Sequence[str]) -> list[int | None]:
-        """Members' scores, as readers see them now; None where one is not on the board."""
+        """Scores that readers see now; None for a user who is not on the leaderboard."""
         with translated():
-            current = await self._redis.get(f"{self._prefix}:current")
-            if current is None or not user_ids:
+            if (board := await self._current_board()) is None or not user_ids:
                 return [None] * len(user_ids)
-            found = await self._redis.zmscore(self._key(int(current), "board"), list(user_ids))
+            found = await self._redis.zmscore(board, list(user_ids))
         return [int(member_score) if member_score is not None else None for member_score in found]
 
-    async def read(self, stretch: Stretch, user_ids: Sequence[str] = ()) -> Reading | None:
-        """A stretch and some users' places, as readers see them at one moment; None where there is no board."""
-        solved, seconds, user_id = stretch.position
-        at = str(_score(solved, seconds)) if stretch.mode in (Mode.AFTER, Mode.BEFORE) else ""
-        args = [self._prefix, stretch.mode.value, stretch.limit, at, user_id, *user_ids]
+    async def read(self, page: PageRequest, user_ids: Sequence[str] = ()) -> BoardPage | None:
+        """A page and some users' ranks, all of one moment; None if there is no leaderboard."""
+        solved, seconds, user_id = page.position
+        at = str(_score(solved, seconds)) if page.mode in (Mode.AFTER, Mode.BEFORE) else ""
+        args = [self._prefix, page.mode.value, page.limit, at, user_id, *user_ids]
         with translated():
             found = await self._read(keys=[f"{self._prefix}:current"], args=args)
             if found is None:
                 return None
             total, begin, rows, places = found
-            return Reading(
+            return BoardPage(
                 total,
                 begin,
-                [_position(user_id.decode(), said) for user_id, said in zip(rows[::2], rows[1::2], strict=True)],
+                [
+                    _rank_key(user_id.decode(), found_score)
+                    for user_id, found_score in zip(rows[::2], rows[1::2], strict=True)
+                ],
                 {
-                    user_id: (index + 1, _position(user_id, said))
-                    for user_id, index, said in zip(user_ids, places[::2], places[1::2], strict=True)
-                    if said
+                    user_id: (index + 1, _rank_key(user_id, found_score))
+                    for user_id, index, found_score in zip(user_ids, places[::2], places[1::2], strict=True)
+                    if found_score
                 },
             )
 
     async def member_ids(self) -> AsyncIterator[list[str]]:
-        """Everybody on the board that readers see, some at a time, and some perhaps twice."""
+        """All users on the leaderboard that readers see, in chunks; some perhaps twice."""
         with translated():
-            current = await self._redis.get(f"{self._prefix}:current")
-            cursor = 0 if current is not None else None
+            if (board := await self._current_board()) is None:
+                return
+            cursor: int | None = 0
             while cursor is not None:
-                cursor, found = await self._redis.zscan(
-                    self._key(int(current), "board"), cursor=cursor, count=SCAN_COUNT
-                )
+                cursor, found = await self._redis.zscan(board, cursor=cursor, count=SCAN_COUNT)
                 yield [user_id.decode() for user_id, _ in found]
                 cursor = cursor or None
 
     async def all_scores(self) -> dict[str, int]:
-        """Every member's score, as readers see them now; for proofs, not for pages."""
+        """All scores that readers see now; for tests and proofs, not for pages."""
         with translated():
-            current = await self._redis.get(f"{self._prefix}:current")
-            if current is None:
+            if (board := await self._current_board()) is None:
                 return {}
-            found = await self._redis.zrange(self._key(int(current), "board"), 0, -1, withscores=True)
+            found = await self._redis.zrange(board, 0, -1, withscores=True)
         return {user_id.decode(): int(member_score) for user_id, member_score in found}
-
-    async def versions_of(self, epoch: int, user_ids: Sequence[str]) -> list[int | None]:
-        """The versions Redis holds of these users."""
-        if not user_ids:
-            return []
-        with translated():
-            found = await self._redis.hmget(self._key(epoch, "versions"), list(user_ids))
-        return [int(version) if version is not None else None for version in found]
 
     def _watermark(self, partition: int) -> str:
         return f"{self._topic}:{partition}"
 
 
-class translated:  # noqa: N801 - reads as a statement
-    """Turns the client's errors into ours, without the address' password; also those over what nobody of ours wrote."""
-
-    def __enter__(self) -> None:
-        return None
-
-    def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
-        if isinstance(error, RedisError | OSError | TimeoutError | ValueError | OverflowError):
-            said = str(error) or type(error).__name__
-            raise LeaderboardUnavailable(f"Redis: {said}; check REDIS_URL and the server") from error
-
-
-def redis_place(settings: ProjectorSettings) -> str:
-    """Which server, without the password (I12)."""
-    parts = urlsplit(settings.redis_url.get_secret_value())
-    return f"{parts.hostname or 'localhost'}:{parts.port or 6379}{parts.path or ''}"
-
-
-def connect_redis(settings: ProjectorSettings, **changes: Any) -> Redis:
-    """A client that connects when first used; to be closed. Raises SettingsError on a URL that is none."""
-    options: dict[str, Any] = {
-        "socket_timeout": SOCKET_TIMEOUT_S,
-        "socket_connect_timeout": SOCKET_TIMEOUT_S,
-        "socket_keepalive": True,
-        # a write that failed is healed from PostgreSQL, and waiting for it would hold up the next
-        "retry": Retry(NoBackoff(), 0),
-        "client_name": "solve-projector",
-    }
-    if settings.redis_ssl_cafile:
-        options["ssl_ca_certs"] = str(settings.redis_ssl_cafile)
-    try:
-        return Redis.from_url(settings.redis_url.get_secret_value(), **options | changes)
-    except (ValueError, TypeError) as error:
-        raise SettingsError(f"REDIS_URL is not a Redis address: {error}; write redis://host:port/0") from error
-
-
 @asynccontextmanager
 async def open_leaderboard(settings: ProjectorSettings, topic: str) -> AsyncIterator[Leaderboard]:
-    """Connects when first used. Raises SettingsError on a URL that is none."""
+    """Connects when first used. Raises SettingsError on an invalid URL."""
     redis = connect_redis(settings)
     try:
         yield Leaderboard(redis, settings.leaderboard_prefix, topic)

@@ -1,9 +1,9 @@
-"""Is the board what PostgreSQL says, and how does it become that again? Checks every few seconds, also when idle.
+"""Checks every few seconds, also while idle, that the leaderboard is in sync with PostgreSQL, and repairs it (I6).
 
-A lost write shows as a watermark that stays behind PostgreSQL's offset: then all users are written again from one
-snapshot, beside the live writes. A watermark or an epoch ahead of PostgreSQL's means that PostgreSQL went back (a
-restored backup, a failover to a lagging standby): then a new epoch is begun, its board built beside the old one, and
-readers switch when it is whole.
+A watermark that stays below PostgreSQL's offset is a lost write: all users are written again from one snapshot, beside
+the live writes. A watermark or an epoch ahead of PostgreSQL's means that PostgreSQL went back (a restored backup, a
+failover to a lagging standby): a new epoch starts, is built beside the old one, and readers switch once it is complete.
+A crash on the way leaves the old epoch in use, and the next check starts again.
 """
 
 import asyncio
@@ -21,22 +21,22 @@ from solve_projector.store.postgresql import DATABASE_ERRORS, Connection, Failur
 from solve_projector.telemetry.health import Condition
 from solve_projector.telemetry.monitor import Monitor
 from solve_runtime.sql import queries
-from solve_runtime.tasks import going_on
+from solve_runtime.tasks import cancelled
 
 STANDINGS_SQL = queries("solve_projector.leaderboard", "standings")
 OFFSETS_SQL = queries("solve_projector.store", "offsets")
 
 CHUNK_USERS = 2_000
 OUTBOX_ROWS = 1_000
-STEP_POLL_S = 0.1
-# Members are counted every so many idle checks: it costs PostgreSQL an index scan.
+SYNC_POLL_S = 0.1
+# Members are counted every so many idle checks, because it costs PostgreSQL an index scan.
 IDLE_CHECKS_PER_COUNT = 15
 
 log = structlog.get_logger()
 
 
-class BoardKeeper:
-    """Keeps one leaderboard in step with one database."""
+class BoardReconciler:
+    """Keeps one leaderboard in sync with one database."""
 
     def __init__(
         self, pool: asyncpg.Pool, leaderboard: Leaderboard, topic: str, monitor: Monitor | None = None
@@ -45,45 +45,49 @@ class BoardKeeper:
         self._pool = pool
         self._board = leaderboard
         self._topic = topic
-        self._behind: dict[int, int] = {}
+        self._stale: dict[int, int] = {}
         self._idle_checks = 0
         self.available = False
-        self._doubted = False
+        self._rewound = False
 
-    def doubt(self) -> None:
-        """PostgreSQL was seen to go back: the next check begins a new epoch."""
-        self._doubted = True
+    def database_rewound(self) -> None:
+        """PostgreSQL went back to older offsets: the next check starts a new epoch."""
+        self._rewound = True
 
-    def lose(self, error: LeaderboardUnavailable) -> None:
-        """Redis did not answer: nothing is written to it until a check has succeeded."""
+    def mark_unavailable(self, error: LeaderboardUnavailable) -> None:
+        """Redis did not answer: nothing is written to it until a check succeeds."""
         self.monitor.board_failed(error)
         if self.available:
-            log.warning("leaderboard away; PostgreSQL goes on", action="leaderboard_away", error=str(error))
+            log.warning(
+                "leaderboard unavailable; projection continues",
+                action="leaderboard_unavailable",
+                error=str(error),
+            )
         self.available = False
 
-    async def bring_into_step(self, offsets: Mapping[int, int]) -> None:
-        """Returns once readers see a board with everything below `offsets`. Raises LeaderboardUnavailable."""
+    async def sync(self, offsets: Mapping[int, int]) -> None:
+        """Returns once readers see everything below `offsets`. Raises LeaderboardUnavailable."""
         while True:
             epoch = await self._epoch()
             state = await self._board.state(epoch)
-            behind = any(state.watermarks.get(p, 0) < at for p, at in offsets.items())
-            in_step = await self.check_once()
-            if state.current == epoch and not behind and (in_step or not self._doubted):
+            is_stale = any(state.watermarks.get(p, 0) < at for p, at in offsets.items())
+            in_sync = await self.check_once()
+            if state.current == epoch and not is_stale and (in_sync or not self._rewound):
                 return
-            await asyncio.sleep(STEP_POLL_S)
+            await asyncio.sleep(SYNC_POLL_S)
 
     async def run(self, interval_s: float) -> None:
-        """Checks for ever; what fails is logged and tried again at the next check."""
-        while going_on():
+        """Checks until cancelled; a failed check is logged and repeated."""
+        while not cancelled():
             await self.check_once()
             await asyncio.sleep(interval_s)
 
     async def check_once(self) -> bool:
-        """One check with whatever it finds to mend; whether the board was found in step."""
+        """Checks once and repairs what it finds; returns whether the leaderboard was in sync."""
         try:
-            in_step = await self._check()
+            in_sync = await self._check()
         except LeaderboardUnavailable as error:
-            self.lose(error)
+            self.mark_unavailable(error)
             return False
         except DATABASE_ERRORS as error:
             if classify(error) is Failure.FINAL:
@@ -92,43 +96,43 @@ class BoardKeeper:
             log.warning("leaderboard not checked", action="leaderboard_check", error=str(error) or type(error).__name__)
             return False
         if not self.available:
-            log.info("leaderboard answers", action="leaderboard_back")
+            log.info("leaderboard available", action="leaderboard_available")
         self.available = True
-        return in_step
+        return in_sync
 
     async def _check(self) -> bool:
         epoch = await self._epoch()
         self.monitor.database_answered()
-        # Redis first: PostgreSQL read later cannot be behind it, unless it went back
+        # Redis first: PostgreSQL, read later, is never older, unless it went back
         state = await self._board.state(epoch)
         offsets = await self._offsets()
-        if self._doubted or self._went_back(epoch, state, offsets):
-            await self._begin_epoch(max(epoch, state.current or 0))
-            self._doubted = False
+        if self._rewound or self._is_ahead(epoch, state, offsets):
+            await self._start_epoch(max(epoch, state.current or 0))
+            self._rewound = False
             return False
         await self._drain_outbox(epoch)
-        behind = {p: state.watermarks.get(p, 0) for p, at in offsets.items() if state.watermarks.get(p, 0) < at}
-        stuck = [p for p, at in behind.items() if self._behind.get(p) == at]
-        lost = state.current != epoch or (not behind and await self._members_are_missing(state))
-        # beside live writes it is always a little behind: enough that it moved since the last check
-        in_step = not behind or bool(self._behind)
-        self._behind = behind
+        stale = {p: state.watermarks.get(p, 0) for p, at in offsets.items() if state.watermarks.get(p, 0) < at}
+        stuck = [p for p, at in stale.items() if self._stale.get(p) == at]
+        lost = state.current != epoch or (not stale and await self._members_are_missing(state))
+        # beside live writes it is always a little stale; it is enough that it moved since the last check
+        keeps_up = not stale or bool(self._stale)
+        self._stale = stale
         if stuck or lost:
             await self._rebuild(
                 reason="no board" if state.current != epoch else "members missing" if lost else "lost write"
             )
-            self._behind = {}
+            self._stale = {}
             return False
-        if in_step:
+        if keeps_up:
             self.monitor.health.met(Condition.LEADERBOARD)
-        return not behind
+        return not stale
 
-    def _went_back(self, epoch: int, state: BoardState, offsets: Mapping[int, int]) -> bool:
+    def _is_ahead(self, epoch: int, state: BoardState, offsets: Mapping[int, int]) -> bool:
         ahead = {p: at for p, at in state.watermarks.items() if at > offsets.get(p, 0)}
         if ahead or (state.current or 0) > epoch:
             log.warning(
-                "PostgreSQL is behind the leaderboard: it was restored or failed over",
-                action="database_went_back",
+                "PostgreSQL has older offsets than the leaderboard: it was restored or failed over",
+                action="database_rewound",
                 watermarks_ahead=ahead,
                 epoch=epoch,
                 leaderboard_epoch=state.current,
@@ -137,7 +141,7 @@ class BoardKeeper:
         return False
 
     async def _members_are_missing(self, state: BoardState) -> bool:
-        """Keys can be evicted or deleted one by one; seen by numbers, now and then."""
+        """Whether single keys were evicted or deleted, by their number; counted now and then."""
         self._idle_checks += 1
         if self._idle_checks % IDLE_CHECKS_PER_COUNT != 1:
             return False
@@ -146,29 +150,26 @@ class BoardKeeper:
         return bool(ranked > state.members or ranked > state.versions)
 
     async def rebuild_beside(self) -> None:
-        """Builds the board anew beside the one that readers see, and lets them see it.
-
-        Raises LeaderboardUnavailable.
-        """
+        """Rebuilds the leaderboard beside the one in use, then switches readers. Raises LeaderboardUnavailable."""
         epoch = await self._epoch()
         state = await self._board.state(epoch)
-        await self._begin_epoch(max(epoch, state.current or 0))
+        await self._start_epoch(max(epoch, state.current or 0))
 
-    async def _begin_epoch(self, at_least: int) -> None:
+    async def _start_epoch(self, at_least: int) -> None:
         async with self._pool.acquire() as connection:
             epoch = await connection.fetchval(
                 "UPDATE leaderboard_epoch SET epoch = greatest(epoch, $1) + 1 RETURNING epoch", at_least
             )
-        log.warning("new leaderboard epoch", action="epoch", epoch=epoch)
+        log.warning("new leaderboard epoch", action="epoch_started", epoch=epoch)
         await self._rebuild(reason="new epoch")
-        self._behind = {}
+        self._stale = {}
 
     async def _rebuild(self, reason: str) -> None:
-        """Writes every user of one snapshot, then raises the watermarks to the snapshot's offsets."""
-        self.monitor.health.missing(Condition.LEADERBOARD, f"the board is being written anew ({reason})")
+        """Writes every user of one snapshot, then raises the watermarks to its offsets."""
+        self.monitor.health.missing(Condition.LEADERBOARD, f"the leaderboard is being rebuilt ({reason})")
         async with self._snapshot() as connection:
             if not await try_lock_transaction(connection, Lock.BOARD_REWRITE):
-                return  # another process is at it
+                return  # another process does it
             epoch = await connection.fetchval("SELECT epoch FROM leaderboard_epoch")
             offsets = await self._snapshot_offsets(connection)
             users = 0
@@ -187,7 +188,7 @@ class BoardKeeper:
             self._pool.acquire() as connection,
             connection.transaction(isolation="repeatable_read", readonly=True),
         ):
-            await connection.execute("SET LOCAL transaction_timeout = 0")  # a long read, and nobody waits for it
+            await connection.execute("SET LOCAL transaction_timeout = 0")  # a long read that nobody waits for
             yield connection
 
     async def _standings(self, connection: Connection) -> AsyncIterator[list[Standing]]:

@@ -1,4 +1,4 @@
-"""How does a member of the group read? The Kafka client's options, each with its reason."""
+"""Options of the Kafka client that is a member of the consumer group, each with its reason."""
 
 from aiokafka import AIOKafkaConsumer
 
@@ -6,12 +6,12 @@ from solve_projector.settings import ProjectorSettings
 from solve_runtime.kafka_settings import KafkaConnection
 
 REBALANCE_TIMEOUT_MS = 30_000
-# A batch that waits for PostgreSQL must not cost the membership (aiokafka #848).
+# A batch that waits for PostgreSQL must not end the membership (aiokafka #848).
 MAX_POLL_INTERVAL_MS = 30 * 60 * 1000
 
 
 def new_consumer(connection: KafkaConnection, settings: ProjectorSettings) -> AIOKafkaConsumer:
-    """A client that is not started yet."""
+    """A client, not started yet."""
     session = settings.group_session_timeout_ms
     return AIOKafkaConsumer(
         **connection.client_options(),

@@ -1,10 +1,12 @@
-"""How does a record travel? Reading, PostgreSQL and Redis as three stages that overlap, and end in order.
+"""Runs three overlapping stages, Kafka to PostgreSQL to Redis, and stops them in order.
 
-What happens to a batch, and what a crash after each step leaves:
-1. read and decode records (nothing happened yet);
-2. one PostgreSQL transaction: counts, parked events, dead letters, offsets (before the commit nothing, after it all);
-3. write the changed users to Redis with the batch's range (else the watermark stays behind and the board is healed);
-4. commit the offsets to Kafka's group, for monitors (else they follow at the next commit or assignment).
+The commit order of a batch, and what a crash after each step leaves:
+1. Read, decode and fold records. Left: nothing.
+2. One PostgreSQL transaction: counts, parked events, dead letters and offsets (`store/counts.py`). Left: nothing before
+   its commit, everything after it.
+3. Write the changed users and the batch's range to Redis. Left if it is missing: a stale watermark, which the
+   reconciler finds and repairs.
+4. Commit the offsets to Kafka's group, for monitors. Left if it is missing: older offsets there, until the next commit.
 Step 1 of the next batch runs beside step 2, and step 3 beside the next batch's step 2.
 """
 
@@ -19,12 +21,12 @@ import structlog
 from solve_projector.domain.batch import Batch, Rows, fold_into
 from solve_projector.errors import LeaderboardUnavailable, ReadInterrupted
 from solve_projector.leaderboard.board import Leaderboard
-from solve_projector.leaderboard.reconciler import BoardKeeper
+from solve_projector.leaderboard.reconciler import BoardReconciler
 from solve_projector.live.reader import RECORDS_AT_ONCE, LogReader
 from solve_projector.live.writer import BatchWriter, Outcome
 from solve_projector.store.counts import Applied
 from solve_projector.telemetry.metrics import Server
-from solve_runtime.tasks import end, going_on
+from solve_runtime.tasks import cancel_and_wait, cancelled
 
 BOARD_QUEUE_BATCHES = 16
 GROUP_COMMIT_INTERVAL_S = 1.0
@@ -35,7 +37,7 @@ log = structlog.get_logger()
 
 @dataclass
 class Totals:
-    """What a run has done so far: rows, and seconds of work in each stage (stages overlap)."""
+    """What a run has done so far: records and rows, and seconds of work in each stage (stages overlap)."""
 
     batches: int = 0
     records: int = 0
@@ -54,7 +56,7 @@ class Totals:
 
 
 class Pending(NamedTuple):
-    """A batch on its way to PostgreSQL; stale once the reader has another generation."""
+    """A batch on its way to PostgreSQL; stale if the reader has moved on to another generation."""
 
     generation: int
     batch: Batch
@@ -65,14 +67,19 @@ class Pipeline:
     """One projector process between its open connections. `run` returns once `stop` was called."""
 
     def __init__(
-        self, pool: asyncpg.Pool, board: Leaderboard, reader: LogReader, keeper: BoardKeeper, reached: dict[int, int]
+        self,
+        pool: asyncpg.Pool,
+        board: Leaderboard,
+        reader: LogReader,
+        reconciler: BoardReconciler,
+        reached: dict[int, int],
     ) -> None:
-        """`reached` is kept at how far this process has committed, by partition. The keeper's monitor is told."""
+        """`reached` is updated with how far this process has committed. Uses the reconciler's monitor."""
         self.totals = Totals()
-        self._monitor = keeper.monitor
+        self._monitor = reconciler.monitor
         self._board = board
         self._reader = reader
-        self._keeper = keeper
+        self._reconciler = reconciler
         self._writer = BatchWriter(pool, reader.topic, reached, self._after_commit, self._monitor)
         self._reached = reached
         self._batches: asyncio.Queue[Pending | None] = asyncio.Queue(maxsize=1)
@@ -80,7 +87,7 @@ class Pipeline:
         self._stopping = asyncio.Event()
 
     def stop(self) -> None:
-        """Finishes the batch in hand, brings it to Redis, and ends."""
+        """Finishes the current batch in both stores, then ends."""
         self._stopping.set()
 
     async def run(self) -> None:
@@ -91,7 +98,7 @@ class Pipeline:
             chain.create_task(self._write())
             board = chain.create_task(self._write_board())
             await board
-            await end([commits])
+            await cancel_and_wait([commits])
         await self._reader.commit(self._reached)
 
     async def _read(self) -> None:
@@ -101,7 +108,7 @@ class Pipeline:
                 batches = await self._read_unless_stopped()
             except ReadInterrupted as error:
                 self._monitor.metrics.retried(Server.KAFKA)
-                log.warning("read failed, trying again", action="read_failed", error=str(error))
+                log.warning("read failed, retrying", action="read_failed", error=str(error))
                 await asyncio.sleep(READ_RETRY_S)
                 await self._reader.reposition()
                 continue
@@ -126,7 +133,7 @@ class Pipeline:
         return rows
 
     async def _read_unless_stopped(self) -> list[Batch]:
-        """A read can wait for a rebalance without end; what it had in hand is read again by whoever comes next."""
+        """Stops waiting once the pipeline stops: a read can wait for a rebalance without end."""
         reading = asyncio.ensure_future(self._reader.read())
         stopping = asyncio.ensure_future(self._stopping.wait())
         try:
@@ -143,20 +150,20 @@ class Pipeline:
             began = perf_counter()
             with self._monitor.tracing.process(pending.batch) as give_up:
                 outcome = await self._writer.write(pending.batch, pending.rows)
-                if outcome is Outcome.REBUILD:
-                    give_up("not committed; read again from PostgreSQL's offsets")
+                if outcome is Outcome.REREAD:
+                    give_up("not committed; reading again from PostgreSQL's offsets")
             took = perf_counter() - began
             self.totals.database_seconds += took
             self._monitor.metrics.processed(took)
-            if outcome is Outcome.REBUILD:
+            if outcome is Outcome.REREAD:
                 self.totals.fenced += 1
                 await self._reader.reposition()
         await self._board_writes.put(None)
 
     async def _after_commit(self, applied: Applied) -> None:
-        """Hands a commit's changes to the board, and lets them go where Redis is away: the keeper heals the board."""
+        """Queues a commit's changes for Redis, or drops them if it is unavailable: the reconciler repairs it later."""
         self._count(applied)
-        if self._keeper.available and not self._board_writes.full():
+        if self._reconciler.available and not self._board_writes.full():
             self._board_writes.put_nowait(applied)
         else:
             self.totals.board_writes_dropped += 1
@@ -175,7 +182,7 @@ class Pipeline:
         )
         if applied.parked or applied.dead_letters or applied.mis_keyed:
             log.warning(
-                "records need a look",
+                "some records were parked, dead-lettered or mis-keyed",
                 action="set_aside",
                 ranges=dict(applied.ranges),
                 parked=applied.parked,
@@ -189,19 +196,19 @@ class Pipeline:
             try:
                 await self._board.write(applied.epoch, applied.standings, applied.ranges)
             except LeaderboardUnavailable as error:
-                self._keeper.lose(error)
+                self._reconciler.mark_unavailable(error)
                 self.totals.board_writes_dropped += 1
             else:
                 self._monitor.metrics.on_board(applied, perf_counter() - began)
             self.totals.board_seconds += perf_counter() - began
 
     async def _commit_to_group(self) -> None:
-        told: dict[int, int] = {}
-        while going_on():
+        committed: dict[int, int] = {}
+        while not cancelled():
             await asyncio.sleep(GROUP_COMMIT_INTERVAL_S)
-            if self._reached != told:
-                told = dict(self._reached)
-                await self._reader.commit(told)
+            if self._reached != committed:
+                committed = dict(self._reached)
+                await self._reader.commit(committed)
 
     def _count(self, applied: Applied) -> None:
         totals = self.totals

@@ -1,4 +1,7 @@
-"""What is a projector process? The one place that opens its connections, starts its tasks and ends them in order."""
+"""Composes a projector process: opens its connections, starts its tasks, and ends both in order.
+
+Nothing outlives the process, so a crash leaves only what `pipeline.py` lists.
+"""
 
 import asyncio
 import gc
@@ -12,28 +15,28 @@ import structlog
 
 from solve_projector.errors import LeaderboardUnavailable, ProjectorError
 from solve_projector.leaderboard.board import open_leaderboard
-from solve_projector.leaderboard.reconciler import BoardKeeper
+from solve_projector.leaderboard.reconciler import BoardReconciler
 from solve_projector.live.log_watch import LogWatch
 from solve_projector.live.pipeline import Pipeline, Totals
 from solve_projector.live.reader import LogReader, open_reader
-from solve_projector.live.start_offsets import PositionSource, until_answered
+from solve_projector.live.start_offsets import StartOffsets, until_answered
 from solve_projector.live.sweep import sweep
 from solve_projector.log.inspection import LogInspector, has_fast_client, open_inspector
 from solve_projector.settings import ProjectorSettings
 from solve_projector.store.migrate import require_schema
-from solve_projector.store.offsets import read_progress
+from solve_projector.store.offsets import read_offsets
 from solve_projector.store.postgresql import DATABASE_ERRORS, Failure, classify, open_pool
 from solve_projector.telemetry.monitor import Monitor
-from solve_projector.telemetry.probes import serving
+from solve_projector.telemetry.probes import serving_probes
 from solve_projector.telemetry.tracing import open_tracing
 from solve_runtime.kafka_settings import KafkaConnection
-from solve_runtime.tasks import end, going_on
+from solve_runtime.tasks import cancel_and_wait, cancelled
 
 if TYPE_CHECKING:
     from opentelemetry.trace import TracerProvider
 
 ONCE_POLL_S = 0.1
-STEP_TIMEOUT_S = 60.0
+SYNC_TIMEOUT_S = 60.0
 LEAVE_TIMEOUT_S = 15.0
 BEAT_S = 0.5
 GC_THRESHOLDS = (200_000, 20, 100)
@@ -50,9 +53,9 @@ class Projector:
     pool: asyncpg.Pool
     inspector: LogInspector
     reader: LogReader
-    keeper: BoardKeeper
+    reconciler: BoardReconciler
     pipeline: Pipeline
-    positions: PositionSource
+    start_offsets: StartOffsets
     topic: str
     monitor: Monitor
     metrics_port: int | None = None
@@ -62,17 +65,17 @@ class Projector:
 async def open_projector(
     connection: KafkaConnection, settings: ProjectorSettings, tracer_provider: "TracerProvider | None" = None
 ) -> AsyncIterator[Projector]:
-    """Connects to all three, and refuses to begin on tables or a log that will not do.
+    """Connects to all three servers, and refuses unsuitable tables or an unsuitable log.
 
     Spans go to `tracer_provider`, or where OpenTelemetry's own variables say.
     Raises DatabaseUnavailable, SchemaMismatch, KafkaUnavailable, TopicMissing; and on a first run TopicUnsafe,
-    LogHeadGone, MetricsUnservable. Redis may be away.
+    LogHeadGone, MetricsUnservable. Redis may be unavailable.
     """
     reached: dict[int, int] = {}
     async with (
         open_tracing(connection.topic, settings.group_id, tracer_provider) as tracing,
-        serving(settings, monitor := Monitor.of(settings, connection.topic, tracing)) as metrics_port,
-        _beating(monitor),
+        serving_probes(settings, monitor := Monitor.of(settings, connection.topic, tracing)) as metrics_port,
+        _heartbeat(monitor),
         open_pool(settings) as pool,
         open_leaderboard(settings, connection.topic) as board,
         open_inspector(connection) as inspector,
@@ -80,13 +83,22 @@ async def open_projector(
         async with pool.acquire() as database:
             await require_schema(database, settings)
         await _refuse_unsafe_first_run(pool, inspector)
-        keeper = BoardKeeper(pool, board, connection.topic, monitor)
-        positions = PositionSource(pool, inspector, reached, keeper.doubt, monitor)
-        await keeper.check_once()
-        async with open_reader(connection, settings, positions.read, monitor) as reader:
-            pipeline = Pipeline(pool, board, reader, keeper, reached)
+        reconciler = BoardReconciler(pool, board, connection.topic, monitor)
+        start_offsets = StartOffsets(pool, inspector, reached, reconciler.database_rewound, monitor)
+        await reconciler.check_once()
+        async with open_reader(connection, settings, start_offsets.read, monitor) as reader:
+            pipeline = Pipeline(pool, board, reader, reconciler, reached)
             yield Projector(
-                settings, pool, inspector, reader, keeper, pipeline, positions, connection.topic, monitor, metrics_port
+                settings,
+                pool,
+                inspector,
+                reader,
+                reconciler,
+                pipeline,
+                start_offsets,
+                connection.topic,
+                monitor,
+                metrics_port,
             )
 
 
@@ -95,26 +107,26 @@ async def run_projector(
 ) -> Totals:
     """Projects until `stopping` is set, or with `once` until PostgreSQL has what the log had at the start.
 
-    `on_progress` is told records done and records to do. Raises ProjectorError where somebody must act, and with
-    `once` LeaderboardUnavailable where PostgreSQL is right but Redis could not be brought into step.
+    `on_progress` gets records done and records to do. Raises ProjectorError where somebody must act, and with `once`
+    LeaderboardUnavailable where PostgreSQL is right but Redis could not be synced.
     """
     settings, pipeline = projector.settings, projector.pipeline
-    # a batch allocates hundreds of thousands of objects that hold no cycles: looking for some took a third of the time
+    # a batch allocates hundreds of thousands of objects without cycles; searching them took a third of the time
     gc.freeze()
     gc.set_threshold(*GC_THRESHOLDS)
     try:
         async with asyncio.TaskGroup() as tasks:
-            beside = [
-                tasks.create_task(projector.positions.watch()),
-                tasks.create_task(projector.keeper.run(settings.leaderboard_check_interval_s)),
+            background = [
+                tasks.create_task(projector.start_offsets.watch()),
+                tasks.create_task(projector.reconciler.run(settings.leaderboard_check_interval_s)),
                 tasks.create_task(_sweep(projector)),
                 tasks.create_task(_watch(projector).run(settings.log_check_interval_s, settings.stall_after_s)),
-                tasks.create_task(_stop_when_told(projector, stopping)),
+                tasks.create_task(_stop_on_request(projector, stopping)),
             ]
             if once:
-                beside.append(tasks.create_task(_stop_at_end(projector, on_progress)))
+                background.append(tasks.create_task(_stop_at_end(projector, on_progress)))
             await pipeline.run()
-            await end(beside)
+            await cancel_and_wait(background)
     except* ProjectorError as errors:
         raise _first(errors) from errors
     if once and not stopping.is_set():
@@ -123,24 +135,24 @@ async def run_projector(
 
 
 async def _refuse_unsafe_first_run(pool: asyncpg.Pool, inspector: LogInspector) -> None:
-    """Before the first record the operator can still choose; afterwards stopping would lose the tail as well (I10)."""
+    """Before the first record the operator can still choose; later, stopping would lose the newest records (I10)."""
     if not has_fast_client():
-        log.warning("aiokafka runs without its C extension, six times slower; install its wheel", action="slow_client")
+        log.warning("aiokafka has no C extension and is six times slower; install its wheel", action="slow_client")
     state = await inspector.state()
-    if not any(row.next_offset for row in (await read_progress(pool, inspector.topic)).values()):
+    if not any(row.next_offset for row in (await read_offsets(pool, inspector.topic)).values()):
         state.require_safe()
 
 
 def _watch(projector: Projector) -> LogWatch:
-    return LogWatch(projector.pool, projector.inspector, projector.reader, projector.positions, projector.monitor)
+    return LogWatch(projector.pool, projector.inspector, projector.reader, projector.start_offsets, projector.monitor)
 
 
 @asynccontextmanager
-async def _beating(monitor: Monitor) -> AsyncIterator[None]:
-    """From the first page on: what has to be done before the first record may take long, and is no standstill."""
+async def _heartbeat(monitor: Monitor) -> AsyncIterator[None]:
+    """Beats from the start on: preparing for the first record may take long, and is no stuck event loop."""
 
     async def beat() -> None:
-        while going_on():
+        while not cancelled():
             monitor.health.beat()
             await asyncio.sleep(BEAT_S)
 
@@ -148,11 +160,11 @@ async def _beating(monitor: Monitor) -> AsyncIterator[None]:
     try:
         yield
     finally:
-        await end([task])
+        await cancel_and_wait([task])
 
 
 async def _sweep(projector: Projector) -> None:
-    while going_on():
+    while not cancelled():
         await asyncio.sleep(projector.settings.sweep_interval_s)
         try:
             await sweep(projector.pool, projector.topic, projector.monitor.metrics)
@@ -160,53 +172,59 @@ async def _sweep(projector: Projector) -> None:
             if classify(error) is not Failure.TRANSIENT:
                 raise
             projector.monitor.database_failed(error)
-            log.warning("sweep interrupted", action="sweep_failed", error=str(error) or type(error).__name__)
+            log.warning(
+                "sweep failed, retrying",
+                action="sweep_failed",
+                error=str(error) or type(error).__name__,
+            )
 
 
-async def _stop_when_told(projector: Projector, stopping: asyncio.Event) -> None:
+async def _stop_on_request(projector: Projector, stopping: asyncio.Event) -> None:
     await stopping.wait()
-    log.info("finishing the batch in hand", action="stopping")
+    log.info("finishing the current batch", action="stopping")
     projector.pipeline.stop()
     await asyncio.sleep(LEAVE_TIMEOUT_S)
-    raise LeaveTimeout("PostgreSQL did not answer while leaving; nothing is lost: what was not committed is read again")
+    raise LeaveTimeout(
+        "PostgreSQL did not answer in time; nothing is lost: what was not committed is read again at the next start"
+    )
 
 
 class LeaveTimeout(ProjectorError):
-    """The batch in hand could not be finished in time."""
+    """The current batch could not be finished in time."""
 
 
 async def _stop_at_end(projector: Projector, on_progress: OnProgress | None) -> None:
     """Stops once PostgreSQL's offsets have reached the end that each partition had at the start, whoever moved them."""
     ends = (await projector.inspector.state()).ends
     done = -1
-    begun = await _done(projector, ends)
+    started_at = await _done(projector, ends)
     while done < sum(ends.values()):
         async for attempt in until_answered(projector.monitor):
             with attempt:
                 done = await _done(projector, ends)
         if on_progress:
-            on_progress(done - begun, sum(ends.values()) - begun)
+            on_progress(done - started_at, sum(ends.values()) - started_at)
         await asyncio.sleep(ONCE_POLL_S)
     projector.pipeline.stop()
 
 
 async def _done(projector: Projector, ends: Mapping[int, int]) -> int:
-    progress = await read_progress(projector.pool, projector.topic)
-    return sum(min(progress[p].next_offset, end) if p in progress else 0 for p, end in ends.items())
+    reached = await read_offsets(projector.pool, projector.topic)
+    return sum(min(reached[p].next_offset, end) if p in reached else 0 for p, end in ends.items())
 
 
 async def _finish_once(projector: Projector) -> None:
     await sweep(projector.pool, projector.topic, projector.monitor.metrics)
-    offsets = {p: row.next_offset for p, row in (await read_progress(projector.pool, projector.topic)).items()}
+    offsets = {p: row.next_offset for p, row in (await read_offsets(projector.pool, projector.topic)).items()}
     try:
-        async with asyncio.timeout(STEP_TIMEOUT_S):
-            await projector.keeper.bring_into_step(offsets)
+        async with asyncio.timeout(SYNC_TIMEOUT_S):
+            await projector.reconciler.sync(offsets)
     except TimeoutError:
         raise LeaderboardUnavailable(
-            "PostgreSQL is right, but the leaderboard did not come into step within a minute; see the log above"
+            "PostgreSQL is right, but the leaderboard was not in sync within a minute; see the log above"
         ) from None
     except LeaderboardUnavailable as error:
-        raise LeaderboardUnavailable(f"PostgreSQL is right, but the leaderboard is not in step: {error}") from error
+        raise LeaderboardUnavailable(f"PostgreSQL is right, but the leaderboard is stale: {error}") from error
 
 
 def _first(errors: BaseExceptionGroup[BaseException]) -> BaseException:

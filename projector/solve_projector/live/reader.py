@@ -1,9 +1,10 @@
-"""Which records come next? Reads the assigned partitions from PostgreSQL's offsets on, never from Kafka's own.
+"""Reads the assigned partitions from PostgreSQL's offsets, never from those committed to Kafka (I9).
 
 A record counts only if its partition was sought to PostgreSQL's offset within this assignment. aiokafka can return
-records from Kafka's committed offset while the assignment callback still runs, swallows what that callback raises,
-and loses records it had already taken when a later partition fails: so positions are kept here, and after every
-rebalance, fence or error all partitions are sought again. What was read before that is dropped.
+records from Kafka's committed offset while the assignment callback still runs, swallows what that callback raises, and
+loses records it had already taken when a later partition fails. So positions are kept here, and after every rebalance,
+fence or error all partitions are sought again; what was read before is dropped. Nothing is stored, so a crash leaves
+nothing.
 """
 
 import asyncio
@@ -13,47 +14,42 @@ from time import perf_counter
 
 import structlog
 from aiokafka import ConsumerRebalanceListener, ConsumerRecord, TopicPartition
-from aiokafka.errors import (
-    CommitFailedError,
-    ConsumerStoppedError,
-    GroupAuthorizationFailedError,
-    IllegalStateError,
-    KafkaError,
-    NoOffsetForPartitionError,
-    OffsetOutOfRangeError,
-    RecordTooLargeError,
-    TopicAuthorizationFailedError,
-)
+from aiokafka.errors import CommitFailedError, IllegalStateError, KafkaError, NoOffsetForPartitionError
 
 from solve_projector.domain.batch import Batch, DecodedRecord, LogRecord, cut, decode_records
-from solve_projector.errors import KafkaUnavailable, OffsetOutOfRange, ReadInterrupted, RecordUnreadable
+from solve_projector.errors import OffsetOutOfRange
 from solve_projector.live.consumer_options import new_consumer
+from solve_projector.live.read_errors import translated
 from solve_projector.log.inspection import unavailable
 from solve_projector.settings import ProjectorSettings
 from solve_projector.telemetry.monitor import Monitor
 from solve_runtime.kafka_settings import KafkaConnection
 
 POLL_MS = 500
-# About a millisecond of work: while PostgreSQL works on a batch, its answers must not wait for the next batch.
+# About a millisecond of work, so that PostgreSQL's answers on one batch do not wait for the next to be decoded.
 RECORDS_AT_ONCE = 250
 COMMIT_TIMEOUT_S = 5.0
 LEAVE_TIMEOUT_S = 10.0
 
 log = structlog.get_logger()
-ReadPositions = Callable[[set[int]], Awaitable[dict[int, int]]]
+ReadStartOffsets = Callable[[set[int]], Awaitable[dict[int, int]]]
 
 
 class LogReader(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka is untyped
-    """A member of the consumer group whose positions are PostgreSQL's."""
+    """A member of the consumer group that reads at PostgreSQL's offsets."""
 
     def __init__(
-        self, connection: KafkaConnection, settings: ProjectorSettings, read_positions: ReadPositions, monitor: Monitor
+        self,
+        connection: KafkaConnection,
+        settings: ProjectorSettings,
+        read_start_offsets: ReadStartOffsets,
+        monitor: Monitor,
     ) -> None:
-        """`read_positions` gives the offset to read next of each partition; it must not give up while it can hope."""
+        """`read_start_offsets` gives the next offset of each partition; it waits for servers as long as it takes."""
         self.topic = connection.topic
         self._connection = connection
         self._settings = settings
-        self._read_positions = read_positions
+        self._read_start_offsets = read_start_offsets
         self._monitor = monitor
         monitor.health.group_problem = self.group_problem
         self._positions: dict[int, int] = {}
@@ -74,11 +70,11 @@ class LogReader(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka is 
 
     @property
     def member_of(self) -> frozenset[int] | None:
-        """The partitions that the group gave this process, which may be none; None while it is no member."""
+        """The partitions that the group gave this process, perhaps none; None while it is no member."""
         return frozenset(self._assigned) if self.group_problem() is None else None
 
     def group_problem(self) -> str | None:
-        """Why this process is no member of the group; None where it is one, also one without partitions."""
+        """Why this process is no member of the group; None if it is one, with or without partitions."""
         coordinator = self._consumer._coordinator  # None before the client was started
         if coordinator is None or coordinator.coordinator_id is None:
             return f"no coordinator answers for group {self._settings.group_id}"
@@ -95,22 +91,22 @@ class LogReader(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka is 
         self._consumer.subscribe([self.topic], listener=self)
 
     async def stop(self) -> None:
-        """Leaves the group, so that others take over at once; by force where the client does not come to an end."""
+        """Leaves the group, so that others take over at once; does not wait for ever for the client to stop."""
         try:
             async with asyncio.timeout(LEAVE_TIMEOUT_S):
                 await self._consumer.stop()
         except TimeoutError:
-            log.warning("the Kafka client did not stop; its session will time out", action="left_by_force")
+            log.warning("the Kafka client did not stop in time; its session will expire", action="leave_timed_out")
 
     async def rejoin(self) -> None:
-        """Begins anew as another member: a consumer can be alive and never come back to its group (aiokafka #1154)."""
+        """Joins as a new member: a consumer can be alive and never return to its group (aiokafka #1154)."""
         await self.stop()
         self._lose_partitions()
         fresh = new_consumer(self._connection, self._settings)
         try:
             await fresh.start()
         except (TimeoutError, KafkaError, OSError) as error:
-            await fresh.stop()  # the old one stays, stopped: each read says so, until a later try succeeds
+            await fresh.stop()  # the old one stays, stopped: reads fail until a later attempt succeeds
             raise unavailable(self._connection, error) from error
         self._consumer = fresh
         self._consumer.subscribe([self.topic], listener=self)
@@ -123,7 +119,7 @@ class LogReader(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka is 
         self._monitor.metrics.revoked()
 
     async def on_partitions_revoked(self, revoked: set[TopicPartition]) -> None:
-        """Nothing read from here on counts until the next assignment."""
+        """Drops everything read from now until the next assignment."""
         self._lose_partitions()
         if revoked:
             log.info("partitions revoked", action="revoked", partitions=sorted(tp.partition for tp in revoked))
@@ -140,15 +136,15 @@ class LogReader(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka is 
         await self.commit(offsets)
 
     async def reposition(self) -> dict[int, int]:
-        """Reads PostgreSQL's offsets of the assigned partitions again, and seeks to them before the next read."""
+        """Reads PostgreSQL's offsets of the assigned partitions again; the next read seeks to them."""
         assignment = self._assignments
-        offsets = await self._read_positions(set(self._assigned))
+        offsets = await self._read_start_offsets(set(self._assigned))
         if assignment == self._assignments:
             self._seek(offsets)
         return offsets
 
     async def commit(self, offsets: Mapping[int, int]) -> None:
-        """Tells Kafka how far PostgreSQL is, for monitors only (I9); a failure costs nothing and is logged."""
+        """Commits PostgreSQL's offsets to Kafka, for monitors only (I9); a failure is logged and harmless."""
         mine = {TopicPartition(self.topic, p): at for p, at in offsets.items() if p in self._assigned}
         if not mine:
             return
@@ -163,7 +159,7 @@ class LogReader(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka is 
     async def read(self) -> list[Batch]:
         """The next batches, each within the limits, or none after half a second without records.
 
-        Raises OffsetOutOfRange, RecordUnreadable, KafkaUnavailable; and ReadInterrupted, which the caller answers with
+        Raises OffsetOutOfRange, RecordUnreadable, KafkaUnavailable; and ReadInterrupted, after which the caller calls
         `reposition`.
         """
         self._apply_seek()
@@ -181,7 +177,7 @@ class LogReader(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka is 
         return batches if generation == self.generation else []
 
     async def _poll(self) -> dict[int, list[ConsumerRecord]]:
-        """What is there, up to a batch; in pieces, so that PostgreSQL's answers do not wait for the client."""
+        """The available records, up to a batch; in pieces, so that PostgreSQL's answers do not wait for the client."""
         found: dict[int, list[ConsumerRecord]] = {}
         wanted = self._settings.batch_max_records
         began = perf_counter()
@@ -198,13 +194,13 @@ class LogReader(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka is 
                         wanted -= len(records)
                     await asyncio.sleep(0)
         except NoOffsetForPartitionError:
-            return {}  # a partition that was not sought yet
+            return {}  # a partition was not sought yet
         finally:
             self.fetch_seconds += perf_counter() - began
         return found
 
     async def _advance(self) -> dict[int, tuple[int, int]]:
-        """Moves our positions to the client's; from where to where, of the partitions that moved."""
+        """Moves our positions to the client's; returns the ranges of the partitions that moved."""
         begins = dict(self._positions)
         with self._translated():
             for partition in begins:
@@ -223,26 +219,13 @@ class LogReader(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka is 
 
     @contextmanager
     def _translated(self) -> Iterator[None]:
-        """The client's errors as ours; those that a seek under way explains are dropped."""
+        """Drops an offset out of range where a pending seek explains it."""
         try:
-            yield
-        except NoOffsetForPartitionError:
-            raise
-        except OffsetOutOfRangeError as error:
+            with translated(self.topic, self._positions):
+                yield
+        except OffsetOutOfRange:
             if self._sought is None:
-                raise self._out_of_range(error) from error
-        except RecordTooLargeError as error:
-            raise RecordUnreadable(f"topic {self.topic}: {error}; the broker does not return it whole") from error
-        except (TopicAuthorizationFailedError, GroupAuthorizationFailedError) as error:
-            raise KafkaUnavailable(
-                f"not allowed: {error!r}; the projector needs READ on the topic and on the group"
-            ) from error
-        except (KafkaError, ConsumerStoppedError) as error:  # stopped: this client was just replaced (`rejoin`)
-            raise ReadInterrupted(str(error) or type(error).__name__) from error
-        except UnicodeDecodeError as error:
-            raise RecordUnreadable(
-                f"topic {self.topic} near {self._positions}: a record's header name is not UTF-8: {error}"
-            ) from error
+                raise
 
     def _seek(self, positions: dict[int, int]) -> None:
         self._sought = positions
@@ -257,12 +240,12 @@ class LogReader(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka is 
         try:
             for partition, offset in sought.items():
                 self._consumer.seek(TopicPartition(self.topic, partition), offset)
-        except IllegalStateError:  # a rebalance came first; its own assignment seeks again
+        except IllegalStateError:  # a rebalance came first; its assignment seeks again
             return
         self._positions = sought
 
     async def _wait_for_positions(self) -> None:
-        """Sleeps until there is something to seek, and lets the group's errors through meanwhile."""
+        """Sleeps until there is something to seek; meanwhile raises the group's errors."""
         self._assigned_event.clear()
         if self._sought is not None:
             return
@@ -272,28 +255,20 @@ class LogReader(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka is 
             await self._group_errors()
 
     async def _group_errors(self) -> None:
-        """A read is how aiokafka reports what its coordinator met; without positions it must find no partition."""
+        """Reads from no partition, because aiokafka raises its coordinator's errors only from a read."""
         try:
             with self._translated():
                 await self._consumer.getmany(TopicPartition(self.topic, -1), timeout_ms=0)
         except NoOffsetForPartitionError:
             return
 
-    def _out_of_range(self, error: OffsetOutOfRangeError) -> OffsetOutOfRange:
-        (at,) = error.args[:1] or ({},)
-        said = ", ".join(f"partition {tp.partition} offset {offset}" for tp, offset in dict(at).items())
-        return OffsetOutOfRange(
-            f"topic {self.topic} no longer has {said}: it was recreated, or records were deleted before they were "
-            "applied; restore it, or project the new log into an empty database"
-        )
-
 
 @asynccontextmanager
 async def open_reader(
-    connection: KafkaConnection, settings: ProjectorSettings, read_positions: ReadPositions, monitor: Monitor
+    connection: KafkaConnection, settings: ProjectorSettings, read_start_offsets: ReadStartOffsets, monitor: Monitor
 ) -> AsyncIterator[LogReader]:
-    """A member of the group that leaves it on exit. Raises KafkaUnavailable."""
-    reader = LogReader(connection, settings, read_positions, monitor)
+    """Joins the group, and leaves it on exit. Raises KafkaUnavailable."""
+    reader = LogReader(connection, settings, read_start_offsets, monitor)
     try:
         await reader.start()
         yield reader

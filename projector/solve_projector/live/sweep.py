@@ -1,7 +1,8 @@
-"""When do parked events of users who exist by now apply? A sweep looks for them, within a minute (I5).
+"""Applies parked events of users who exist by now, within a minute (I5).
 
-It is needed where two transactions crossed, and for users whom the site inserts itself. A parked event that
-PostgreSQL refuses is found by halving, like a record of a batch, and becomes a dead letter.
+Needed where two transactions crossed, and for users whom the site inserts itself. A parked event that PostgreSQL
+refuses is found by halving, like a record of a batch, and becomes a dead letter. Each step is one transaction, so a
+crash leaves the rest to the next sweep.
 """
 
 import asyncpg
@@ -21,14 +22,14 @@ log = structlog.get_logger()
 
 
 async def sweep(pool: asyncpg.Pool, topic: str, metrics: ProjectorMetrics | None = None) -> int:
-    """Applies what can be applied; the number of users whose events it took. Raises asyncpg's errors."""
+    """Applies what can be applied; returns the number of users. Raises asyncpg's errors."""
     metrics = metrics or ProjectorMetrics()
     swept = 0
     async with pool.acquire() as connection:
         while user_ids := [
             row[0] for row in await connection.fetch(PARKED_EVENTS_SQL["users_with_parked_events"], SWEEP_USERS)
         ]:
-            metrics.died(Reason.REFUSED_BY_DATABASE, await _unpark(connection, topic, user_ids))
+            metrics.dead_lettered(Reason.REFUSED_BY_DATABASE, await _unpark(connection, topic, user_ids))
             metrics.swept(len(user_ids))
             swept += len(user_ids)
     if swept:
@@ -37,7 +38,7 @@ async def sweep(pool: asyncpg.Pool, topic: str, metrics: ProjectorMetrics | None
 
 
 async def _unpark(connection: Connection, topic: str, user_ids: list[str]) -> int:
-    """How many events were refused, and are dead letters now."""
+    """Returns how many events were refused and are now dead letters."""
     try:
         async with connection.transaction():
             await unpark_users(connection, user_ids)
@@ -53,7 +54,7 @@ async def _unpark(connection: Connection, topic: str, user_ids: list[str]) -> in
 
 
 async def _unpark_one_by_one(connection: Connection, topic: str, user_id: str) -> int:
-    """One event a transaction, so that only the refused ones are kept as dead letters."""
+    """One event a transaction, so that only refused ones become dead letters."""
     parked = await connection.fetch(
         "SELECT problem_id, submission_id FROM parked_events WHERE user_id = $1 ORDER BY problem_id, submission_id",
         user_id,
@@ -66,7 +67,7 @@ async def _unpark_one_by_one(connection: Connection, topic: str, user_id: str) -
         except DATABASE_ERRORS as error:
             if classify(error) is not Failure.DATA:
                 raise
-            log.error(  # noqa: TRY400 - the refusal is the message, the traceback says nothing more
+            log.error(  # noqa: TRY400 - the refusal is the message; a traceback adds nothing
                 "parked event refused by PostgreSQL",
                 action="dead_letter",
                 user_id=user_id,

@@ -1,9 +1,12 @@
-"""How does one batch after the other reach PostgreSQL, whatever fails on the way? (I2, I3, I4)
+"""Applies folded batches to PostgreSQL, one transaction each (I2, I3, I4).
 
-Each failure has one answer. Overtaken, or a lost connection (perhaps committed, perhaps not): read the offsets again
-and build again. A record that PostgreSQL refuses: halve the batch until it is found, and keep it as a dead letter.
-A batch that takes too long: halve it, too.
-PostgreSQL away: wait for it. Anything else stops the projector with an error that says what to do.
+Each failure has one reaction:
+- another writer moved the offset, or the connection was lost (the commit may have succeeded): read PostgreSQL's offsets
+  again and rebuild the batch;
+- the transaction took too long: halve the batch;
+- PostgreSQL refuses the data: halve the batch until the record is found, which becomes a dead letter;
+- anything else stops the projector with an error that says what to do.
+The order of steps, and what a crash leaves, is in `pipeline.py` and `store/counts.py`.
 """
 
 from collections.abc import Awaitable, Callable
@@ -25,11 +28,11 @@ class Outcome(Enum):
     """What became of a batch."""
 
     APPLIED = auto()
-    REBUILD = auto()  # nothing is known of it: positions must be read again
+    REREAD = auto()  # unknown or not applied: read PostgreSQL's offsets and the records again
 
 
 class BatchWriter:
-    """Applies batches one at a time, and hands on what each commit changed."""
+    """Applies batches one at a time, and passes on what each commit changed."""
 
     def __init__(
         self,
@@ -45,74 +48,53 @@ class BatchWriter:
         self._on_applied = on_applied
         self._monitor = monitor
 
-    async def write(self, batch: Batch, rows: Rows | None = None) -> Outcome:
-        """Applies a batch, of which `rows` are folded already. Raises DatabaseRefused where nothing can help."""
+    async def write(self, batch: Batch, rows: Rows | None = None, *, unpark: bool = True) -> Outcome:
+        """Applies a batch, folded already as `rows` if given. Raises DatabaseRefused where a retry cannot help.
+
+        With `unpark` off, parked events of users whom the batch registers are left to the sweep.
+        """
+        rows = rows or fold(batch)
         try:
-            await self._apply(batch, rows or fold(batch))
+            await self._apply(batch, rows, unpark=unpark)
         except Overtaken as overtaken:
             self._monitor.metrics.fenced()
-            log.warning("batch overtaken", action="fenced", expected=overtaken.expected, found=overtaken.found)
-            return Outcome.REBUILD
+            log.warning(
+                "another writer moved the offsets first",
+                action="fenced",
+                expected=overtaken.expected,
+                found=overtaken.found,
+            )
+            return Outcome.REREAD
         except RegistrationCrossed:
-            return await self.write(batch)
+            return await self.write(batch, unpark=unpark)
         except DATABASE_ERRORS as error:
-            return await self._answer(error, batch)
+            if classify(error) is Failure.TRANSIENT:
+                return await self._after_transient(error, batch)
+            if classify(error) is Failure.DATA and batch.records:
+                return await self._after_refusal(error, batch, rows, unpark=unpark)
+            raise _refused(batch, error) from error
         return Outcome.APPLIED
 
-    async def _answer(self, error: BaseException, batch: Batch) -> Outcome:
-        failure = classify(error)
-        if failure is Failure.TRANSIENT:
-            self._monitor.database_failed(error)
-            log.warning("batch not confirmed", action="transaction_failed", error=said_of(error))
-            if took_too_long(error) and len(batch.records) > 1:
-                return await self._halve(batch)  # the same again would take as long
-            return Outcome.REBUILD
-        if failure is Failure.FINAL or not batch.records:
-            raise DatabaseRefused(
-                f"PostgreSQL refuses a batch of {dict(batch.ranges)}: {error}; mend it and start again"
-            ) from error
+    async def _after_transient(self, error: BaseException, batch: Batch) -> Outcome:
+        self._monitor.database_failed(error)
+        log.warning("transaction failed, retrying", action="transaction_failed", error=said_of(error))
+        if took_too_long(error) and len(batch.records) > 1:
+            return await self._halve(batch)  # the same batch would take as long again
+        return Outcome.REREAD
+
+    async def _after_refusal(self, error: BaseException, batch: Batch, rows: Rows, *, unpark: bool) -> Outcome:
         if len(batch.records) > 1:
             return await self._halve(batch)
-        return await self._bury(batch, error)
+        if rows.dead_letters:
+            raise _refused(batch, error) from error
+        if rows.registrations and unpark:  # the refused row may be a parked event of this user
+            return await self.write(batch, unpark=False)
+        return await self.write(_dead_letter(batch, error))
 
     async def _halve(self, batch: Batch) -> Outcome:
         for half in batch.split():
-            if await self.write(half) is Outcome.REBUILD:
-                return Outcome.REBUILD
-        return Outcome.APPLIED
-
-    async def _bury(self, batch: Batch, refusal: BaseException) -> Outcome:
-        """One record is refused. It may be a registration whose parked events are to blame: they are the sweep's."""
-        rows = fold(batch)
-        try:
-            if rows.registrations:
-                try:
-                    await self._apply(batch, rows, unpark=False)
-                except DATABASE_ERRORS as error:
-                    if classify(error) is not Failure.DATA:
-                        raise
-                else:
-                    return Outcome.APPLIED
-            if rows.dead_letters:
-                raise _refused(batch, refusal) from refusal
-            record = batch.records[0].record
-            log.error(
-                "record refused by PostgreSQL",
-                action="dead_letter",
-                partition=record.partition,
-                offset=record.offset,
-                error=str(refusal),
-            )
-            rejected = batch.reject_only_record(str(refusal))
-            await self._apply(rejected, fold(rejected))
-        except Overtaken:
-            self._monitor.metrics.fenced()
-            return Outcome.REBUILD
-        except DATABASE_ERRORS as error:
-            if classify(error) is not Failure.TRANSIENT:
-                raise _refused(batch, error) from error
-            self._monitor.database_failed(error)
-            return Outcome.REBUILD
+            if await self.write(half) is Outcome.REREAD:
+                return Outcome.REREAD
         return Outcome.APPLIED
 
     async def _apply(self, batch: Batch, rows: Rows, *, unpark: bool = True) -> None:
@@ -124,7 +106,18 @@ class BatchWriter:
         await self._on_applied(applied)
 
 
-def _refused(batch: Batch, refusal: BaseException) -> DatabaseRefused:
-    return DatabaseRefused(
-        f"PostgreSQL refuses a batch of offsets {dict(batch.ranges)}: {refusal}; mend it and start again"
+def _dead_letter(batch: Batch, refusal: BaseException) -> Batch:
+    record = batch.records[0].record
+    log.error(
+        "record refused by PostgreSQL",
+        action="dead_letter",
+        partition=record.partition,
+        offset=record.offset,
+        error=str(refusal),
     )
+    return batch.reject_only_record(str(refusal))
+
+
+def _refused(batch: Batch, refusal: BaseException) -> DatabaseRefused:
+    offsets = ", ".join(f"{begin} to {end} of partition {p}" for p, (begin, end) in batch.ranges.items())
+    return DatabaseRefused(f"PostgreSQL refuses the batch of offsets {offsets}: {refusal}; fix it and start again")

@@ -1,1 +1,1 @@
-"""What does Kafka say? The only package that knows the Kafka client."""
+"""The log in Kafka, read apart from the consumer group."""

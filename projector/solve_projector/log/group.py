@@ -1,4 +1,4 @@
-"""What does the group's coordinator say? Members, what each reads, and the offsets committed for monitors (I9)."""
+"""The consumer group as its coordinator describes it: members, their partitions, and committed offsets (I9)."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from solve_projector.errors import KafkaUnavailable
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """A process in the group, in the words of `kafka-consumer-groups.sh --describe`."""
+    """A process in the group, named as `kafka-consumer-groups.sh --describe` does."""
 
     consumer_id: str
     host: str
@@ -22,18 +22,18 @@ class Member:
 
 @dataclass(frozen=True, slots=True)
 class GroupState:
-    """Members, and the committed offset of each partition that has one."""
+    """The members, and the committed offset of each partition that has one."""
 
     members: tuple[Member, ...]
     committed: Mapping[int, int]
 
     def owner_of(self, partition: int) -> Member | None:
-        """The member that reads this partition; None during a rebalance, or when nobody does."""
+        """The member that reads this partition; None during a rebalance or if there is none."""
         return next((member for member in self.members if partition in member.partitions), None)
 
 
 async def read_group(admin: AIOKafkaAdminClient, group_id: str, topic: str) -> GroupState:
-    """Of a group that nobody ever joined, nothing. Raises KafkaUnavailable and the client's errors."""
+    """Empty for a group that nobody ever joined. Raises KafkaUnavailable and the client's errors."""
     (response,) = await admin.describe_consumer_groups([group_id])
     (group,) = response.groups
     code, members = group[0], group[5]
@@ -55,7 +55,7 @@ async def read_group(admin: AIOKafkaAdminClient, group_id: str, topic: str) -> G
 
 
 def _partitions(assignment: bytes, topic: str) -> frozenset[int]:
-    """Empty while the group rebalances, and of a member that another kind of client assigned."""
+    """Empty during a rebalance, and for a member that another kind of client assigned."""
     if not assignment:
         return frozenset()
     try:

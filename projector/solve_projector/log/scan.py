@@ -1,4 +1,4 @@
-"""What does a stretch of the log say? Reads ranges of partitions from end to end, apart from the consumer group."""
+"""Reads ranges of partitions from end to end, apart from the consumer group. Commits nothing."""
 
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -13,12 +13,12 @@ from solve_runtime.kafka_settings import KafkaConnection
 
 POLL_MS = 200
 RECORDS_AT_ONCE = 5_000
-# A broker that is away comes back within this, or the replay ends; running it again costs only time.
+# An unavailable broker is waited for this long, then the replay ends; running it again costs only time.
 PATIENCE_S = 60.0
 
 
 class LogScan:
-    """A Kafka client that reads what it is told to. Made by `open_scan`."""
+    """A Kafka client that reads given ranges. Made by `open_scan`."""
 
     def __init__(self, connection: KafkaConnection, consumer: AIOKafkaConsumer) -> None:
         self._connection = connection
@@ -36,7 +36,7 @@ class LogScan:
         self._consumer.assign(list(left))
         for tp in left:
             self._consumer.seek(tp, ranges[tp.partition][0])
-        moved_at = monotonic()
+        progressed_at = monotonic()
         while left:
             moved = False
             for tp, records in (await self._poll(left)).items():
@@ -48,12 +48,12 @@ class LogScan:
                 del left[tp]
                 self._consumer.pause(tp)
             if moved:
-                moved_at = monotonic()
-            elif monotonic() - moved_at > PATIENCE_S:
-                at = {tp.partition: await self._position(tp) for tp in left}
+                progressed_at = monotonic()
+            elif monotonic() - progressed_at > PATIENCE_S:
+                at = ", ".join([f"offset {await self._position(tp)} of partition {tp.partition}" for tp in left])
                 raise KafkaUnavailable(
-                    f"topic {self.topic}: nothing came for {PATIENCE_S:.0f} s though there is more after {at}; "
-                    "check the brokers, and for a transaction that was left open; then run this again"
+                    f"topic {self.topic}: no record arrived for {PATIENCE_S:.0f} s although there are more after {at}; "
+                    "check the brokers, and look for a transaction that was left open; then run this again"
                 )
 
     async def _poll(self, left: Mapping[TopicPartition, int]) -> dict[TopicPartition, list[ConsumerRecord]]:
@@ -63,8 +63,8 @@ class LogScan:
             )
         except OffsetOutOfRangeError as error:
             raise OffsetOutOfRange(
-                f"topic {self.topic} no longer has all of {sorted(tp.partition for tp in left)}: {error}; "
-                "it was recreated, or records were deleted"
+                f"topic {self.topic} lacks records of partition {' or '.join(str(tp.partition) for tp in left)}: "
+                "it was recreated, or records were deleted; restore it, or publish the history again to a new topic"
             ) from error
         except UnicodeDecodeError as error:
             raise RecordUnreadable(f"topic {self.topic}: a record's header name is not UTF-8: {error}") from error

@@ -14,8 +14,8 @@ import structlog
 
 from solve_projector.domain.batch import Batch, DeadLetter, DecodedRecord, fold
 from solve_projector.errors import DeadLetterUnknown, LettersMoved, RegistrationCrossed
-from solve_projector.store.counts import Applied, apply_events, leave_in_outbox
-from solve_projector.store.dead_letters import Letter, Selection, read_pages, unknown_letters
+from solve_projector.store.counts import Applied, add_to_outbox, apply_events
+from solve_projector.store.dead_letters import Selection, StoredDeadLetter, read_pages, unknown_dead_letters
 from solve_projector.store.postgresql import DATABASE_ERRORS, Connection, Failure, classify
 from solve_runtime.sql import queries
 from solve_schemas.events import UserRegistered
@@ -67,7 +67,7 @@ async def _require_ours(connection: Connection, topic: str, ids: Sequence[int]) 
         "SELECT dead_letter_id, topic FROM dead_letters WHERE dead_letter_id = ANY ($1::bigint[]) ORDER BY 1", ids
     )
     if missing := sorted(set(ids) - {row[0] for row in rows}):
-        raise unknown_letters(missing)
+        raise unknown_dead_letters(missing)
     for dead_letter_id, found in rows:
         if found != topic:
             raise DeadLetterUnknown(
@@ -76,7 +76,9 @@ async def _require_ours(connection: Connection, topic: str, ids: Sequence[int]) 
             )
 
 
-async def _retry(connection: Connection, letters: list[Letter], selection: Selection, retried: Retried) -> None:
+async def _retry(
+    connection: Connection, letters: list[StoredDeadLetter], selection: Selection, retried: Retried
+) -> None:
     """One chunk: whole, or in halves where PostgreSQL refuses it over its data."""
     while letters:
         try:
@@ -99,7 +101,7 @@ async def _retry(connection: Connection, letters: list[Letter], selection: Selec
 
 
 async def _retry_refused(
-    connection: Connection, letter: Letter, selection: Selection, retried: Retried, refusal: BaseException
+    connection: Connection, letter: StoredDeadLetter, selection: Selection, retried: Retried, refusal: BaseException
 ) -> None:
     """One letter is refused. It may be a registration whose parked events are to blame: they are the sweep's."""
     decoded = _read_again(letter)
@@ -122,12 +124,14 @@ async def _retry_refused(
             return
 
 
-def _read_again(letter: Letter) -> DecodedRecord:
+def _read_again(letter: StoredDeadLetter) -> DecodedRecord:
     timestamp = letter.timestamp if letter.timestamp >= 0 else ANY_TIME_MS
     return DecodedRecord(letter, decode(letter.value, letter.headers, timestamp))
 
 
-async def _still_there(connection: Connection, letters: Iterable[Letter], selection: Selection) -> list[Letter]:
+async def _still_there(
+    connection: Connection, letters: Iterable[StoredDeadLetter], selection: Selection
+) -> list[StoredDeadLetter]:
     ids = tuple(one.dead_letter_id for one in letters)
     again = Selection(ids, topic=selection.topic, with_discarded=selection.with_discarded)
     return [one async for page in read_pages(connection, again, len(ids)) for one in page]
@@ -149,15 +153,15 @@ async def _apply(
     rows = fold(Batch({}, list(decoded)))
     async with connection.transaction():
         applied = Applied({})
-        strangers = await apply_events(connection, rows, applied, unpark=unpark)
-        await leave_in_outbox(connection, applied.standings)
+        unknown_users = await apply_events(connection, rows, applied, unpark=unpark)
+        await add_to_outbox(connection, applied.standings)
         await _lock(connection, decoded, selection)
         living = [one for one in decoded if not isinstance(one.said, Rejected)]
         await connection.execute(
             "DELETE FROM dead_letters WHERE dead_letter_id = ANY ($1::bigint[])", [_id(one) for one in living]
         )
         await _refresh(connection, rows.dead_letters)
-    parked = sum(one.said.user_id in strangers for one in living if not isinstance(one.said, Rejected))
+    parked = sum(one.said.user_id in unknown_users for one in living if not isinstance(one.said, Rejected))
     retried.applied += len(living) - parked
     retried.parked += parked
     retried.still_dead.update(why.reason.value for _, why in rows.dead_letters)
@@ -182,5 +186,5 @@ async def _refresh(connection: Connection, letters: Sequence[DeadLetter]) -> Non
 
 
 def _id(one: DecodedRecord | DeadLetter) -> int:
-    assert isinstance(one.record, Letter)  # noqa: S101 - of what this module folds, it is
+    assert isinstance(one.record, StoredDeadLetter)  # noqa: S101 - of what this module folds, it is
     return one.record.dead_letter_id

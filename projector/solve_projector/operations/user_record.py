@@ -6,7 +6,7 @@ from typing import Any
 
 import asyncpg
 
-from solve_projector.domain.ranking import Stretch
+from solve_projector.domain.ranking import PageRequest
 from solve_projector.domain.rule import whole_seconds
 from solve_projector.errors import LeaderboardUnavailable, UserUnknown
 from solve_projector.leaderboard.board import BoardRow, Leaderboard
@@ -44,7 +44,7 @@ async def top_places(pool: asyncpg.Pool, board: Leaderboard, limit: int) -> tupl
     problem = None
     try:
         # not the first of Redis: in an incident these users are further down there, and not absent
-        if found := await board.read(Stretch(0), [row["user_id"] for row in rows]):
+        if found := await board.read(PageRequest(0), [row["user_id"] for row in rows]):
             cached = {
                 user_id: BoardRow(rank, user_id, at.problems_solved, datetime.fromtimestamp(at.seconds, UTC))
                 for user_id, (rank, at) in found.places.items()

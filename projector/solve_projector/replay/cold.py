@@ -9,8 +9,8 @@ from contextlib import asynccontextmanager, suppress
 
 import asyncpg
 
-from solve_projector.domain.batch import Mark
-from solve_projector.log.inspection import LogState
+from solve_projector.domain.batch import Fingerprint
+from solve_projector.log.state import LogState
 from solve_projector.replay.comparison import summarise_users
 from solve_projector.replay.report import Report
 from solve_projector.store.locks import Lock, unlock, wait_lock
@@ -48,7 +48,7 @@ async def rebuild_announced(connection: Connection, state: LogState) -> AsyncIte
     """Tells projectors to wait, and gives every partition an offset row to lock."""
     await wait_lock(connection, Lock.COLD_REBUILD)
     try:
-        await connection.execute(OFFSETS_SQL["begin_partitions"], state.topic, sorted(state.ends))
+        await connection.execute(OFFSETS_SQL["add_partitions"], state.topic, sorted(state.ends))
         yield
     finally:
         with suppress(asyncpg.InterfaceError):  # a lost connection has lost its locks as well
@@ -99,7 +99,7 @@ async def audit(
 async def load(
     connection: Connection,
     state: LogState,
-    marks: Mapping[int, Mark],
+    marks: Mapping[int, Fingerprint],
     report: Report,
     on_step: Callable[[int, int], None],
 ) -> None:

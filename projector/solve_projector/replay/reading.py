@@ -9,7 +9,7 @@ import sys
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from solve_projector.domain.batch import Mark
+from solve_projector.domain.batch import Fingerprint
 from solve_projector.errors import ReplayInterrupted
 from solve_projector.replay.staging import EVERYTHING, Wanted
 from solve_projector.settings import ProjectorSettings
@@ -26,12 +26,12 @@ async def read_in_parallel(
     workers: int,
     on_read: Callable[[int], None],
     wanted: Wanted = EVERYTHING,
-) -> dict[int, Mark]:
+) -> dict[int, Fingerprint]:
     """Stages `[from, to)` of each partition; their fingerprints. `on_read` is told of records as they are staged.
 
     Raises ReplayInterrupted with what a process met.
     """
-    marks: dict[int, Mark] = {}
+    marks: dict[int, Fingerprint] = {}
     try:
         async with asyncio.TaskGroup() as group:
             for share in shares(ranges, workers):
@@ -70,7 +70,7 @@ def plain(settings: Any) -> dict[str, Any]:
     return dict(found)
 
 
-async def _read_share(task: dict[str, Any], marks: dict[int, Mark], on_read: Callable[[int], None]) -> None:
+async def _read_share(task: dict[str, Any], marks: dict[int, Fingerprint], on_read: Callable[[int], None]) -> None:
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "solve_projector.replay.worker",
         stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, limit=LINE_LIMIT,
@@ -86,7 +86,7 @@ async def _read_share(task: dict[str, Any], marks: dict[int, Mark], on_read: Cal
             if "error" in said:
                 raise ReplayInterrupted(said["error"])
             if "done" in said:
-                marks |= {int(partition): Mark(*mark) for partition, mark in said["done"].items()}
+                marks |= {int(partition): Fingerprint(*mark) for partition, mark in said["done"].items()}
                 done = True
             else:
                 on_read(said["read"])

@@ -14,13 +14,14 @@ from time import perf_counter
 import asyncpg
 import structlog
 
-from solve_projector.domain.batch import Mark
+from solve_projector.domain.batch import Fingerprint
 from solve_projector.errors import LeaderboardUnavailable, ReplayInterrupted, SettingsError
-from solve_projector.leaderboard.audit import compare_board, mend_board
+from solve_projector.leaderboard.audit import compare_board, repair_board
 from solve_projector.leaderboard.board import open_leaderboard
 from solve_projector.live.sweep import sweep
-from solve_projector.log.inspection import LogInspector, LogState, Progress, open_inspector
+from solve_projector.log.inspection import LogInspector, open_inspector
 from solve_projector.log.scan import LogScan, open_scan
+from solve_projector.log.state import LogState, PartitionOffset
 from solve_projector.replay import cold
 from solve_projector.replay.comparison import compare, updates
 from solve_projector.replay.reading import Ranges, read_in_parallel
@@ -91,7 +92,7 @@ class Replay:
         """Tells the progress of one phase."""
         return lambda done, total: self.on_progress(phase, done, total)
 
-    async def read(self, ranges: Ranges, wanted: Wanted = EVERYTHING) -> dict[int, Mark]:
+    async def read(self, ranges: Ranges, wanted: Wanted = EVERYTHING) -> dict[int, Fingerprint]:
         """Stages a stretch of the log in parallel."""
         total = sum(max(0, end - begin) for begin, end in ranges.values())
         done = 0
@@ -175,7 +176,7 @@ async def _session(settings: ProjectorSettings) -> AsyncIterator[asyncpg.Connect
 async def _provable_state(database: asyncpg.Connection, inspector: LogInspector) -> LogState:
     # PostgreSQL first: the log only grows, so an offset beyond its end is no race
     rows = await database.fetch(OFFSETS_SQL["read_offsets"], inspector.topic)
-    progress = {row["partition"]: Progress(*row) for row in rows}
+    progress = {row["partition"]: PartitionOffset(*row) for row in rows}
     state = await inspector.state()
     await inspector.verify(provable(progress, state), state)
     return state
@@ -273,12 +274,12 @@ async def _compare_board(replay: Replay) -> None:
     topic, pause_s = replay.connection.topic, replay.settings.leaderboard_check_interval_s
     with _board_may_be_away(replay):
         async with open_pool(replay.settings) as pool, open_leaderboard(replay.settings, topic) as board:
-            on_look = replay.step("checking leaderboard")
-            replay.report.leaderboard = await compare_board(pool, board, pause_s, on_look)
+            on_pass = replay.step("checking leaderboard")
+            replay.report.leaderboard = await compare_board(pool, board, pause_s, on_pass)
 
 
 async def _mend_board(replay: Replay) -> None:
     topic, pause_s = replay.connection.topic, replay.settings.leaderboard_check_interval_s
     with _board_may_be_away(replay):
         async with open_pool(replay.settings) as pool, open_leaderboard(replay.settings, topic) as board:
-            await mend_board(pool, board, topic, pause_s, replay.step("mending leaderboard"))
+            await repair_board(pool, board, topic, pause_s, replay.step("mending leaderboard"))

@@ -10,7 +10,7 @@ from datetime import datetime
 from io import BytesIO
 from typing import Any, NamedTuple
 
-from solve_projector.domain.batch import LogRecord, Mark
+from solve_projector.domain.batch import Fingerprint, LogRecord
 from solve_projector.domain.rule import Verdict, verdict_of
 from solve_projector.errors import ReplayRunning
 from solve_projector.replay.copy_lines import line_of_record, line_of_verdict
@@ -84,12 +84,12 @@ def _rejection(record: LogRecord, why: Rejected) -> Rejection:
     )
 
 
-def mark_records(marks: dict[int, Mark], records: Sequence[LogRecord]) -> None:
+def mark_records(marks: dict[int, Fingerprint], records: Sequence[LogRecord]) -> None:
     """Extends the partition's fingerprint by records in log order."""
     first, last = records[0], records[-1]
     known = marks.get(first.partition)
     begin = (known.first_offset, known.first_timestamp_ms) if known else (first.offset, first.timestamp)
-    marks[first.partition] = Mark(*begin, last.offset, last.timestamp)
+    marks[first.partition] = Fingerprint(*begin, last.offset, last.timestamp)
 
 
 def stage_lines(records: Iterable[LogRecord], wanted: Wanted = EVERYTHING) -> StagedRows:

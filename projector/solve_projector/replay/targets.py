@@ -4,7 +4,8 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 
 from solve_projector.errors import LogHeadGone, TopicUnsafe
-from solve_projector.log.inspection import LogInspector, LogState, Progress
+from solve_projector.log.inspection import LogInspector
+from solve_projector.log.state import LogState, PartitionOffset
 from solve_projector.store.postgresql import Connection
 from solve_runtime.sql import queries
 
@@ -39,7 +40,7 @@ async def read_targets(
 ) -> Targets:
     """What PostgreSQL says now, in the caller's transaction, beside the log's ends; `applied` from `read_applied`."""
     rows = await connection.fetch(OFFSETS_SQL["read_offsets"], inspector.topic)
-    progress = {row["partition"]: Progress(*row) for row in rows}
+    progress = {row["partition"]: PartitionOffset(*row) for row in rows}
     # PostgreSQL first: the log only grows, so an offset beyond its end is no race
     ends = (await inspector.state()).ends
     claimed = {p: progress[p].next_offset if p in progress else 0 for p in partitions}
@@ -51,7 +52,7 @@ async def read_targets(
     return Targets(offsets, claimed)
 
 
-def provable(progress: Mapping[int, Progress], state: LogState) -> Mapping[int, Progress]:
+def provable(progress: Mapping[int, PartitionOffset], state: LogState) -> Mapping[int, PartitionOffset]:
     """What to compare the log's fingerprints with: an offset ahead of the log's end may be moved by hand, and the
     records that PostgreSQL remembers prove the log all the same.
 

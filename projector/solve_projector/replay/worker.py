@@ -15,7 +15,7 @@ from typing import Any
 import asyncpg
 import structlog
 
-from solve_projector.domain.batch import Mark
+from solve_projector.domain.batch import Fingerprint
 from solve_projector.log.scan import open_scan
 from solve_projector.replay.staging import Wanted, copy_rows, mark_records, stage_lines
 from solve_projector.settings import ProjectorSettings
@@ -32,7 +32,7 @@ async def work(task: dict[str, Any]) -> None:
     settings = ProjectorSettings(**task["settings"])
     wanted = Wanted(datetime.fromisoformat(task["until"]) if task["until"] else None, task["only"])
     ranges = {int(partition): (begin, end) for partition, (begin, end) in task["ranges"].items()}
-    marks: dict[int, Mark] = {}
+    marks: dict[int, Fingerprint] = {}
     database = await connect(settings, replay=True)
     try:
         async with open_scan(KafkaConnection(**task["connection"])) as scan:

@@ -1,13 +1,13 @@
-"""How does a batch become counts? One PostgreSQL transaction, in this order (I2, I3, I5, I11):
+"""Applies a folded batch in one PostgreSQL transaction, in this order (I2, I3, I5, I11):
 
-1. lock the offset rows by partition and compare them with what the batch was built on, or change nothing;
-2. lock the users by id; those the batch registers and who do not exist are created, the others renamed;
-3. lock, by key, the parked events of new and of unknown users; the new users' ones join the batch;
-4. park the verdicts of unknown users, upsert the others and move the counts by what flipped;
-5. keep the dead letters whole;
-6. advance the offsets, and commit.
+1. Lock the offset rows by partition. If they are not what the batch was built on, change nothing.
+2. Lock the users by id. Create those whom the batch registers and who do not exist; rename the others.
+3. Lock the parked events of new and of unknown users by key. Those of new users join the batch.
+4. Park the verdicts of unknown users; upsert the others and move the counts by what flipped.
+5. Insert the dead letters, whole.
+6. Advance the offsets, and commit.
 
-A crash before the commit leaves nothing; after it, everything, and Redis is behind until it is written again.
+A crash before the commit leaves nothing; after it, everything, and a stale leaderboard until Redis is written again.
 """
 
 from collections.abc import Collection, Iterable, Sequence
@@ -31,7 +31,7 @@ DEAD_LETTERS_SQL = queries("solve_projector.store", "dead_letters")
 
 
 class Standing(NamedTuple):
-    """What the board must show of a user: absolute, and newer than any lower version."""
+    """What the leaderboard must show of a user: absolute, and newer than any lower version."""
 
     user_id: str
     problems_solved: int
@@ -53,7 +53,7 @@ class Applied:
     registered: int = 0
     dead_letters: int = 0
     mis_keyed: int = 0
-    strangers: AbstractSet[str] = frozenset()  # unknown users, whose verdicts were parked
+    unknown_users: AbstractSet[str] = frozenset()  # their verdicts were parked
     oldest_timestamp_ms: int | None = None
     seconds: float = 0.0
 
@@ -61,40 +61,40 @@ class Applied:
 async def apply_rows(connection: Connection, topic: str, rows: Rows, *, unpark: bool = True) -> Applied:
     """Applies a folded batch and advances its offsets, or changes nothing.
 
-    Raises Overtaken where another writer moved one of the offsets, RegistrationCrossed where the same batch should
-    be tried again, and asyncpg's errors, which `database.classify` tells apart. With `unpark` off, parked events of
-    new users are left to the sweep: a parked event that PostgreSQL refuses must not cost the registration.
+    Raises Overtaken if another writer moved one of the offsets, RegistrationCrossed if the same batch should be tried
+    again, and asyncpg's errors, which `postgresql.classify` tells apart. With `unpark` off, parked events of new users
+    are left to the sweep: a parked event that PostgreSQL refuses must not undo the registration.
     """
-    began = perf_counter()
+    started = perf_counter()
     applied = Applied(
         rows.ranges,
         records=rows.records,
         dead_letters=len(rows.dead_letters),
         mis_keyed=rows.mis_keyed,
-        oldest_timestamp_ms=min((mark.first_timestamp_ms for mark in rows.marks.values()), default=None),
+        oldest_timestamp_ms=min((one.first_timestamp_ms for one in rows.fingerprints.values()), default=None),
     )
     async with connection.transaction():
         await _compare_offsets(connection, topic, rows.ranges)
         applied.epoch = await connection.fetchval("SELECT epoch FROM leaderboard_epoch")
         if rows.registrations or rows.verdicts:
-            applied.strangers = await apply_events(connection, rows, applied, unpark=unpark)
-        await _keep_dead_letters(connection, topic, rows.dead_letters)
+            applied.unknown_users = await apply_events(connection, rows, applied, unpark=unpark)
+        await _insert_dead_letters(connection, topic, rows.dead_letters)
         await _advance_offsets(connection, topic, rows)
-    applied.seconds = perf_counter() - began
+    applied.seconds = perf_counter() - started
     return applied
 
 
 async def apply_events(connection: Connection, rows: Rows, applied: Applied, *, unpark: bool = True) -> set[str]:
-    """The part of a batch that no offset takes part in; in a transaction of the caller's, who holds no later lock.
+    """Steps 2 to 4, in the transaction of a caller who holds no later lock.
 
-    Notes in `applied` what it changed; the users who do not exist, whose verdicts it parked. Raises
-    RegistrationCrossed where the whole transaction should be tried again.
+    Adds what it changed to `applied`; returns the unknown users, whose verdicts it parked. Raises RegistrationCrossed
+    if the whole transaction should be tried again.
     """
     mentioned = sorted({key[0] for key in rows.verdicts} | rows.registrations.keys())
     known = {row[0] for row in await connection.fetch(USERS_SQL["lock_users"], mentioned)}
     created = await _register(connection, rows.registrations, known)
     known |= created
-    unknown = [user_id for user_id in mentioned if user_id not in known]
+    unknown = set(mentioned) - known
     verdicts = rows.verdicts
     if (created and unpark) or unknown:
         await connection.fetchval(PARKED_EVENTS_SQL["lock_parked"], sorted({*created, *unknown}))
@@ -105,24 +105,23 @@ async def apply_events(connection: Connection, rows: Rows, applied: Applied, *, 
             for verdict in parked:
                 fold_verdict(verdicts, verdict)
     if unknown:
-        strangers = set(unknown)
-        parked_now = {key: verdict for key, verdict in verdicts.items() if key[0] in strangers}
+        parked_now = {key: verdict for key, verdict in verdicts.items() if key[0] in unknown}
         await connection.execute(PARKED_EVENTS_SQL["park_events"], *verdict_columns(parked_now))
         applied.parked = len(parked_now)
-        verdicts = {key: verdict for key, verdict in verdicts.items() if key[0] not in strangers}
+        verdicts = {key: verdict for key, verdict in verdicts.items() if key[0] not in unknown}
     applied.registered = len(rows.registrations)
     applied.verdicts = len(verdicts)
     applied.standings = await apply_verdicts(connection, verdicts)
-    return set(unknown)
+    return unknown
 
 
 async def unpark_users(
     connection: Connection, user_ids: Collection[str], only: tuple[str, str] | None = None
 ) -> list[Standing]:
-    """Applies the parked events of users who exist by now; in a transaction of the caller's.
+    """Applies parked events of users who exist by now, in the caller's transaction.
 
-    `only` narrows it to one problem's submission (both ids). The users' changed standings are also left in the
-    outbox, since no offset stands for this change (I6).
+    `only` limits it to one problem and submission id. The changed standings also go to the outbox, because this change
+    has no offset (I6).
     """
     known = [row[0] for row in await connection.fetch(USERS_SQL["lock_users"], sorted(user_ids))]
     await connection.fetchval(PARKED_EVENTS_SQL["lock_parked"], known)
@@ -130,12 +129,12 @@ async def unpark_users(
     for verdict in await _unpark(connection, known, only):
         fold_verdict(verdicts, verdict)
     standings = await apply_verdicts(connection, verdicts)
-    await leave_in_outbox(connection, standings)
+    await add_to_outbox(connection, standings)
     return standings
 
 
-async def leave_in_outbox(connection: Connection, standings: Iterable[Standing]) -> None:
-    """Has a projector write these users to the board, in the transaction of a change that no offset stands for (I6)."""
+async def add_to_outbox(connection: Connection, standings: Iterable[Standing]) -> None:
+    """Asks a projector to write these users to Redis, in the transaction of a change that has no offset (I6)."""
     await connection.execute(
         "INSERT INTO leaderboard_outbox (user_id) SELECT unnest($1::text[])",
         [standing.user_id for standing in standings],
@@ -143,7 +142,7 @@ async def leave_in_outbox(connection: Connection, standings: Iterable[Standing])
 
 
 async def apply_verdicts(connection: Connection, verdicts: dict[VerdictKey, Verdict]) -> list[Standing]:
-    """Upserts verdicts, each submission once, of users whose rows are locked; their changed standings."""
+    """Upserts verdicts, each submission once, of locked users; returns the changed standings."""
     if not verdicts:
         return []
     standings, to_recount = {}, []
@@ -158,7 +157,7 @@ async def apply_verdicts(connection: Connection, verdicts: dict[VerdictKey, Verd
 
 
 def verdict_columns(verdicts: dict[VerdictKey, Verdict]) -> Iterable[Sequence[Any]]:
-    """The rows by column, in key order: neighbours in the index are written together, and locks taken in one order."""
+    """The rows as columns, in key order: locks are taken in one order, and index pages are written once."""
     return zip(*[verdicts[key] for key in sorted(verdicts)], strict=True)
 
 
@@ -170,15 +169,15 @@ async def _compare_offsets(connection: Connection, topic: str, ranges: Ranges) -
 
 
 async def _register(connection: Connection, registrations: dict[str, Registration], known: set[str]) -> set[str]:
-    """Creates and renames users; the ids of those created."""
-    fresh = {user_id: registrations[user_id] for user_id in registrations.keys() - known}
-    if fresh:
-        rows = await connection.fetch(USERS_SQL["create_users"], *_registration_columns(fresh))
-        if len(rows) < len(fresh):
+    """Creates and renames users; returns the ids of those created."""
+    new = {user_id: registrations[user_id] for user_id in registrations.keys() - known}
+    if new:
+        rows = await connection.fetch(USERS_SQL["create_users"], *_registration_columns(new))
+        if len(rows) < len(new):
             raise RegistrationCrossed
     if renamed := {user_id: registrations[user_id] for user_id in registrations.keys() & known}:
         await connection.execute(USERS_SQL["rename_users"], *_registration_columns(renamed))
-    return set(fresh)
+    return set(new)
 
 
 def _registration_columns(registrations: dict[str, Registration]) -> tuple[list[str], list[str], list[datetime]]:
@@ -195,8 +194,8 @@ async def _unpark(
     return [Verdict(*row) for row in rows]
 
 
-async def _keep_dead_letters(connection: Connection, topic: str, letters: Sequence[DeadLetter]) -> None:
-    if not letters:
+async def _insert_dead_letters(connection: Connection, topic: str, dead_letters: Sequence[DeadLetter]) -> None:
+    if not dead_letters:
         return
     await connection.executemany(
         DEAD_LETTERS_SQL["insert_dead_letters"],
@@ -213,12 +212,14 @@ async def _keep_dead_letters(connection: Connection, topic: str, letters: Sequen
                 why.reason.value,
                 why.detail.replace("\x00", "\\x00"),
             )
-            for record, why in letters
+            for record, why in dead_letters
         ],
     )
 
 
 async def _advance_offsets(connection: Connection, topic: str, rows: Rows) -> None:
     nothing = (None, None, None, None)
-    moved = [(partition, end, *rows.marks.get(partition, nothing)) for partition, (_, end) in rows.ranges.items()]
+    moved = [
+        (partition, end, *rows.fingerprints.get(partition, nothing)) for partition, (_, end) in rows.ranges.items()
+    ]
     await connection.execute(OFFSETS_SQL["advance_offsets"], topic, *zip(*moved, strict=True))

@@ -1,8 +1,8 @@
-"""Which records could not be applied, and what did people decide about them? Nothing is thrown away (I4, I5).
+"""Dead letters and parked events, and what people decided about them. Nothing is deleted (I4, I5).
 
-A dead letter keeps its record whole, so it can be read again (`operations/retry_dead_letters.py`). One that nobody can
-save is discarded: it stays with who, when and why. A parked event cannot be discarded, since the next replay would
-park it again; it is acknowledged, which makes it quiet and nothing else.
+A dead letter keeps its record whole, so that it can be retried (`operations/retry_dead_letters.py`). A hopeless one is
+discarded: it stays, with who, when and why. A parked event cannot be discarded, because the next replay would park it
+again; it is acknowledged, which only takes it out of the alerts. Each decision is one transaction.
 """
 
 import json
@@ -24,8 +24,8 @@ EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 GREATEST_ID = 2**63 - 1
 
 
-class Decision(NamedTuple):
-    """Who dealt with it, when and why."""
+class Resolution(NamedTuple):
+    """Who discarded or acknowledged something, when and why."""
 
     at: datetime
     by: str
@@ -33,10 +33,10 @@ class Decision(NamedTuple):
 
 
 @dataclass(slots=True)
-class Letter:
-    """A dead letter: a record as the log gave it, and why it could not be applied.
+class StoredDeadLetter:
+    """A record as it was in the log, and why it could not be applied.
 
-    `timestamp` is -1 where the record was a parked event that PostgreSQL refused: nobody kept the broker's.
+    `timestamp` is -1 if it was a parked event that PostgreSQL refused, because those do not keep the broker's.
     """
 
     dead_letter_id: int
@@ -50,11 +50,11 @@ class Letter:
     reason: str
     detail: str
     created_at: datetime
-    discarded: Decision | None
+    discarded: Resolution | None
 
     @property
     def broker_time(self) -> datetime | None:
-        """When the broker appended the record, where that is known."""
+        """When the broker appended the record, if known."""
         try:
             return EPOCH + timedelta(milliseconds=self.timestamp) if self.timestamp >= 0 else None
         except OverflowError:
@@ -62,7 +62,7 @@ class Letter:
 
     @property
     def user_id(self) -> str | None:
-        """Whom the record is about: by its value where that can be read, else by its key."""
+        """The user of the record: from its value if that can be read, else from its key."""
         try:
             fields = json.loads(self.value or b"")
         except (ValueError, RecursionError):
@@ -93,7 +93,7 @@ class Letter:
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """Which dead letters are meant: those that all of this is true of. Discarded ones only where asked for."""
+    """Selects the dead letters that match every field; discarded ones only with `with_discarded`."""
 
     ids: tuple[int, ...] | None = None
     reason: str | None = None
@@ -105,10 +105,8 @@ class Selection:
 
 async def read_pages(
     connection: Connection, selection: Selection, page_records: int = PAGE_RECORDS, after: int = 0
-) -> AsyncIterator[list[Letter]]:
-    """The selected dead letters of ids above `after`, by id, in pages that fit into memory; each is seen once, also
-    where it stays.
-    """
+) -> AsyncIterator[list[StoredDeadLetter]]:
+    """Selected dead letters with ids above `after`, by id, in pages that fit into memory; each appears once."""
     last = GREATEST_ID
     if selection.ids:
         after, last = max(after, min(selection.ids) - 1), max(selection.ids)
@@ -125,8 +123,8 @@ async def read_pages(
         last,
     ):
         after = rows[-1]["dead_letter_id"]
-        found = [_letter(row) for row in rows]
-        # the user is inside bytes that may be anything, which SQL cannot look into
+        found = [_stored(row) for row in rows]
+        # the user id is inside arbitrary bytes, which SQL cannot parse
         if wanted := [one for one in found if selection.user_id is None or one.user_id == selection.user_id]:
             yield wanted
 
@@ -134,7 +132,7 @@ async def read_pages(
 async def summaries(
     connection: Connection, selection: Selection, limit: int, after: int = 0
 ) -> tuple[list[dict[str, Any]], bool]:
-    """The oldest of the selected dead letters of ids above `after`, without their bytes; whether there are more."""
+    """The oldest selected dead letters with ids above `after`, without their bytes; and whether there are more."""
     found: list[dict[str, Any]] = []
     page_records = PAGE_RECORDS if selection.user_id is not None else min(limit + 1, PAGE_RECORDS)
     async for page in read_pages(connection, selection, page_records, after):
@@ -144,23 +142,23 @@ async def summaries(
     return found, False
 
 
-async def letter(connection: Connection, dead_letter_id: int) -> Letter:
+async def read_dead_letter(connection: Connection, dead_letter_id: int) -> StoredDeadLetter:
     """One dead letter, open or discarded. Raises DeadLetterUnknown."""
     async for page in read_pages(connection, Selection(ids=(dead_letter_id,), with_discarded=True)):
         return page[0]
-    raise unknown_letters([dead_letter_id])
+    raise unknown_dead_letters([dead_letter_id])
 
 
 async def discard(connection: Connection, dead_letter_ids: Collection[int], by: str, why: str) -> int:
-    """Gives up dead letters, all or none; how many. Raises DeadLetterUnknown, AlreadyDecided, WhoUnknown."""
+    """Discards dead letters, all or none; returns how many. Raises DeadLetterUnknown, AlreadyDecided, WhoUnknown."""
     by, why = _one_line(by), _one_line(why)
     if not by or not why:
-        raise WhoUnknown("a discarded dead letter needs who and why; say both")
+        raise WhoUnknown("to discard a dead letter, say who you are and why")
     wanted = sorted(set(dead_letter_ids))
     async with connection.transaction():
         rows = await connection.fetch(DEAD_LETTERS_SQL["lock_dead_letters"], wanted)
         if missing := sorted(set(wanted) - {row["dead_letter_id"] for row in rows}):
-            raise unknown_letters(missing)
+            raise unknown_dead_letters(missing)
         for row in rows:
             if row["discarded_at"] is not None:
                 raise AlreadyDecided(
@@ -192,52 +190,53 @@ async def parked_events(
     found = []
     for row in rows[:limit]:
         fields = dict(row)
-        decided = [fields.pop(f"acknowledged_{name}") for name in Decision._fields]
-        fields["acknowledged"] = Decision(*decided)._asdict() if decided[0] else None
+        decided = [fields.pop(f"acknowledged_{name}") for name in Resolution._fields]
+        fields["acknowledged"] = Resolution(*decided)._asdict() if decided[0] else None
         found.append(fields)
     return found, len(rows) > limit
 
 
 async def acknowledge(connection: Connection, user_id: str, by: str, why: str = "") -> int:
-    """Makes what is parked for a user now quiet; how many events. Raises NothingParked, AlreadyDecided, WhoUnknown.
+    """Takes a user's parked events out of the alerts; returns how many.
 
-    They still apply once the user exists, and an event that is parked later is loud again.
+    They still apply once the user exists, and an event parked later counts again. Raises NothingParked,
+    AlreadyDecided, WhoUnknown.
     """
     by, why = _one_line(by), _one_line(why)
     if not by:
-        raise WhoUnknown("an acknowledgement needs who; say it")
+        raise WhoUnknown("to acknowledge parked events, say who you are")
     async with connection.transaction():
         if not await connection.fetchval(PARKED_EVENTS_SQL["lock_parked"], [user_id]):
-            raise NothingParked(f"no event is parked for user {user_id!r}; look at the list of those that are")
-        quieted = await connection.fetch(PARKED_EVENTS_SQL["acknowledge_parked"], user_id, by, why)
-        if not quieted:
+            raise NothingParked(f"no event is parked for user {user_id}; list the parked events to see who has some")
+        acknowledged = await connection.fetch(PARKED_EVENTS_SQL["acknowledge_parked"], user_id, by, why)
+        if not acknowledged:
             by_whom = await connection.fetchval(
                 "SELECT string_agg(DISTINCT acknowledged_by, ', ') FROM parked_events WHERE user_id = $1", user_id
             )
             raise AlreadyDecided(
-                f"the parked events of user {user_id!r} were acknowledged by {by_whom}; nothing is left to do"
+                f"the parked events of user {user_id} were acknowledged by {by_whom}; nothing is left to do"
             )
-    return len(quieted)
+    return len(acknowledged)
 
 
-def unknown_letters(missing: Collection[int]) -> DeadLetterUnknown:
-    """The error that names ids which no dead letter has."""
+def unknown_dead_letters(missing: Collection[int]) -> DeadLetterUnknown:
+    """The error for ids that no dead letter has."""
     return DeadLetterUnknown(
         f"there is no dead letter {', '.join(map(str, missing))}; nothing was changed (one that was retried and "
-        "applied is gone): look at the list, with those that were discarded"
+        "applied is gone): list the dead letters, with the discarded ones"
     )
 
 
 def _one_line(text: str) -> str:
     line = " ".join(text.split())
     if not line.isprintable():
-        raise WhoUnknown(f"who and why are plain text, this has control characters: {text!r}; write it without them")
+        raise WhoUnknown("who and why may not contain control characters; remove them")
     return line
 
 
-def _letter(row: Any) -> Letter:
+def _stored(row: Any) -> StoredDeadLetter:
     decided = (row["discarded_at"], row["discarded_by"], row["discarded_why"])
-    return Letter(
+    return StoredDeadLetter(
         row["dead_letter_id"],
         row["topic"],
         row["partition"],
@@ -249,5 +248,5 @@ def _letter(row: Any) -> Letter:
         row["reason"],
         row["detail"],
         row["created_at"],
-        Decision(*decided) if decided[0] else None,
+        Resolution(*decided) if decided[0] else None,
     )

@@ -1,8 +1,8 @@
-"""Should this process be restarted, and does it do its work? Liveness and readiness, each with the reason in words.
+"""Liveness and readiness of a process, each with the reason in words.
 
-A restart helps only where the process itself is stuck: work and no progress although both PostgreSQL and Kafka answer,
-or an event loop that no longer turns. A server that is away makes a projector not ready and leaves it alive.
-Written by the event loop, read by the thread that serves it; every value is replaced whole.
+A restart helps only if the process itself is stuck: work and no progress although both PostgreSQL and Kafka answer, or
+a blocked event loop. An unavailable server makes a projector not ready and leaves it alive. Written by the event loop
+and read by the thread that serves it, so every value is replaced as a whole.
 """
 
 from collections.abc import Callable, Collection, Mapping
@@ -10,14 +10,14 @@ from enum import StrEnum
 from math import inf
 from time import monotonic
 
-# An answer that is not yet wrong, only late: as many looks as may be missed.
-LOOKS_MISSED = 3
+# A server counts as silent after this many missed checks.
+CHECKS_MISSED = 3
 LEAST_PATIENCE_S = 15.0
 LIVENESS_TIMEOUT_S = 180.0
 
 
 class Condition(StrEnum):
-    """What a projector needs to do its work."""
+    """What a projector needs in order to work."""
 
     POSTGRESQL = "postgresql"
     KAFKA = "kafka"
@@ -27,13 +27,13 @@ class Condition(StrEnum):
 
 
 class Standstill:
-    """For how long has there been work and no progress? Only time between two looks that were answered counts."""
+    """How long there has been work and no progress. Only time between two answered checks counts."""
 
-    def __init__(self, clock: Callable[[], float] = monotonic, most_between_looks_s: float = inf) -> None:
-        """More than `most_between_looks_s` between two looks is time in which somebody did not answer."""
+    def __init__(self, clock: Callable[[], float] = monotonic, max_gap_s: float = inf) -> None:
+        """A gap between two checks counts for at most `max_gap_s`: in a longer one somebody did not answer."""
         self._clock = clock
-        self._most_between_looks_s = most_between_looks_s
-        self._looked_at: float | None = None
+        self._max_gap_s = max_gap_s
+        self._checked_at: float | None = None
         self._answered_s = 0.0
         self._offsets: Mapping[int, int] = {}
         self._moved_at: dict[int, float] = {}
@@ -42,15 +42,15 @@ class Standstill:
 
     @property
     def seconds(self) -> float:
-        """Of the partition that has stood still for longest; 0 where there is no work."""
+        """For the partition that has stood still longest; 0 if there is no work."""
         return max(self.stuck.values(), default=0.0)
 
-    def look(self, offsets: Mapping[int, int], ends: Mapping[int, int], mine: Collection[int]) -> None:
-        """How far PostgreSQL and the log are, and which partitions this process must move."""
+    def observe(self, offsets: Mapping[int, int], ends: Mapping[int, int], mine: Collection[int]) -> None:
+        """Takes PostgreSQL's offsets, the log's ends, and the partitions that this process must move."""
         now = self._clock()
-        if self._looked_at is not None:
-            self._answered_s += min(now - self._looked_at, self._most_between_looks_s)
-        self._looked_at = now
+        if self._checked_at is not None:
+            self._answered_s += min(now - self._checked_at, self._max_gap_s)
+        self._checked_at = now
         for partition, end in ends.items():
             at = offsets.get(partition, 0)
             moved = at != self._offsets.get(partition, 0) or at >= end
@@ -63,9 +63,9 @@ class Standstill:
             if partition in mine and offsets.get(partition, 0) < end
         }
 
-    def look_away(self) -> None:
-        """Somebody did not answer, or holds everything up for a reason: the time until the next look is not counted."""
-        self._looked_at = None
+    def pause(self) -> None:
+        """Does not count the time until the next check: a server did not answer, or waiting is right."""
+        self._checked_at = None
 
 
 class Health:
@@ -74,11 +74,11 @@ class Health:
     def __init__(
         self,
         liveness_timeout_s: float = LIVENESS_TIMEOUT_S,
-        look_interval_s: float = 0.0,
+        check_interval_s: float = 0.0,
         clock: Callable[[], float] = monotonic,
     ) -> None:
-        """`look_interval_s` is how often PostgreSQL and Kafka are asked at the least."""
-        self._patience_s = max(LEAST_PATIENCE_S, LOOKS_MISSED * look_interval_s)
+        """PostgreSQL and Kafka are asked at least once every `check_interval_s`."""
+        self._patience_s = max(LEAST_PATIENCE_S, CHECKS_MISSED * check_interval_s)
         self.standstill = Standstill(clock, self._patience_s)
         self.group_problem: Callable[[], str | None] = lambda: "has not asked to join the group yet"
         self._liveness_timeout_s = liveness_timeout_s
@@ -86,31 +86,31 @@ class Health:
         self._beat_at = clock()
         self._answered_at: dict[Condition, float] = {}
         self._missing: dict[Condition, str] = {
-            condition: "not looked at yet" for condition in Condition if condition is not Condition.GROUP
+            condition: "not checked yet" for condition in Condition if condition is not Condition.GROUP
         }
 
     def beat(self) -> None:
-        """The event loop turns."""
+        """The event loop is not blocked."""
         self._beat_at = self._clock()
 
     def met(self, condition: Condition) -> None:
-        """It was seen to be so now."""
+        """The condition holds now."""
         self._answered_at = self._answered_at | {condition: self._clock()}
         self._missing = {other: why for other, why in self._missing.items() if other is not condition}
 
     def missing(self, condition: Condition, why: str) -> None:
-        """It was seen not to be so; it stays that way until it is met."""
+        """The condition does not hold until it is met again."""
         self._missing = self._missing | {condition: why}
 
     def is_met(self, condition: Condition) -> bool:
-        """Whether readiness lacks nothing of this."""
+        """Whether the condition holds."""
         return condition not in self.not_ready()
 
     def why_dead(self) -> str | None:
-        """Why only a restart can help; None while the process lives."""
-        still = self._clock() - self._beat_at
-        if still > self._liveness_timeout_s:
-            return f"the event loop has not turned for {still:.0f} s"
+        """Why only a restart can help; None while the process is alive."""
+        blocked = self._clock() - self._beat_at
+        if blocked > self._liveness_timeout_s:
+            return f"the event loop has been blocked for {blocked:.0f} s"
         stuck = {p: seconds for p, seconds in self.standstill.stuck.items() if seconds > self._liveness_timeout_s}
         if stuck:
             where = ", ".join(map(str, sorted(stuck)))
@@ -121,7 +121,7 @@ class Health:
         return None
 
     def not_ready(self) -> dict[Condition, str]:
-        """What is missing, in words; nothing where the process does its work."""
+        """What is missing, in words; empty if the process does its work."""
         found = dict(self._missing)
         for condition in (Condition.POSTGRESQL, Condition.KAFKA):
             silent = self._clock() - self._answered_at.get(condition, self._clock())

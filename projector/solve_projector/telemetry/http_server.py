@@ -1,109 +1,112 @@
-"""How is a process asked over HTTP? A few pages, from a thread of its own.
+"""Serves /metrics and a process's probes from a thread of its own, so that a stuck event loop can still be seen.
 
-A thread, because an event loop that is stuck must still be seen to be stuck.
+prometheus_client's WSGI application on its threading server: one thread a request, so a slow client holds up nobody
+else, and a client that sends or takes nothing for CLIENT_TIMEOUT_S is dropped.
 """
 
 import asyncio
+import io
+import json
 import socket
 import sys
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
-from http import HTTPStatus
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
-from typing import NamedTuple
+from typing import Any, TextIO
+from wsgiref.simple_server import WSGIRequestHandler
+from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
 import prometheus_client
 import structlog
 from prometheus_client import CollectorRegistry
-from prometheus_client.exposition import choose_encoder
+from prometheus_client.exposition import ThreadingWSGIServer
 
 from solve_projector.errors import MetricsUnservable
 
-# A client that connects and says nothing must not hold a thread for ever.
 CLIENT_TIMEOUT_S = 10.0
 STOP_POLL_S = 0.1
 
 log = structlog.get_logger()
+Probe = Callable[[], tuple[bool, dict[str, Any]]]
 
 
-class Answer(NamedTuple):
-    """What a page says."""
+class _Failure(io.StringIO):
+    """Where wsgiref writes a traceback: one line for the log instead."""
 
-    status: HTTPStatus
-    kind: str
-    body: bytes
-
-
-Page = Callable[[str], Answer]
+    def flush(self) -> None:
+        log.debug("request not answered", action="request_failed", error=self.getvalue().rstrip().rpartition("\n")[2])
 
 
-def metrics_page(registry: CollectorRegistry) -> Page:
-    """Prometheus' page; its argument is the request's Accept header."""
-    prometheus_client.disable_created_metrics()  # type: ignore[no-untyped-call]  # a second series for each, that nobody asks for
-
-    def page(accept: str) -> Answer:
-        encode, kind = choose_encoder(accept)
-        return Answer(HTTPStatus.OK, kind, encode(registry))
-
-    return page
-
-
-class _Server(ThreadingHTTPServer):
-    daemon_threads = True
-    pages: Mapping[str, Page]
-
-    def handle_error(self, _request: object, _client: object) -> None:
-        """One who asks and hangs up is no news, and no traceback among lines of JSON."""
-        log.debug("a request was not answered", action="request_failed", error=repr(sys.exception()))
-
-
-class _Handler(BaseHTTPRequestHandler):
+class _Handler(WSGIRequestHandler):
     timeout = CLIENT_TIMEOUT_S
-    server: _Server
 
-    def do_GET(self) -> None:  # the name that http.server calls
-        """One of the pages."""
-        page = self.server.pages.get(self.path.partition("?")[0])
-        if page is None:
-            said = f"there are {', '.join(self.server.pages)}\n"
-            status, kind, body = Answer(HTTPStatus.NOT_FOUND, "text/plain", said.encode())
-        else:
-            status, kind, body = page(self.headers.get("Accept", ""))
-        self.send_response(status)
-        self.send_header("Content-Type", kind)
-        self.send_header("Content-Length", str(len(body)))
-        self.send_header("Cache-Control", "no-store")
-        self.end_headers()
-        self.wfile.write(body)
+    def get_stderr(self) -> TextIO:
+        return _Failure()
 
     def log_message(self, *_: object) -> None:
-        """A scrape every few seconds is no news."""
+        """Scrapes come every few seconds; none is logged."""
+
+
+class _Server(ThreadingWSGIServer):
+    def handle_error(self, _request: object, _client: object) -> None:
+        """A client that hangs up is no traceback among lines of JSON."""
+        log.debug("request not answered", action="request_failed", error=str(sys.exception()))
+
+
+def _application(registry: CollectorRegistry, probes: Mapping[str, Probe]) -> WSGIApplication:
+    prometheus_client.disable_created_metrics()  # type: ignore[no-untyped-call]  # a second series for each counter
+    metrics = prometheus_client.make_wsgi_app(registry)
+
+    def route(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        path = environ["PATH_INFO"]
+        if path == "/metrics" or environ["REQUEST_METHOD"] != "GET":  # it refuses every other method
+            found: Iterable[bytes] = metrics(environ, start_response)
+            return found
+        if path not in probes:
+            start_response("404 Not Found", [("Content-Type", "text/plain")])
+            return [f"this serves {', '.join(['/metrics', *probes])}\n".encode()]
+        good, said = probes[path]()
+        start_response("200 OK" if good else "503 Service Unavailable", [("Content-Type", "application/json")])
+        return [json.dumps(said).encode() + b"\n"]
+
+    def application(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        is_head = environ["REQUEST_METHOD"] == "HEAD"
+        started: list[Any] = []
+        asked = environ | ({"REQUEST_METHOD": "GET"} if is_head else {})
+        body = b"".join(route(asked, lambda *status_and_headers: started.extend(status_and_headers)))  # type: ignore[arg-type]
+        status, headers = started
+        start_response(status, [*headers, ("Content-Length", str(len(body))), ("Cache-Control", "no-store")])
+        return [] if is_head else [body]
+
+    return application
 
 
 @asynccontextmanager
-async def serving_pages(host: str, port: int, pages: Mapping[str, Page], do: str) -> AsyncIterator[int]:
-    """Serves while it is open; the port, which is a free one for 0.
+async def serving_metrics(
+    host: str, port: int, registry: CollectorRegistry, probes: Mapping[str, Probe], advice: str
+) -> AsyncIterator[int]:
+    """Serves until exit; gives the port, a free one for port 0.
 
-    Raises MetricsUnservable, with what to `do` about an address that cannot be had.
+    Raises MetricsUnservable, ending in `advice`, where the address cannot be used.
     """
-    server = _listen(host, port, do)
-    server.pages = pages
-    found = int(server.server_address[1])
-    Thread(target=server.serve_forever, args=(STOP_POLL_S,), name="pages", daemon=True).start()
-    log.info("serving metrics", action="metrics_serving", host=host, port=found, pages=", ".join(pages))
+    server = _listen(host, port, advice)
+    server.set_app(_application(registry, probes))
+    Thread(target=server.serve_forever, args=(STOP_POLL_S,), name="metrics", daemon=True).start()
+    log.info(
+        "serving metrics", action="metrics_serving", host=host, port=server.server_port, paths=["/metrics", *probes]
+    )
     try:
-        yield found
+        yield server.server_port
     finally:
         await asyncio.to_thread(server.shutdown)
         server.server_close()
 
 
-def _listen(host: str, port: int, do: str) -> _Server:
-    class _OfFamily(_Server):
+def _listen(host: str, port: int, advice: str) -> _Server:
+    class ServerOfFamily(_Server):
         address_family = socket.AF_INET6 if ":" in host else socket.AF_INET
 
     try:
-        return _OfFamily((host, port), _Handler)
+        return ServerOfFamily((host, port), _Handler)
     except OSError as error:
-        raise MetricsUnservable(f"cannot listen on {host}:{port}: {error}; {do}") from error
+        raise MetricsUnservable(f"cannot listen on {host}:{port}: {error}; {advice}") from error

@@ -1,7 +1,7 @@
-"""What does a projector count? Prometheus' names, a fixed set of labels, and nothing that is done record by record.
+"""A projector's Prometheus metrics: a fixed set of series, counted once per batch.
 
-No label names a user, a submission or a problem; a `ce_type` that this version does not know is "unknown", so a
-stranger who writes to the topic cannot make the number of series grow.
+No label names a user, a submission or a problem, and a `ce_type` that this version does not know is "unknown", so that
+nobody who writes to the topic can make the number of series grow.
 """
 
 import time
@@ -27,13 +27,13 @@ REBUILD_REASONS = ("no_board", "members_missing", "lost_write", "new_epoch")
 RECORDS_BUCKETS = (1, 10, 100, 500, 1_000, 2_500, 5_000, 10_000, 25_000, 50_000)
 STAGE_BUCKETS_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
 LATENCY_BUCKETS_S = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 1_800)
-# what OpenTelemetry's messaging conventions ask of a duration
+# as OpenTelemetry's messaging conventions say
 MESSAGING_BUCKETS_S = (0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1, 2.5, 5, 7.5, 10)
 MESSAGING_LABELS = ("messaging_system", "messaging_destination_name", "messaging_consumer_group_name")
 
 
-class Stage(StrEnum):
-    """Where a batch is."""
+class BatchStage(StrEnum):
+    """The stages that a batch goes through."""
 
     FETCH = "fetch"
     DECODE = "decode"
@@ -42,7 +42,7 @@ class Stage(StrEnum):
 
 
 class Server(StrEnum):
-    """Who did not answer."""
+    """The servers that a projector needs."""
 
     KAFKA = "kafka"
     POSTGRESQL = "postgresql"
@@ -50,7 +50,7 @@ class Server(StrEnum):
 
 
 class ProjectorMetrics:
-    """The counters of one process, in a registry of their own. Every method is cheap and called per batch or less."""
+    """The metrics of one process, in a registry of their own. Every method is cheap, and called per batch or less."""
 
     def __init__(self, topic: str = "", group: str = "") -> None:
         self.registry = CollectorRegistry()
@@ -65,7 +65,7 @@ class ProjectorMetrics:
             MESSAGING_LABELS, registry=self.registry,
         ).labels(*names)  # fmt: skip
         self._processed = Histogram(
-            "messaging_process_duration_seconds", "From a batch in hand to its transaction's end, whatever it is.",
+            "messaging_process_duration_seconds", "From a complete batch to its transaction's end, committed or not.",
             MESSAGING_LABELS, buckets=MESSAGING_BUCKETS_S, registry=self.registry,
         ).labels(*names)  # fmt: skip
 
@@ -76,52 +76,50 @@ class ProjectorMetrics:
         )  # fmt: skip
         self._stage = Histogram(
             "solve_projector_stage_duration_seconds",
-            "Of a batch; fetch includes the wait for its first record, and so is long where the log is idle.",
+            "Of a batch; fetch includes the wait for its first record, so it is long while the log is idle.",
             ("stage",), buckets=STAGE_BUCKETS_S, registry=self.registry,
         )  # fmt: skip
         self._latency = Histogram(
             "solve_projector_latency_seconds",
-            "From the broker's timestamp of a batch's oldest record until PostgreSQL has it, until the board has it.",
+            "From the broker's timestamp of a batch's oldest record until PostgreSQL, or Redis, has it.",
             ("stage",), buckets=LATENCY_BUCKETS_S, registry=self.registry,
         )  # fmt: skip
-        self._retries = self._counter("retries", "Times that something was tried again, by who failed.", "stage")
-        self._fences = self._counter(
-            "fences", "Batches that another writer had overtaken; nothing of them was applied."
-        )
+        self._retries = self._counter("retries", "Retries, by the server that failed.", "stage")
+        self._fences = self._counter("fences", "Batches not applied because another writer moved the offsets first.")
         self._rebalances = self._counter("rebalances", "Assignments of partitions, the first one included.")
         self._assigned = Gauge(
-            "solve_projector_assigned_partitions", "Partitions of this process.", registry=self.registry
+            "solve_projector_assigned_partitions", "Partitions assigned to this process.", registry=self.registry
         )
         self._progress = Gauge(
-            "solve_projector_last_progress_timestamp_seconds", "Of the last commit, or of the start.",
+            "solve_projector_last_progress_timestamp_seconds", "Time of the last commit, or of the start.",
             registry=self.registry,
         )  # fmt: skip
         self._progress.set_to_current_time()
-        for stage in Stage:
+        for stage in BatchStage:
             self._stage.labels(stage)
-        for stage in (Stage.POSTGRESQL, Stage.REDIS):
+        for stage in (BatchStage.POSTGRESQL, BatchStage.REDIS):
             self._latency.labels(stage)
         for server in Server:
             self._retries.labels(server)
 
     def _make_event_metrics(self) -> None:
         self._events = Counter(
-            "solve_projector_events", "Records by type and by what became of each when it was read.",
+            "solve_projector_events", "Records by type and by outcome when they were read.",
             ("type", "outcome"), registry=self.registry,
         )  # fmt: skip
         self._dead_letters = self._counter("dead_letters", "Dead letters by reason.", "reason")
-        self._mis_keyed = self._counter(
-            "mis_keyed", "Records whose key is not their user's id; they count all the same."
+        self._mis_keyed = self._counter("mis_keyed", "Records whose key is not their user's id; applied all the same.")
+        self._rebuilds = self._counter(
+            "leaderboard_rebuilds", "Leaderboards rebuilt from PostgreSQL, by reason.", "reason"
         )
-        self._rebuilds = self._counter("leaderboard_rebuilds", "Boards written anew from PostgreSQL.", "reason")
         self._swept = self._counter("swept_users", "Users whose parked events the sweep applied.")
         for name in (*EVENT_MODELS, UNKNOWN_TYPE):
             self._events.labels(name, DEAD_LETTER)
         for name in EVENT_MODELS:
             self._events.labels(name, APPLIED)
             self._events.labels(name, PARKED)
-        for letter in Reason:
-            self._dead_letters.labels(letter)
+        for why in Reason:
+            self._dead_letters.labels(why)
         for reason in REBUILD_REASONS:
             self._rebuilds.labels(reason)
 
@@ -129,7 +127,7 @@ class ProjectorMetrics:
         return Counter(f"solve_projector_{name}", says, labels, registry=self.registry)
 
     def assigned(self, partitions: int) -> None:
-        """The group gave this process so many partitions."""
+        """The group assigned this many partitions."""
         self._rebalances.inc()
         self._assigned.set(partitions)
 
@@ -138,41 +136,41 @@ class ProjectorMetrics:
         self._assigned.set(0)
 
     def read(self, batches: int, records: int, fetch_s: float, decode_s: float) -> None:
-        """One read gave these batches; seldom more than one, where it was cut by bytes, and then each has its share."""
+        """One read gave these batches, mostly one; each of several gets its share of the time."""
         self._consumed.inc(records)
         for _ in range(batches):
-            self._stage.labels(Stage.FETCH).observe(fetch_s / batches)
-            self._stage.labels(Stage.DECODE).observe(decode_s / batches)
+            self._stage.labels(BatchStage.FETCH).observe(fetch_s / batches)
+            self._stage.labels(BatchStage.DECODE).observe(decode_s / batches)
 
     def applied(self, batch: Batch, applied: Applied) -> None:
         """A transaction was committed."""
         self._batch_records.observe(applied.records)
-        self._stage.labels(Stage.POSTGRESQL).observe(applied.seconds)
+        self._stage.labels(BatchStage.POSTGRESQL).observe(applied.seconds)
         self._progress.set_to_current_time()
         self._mis_keyed.inc(applied.mis_keyed)
-        self.reached(Stage.POSTGRESQL, applied)
-        for (name, outcome), number in outcomes(batch, applied.strangers).items():
+        self.reached(BatchStage.POSTGRESQL, applied)
+        for (name, outcome), number in outcomes(batch, applied.unknown_users).items():
             self._events.labels(name, outcome).inc(number)
         if applied.dead_letters:
             for reason, number in _reasons(batch).items():
-                self.died(reason, number)
+                self.dead_lettered(reason, number)
 
     def processed(self, seconds: float) -> None:
-        """A batch was dealt with: committed, halved, or given up to be read again."""
+        """A batch was committed, halved, or given up to be read again."""
         self._processed.observe(seconds)
 
     def on_board(self, applied: Applied, seconds: float) -> None:
         """A commit's changes were written to Redis."""
-        self._stage.labels(Stage.REDIS).observe(seconds)
-        self.reached(Stage.REDIS, applied)
+        self._stage.labels(BatchStage.REDIS).observe(seconds)
+        self.reached(BatchStage.REDIS, applied)
 
-    def reached(self, stage: Stage, applied: Applied) -> None:
-        """Measures by the broker's clock; where ours is behind it, no time has passed."""
+    def reached(self, stage: BatchStage, applied: Applied) -> None:
+        """Measures from the broker's clock to ours; 0 if ours is slow."""
         if applied.oldest_timestamp_ms is not None:
             self._latency.labels(stage).observe(max(0.0, time.time() - applied.oldest_timestamp_ms / 1000))
 
-    def died(self, reason: Reason, number: int = 1) -> None:
-        """Dead letters were kept."""
+    def dead_lettered(self, reason: Reason, number: int = 1) -> None:
+        """Dead letters were stored."""
         self._dead_letters.labels(reason).inc(number)
 
     def retried(self, server: Server) -> None:
@@ -180,11 +178,11 @@ class ProjectorMetrics:
         self._retries.labels(server).inc()
 
     def fenced(self) -> None:
-        """Another writer was first."""
+        """Another writer moved the offsets first."""
         self._fences.inc()
 
     def rebuilt(self, reason: str) -> None:
-        """The board was written anew."""
+        """The leaderboard was rebuilt."""
         self._rebuilds.labels(reason).inc()
 
     def swept(self, users: int) -> None:
@@ -192,10 +190,10 @@ class ProjectorMetrics:
         self._swept.inc(users)
 
 
-def outcomes(batch: Batch, strangers: AbstractSet[str]) -> Tally[tuple[str, str]]:
-    """How many records of each type were applied, parked and kept as dead letters, once the batch is committed.
+def outcomes(batch: Batch, unknown_users: AbstractSet[str]) -> Tally[tuple[str, str]]:
+    """How many records of each type were applied, parked and dead-lettered by a committed batch.
 
-    All types are counted in C; the records are only looked into where one of them was set aside.
+    Types are counted in C; single records are inspected only if one was set aside.
     """
     kinds: Tally[type] = Tally(map(type, map(itemgetter(1), batch.records)))
     found: Tally[tuple[str, str]] = Tally()
@@ -204,20 +202,20 @@ def outcomes(batch: Batch, strangers: AbstractSet[str]) -> Tally[tuple[str, str]
         found[kind.type_name, APPLIED] = number  # type: ignore[attr-defined]
     if rejected:
         found.update((_named_type(record), DEAD_LETTER) for record, said in batch.records if isinstance(said, Rejected))
-    if strangers:
+    if unknown_users:
         for _, said in batch.records:
-            if not isinstance(said, Rejected) and said.user_id in strangers:
+            if not isinstance(said, Rejected) and said.user_id in unknown_users:
                 found[said.type_name, APPLIED] -= 1
                 found[said.type_name, PARKED] += 1
     return found
 
 
 def _named_type(record: LogRecord) -> str:
-    """What a record says it is, of the few words that we know; a record that says nothing is not known either."""
+    """The type that a record names, or "unknown" if it names none that we know."""
     for name, content in record.headers:
         if name == "ce_type":
-            said = (content or b"").decode("utf-8", "replace")
-            return said if said in EVENT_MODELS else UNKNOWN_TYPE
+            named = (content or b"").decode("utf-8", "replace")
+            return named if named in EVENT_MODELS else UNKNOWN_TYPE
     return UNKNOWN_TYPE
 
 

@@ -1,6 +1,6 @@
-"""Whom do the parts of a projector tell what happens to them? One object, that counts it and knows what it means.
+"""What the parts of a projector report to: metrics, health and traces in one object.
 
-Each part takes one and makes its own where it is given none, so that a part alone needs nothing.
+A part that is given none makes its own, so that a part can run alone.
 """
 
 from dataclasses import dataclass, field
@@ -26,16 +26,16 @@ class Monitor:
 
     @classmethod
     def of(cls, settings: ProjectorSettings, topic: str, tracing: Tracing) -> Self:
-        """With the settings' limits, and readiness among the metrics."""
-        looks = max(settings.log_check_interval_s, settings.leaderboard_check_interval_s)
+        """With the limits of the settings, and with readiness as a metric."""
+        interval_s = max(settings.log_check_interval_s, settings.leaderboard_check_interval_s)
         made = cls(
             ProjectorMetrics(topic, settings.group_id),
-            Health(settings.liveness_timeout_s, look_interval_s=looks),
+            Health(settings.liveness_timeout_s, check_interval_s=interval_s),
             tracing,
         )
         ready = Gauge(
             "solve_projector_ready_condition",
-            "1 where this condition of readiness is met; /readyz says why one is not.",
+            "1 if this condition of readiness holds; /readyz says why one does not.",
             ("condition",),
             registry=made.metrics.registry,
         )
@@ -44,11 +44,11 @@ class Monitor:
         return made
 
     def database_answered(self) -> None:
-        """PostgreSQL did what was asked of it."""
+        """PostgreSQL answered."""
         self.health.met(Condition.POSTGRESQL)
 
     def database_failed(self, error: BaseException) -> None:
-        """It will be tried again; a refusal is an answer too."""
+        """PostgreSQL failed and will be retried; a refused statement is an answer too."""
         self.metrics.retried(Server.POSTGRESQL)
         if is_away(error):
             self.health.missing(Condition.POSTGRESQL, f"PostgreSQL: {str(error) or type(error).__name__}")
@@ -56,15 +56,15 @@ class Monitor:
             self.health.met(Condition.POSTGRESQL)
 
     def log_answered(self) -> None:
-        """Kafka did what was asked of it."""
+        """Kafka answered."""
         self.health.met(Condition.KAFKA)
 
     def log_failed(self, error: BaseException) -> None:
-        """It will be tried again."""
+        """Kafka failed and will be retried."""
         self.metrics.retried(Server.KAFKA)
         self.health.missing(Condition.KAFKA, str(error) or type(error).__name__)
 
     def board_failed(self, error: BaseException) -> None:
-        """It will be tried again with the next check."""
+        """Redis failed; the next check retries."""
         self.metrics.retried(Server.REDIS)
         self.health.missing(Condition.LEADERBOARD, str(error) or type(error).__name__)

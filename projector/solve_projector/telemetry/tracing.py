@@ -1,8 +1,8 @@
-"""Which batch carried an event? One span a batch, linked to the spans under which its events were published.
+"""OpenTelemetry tracing: one span a batch, linked to the spans under which its events were published.
 
-OpenTelemetry's messaging conventions: a span that processes a batch has no one parent, it links to the context that
-each message was created in. Needs the extra `tracing` and one of OpenTelemetry's own variables; without either nothing
-of it is loaded, and no record's headers are looked at.
+By OpenTelemetry's messaging conventions a batch's span has no single parent: it links to the context of each message.
+Needs the extra `tracing` and one of OpenTelemetry's own variables; without either nothing of it is loaded, and no
+record's headers are read.
 """
 
 import asyncio
@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from opentelemetry.sdk.trace.export import SpanExporter
     from opentelemetry.trace import Link, TracerProvider
 
-# OpenTelemetry's default limit; what is beyond it the SDK would drop.
-MOST_LINKS = 128
+# OpenTelemetry's default limit; the SDK drops the rest.
+MAX_LINKS = 128
 FLUSH_TIMEOUT_S = 5.0
 SCOPE = "solve-counts"
 DEFAULT_SERVICE = "solve-projector"
@@ -32,17 +32,17 @@ GiveUp = Callable[[str], None]
 
 
 class Tracing(Protocol):
-    """What the pipeline asks for."""
+    """What the pipeline needs."""
 
     def process(self, batch: Batch) -> AbstractContextManager[GiveUp]:
-        """Around a batch's transaction; what it gives is told why the batch was given up."""
+        """Surrounds a batch's transaction; gives a function that records why the batch was given up."""
 
 
 class Untraced:
-    """Nobody wants to know."""
+    """No tracing."""
 
     def process(self, _batch: Batch) -> AbstractContextManager[GiveUp]:
-        """Costs nothing to speak of."""
+        """Records nothing."""
         return nullcontext(_ignore)
 
 
@@ -65,7 +65,7 @@ class BatchTraces:
 
     @contextmanager
     def process(self, batch: Batch) -> Iterator[GiveUp]:
-        """A CONSUMER span; an error that leaves it is recorded, and so is why a batch was given up."""
+        """A CONSUMER span that records errors, and why a batch was given up."""
         from opentelemetry.trace import SpanKind, Status, StatusCode
 
         attributes: dict[str, str | int] = {**self._attributes, "messaging.batch.message_count": len(batch.records)}
@@ -77,7 +77,7 @@ class BatchTraces:
             yield lambda why: span.set_status(Status(StatusCode.ERROR, why))
 
     def _links(self, batch: Batch) -> "list[Link]":
-        """To each context once: events that were published together have one in common."""
+        """One link a context: events that were published together share one."""
         from opentelemetry.trace import Link, get_current_span
 
         found: dict[bytes, Link | None] = {}
@@ -91,7 +91,7 @@ class BatchTraces:
                 found[content] = None
                 if context.is_valid:
                     links.append(Link(context))
-            if len(links) >= MOST_LINKS:
+            if len(links) >= MAX_LINKS:
                 break
         return links
 
@@ -100,7 +100,7 @@ class BatchTraces:
 async def open_tracing(
     topic: str, group: str, provider: "TracerProvider | None" = None, environment: Mapping[str, str] = os.environ
 ) -> AsyncIterator[Tracing]:
-    """As OpenTelemetry's variables say, or to a given provider; what is left is sent on exit, within seconds."""
+    """Traces as OpenTelemetry's variables say, or to `provider`; flushes on exit, within seconds."""
     if provider is not None:
         yield BatchTraces(provider, topic, group)
         return
@@ -120,14 +120,14 @@ async def open_tracing(
     try:
         yield BatchTraces(ours, topic, group)
     finally:
-        # a collector that does not answer must not keep the process
-        ending = Thread(target=ours.shutdown, name="tracing", daemon=True)
-        ending.start()
-        await asyncio.to_thread(ending.join, FLUSH_TIMEOUT_S)
+        # a collector that does not answer must not delay the exit
+        flushing = Thread(target=ours.shutdown, name="tracing", daemon=True)
+        flushing.start()
+        await asyncio.to_thread(flushing.join, FLUSH_TIMEOUT_S)
 
 
 def wanted_exporter(environment: Mapping[str, str]) -> str | None:
-    """The exporter that OpenTelemetry's variables ask for; None where they ask for none."""
+    """The exporter that OpenTelemetry's variables name; None if there is none."""
     if environment.get("OTEL_SDK_DISABLED", "").strip().lower() == "true":
         return None
     named = environment.get("OTEL_TRACES_EXPORTER", "").strip().lower()
@@ -139,13 +139,13 @@ def wanted_exporter(environment: Mapping[str, str]) -> str | None:
 
 def _exporter(wanted: str) -> "SpanExporter | None":
     if wanted != "otlp":
-        log.warning("no such exporter; nothing is traced", action="tracing", wanted=wanted, known="otlp, none")
+        log.warning("unknown exporter, tracing is off", action="tracing", wanted=wanted, known="otlp, none")
         return None
     try:
         from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
     except ImportError:
         log.warning(
-            "tracing is asked for and not installed; nothing is traced",
+            "tracing is not installed, so it is off",
             action="tracing",
             do="pip install 'solve-counts[tracing]'",
         )
@@ -154,4 +154,4 @@ def _exporter(wanted: str) -> "SpanExporter | None":
 
 
 def _ignore(_why: str) -> None:
-    """Nothing is traced."""
+    """Records nothing."""

@@ -6,7 +6,7 @@ import pytest
 
 from tests.api.served import problem_of, serving
 from tests.events import registered
-from tests.projector.dead_letters import bury
+from tests.projector.dead_letters import add_dead_letters
 from tests.world import World
 
 LETTERS, TOKENS = "/api/admin/dead-letters", "/api/admin/tokens"
@@ -27,7 +27,7 @@ LETTERS, TOKENS = "/api/admin/dead-letters", "/api/admin/tokens"
 async def test_what_to_do_can_be_done_over_http(
     world: World, method: str, path: str, body: dict[str, Any] | None, status: int, kind: str
 ) -> None:
-    await bury(world, [registered("u")])
+    await add_dead_letters(world, [registered("u")])
     async with serving(world) as api, api.admin() as admin:
         detail = problem_of(await admin.request(method, path, json=body), status, kind)["detail"]
     assert " --" not in detail

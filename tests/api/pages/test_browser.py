@@ -13,7 +13,7 @@ from solve_api.pages import board as board_module
 from tests.api.served import NAME, PASSWORD, Served, serving
 from tests.api.test_incident import LOST, lose_solves
 from tests.events import registered, solved
-from tests.projector.dead_letters import bury
+from tests.projector.dead_letters import add_dead_letters
 from tests.world import World
 
 MARK = "window.stillTheSamePage = true"
@@ -193,7 +193,7 @@ async def test_a_session_that_ended_says_so_and_leads_back(world: World, chromiu
 async def test_enter_after_a_reason_gives_up_and_never_reads_again(
     world: World, chromium: Browser, is_one: bool
 ) -> None:
-    letter, other = await bury(world, [solved(str(number), "a", "p") for number in range(2)])
+    letter, other = await add_dead_letters(world, [solved(str(number), "a", "p") for number in range(2)])
     async with serving(world) as api, browsing(chromium, api, java_script_enabled=False) as page:
         await api.create_admin()
         path = f"/admin/dead-letters{f'/{letter}' if is_one else '?user_id=a'}"

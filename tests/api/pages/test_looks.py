@@ -11,7 +11,7 @@ from solve_producer.demo.simulation import Season, simulate
 from tests.api.pages.test_browser import browsing, log_in
 from tests.api.served import Served, serving
 from tests.events import BEGIN
-from tests.projector.dead_letters import bury
+from tests.projector.dead_letters import add_dead_letters
 from tests.world import World
 
 SEASON = Season(start=BEGIN, users=80, problems=40, events=1_200, seed=9)
@@ -34,7 +34,7 @@ async def fill(world: World) -> dict[str, str]:
     """Enough of everything that no page is empty; what the paths name."""
     await world.publish(simulate(SEASON))
     await world.run_once()
-    letters = await bury(world, world.published[-3:])
+    letters = await add_dead_letters(world, world.published[-3:])
     async with world.database() as database:
         await database.execute("UPDATE users SET problems_solved = 0, last_solved_at = NULL WHERE user_id < 'user-3'")
     solvers = world.model().solved

@@ -15,7 +15,7 @@ from solve_schemas.record import Reason
 from tests.api.reading import HOSTILE, PANEL, Page, browser, fill, seen, sent
 from tests.api.served import NAME, PASSWORD, serving
 from tests.events import solved
-from tests.projector.dead_letters import bury
+from tests.projector.dead_letters import add_dead_letters
 from tests.waiting import until
 from tests.world import World
 
@@ -159,8 +159,8 @@ async def api_with_script(world: World) -> AsyncIterator[httpx.AsyncClient]:
 
 async def test_dead_letters_are_seen_read_again_and_given_up(world: World) -> None:
     await fill(world)
-    (good,) = await bury(world, [solved("5", "empty", "p", 9)])
-    bad = await bury(world, [solved("6", "empty", "p", 9)] * 2, reason=Reason.NOT_JSON, value=b"<b>\xff")
+    (good,) = await add_dead_letters(world, [solved("5", "empty", "p", 9)])
+    bad = await add_dead_letters(world, [solved("6", "empty", "p", 9)] * 2, reason=Reason.NOT_JSON, value=b"<b>\xff")
     ids = [str(one) for one in bad]
     async with serving(world) as api, browser(api) as client:
         listed = seen(await client.get("/admin/dead-letters"))
@@ -187,8 +187,8 @@ async def test_dead_letters_are_seen_read_again_and_given_up(world: World) -> No
 
 async def test_dead_letters_are_leafed_through(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(letters_module, "SHOWN", 2)
-    await bury(world, [solved("0", "a", "p")], reason=Reason.NOT_JSON)
-    ids = await bury(world, [solved(str(number), "a", "p") for number in range(5)])
+    await add_dead_letters(world, [solved("0", "a", "p")], reason=Reason.NOT_JSON)
+    ids = await add_dead_letters(world, [solved(str(number), "a", "p") for number in range(5)])
     async with serving(world) as api, browser(api) as client:
         path, shown = "/admin/dead-letters?reason=unknown-type", []
         while path:
@@ -203,7 +203,7 @@ async def test_a_refused_decision_on_one_letter_keeps_that_letter(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(letters_module, "SHOWN", 2)
-    *_, last = await bury(world, [solved(str(number), "a", "p") for number in range(5)])
+    *_, last = await add_dead_letters(world, [solved(str(number), "a", "p") for number in range(5)])
     async with serving(world) as api, browser(api) as client:
         form = seen(await client.get(f"/admin/dead-letters/{last}"))
         refused = await client.post("/admin/dead-letters/discard", data={**form.fields, "why": " "})
@@ -215,7 +215,7 @@ async def test_a_refused_decision_on_one_letter_keeps_that_letter(
 
 
 async def test_a_decision_leads_back_to_the_list_that_it_was_made_in(world: World) -> None:
-    first, second, third = await bury(world, [solved(str(number), "a b", "p") for number in range(3)])
+    first, second, third = await add_dead_letters(world, [solved(str(number), "a b", "p") for number in range(3)])
     path = f"/admin/dead-letters?reason=unknown-type&user_id=a+b&with_discarded=true&after_id={first}"
     async with serving(world) as api, browser(api) as client:
         shown = seen(await client.get(path)).fields
@@ -235,7 +235,7 @@ async def test_a_decision_leads_back_to_the_list_that_it_was_made_in(world: Worl
 
 
 async def test_a_decision_that_is_refused_leaves_the_list_and_what_was_said(world: World) -> None:
-    ids = await bury(world, [solved(str(number), "a", "p") for number in range(3)])
+    ids = await add_dead_letters(world, [solved(str(number), "a", "p") for number in range(3)])
     async with serving(world) as api, browser(api) as client:
         shown = seen(await client.get(f"/admin/dead-letters?user_id=a&after_id={ids[0]}")).fields
         for action in ("retry", "discard"):

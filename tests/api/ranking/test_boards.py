@@ -18,14 +18,14 @@ from solve_api.ranking.cursor import cursor_of, next_cursor, previous_cursor, st
 from solve_api.ranking.freshness import BoardStep
 from solve_api.ranking.leaderboard import BoardQuestion, leaderboard
 from solve_api.ranking.periods import Window
-from solve_projector.domain.ranking import Mode, Position, Stretch
+from solve_projector.domain.ranking import Mode, PageRequest, RankKey
 from solve_projector.errors import UserUnknown
 from solve_projector.leaderboard.board import Leaderboard, open_leaderboard
 from solve_projector.operations.retry_dead_letters import retry
 from solve_projector.store.dead_letters import Selection
 from solve_projector.store.postgresql import open_pages_pool
 from tests.events import at, registered, solved
-from tests.projector.dead_letters import bury
+from tests.projector.dead_letters import add_dead_letters
 from tests.world import World
 
 UTC_ZONE = ZoneInfo("UTC")
@@ -41,7 +41,7 @@ async def boards_of(world: World) -> AsyncIterator[tuple[asyncpg.Pool, Boards, L
         yield pool, Boards(pool, board, step), board, step
 
 
-async def crowd(world: World) -> list[Position]:
+async def crowd(world: World) -> list[RankKey]:
     """Ten users on the board, one who is not; the board as a sorted list."""
     events = [registered(user) for user in [*USERS, "nothing"]]
     for number, user in enumerate(USERS):
@@ -50,7 +50,7 @@ async def crowd(world: World) -> list[Position]:
     await world.publish(events)
     await world.run_once()
     return [
-        Position(user.problems_solved, int(user.last_solved_at.timestamp()), user_id)
+        RankKey(user.problems_solved, int(user.last_solved_at.timestamp()), user_id)
         for user_id, user in sorted(
             ((one, found) for one, found in world.model().solved.items() if found.problems_solved),
             key=lambda item: (-item[1].problems_solved, int(item[1].last_solved_at.timestamp()), item[0].encode()),
@@ -58,7 +58,7 @@ async def crowd(world: World) -> list[Position]:
     ]
 
 
-def expected(board: list[Position], stretch: Stretch) -> list[Position]:
+def expected(board: list[RankKey], stretch: PageRequest) -> list[RankKey]:
     """A few plain lines."""
     key = [(-solved, seconds, user_id.encode()) for solved, seconds, user_id in board]
     solved, seconds, user_id = stretch.position
@@ -75,11 +75,11 @@ def expected(board: list[Position], stretch: Stretch) -> list[Position]:
 async def test_redis_postgresql_memory_and_a_plain_list_give_the_same_stretches(world: World) -> None:
     board = await crowd(world)
     everywhere = Window(at(-3600), at(3600))
-    positions = [*board, Position(9, 0, "x"), Position(0, 0, ""), Position(2, board[0].seconds, "b\x7f")]
-    stretches = [Stretch(limit) for limit in (1, 3, 50)]
+    positions = [*board, RankKey(9, 0, "x"), RankKey(0, 0, ""), RankKey(2, board[0].seconds, "b\x7f")]
+    stretches = [PageRequest(limit) for limit in (1, 3, 50)]
     for limit in (1, 3, 50):
-        stretches += [Stretch(limit, mode, one) for mode in (Mode.AFTER, Mode.BEFORE) for one in positions]
-        stretches += [Stretch(limit, Mode.AROUND, one) for one in board]
+        stretches += [PageRequest(limit, mode, one) for mode in (Mode.AFTER, Mode.BEFORE) for one in positions]
+        stretches += [PageRequest(limit, Mode.AROUND, one) for one in board]
     async with boards_of(world) as (_, boards, _, step):
         for stretch in stretches:
             said = expected(board, stretch)
@@ -91,7 +91,7 @@ async def test_redis_postgresql_memory_and_a_plain_list_give_the_same_stretches(
             check(await boards.read(stretch, ["b", "nothing", "nobody"], everywhere), said, board)
 
 
-def check(found: Sourced, said: list[Position], board: list[Position]) -> None:
+def check(found: Sourced, said: list[RankKey], board: list[RankKey]) -> None:
     reading = found.reading
     assert reading.rows == said
     assert reading.total == len(board)
@@ -137,15 +137,15 @@ async def test_a_page_that_everybody_has_left_leads_back_to_the_end_they_went_to
     async with boards_of(world) as (_, boards, _, step):
         for window, source in ((None, "redis"), (None, "postgresql"), (Window(at(-3600), at(3600)), "postgresql")):
             step.in_step = source == "redis"
-            below = await boards.read(Stretch(4, Mode.AFTER, board[-1]), [], window)
-            above = await boards.read(Stretch(4, Mode.BEFORE, board[0]), [], window)
+            below = await boards.read(PageRequest(4, Mode.AFTER, board[-1]), [], window)
+            above = await boards.read(PageRequest(4, Mode.BEFORE, board[0]), [], window)
             assert (below.source, below.reading.rows, above.reading.rows) == (source, [], [])
             assert (next_cursor(below.reading), previous_cursor(above.reading)) == (None, None)
             last = await boards.read(stretch_of(previous_cursor(below.reading) or "", 4), [], window)
             first = await boards.read(stretch_of(next_cursor(above.reading) or "", 4), [], window)
             assert (last.reading.rows, first.reading.rows) == (board[-4:], board[:4])
         nobody = Window(at(3600), at(7200))
-        empty = (await boards.read(Stretch(4, Mode.AFTER, board[-1]), [], nobody)).reading
+        empty = (await boards.read(PageRequest(4, Mode.AFTER, board[-1]), [], nobody)).reading
         assert (empty.total, next_cursor(empty), previous_cursor(empty)) == (0, None, None)
 
 
@@ -219,7 +219,7 @@ async def test_a_board_that_lacks_what_postgresql_had_before_is_not_read(world: 
         assert step.in_step, "one look cannot tell a lost write from one on its way"
         await step.look()
         assert not step.in_step
-        assert (await boards.read(Stretch(1), [], None)).source == "postgresql"
+        assert (await boards.read(PageRequest(1), [], None)).source == "postgresql"
         assert await boards.rank_of("b", 3) == (await board.place("b")).rank  # type: ignore[union-attr]
 
 
@@ -246,14 +246,14 @@ async def test_a_board_whose_members_were_evicted_is_not_read(world: World) -> N
             (key,) = await redis.keys(f"*{world.settings.leaderboard_prefix}*:board")
             await redis.delete(key)
         await step.look()
-        found = await boards.read(Stretch(1), [], None)
+        found = await boards.read(PageRequest(1), [], None)
         assert (found.source, found.reading.total) == ("postgresql", len(board))
 
 
 async def test_a_board_that_lacks_what_no_offset_stands_for_is_not_read(world: World) -> None:
     """A dead letter that is retried while no projector runs: nobody but a projector writes to Redis."""
     await crowd(world)
-    buried = await bury(world, [solved("late", "b", "late", 5000)])
+    buried = await add_dead_letters(world, [solved("late", "b", "late", 5000)])
     async with boards_of(world) as (_, boards, _, step), world.database() as database:
         await step.look()
         await step.look()
@@ -262,13 +262,13 @@ async def test_a_board_that_lacks_what_no_offset_stands_for_is_not_read(world: W
         retried_at = datetime.now(UTC)
         await step.look()
         await step.look()
-        found = await boards.read(Stretch(0), ["b"], None)
+        found = await boards.read(PageRequest(0), ["b"], None)
         assert found.as_of >= retried_at
         assert (found.source, found.reading.places["b"][1].problems_solved) == ("postgresql", 4)
         await world.run_once()
         await step.look()
         assert step.in_step
-        assert (await boards.read(Stretch(0), ["b"], None)).reading.places["b"][1].problems_solved == 4
+        assert (await boards.read(PageRequest(0), ["b"], None)).reading.places["b"][1].problems_solved == 4
 
 
 async def test_a_board_of_another_epoch_is_not_read(world: World) -> None:

@@ -10,7 +10,7 @@ from solve_api.identity.tokens import Scope
 from solve_producer.demo.simulation import Season, simulate
 from tests.api.served import serving
 from tests.events import BEGIN
-from tests.projector.dead_letters import bury
+from tests.projector.dead_letters import add_dead_letters
 from tests.world import World
 
 SEASON = Season(start=BEGIN, users=30, problems=20, events=400, seed=3)
@@ -44,7 +44,7 @@ async def fill(world: World) -> None:
     """Users, solves and dead letters to be found."""
     await world.publish(simulate(SEASON))
     await world.run_once()
-    await bury(world, world.published[-3:])
+    await add_dead_letters(world, world.published[-3:])
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ from solve_api.identity.tokens import Scope
 from solve_projector.store.locks import Lock, unlock, wait_lock
 from tests.api.served import Served, problem_of, serving
 from tests.events import registered, solved
-from tests.projector.dead_letters import bury
+from tests.projector.dead_letters import add_dead_letters
 from tests.waiting import until
 from tests.world import World
 
@@ -196,7 +196,7 @@ async def test_a_token_may_do_what_its_scope_says(world: World, scope: Scope, al
 async def test_dead_letters_are_listed_shown_retried_and_discarded(world: World) -> None:
     await world.publish([registered("u")])
     await world.run_once()
-    good, bad = await bury(world, [solved("1", "u", "p", 1), solved("2", "u", "q", 2)])
+    good, bad = await add_dead_letters(world, [solved("1", "u", "p", 1), solved("2", "u", "q", 2)])
     async with world.database() as database:
         await database.execute("UPDATE dead_letters SET value = '\\xff00' WHERE dead_letter_id = $1", bad)
     async with serving(world) as api, api.admin() as admin:

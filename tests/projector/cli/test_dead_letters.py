@@ -10,14 +10,14 @@ from solve_projector.errors import AlreadyDecided, DeadLetterUnknown, NothingPar
 from solve_projector.store import dead_letters
 from solve_schemas.record import Reason, encode
 from tests.events import registered, revoked, solved
-from tests.projector.dead_letters import bury, command, listed
+from tests.projector.dead_letters import add_dead_letters, command, listed
 from tests.world import World
 
 
 async def test_list_filters_and_finds_the_user_in_the_value_or_the_key(world: World) -> None:
-    await bury(world, [solved("1", "u", "p", 1)], key=b"somebody else")
-    await bury(world, [solved("2", "v", "p", 1)], partition=1, value=b"{", reason=Reason.NOT_JSON)
-    (nobody,) = await bury(world, [registered("w")], key=b"\xff", value=None, reason=Reason.TOMBSTONE)
+    await add_dead_letters(world, [solved("1", "u", "p", 1)], key=b"somebody else")
+    await add_dead_letters(world, [solved("2", "v", "p", 1)], partition=1, value=b"{", reason=Reason.NOT_JSON)
+    (nobody,) = await add_dead_letters(world, [registered("w")], key=b"\xff", value=None, reason=Reason.TOMBSTONE)
     assert [row["user_id"] for row in await listed(world)] == ["u", "v", None]
     assert [row["user_id"] for row in await listed(world, "--user", "u")] == ["u"]
     assert [row["reason"] for row in await listed(world, "--reason", "not-json")] == ["not-json"]
@@ -53,7 +53,9 @@ async def test_at_80_columns_both_lists_show_whole_ids(world: World) -> None:
     await world.run_once()
     async with world.database() as connection:
         await connection.execute("ALTER TABLE dead_letters ALTER dead_letter_id RESTART 1234567890123456")
-    await bury(world, [registered("u")], detail="a reason that is longer than the line has room for, as most are")
+    await add_dead_letters(
+        world, [registered("u")], detail="a reason that is longer than the line has room for, as most are"
+    )
     for words, wanted in ((("list",), "1234567890123456"), (("list", "--parked"), name)):
         status, out, err = await command(world, *words, COLUMNS="80")
         assert (status, err) == (0, "")
@@ -64,7 +66,9 @@ async def test_at_80_columns_both_lists_show_whole_ids(world: World) -> None:
 
 async def test_show_gives_hostile_bytes_without_letting_them_steer_the_terminal(world: World) -> None:
     hostile = b'\x1b[2J\xff\x00\xc2\x9b31m [bold]"\xe2\x80\xae\xc3\xa9' + b"x" * 5_000
-    (number,) = await bury(world, [registered("u")], value=hostile, key=b"\x1b]0;title\x07", detail="[red]\x1b[31m")
+    (number,) = await add_dead_letters(
+        world, [registered("u")], value=hostile, key=b"\x1b]0;title\x07", detail="[red]\x1b[31m"
+    )
     status, out, err = await command(world, "show", str(number))
     assert status == 0, err
     assert r"\x1b[2J\xff\x00\x9b31m [bold]" in out
@@ -78,7 +82,7 @@ async def test_show_gives_hostile_bytes_without_letting_them_steer_the_terminal(
 
 
 async def test_show_as_json_gives_the_exact_bytes(world: World) -> None:
-    (number,) = await bury(world, [registered("é")], value=b"\xff\x00")
+    (number,) = await add_dead_letters(world, [registered("é")], value=b"\xff\x00")
     shown = json.loads((await command(world, "show", str(number), "--json"))[1])
     assert shown["value"] == {"encoding": "base64", "data": base64.b64encode(b"\xff\x00").decode()}
     assert shown["key"] == {"encoding": "utf-8", "data": "é"}
@@ -86,7 +90,7 @@ async def test_show_as_json_gives_the_exact_bytes(world: World) -> None:
 
 
 async def test_discard_keeps_the_record_with_who_when_and_why(world: World) -> None:
-    first, second = await bury(world, [registered("u"), registered("v")])
+    first, second = await add_dead_letters(world, [registered("u"), registered("v")])
     status, out, err = await command(world, "discard", str(first), "--why", "a test", LOGNAME="grace")
     assert (status, out) == (0, "1 discarded by grace\n"), err
     row = dict((await world.fetch("SELECT * FROM dead_letters WHERE dead_letter_id = $1", first))[0])
@@ -107,7 +111,7 @@ async def test_discard_keeps_the_record_with_who_when_and_why(world: World) -> N
 
 
 async def test_a_decision_is_kept_whole_or_not_at_all(world: World) -> None:
-    await bury(world, [registered("u")])
+    await add_dead_letters(world, [registered("u")])
     async with world.database() as connection:
         with pytest.raises(asyncpg.CheckViolationError):
             await connection.execute("UPDATE dead_letters SET discarded_at = now()")
@@ -145,7 +149,7 @@ async def test_an_acknowledged_event_is_quiet_and_still_applies(world: World) ->
         (["discard", "7", "--why", "x"], "there is no dead letter 7"),
         (["discard", "7", "--why", " "], "who and why; say both (--by and --why)"),
         (["discard", "7", "--why", "\x1b[2J"], "control characters"),
-        (["acknowledge", "nobody"], "no event is parked for user 'nobody'"),
+        (["acknowledge", "nobody"], "no event is parked for user nobody"),
         (["acknowledge", "nobody"], "(solve-projector dead-letters list --parked)"),
         (["list", "--parked", "--reason", "not-json"], "leave out --parked"),
     ],
@@ -168,8 +172,8 @@ async def test_tables_of_an_older_version_are_an_error_that_says_setup(world: Wo
 
 
 async def test_retry_and_its_summary_from_the_command_line(world: World) -> None:
-    await bury(world, [registered("u"), solved("1", "u", "p", 1), solved("2", "v", "p", 1)])
-    await bury(world, [solved("3", "u", "p", 1)], value=None)
+    await add_dead_letters(world, [registered("u"), solved("1", "u", "p", 1), solved("2", "v", "p", 1)])
+    await add_dead_letters(world, [solved("3", "u", "p", 1)], value=None)
     status, out, err = await command(world, "retry", "--all")
     assert (status, out) == (3, "2 applied, 1 parked for unknown users, 1 still dead (1 tombstone)\n"), err
     assert await command(world, "retry", "--reason", "unknown-type") == (

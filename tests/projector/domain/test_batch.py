@@ -1,4 +1,4 @@
-"""Does a batch, cut in two, still stand for the same ranges and records?"""
+"""Batches that are cut in two and keep their ranges and records."""
 
 from dataclasses import dataclass
 from itertools import pairwise
@@ -58,10 +58,13 @@ def test_two_halves_one_after_the_other_are_the_whole(batch: Batch) -> None:
 
 @given(batches())
 def test_the_fingerprint_is_of_each_partitions_first_and_last_record(batch: Batch) -> None:
-    marks = fold(batch).marks
+    fingerprints = fold(batch).fingerprints
     for partition in batch.ranges:
         offsets = [decoded.record.offset for decoded in batch.records if decoded.record.partition == partition]
         if offsets:
-            assert (marks[partition].first_offset, marks[partition].last_offset) == (offsets[0], offsets[-1])
+            assert (fingerprints[partition].first_offset, fingerprints[partition].last_offset) == (
+                offsets[0],
+                offsets[-1],
+            )
         else:
-            assert partition not in marks
+            assert partition not in fingerprints

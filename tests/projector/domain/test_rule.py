@@ -1,4 +1,4 @@
-"""The rule beside the oracle: the same result in any order, and the result that people expect."""
+"""The rule: the same result in any order, and the result that people expect."""
 
 from collections.abc import Iterable
 from itertools import permutations
@@ -62,7 +62,7 @@ def test_two_submissions_to_one_problem_count_once() -> None:
     assert problems_solved(solved("1", "u", "p", 1), solved("2", "u", "p", 2)) == {"u": 1}
 
 
-def test_a_rejudge_takes_the_solve_away_and_gives_it_back() -> None:
+def test_a_rejudge_takes_a_solve_back_and_gives_it_again() -> None:
     first, away, back = solved("1", "u", "p", 1), revoked("1", "u", "p", 2), solved("1", "u", "p", 3)
     for order in permutations([first, away]):
         assert problems_solved(*order) == {}
@@ -98,7 +98,7 @@ def test_the_last_solve_is_the_latest_first_solve() -> None:
     assert folded(some).solved["u"].last_solved_at == model_of(some).solved["u"].last_solved_at == at(19)
 
 
-def test_the_board_puts_the_earlier_second_first_and_then_the_smaller_id() -> None:
+def test_the_leaderboard_puts_the_earlier_second_first_and_then_the_smaller_id() -> None:
     model = model_of(
         [
             *(registered(user) for user in "abcd"),

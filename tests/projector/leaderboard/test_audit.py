@@ -1,4 +1,4 @@
-"""Does whoever watches a replay see that it looks at the board again and again?"""
+"""The progress that an audit of the leaderboard reports."""
 
 from solve_projector.leaderboard.board import open_leaderboard
 from solve_projector.replay.replaying import ReplayOptions, replay
@@ -10,7 +10,7 @@ ALL_LOOKS = [(look, 4) for look in range(5)]
 
 
 async def steps_of(world: World, *, dry_run: bool) -> list[tuple[str, int, int]]:
-    """What a replay tells."""
+    """What a replay reports."""
     said: list[tuple[str, int, int]] = []
     options = ReplayOptions(dry_run=dry_run)
     await replay(world.connection, world.settings, options, lambda *step: said.append(step))
@@ -22,7 +22,7 @@ def looks(steps: list[tuple[str, int, int]], phase: str) -> list[tuple[int, int]
     return [(done, total) for name, done, total in steps if name == phase]
 
 
-async def test_each_look_at_a_board_that_differs_is_told(world: World) -> None:
+async def test_each_pass_over_a_differing_leaderboard_is_reported(world: World) -> None:
     await world.publish([registered("a"), registered("b"), solved("1", "a", "p", 1), solved("2", "b", "p", 2)])
     await world.run_once()
     right = await steps_of(world, dry_run=True)
@@ -31,7 +31,7 @@ async def test_each_look_at_a_board_that_differs_is_told(world: World) -> None:
         state = await board.state(await world.value("SELECT epoch FROM leaderboard_epoch"))
         await board._redis.zadd(f"{{{world.settings.leaderboard_prefix}}}:{state.current}:board", {"a": -1})
     wrong = await steps_of(world, dry_run=True)
-    assert wrong[0] == (CHECKING, 0, 4)  # nothing takes as long, so it is told before it begins
+    assert wrong[0] == (CHECKING, 0, 4)  # it takes longest, so it is reported before it starts
     assert looks(wrong, CHECKING) == ALL_LOOKS
     repaired = await steps_of(world, dry_run=False)
     assert (looks(repaired, CHECKING), looks(repaired, MENDING)) == (ALL_LOOKS, ALL_LOOKS)

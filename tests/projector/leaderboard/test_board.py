@@ -1,4 +1,4 @@
-"""Is the board right whatever is late, repeated, lost or flushed? (I6)"""
+"""A leaderboard that is right whatever is late, repeated, lost or flushed (I6)."""
 
 import json
 import random
@@ -12,7 +12,7 @@ from redis.asyncio import Redis
 
 from solve_projector.domain.rule import Solved, board_order
 from solve_projector.leaderboard.board import Leaderboard, changes_key, open_leaderboard, score, solved_of
-from solve_projector.leaderboard.reconciler import BoardKeeper
+from solve_projector.leaderboard.reconciler import BoardReconciler
 from solve_projector.store.counts import Standing
 from tests.events import BEGIN, at, registered, solved
 from tests.waiting import until
@@ -42,7 +42,7 @@ ranked = st.builds(Standing, st.text(min_size=1, max_size=3), st.integers(1, 3),
 
 
 @given(st.lists(ranked, max_size=10, unique_by=lambda one: one.user_id))
-def test_scores_then_ids_order_the_board_as_the_rule_does(standings: list[Standing]) -> None:
+def test_scores_then_ids_order_the_leaderboard_as_the_rule_does(standings: list[Standing]) -> None:
     by_score = sorted(
         standings, key=lambda one: (score(one.problems_solved, one.last_solved_at or BEGIN), one.user_id.encode())
     )
@@ -97,7 +97,7 @@ async def test_a_late_writer_does_not_move_the_watermark_back(board: Leaderboard
     assert (await board.state(1)).watermarks == {0: 30}
 
 
-async def told(world: World, redis: Redis) -> list[tuple[int, Any]]:
+async def reported(world: World, redis: Redis) -> list[tuple[int, Any]]:
     """The stream of changes: each entry's epoch, and its users or "many"."""
     entries: Any = await redis.xrange(changes_key(world.settings.leaderboard_prefix))
     return [
@@ -105,41 +105,41 @@ async def told(world: World, redis: Redis) -> list[tuple[int, Any]]:
     ]
 
 
-async def test_only_newer_standings_are_told(world: World, board: Leaderboard, redis: Redis) -> None:
+async def test_only_newer_standings_are_reported(world: World, board: Leaderboard, redis: Redis) -> None:
     version = 1_767_225_600_123_456  # microseconds: more digits than a double is usually written with
     await board.write(1, [Standing('é/"𝄞\u2028\\', 3, at(7.9), version), Standing("b", 2_097_151, at(0), 5)])
     await board.write(1, [Standing("b", 2_097_151, at(0), 5), Standing('é/"𝄞\u2028\\', 2, at(1), version - 1)])
     await board.write(1, [], {0: (0, 10)})
     await board.write(1, [Standing("b", 0, None, 6), Standing('é/"𝄞\u2028\\', 2, at(1), version - 1)])
     begin = int(BEGIN.timestamp())
-    assert await told(world, redis) == [
+    assert await reported(world, redis) == [
         (1, [['é/"𝄞\u2028\\', 3, begin + 7, version], ["b", 2_097_151, begin, 5]]),
         (1, [["b", 0, None, 6]]),
     ]
 
 
 @pytest.mark.parametrize(("number", "length", "many"), [(200, 10, False), (201, 10, True), (200, 200, True)])
-async def test_a_backlog_is_told_without_its_users(
+async def test_a_backlog_is_reported_without_its_users(
     world: World, board: Leaderboard, redis: Redis, number: int, length: int, many: bool
 ) -> None:
     await board.write(1, [Standing(f"{user:0{length}}", 1, at(1), 1) for user in range(number)])
-    ((_, users),) = await told(world, redis)
+    ((_, users),) = await reported(world, redis)
     assert (users == "many") is many
 
 
-async def test_another_board_is_told_with_its_epoch_and_outlives_the_old_one(
+async def test_another_epoch_is_reported_and_outlives_the_old_one(
     world: World, board: Leaderboard, redis: Redis
 ) -> None:
     await board.write(1, [Standing("u", 1, at(1), 9)])
     await board.write(2, [Standing("u", 1, at(1), 8)])
     await board.publish(2)
-    assert [epoch for epoch, _ in await told(world, redis)] == [1, 2, 2]
+    assert [epoch for epoch, _ in await reported(world, redis)] == [1, 2, 2]
 
 
-async def test_old_changes_are_forgotten(world: World, board: Leaderboard, redis: Redis) -> None:
+async def test_old_changes_are_trimmed(world: World, board: Leaderboard, redis: Redis) -> None:
     for version in range(1, 1_500):
         await board.write(1, [Standing("u", version, at(version), version)])
-    entries = await told(world, redis)
+    entries = await reported(world, redis)
     assert entries[-1] == (1, [["u", 1_499, int(at(1_499).timestamp()), 1_499]])
     assert 1_000 <= len(entries) < 1_200  # the server trims a node of some entries at a time
 
@@ -151,7 +151,7 @@ async def solve_some(world: World, tag: str, number: int = 20) -> None:
 
 
 @pytest.mark.parametrize("what", ["everything", "the board", "the versions", "the watermarks", "the pointer"])
-async def test_an_idle_board_heals_whatever_is_lost_of_it(world: World, redis: Redis, what: str) -> None:
+async def test_an_idle_leaderboard_is_repaired_whatever_is_lost_of_it(world: World, redis: Redis, what: str) -> None:
     await solve_some(world, "a")
     async with world.running():
         await world.until_right()
@@ -167,7 +167,7 @@ async def test_an_idle_board_heals_whatever_is_lost_of_it(world: World, redis: R
         await world.until_right()
 
 
-async def test_a_write_lost_between_commit_and_redis_is_found_and_mended(world: World) -> None:
+async def test_a_write_lost_between_commit_and_redis_is_found_and_repaired(world: World) -> None:
     """What a crash at that moment leaves: PostgreSQL moved, the watermark did not."""
     await solve_some(world, "a")
     await world.run_once()
@@ -180,7 +180,7 @@ async def test_a_write_lost_between_commit_and_redis_is_found_and_mended(world: 
         await world.until_right()
 
 
-async def test_postgresql_put_back_behind_the_board_begins_a_new_epoch(world: World) -> None:
+async def test_a_restored_postgresql_starts_a_new_epoch(world: World) -> None:
     await solve_some(world, "a")
     await world.run_once()
     async with world.database() as connection:
@@ -209,7 +209,7 @@ async def test_a_member_that_redis_has_with_a_newer_version_than_a_restored_data
         await world.until_right()
 
 
-async def test_a_board_of_many_users_is_rebuilt_while_writes_go_on(world: World, redis: Redis) -> None:
+async def test_a_leaderboard_of_many_users_is_rebuilt_during_writes(world: World, redis: Redis) -> None:
     users = [f"user {number}" for number in range(3_000)]
     await world.publish([*map(registered, users), *(solved(f"s{user}", user, "p", 1) for user in users)])
     async with world.running():
@@ -221,13 +221,13 @@ async def test_a_board_of_many_users_is_rebuilt_while_writes_go_on(world: World,
         await world.until_right()
 
 
-async def test_a_check_in_step_changes_nothing(world: World, board: Leaderboard) -> None:
+async def test_a_check_in_sync_changes_nothing(world: World, board: Leaderboard) -> None:
     await solve_some(world, "a")
     await world.run_once()
     import asyncpg
 
     async with asyncpg.create_pool(world.settings.database_url.get_secret_value(), min_size=1, max_size=2) as pool:
-        keeper = BoardKeeper(pool, board, world.connection.topic)
+        reconciler = BoardReconciler(pool, board, world.connection.topic)
         before = await board.state(1)
-        assert [await keeper.check_once() for _ in range(3)] == [True, True, True]
+        assert [await reconciler.check_once() for _ in range(3)] == [True, True, True]
         assert await board.state(1) == before

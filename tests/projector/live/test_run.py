@@ -1,4 +1,4 @@
-"""Does an event become a count, from the broker to both stores? (I4, I5, I9, I11)"""
+"""Events that become counts, from the broker to both stores (I4, I5, I9, I11)."""
 
 import asyncio
 import json
@@ -154,7 +154,7 @@ async def test_a_record_that_postgresql_refuses_is_found_by_halving(world: World
 async def test_a_batch_that_takes_too_long_is_halved_until_it_does_not(
     world: World, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """A slow disk, made of a trigger: 30 rows would take one and a half seconds, and a batch may take one."""
+    """A trigger plays the slow disk: 30 rows would take 1.5 seconds, and a batch may take one."""
     async with world.database() as connection:
         await connection.execute(
             "CREATE FUNCTION slow() RETURNS trigger LANGUAGE plpgsql "
@@ -216,7 +216,7 @@ async def test_two_users_may_share_a_name_and_one_may_change_it(world: World) ->
 
 
 async def test_partitions_added_to_the_live_topic_are_projected(world: World) -> None:
-    """A user's events are then in two partitions, and their order between them is nobody's."""
+    """Then a user's events are in two partitions, with no order between them."""
     users = [f"user {number}" for number in range(40)]
     await world.publish([*map(registered, users), *(solved(f"a{user}", user, "p", 1) for user in users)])
     async with world.running():
@@ -271,7 +271,7 @@ async def test_once_ends_when_somebody_else_projected_the_log(world: World) -> N
         assert await world.differences() == []
 
 
-async def test_once_says_that_postgresql_is_right_where_redis_is_away(world: World) -> None:
+async def test_once_says_that_postgresql_is_right_if_redis_is_unavailable(world: World) -> None:
     from pydantic import SecretStr
 
     await world.publish([registered("u"), solved("1", "u", "p", at(1).second)])

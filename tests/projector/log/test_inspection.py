@@ -1,4 +1,4 @@
-"""Does the projector stop loudly where the log cannot be trusted, and go on where stopping would lose more? (I10)"""
+"""Loud stops where the log cannot be trusted, and loud warnings where stopping would lose more (I10)."""
 
 import json
 from collections.abc import AsyncIterator
@@ -145,7 +145,7 @@ async def test_a_missing_topic_is_a_named_error(world: World) -> None:
         await world.run_once()
 
 
-async def test_a_topic_that_goes_away_stops_a_running_projector(world: World) -> None:
+async def test_a_deleted_topic_stops_a_running_projector(world: World) -> None:
     await world.publish(EVENTS, PARTITION)
     async with world.process() as process:
         await world.until_right()
@@ -160,7 +160,7 @@ async def test_a_shorter_topic_of_the_same_name_is_refused(world: World) -> None
     await world.run_once()
     await delete_topic(world)
     await create_topic(world)
-    with pytest.raises(OffsetOutOfRange, match="ends at offset 0 but PostgreSQL has applied it up to 21"):
+    with pytest.raises(OffsetOutOfRange, match="ends at offset 0, but PostgreSQL has applied it up to 21"):
         await world.run_once()
     assert await world.value("SELECT problems_solved FROM users") == 20
 
@@ -194,7 +194,7 @@ async def test_records_deleted_before_they_were_applied_are_a_named_error(world:
     await world.run_once()
     await world.publish([solved("lost", "u", "lost", 50), solved("kept", "u", "kept", 51)], PARTITION)
     await delete_records(world, 22)
-    with pytest.raises(OffsetOutOfRange, match="begins at offset 22 but PostgreSQL needs 21"):
+    with pytest.raises(OffsetOutOfRange, match="begins at offset 22, but PostgreSQL needs 21"):
         await world.run_once()
 
 

@@ -1,4 +1,4 @@
-"""PostgreSQL's tables beside the oracle's, whatever the order and the batches (I1, I2, I11)."""
+"""Counts in PostgreSQL against the plain model, in any order and any batches (I1, I2, I11)."""
 
 import asyncio
 import random
@@ -40,7 +40,7 @@ class Record:
 
 
 class Log:
-    """One partition after the other, with batches as a test wants them."""
+    """A log whose batches the test chooses."""
 
     def __init__(self, pool: asyncpg.Pool) -> None:
         self.pool = pool
@@ -53,7 +53,7 @@ class Log:
         return Batch({partition: (begin, begin + len(events))}, records)
 
     async def apply(self, events: list[Event], partition: int = 0) -> None:
-        await self.pool.execute(OFFSETS_SQL["begin_partitions"], TOPIC, [partition])
+        await self.pool.execute(OFFSETS_SQL["add_partitions"], TOPIC, [partition])
         batch = self.batch(events, partition)
         while True:
             try:
@@ -224,7 +224,7 @@ async def test_versions_rise_with_each_change_and_not_without(log: Log) -> None:
 
 
 async def test_the_two_upserts_state_one_rule() -> None:
-    """parked_events is folded by the same words as verdicts, or a parked event could come out otherwise."""
+    """Otherwise a parked event could have another outcome than the same event applied at once."""
     upserts = (
         queries("solve_projector.store", "verdicts")["apply_verdicts"],
         queries("solve_projector.store", "parked_events")["park_events"],

@@ -1,4 +1,4 @@
-"""Is a record that could not be applied ever lost, hidden, or applied wrongly later? (I1, I4, I5, I11)"""
+"""Dead letters that are never lost, never hidden and never applied wrongly later (I1, I4, I5, I11)."""
 
 import asyncio
 from typing import Any
@@ -13,7 +13,7 @@ from solve_projector.store.postgresql import connect
 from solve_schemas.events import EVENT_MODELS, Event, SubmissionSolved
 from solve_schemas.record import Reason, decode, encode
 from tests.events import registered, revoked, solved
-from tests.projector.dead_letters import EVERYTHING, bury, retry
+from tests.projector.dead_letters import EVERYTHING, add_dead_letters, retry
 from tests.waiting import until
 from tests.world import World
 
@@ -41,36 +41,36 @@ async def test_a_record_of_an_unknown_type_applies_once_its_type_is_known(
 async def test_retrying_twice_applies_once(world: World) -> None:
     events: list[Event] = [registered("u"), solved("1", "u", "p", 1)]
     for _ in range(2):
-        await bury(world, events)
+        await add_dead_letters(world, events)
         assert (await retry(world)).applied == 2
     assert (await retry(world)).applied == 0
     await world.run_once()
     assert await world.differences(events) == []
 
 
-async def test_a_letter_older_than_what_stands_changes_nothing(world: World) -> None:
+async def test_a_dead_letter_older_than_what_stands_changes_nothing(world: World) -> None:
     await world.publish([registered("u"), solved("1", "u", "p", 1), revoked("1", "u", "p", 5)])
     await world.run_once()
     before = await world.fetch("SELECT * FROM users"), await world.fetch("SELECT * FROM verdicts")
-    await bury(world, [solved("1", "u", "p", 3), registered("u", -9, "an older name")])
+    await add_dead_letters(world, [solved("1", "u", "p", 3), registered("u", -9, "an older name")])
     assert (await retry(world)).applied == 2
     assert (await world.fetch("SELECT * FROM users"), await world.fetch("SELECT * FROM verdicts")) == before
 
 
-async def test_a_letter_of_an_unknown_user_is_parked_until_the_registration_comes(world: World) -> None:
-    await bury(world, [solved("1", "u", "p", 1)])
+async def test_a_dead_letter_of_an_unknown_user_is_parked_until_the_registration_comes(world: World) -> None:
+    await add_dead_letters(world, [solved("1", "u", "p", 1)])
     retried = await retry(world)
     assert (retried.applied, retried.parked) == (0, 1)
     assert await world.value("SELECT count(*) FROM dead_letters") == 0
-    await bury(world, [registered("u", 2)])
+    await add_dead_letters(world, [registered("u", 2)])
     assert (await retry(world)).applied == 1
     await world.run_once()
     assert await world.differences([solved("1", "u", "p", 1), registered("u", 2)]) == []
 
 
-async def test_a_letter_that_still_cannot_be_read_stays_with_todays_reason(world: World) -> None:
-    (first,) = await bury(world, [solved("1", "u", "p", 1)], value=b"{no json")
-    (late,) = await bury(world, [solved("2", "u", "p", 1)], broker_timestamp_ms=0)
+async def test_a_dead_letter_that_still_cannot_be_read_stays_with_todays_reason(world: World) -> None:
+    (first,) = await add_dead_letters(world, [solved("1", "u", "p", 1)], value=b"{no json")
+    (late,) = await add_dead_letters(world, [solved("2", "u", "p", 1)], broker_timestamp_ms=0)
     assert (await retry(world)).still_dead == {"not-json": 1, "time-out-of-range": 1}
     rows = {row["dead_letter_id"]: row for row in await world.fetch("SELECT * FROM dead_letters")}
     assert (rows[first]["reason"], rows[late]["reason"]) == ("not-json", "time-out-of-range")
@@ -78,11 +78,13 @@ async def test_a_letter_that_still_cannot_be_read_stays_with_todays_reason(world
     assert rows[first]["value"] == b"{no json"
 
 
-async def test_a_letter_that_postgresql_still_refuses_does_not_stop_the_others(world: World) -> None:
+async def test_a_dead_letter_that_postgresql_still_refuses_does_not_stop_the_others(world: World) -> None:
     async with world.database() as connection:
         await connection.execute("ALTER TABLE verdicts ADD CHECK (submission_id <> 'refused')")
     good = [registered("u"), *(solved(str(number), "u", f"p{number}", number) for number in range(40))]
-    await bury(world, [*good[:17], solved("refused", "u", "x", 1), *good[17:], solved("refused", "u", "y", 1)])
+    await add_dead_letters(
+        world, [*good[:17], solved("refused", "u", "x", 1), *good[17:], solved("refused", "u", "y", 1)]
+    )
     retried = await retry(world)
     assert (retried.applied, retried.still_dead) == (41, {"refused-by-database": 2})
     letters = await world.fetch("SELECT detail FROM dead_letters")
@@ -96,14 +98,14 @@ async def test_a_refused_parked_event_costs_a_retried_registration_nothing(world
         await connection.execute("ALTER TABLE verdicts ADD CHECK (submission_id <> 'refused')")
     await world.publish([solved("refused", "u", "x", 1), solved("1", "u", "p", 1)])
     await world.run_once()
-    await bury(world, [registered("u", 5)])
+    await add_dead_letters(world, [registered("u", 5)])
     assert (await retry(world)).applied == 1
     await world.run_once()  # its sweep finds the refused one
     assert await world.differences([registered("u", 5), solved("1", "u", "p", 1)]) == []
 
 
 async def test_a_parked_event_that_was_refused_applies_once_postgresql_takes_it(world: World) -> None:
-    """Nobody kept its broker timestamp, so its times are not checked against one again."""
+    """Parked events keep no broker timestamp, so a retry does not check the times again."""
     async with world.database() as connection:
         await connection.execute("ALTER TABLE verdicts ADD CONSTRAINT strict CHECK (submission_id <> 'refused')")
     await world.publish([solved("refused", "u", "x", 1)])
@@ -118,9 +120,9 @@ async def test_a_parked_event_that_was_refused_applies_once_postgresql_takes_it(
     assert await world.differences() == []
 
 
-async def test_many_letters_are_applied_in_chunks(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_many_dead_letters_are_applied_in_chunks(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     events = [registered("u"), *(solved(str(number), "u", f"p{number}", number) for number in range(1_200))]
-    await bury(world, events)
+    await add_dead_letters(world, events)
     pages = [page async for page in _pages(world)]
     assert [len(page) for page in pages] == [500, 500, 201]
     monkeypatch.setattr(dead_letters, "PAGE_BYTES", 4_096)
@@ -138,17 +140,17 @@ async def _pages(world: World):  # type: ignore[no-untyped-def]
 
 
 async def test_filters_choose_what_is_retried(world: World) -> None:
-    await bury(world, [registered("u"), solved("1", "u", "p", 1)])
-    await bury(world, [registered("v")], partition=1)
-    await bury(world, [registered("w")], reason=Reason.REFUSED_BY_DATABASE)
+    await add_dead_letters(world, [registered("u"), solved("1", "u", "p", 1)])
+    await add_dead_letters(world, [registered("v")], partition=1)
+    await add_dead_letters(world, [registered("w")], reason=Reason.REFUSED_BY_DATABASE)
     assert (await retry(world, Selection(user_id="u"))).applied == 2
     assert (await retry(world, Selection(reason="refused-by-database"))).applied == 1
     assert (await retry(world, Selection(partition=2))).applied == 0
     assert (await retry(world, Selection(partition=1))).applied == 1
 
 
-async def test_letters_of_another_topic_are_not_applied_to_these_counts(world: World) -> None:
-    (other,) = await bury(world, [registered("u")], topic="another-log")
+async def test_dead_letters_of_another_topic_are_not_applied_to_these_counts(world: World) -> None:
+    (other,) = await add_dead_letters(world, [registered("u")], topic="another-log")
     assert (await retry(world)).applied == 0
     with pytest.raises(DeadLetterUnknown, match="is of topic another-log"):
         await retry(world, Selection(ids=(other,)))
@@ -156,14 +158,14 @@ async def test_letters_of_another_topic_are_not_applied_to_these_counts(world: W
 
 
 async def test_an_unknown_id_stops_a_retry_before_anything_changed(world: World) -> None:
-    (known,) = await bury(world, [registered("u")])
+    (known,) = await add_dead_letters(world, [registered("u")])
     with pytest.raises(DeadLetterUnknown, match="there is no dead letter 999"):
         await retry(world, Selection(ids=(known, 999)))
     assert await world.value("SELECT count(*) FROM users") == 0
 
 
-async def test_a_discarded_letter_is_retried_only_by_its_id(world: World) -> None:
-    (given_up,) = await bury(world, [registered("u")])
+async def test_a_discarded_dead_letter_is_retried_only_by_its_id(world: World) -> None:
+    (given_up,) = await add_dead_letters(world, [registered("u")])
     async with world.database() as connection:
         await dead_letters.discard(connection, [given_up], "ada", "a test")
     assert (await retry(world)).applied == 0
@@ -177,8 +179,8 @@ async def test_retries_at_once_neither_deadlock_nor_count_twice(world: World) ->
     for turn in range(5):
         events = [solved(f"{turn}-{user}", user, f"p{turn}", turn) for user in users]
         world.published += events
-        await bury(world, events)
-        await bury(world, events[::-1], value=b"not JSON")
+        await add_dead_letters(world, events)
+        await add_dead_letters(world, events[::-1], value=b"not JSON")
         done = await asyncio.gather(*(retry(world, Selection(reason=r)) for r in ("unknown-type", None, None, None)))
         # each letter is applied or parked by one of them
         assert (sum(one.applied for one in done), sum(one.parked for one in done)) == (10, 10)
@@ -187,8 +189,8 @@ async def test_retries_at_once_neither_deadlock_nor_count_twice(world: World) ->
     assert await world.differences() == []
 
 
-async def test_retries_at_once_of_letters_without_a_user_to_queue_for_do_not_deadlock(world: World) -> None:
-    ids = await bury(world, [registered(f"u{number}") for number in range(120)], value=b"not JSON")
+async def test_retries_at_once_of_dead_letters_without_a_user_to_queue_for_do_not_deadlock(world: World) -> None:
+    ids = await add_dead_letters(world, [registered(f"u{number}") for number in range(120)], value=b"not JSON")
     for _ in range(5):
         done = await asyncio.gather(*(retry(world) for _ in range(4)), retry(world, Selection(ids=tuple(ids[::-1]))))
         assert [one.still_dead for one in done] == [{"not-json": 120}] * 5
@@ -199,7 +201,7 @@ async def test_retries_beside_live_projection_and_the_sweep_come_out_right(world
     async with world.running():
         for turn in range(6):
             late = [solved(f"late-{turn}-{user}", user, f"q{turn}", turn) for user in users]
-            await bury(world, late)
+            await add_dead_letters(world, late)
             live = [solved(f"{turn}-{user}", user, f"p{turn}", turn) for user in reversed(users)]
             names = [registered(user, turn) for user in users[turn * 2 : turn * 2 + 2]]
             await asyncio.gather(world.publish([*live, *names]), retry(world), retry(world))
@@ -207,10 +209,10 @@ async def test_retries_beside_live_projection_and_the_sweep_come_out_right(world
         await world.until_right()
 
 
-async def test_a_letter_discarded_while_it_is_retried_stays_discarded(
+async def test_a_dead_letter_discarded_while_it_is_retried_stays_discarded(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    first, second = await bury(world, [registered("u"), registered("v")])
+    first, second = await add_dead_letters(world, [registered("u"), registered("v")])
     lock = dead_letter_retry._lock
 
     async def discard_then_lock(*arguments: Any) -> None:

@@ -1,4 +1,4 @@
-"""Locks that are kept apart by schema, and shared within one."""
+"""Locks that are apart in each schema, and shared within one."""
 
 import pytest
 

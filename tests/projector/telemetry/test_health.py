@@ -1,4 +1,4 @@
-"""Is a process called dead only where a restart can help, and ready only where it does its work?"""
+"""Liveness that fails only if a restart can help, and readiness that says what is missing."""
 
 import asyncio
 import threading
@@ -28,7 +28,7 @@ QUICK = {"liveness_timeout_s": 1.0, "log_check_interval_s": 0.1}
 
 
 class Clock:
-    """A time that the test moves."""
+    """A clock that the test moves."""
 
     def __init__(self) -> None:
         self.now = 1_000.0
@@ -37,38 +37,38 @@ class Clock:
         return self.now
 
 
-def look(standstill: Standstill, clock: Clock, after_s: float, offset: int, end: int = 10) -> float:
-    """One partition, ours, looked at after so long; for how long it has stood still."""
+def observe(standstill: Standstill, clock: Clock, after_s: float, offset: int, end: int = 10) -> float:
+    """Observes one partition of ours after a time; returns how long it has stood still."""
     clock.now += after_s
-    standstill.look({0: offset}, {0: end}, {0})
+    standstill.observe({0: offset}, {0: end}, {0})
     return standstill.seconds
 
 
 def test_an_idle_log_never_stands_still() -> None:
     clock = Clock()
     standstill = Standstill(clock)
-    assert [look(standstill, clock, 1_000, 10) for _ in range(5)] == [0] * 5
-    assert look(standstill, clock, 10, 10, end=11) == 10
+    assert [observe(standstill, clock, 1_000, 10) for _ in range(5)] == [0] * 5
+    assert observe(standstill, clock, 10, 10, end=11) == 10
 
 
 def test_work_without_progress_adds_up_and_progress_ends_it() -> None:
     clock = Clock()
     standstill = Standstill(clock)
-    assert [look(standstill, clock, 10, 4) for _ in range(4)] == [0, 10, 20, 30]
-    assert look(standstill, clock, 10, 5) == 0
-    assert look(standstill, clock, 10, 5) == 10
+    assert [observe(standstill, clock, 10, 4) for _ in range(4)] == [0, 10, 20, 30]
+    assert observe(standstill, clock, 10, 5) == 0
+    assert observe(standstill, clock, 10, 5) == 10
 
 
 def test_time_in_which_somebody_did_not_answer_is_not_counted() -> None:
     clock = Clock()
     standstill = Standstill(clock)
-    look(standstill, clock, 0, 4)
-    assert look(standstill, clock, 10, 4) == 10
+    observe(standstill, clock, 0, 4)
+    assert observe(standstill, clock, 10, 4) == 10
     for _ in range(20):
         clock.now += 100
-        standstill.look_away()
-    assert look(standstill, clock, 100, 4) == 10
-    assert look(standstill, clock, 10, 4) == 20
+        standstill.pause()
+    assert observe(standstill, clock, 100, 4) == 10
+    assert observe(standstill, clock, 10, 4) == 20
 
 
 def test_one_partition_that_stands_still_is_seen_beside_others_that_move() -> None:
@@ -76,7 +76,7 @@ def test_one_partition_that_stands_still_is_seen_beside_others_that_move() -> No
     standstill = Standstill(clock)
     for turn in range(4):
         clock.now += 10
-        standstill.look({0: turn, 1: 7}, {0: 100, 1: 9}, {0, 1})
+        standstill.observe({0: turn, 1: 7}, {0: 100, 1: 9}, {0, 1})
     assert standstill.stuck == {0: 0, 1: 30}
 
 
@@ -85,15 +85,15 @@ def test_what_stands_still_elsewhere_is_not_ours_and_counts_from_when_it_is() ->
     standstill = Standstill(clock)
     for _ in range(4):
         clock.now += 10
-        standstill.look({0: 3}, {0: 9}, set())
+        standstill.observe({0: 3}, {0: 9}, set())
     assert standstill.seconds == 0
-    assert look(standstill, clock, 10, 3, 9) == 0
-    assert look(standstill, clock, 10, 3, 9) == 10
+    assert observe(standstill, clock, 10, 3, 9) == 0
+    assert observe(standstill, clock, 10, 3, 9) == 10
 
 
 def test_a_server_that_falls_silent_is_missing_before_it_fails() -> None:
     clock = Clock()
-    health = Health(180, look_interval_s=10, clock=clock)
+    health = Health(180, check_interval_s=10, clock=clock)
     health.group_problem = lambda: None
     for condition in Condition:
         health.met(condition)
@@ -105,7 +105,7 @@ def test_a_server_that_falls_silent_is_missing_before_it_fails() -> None:
 
 
 @pytest.mark.parametrize(
-    ("error", "away"),
+    ("error", "unavailable"),
     [
         (ConnectionRefusedError(), True),
         (TimeoutError(), True),
@@ -120,10 +120,10 @@ def test_a_server_that_falls_silent_is_missing_before_it_fails() -> None:
     ],
     ids=lambda value: type(value).__name__,
 )
-def test_a_refused_statement_is_an_answer_of_postgresql(error: Exception, away: bool) -> None:
+def test_a_refused_statement_is_an_answer_of_postgresql(error: Exception, unavailable: bool) -> None:
     monitor = Monitor()
     monitor.database_failed(error)
-    assert (Condition.POSTGRESQL in monitor.health.not_ready()) == away
+    assert (Condition.POSTGRESQL in monitor.health.not_ready()) == unavailable
 
 
 def test_a_restart_is_asked_for_only_after_the_process_tried_to_rejoin() -> None:
@@ -142,8 +142,8 @@ async def test_a_projector_at_its_work_is_alive_and_ready(world: World) -> None:
         assert await asked.values("solve_projector_ready_condition") == {(one,): 1 for one in Condition}
 
 
-async def test_a_client_that_reads_no_more_is_dead_and_alive_once_it_reads(world: World) -> None:
-    """A new member is not made before `stall_after_s`; it heals what the restart would have."""
+async def test_a_client_that_stops_reading_is_dead_and_alive_once_it_reads(world: World) -> None:
+    """Before `stall_after_s` there is no new member; after it, the new member repairs what a restart would."""
     async with watched(world, stall_after_s=3, **QUICK) as asked:
         await world.publish([registered("u"), solved("0", "u", "p0")])
         await world.until_right()
@@ -167,7 +167,7 @@ async def _alive(asked: Watched) -> bool:
     return not await _dead(asked)
 
 
-async def test_a_loop_that_no_longer_turns_is_dead(world: World) -> None:
+async def test_a_blocked_event_loop_is_dead(world: World) -> None:
     async with watched(world, **QUICK) as asked:
         await until(asked.ready)
         answers: list[tuple[int, str]] = []
@@ -185,7 +185,7 @@ async def test_a_loop_that_no_longer_turns_is_dead(world: World) -> None:
         seen.set()
         watching.join()
         assert stuck
-        assert "the event loop has not turned" in answers[-1][1]
+        assert "the event loop has been blocked" in answers[-1][1]
         await until(lambda: _alive(asked), "the process to be called alive")
 
 
@@ -214,7 +214,7 @@ async def test_a_client_that_is_not_started_is_no_member(world: World) -> None:
     await reader.stop()
 
 
-async def test_a_redis_that_is_away_is_named(world: World) -> None:
+async def test_an_unavailable_redis_is_named(world: World) -> None:
     async with watched(world, redis_url=SecretStr("redis://:secret@127.0.0.1:1/0")) as asked:
         await until(lambda: _only(asked, "leaderboard"), "everything else to be met")
         assert "check REDIS_URL" in (await asked.missing())["leaderboard"]
@@ -263,7 +263,7 @@ async def test_a_rebuild_that_is_waited_for_is_no_standstill(world: World) -> No
     async with world.database() as rebuild:
         await wait_lock(rebuild, Lock.COLD_REBUILD)
         async with watched(world, **QUICK) as asked:
-            await until(lambda: asked.projector.positions.rebuild_awaited, "the projector to wait")
+            await until(lambda: asked.projector.start_offsets.rebuild_awaited, "the projector to wait")
             clock = asyncio.get_running_loop().time
             later = clock() + 3 * QUICK["liveness_timeout_s"]
             while clock() < later:

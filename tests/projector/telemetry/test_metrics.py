@@ -1,4 +1,4 @@
-"""Do the counters say what happened, under the names that dashboards and alerts are written against?"""
+"""Metrics under the names that dashboards and alerts use."""
 
 import asyncio
 import socket
@@ -63,7 +63,7 @@ LABEL_VALUES = {
 
 
 async def test_a_season_is_counted_by_type_and_outcome(world: World) -> None:
-    """Registrations first, so that who is unknown does not depend on how the batches fall."""
+    """Registrations first, so that unknown users do not depend on the batches."""
     events = list(simulate(SEASON))
     names = [event for event in events if isinstance(event, UserRegistered)]
     others = [event for event in events if not isinstance(event, UserRegistered)]
@@ -115,7 +115,7 @@ async def test_every_batch_is_measured_on_its_way(world: World) -> None:
         assert await asked.values("solve_projector_rebalances_total") == {(): 1}
         before = await asked.values("solve_projector_last_progress_timestamp_seconds")
         await world.publish([solved("2", "u", "q")])
-        await until(lambda: _moved(asked, before), "progress to be told")
+        await until(lambda: _moved(asked, before), "progress to be reported")
 
 
 async def _on_board(asked: Watched) -> bool:
@@ -127,7 +127,7 @@ async def _moved(asked: Watched, before: dict[tuple[str, ...], float]) -> bool:
     return bool((await asked.values("solve_projector_last_progress_timestamp_seconds"))[()] > before[()])
 
 
-async def test_a_stranger_cannot_make_the_series_grow(world: World) -> None:
+async def test_foreign_records_cannot_make_the_series_grow(world: World) -> None:
     async with watched(world) as asked:
         await world.publish([registered("u"), solved("1", "u", "p")])
         await world.until_right()
@@ -157,7 +157,7 @@ async def test_fences_and_new_epochs_are_counted(world: World) -> None:
         assert ("new_epoch",) in await asked.values("solve_projector_leaderboard_rebuilds_total")
 
 
-async def test_a_board_that_is_lost_is_counted_as_rebuilt(world: World) -> None:
+async def test_a_lost_leaderboard_is_counted_as_rebuilt(world: World) -> None:
     await world.publish([registered("u"), solved("1", "u", "p")])
     async with watched(world) as asked:
         await world.until_right()
@@ -166,7 +166,7 @@ async def test_a_board_that_is_lost_is_counted_as_rebuilt(world: World) -> None:
         await redis.delete(f"{{{world.settings.leaderboard_prefix}}}:current")
         await redis.aclose()
         await world.until_right()
-        await until(asked.ready, "the board to be found in step")
+        await until(asked.ready, "the leaderboard to be in sync")
         after = await asked.values("solve_projector_leaderboard_rebuilds_total")
     assert Counter(after) - Counter(before) == {("no_board",): 1}
 
@@ -185,7 +185,7 @@ async def test_swept_users_and_mis_keyed_records_are_counted(world: World) -> No
 
 
 async def test_a_record_that_postgresql_refuses_is_counted_once(world: World) -> None:
-    """Also the one that only shows when the sweep applies it."""
+    """Also the one that PostgreSQL refuses only in the sweep."""
     async with world.database() as connection:
         await connection.execute("ALTER TABLE verdicts ADD CHECK (submission_id <> 'refused')")
     good = [registered("u"), *(solved(str(number), "u", f"p{number}", number) for number in range(20))]

@@ -1,4 +1,4 @@
-"""Does a trace go from the judge's span through the log to the batch that carried the event, and only where wanted?"""
+"""Traces from a judge's span through the log to the batch of the event, and none unless asked for."""
 
 import asyncio
 import subprocess
@@ -23,7 +23,7 @@ from solve_producer.errors import RecordTooLarge
 from solve_producer.tracing import sending
 from solve_projector.domain.batch import Batch, decode_records
 from solve_projector.live.process import open_projector, run_projector
-from solve_projector.telemetry.tracing import MOST_LINKS, BatchTraces, Untraced, open_tracing, wanted_exporter
+from solve_projector.telemetry.tracing import MAX_LINKS, BatchTraces, Untraced, open_tracing, wanted_exporter
 from solve_schemas.events import SubmissionSolved
 from solve_schemas.record import TRACEPARENT, decode, encode
 from tests.events import registered, solved
@@ -149,7 +149,7 @@ async def test_a_batch_that_is_given_up_says_so(
         await world.until_right()
         stopping.set()
     failed = [span for span in named(spans, "process") if span.status.status_code is StatusCode.ERROR]
-    assert ["read again" in (span.status.description or "") for span in failed] == [True]
+    assert ["reading again" in (span.status.description or "") for span in failed] == [True]
 
 
 def batch_of(traceparents: list[bytes]) -> Batch:
@@ -164,7 +164,7 @@ def batch_of(traceparents: list[bytes]) -> Batch:
     ("traceparents", "links"),
     [
         ([TRACE.encode()] * 50, 1),
-        ([f"00-{number:032x}-{number:016x}-01".encode() for number in range(1, 1_000)], MOST_LINKS),
+        ([f"00-{number:032x}-{number:016x}-01".encode() for number in range(1, 1_000)], MAX_LINKS),
         ([b"", b"\xff", b"00-0-0-0", b"no", f"00-{0:032x}-{0:016x}-01".encode()], 0),
         ([*(b"%d" % number for number in range(200)), TRACE.encode()], 1),
     ],
@@ -239,7 +239,7 @@ def test_a_judge_without_opentelemetry_sends_no_header(monkeypatch: pytest.Monke
 
 def test_nothing_of_opentelemetry_is_loaded_where_nothing_is_traced() -> None:
     code = (
-        "import asyncio, sys\nfrom projector import service, tracing\n"
+        "import asyncio, sys\nfrom solve_projector.live import process\nfrom solve_projector.telemetry import tracing\n"
         "async def main():\n    async with tracing.open_tracing('t', 'g', environment={}) as t:\n"
         "        assert isinstance(t, tracing.Untraced)\n"
         "asyncio.run(main())\n"
@@ -287,7 +287,7 @@ async def test_a_process_sends_its_spans_to_the_collector_before_it_ends(world: 
     assert set(services) == {"solve-projector"}
 
 
-async def test_a_collector_that_is_away_stops_nothing(world: World) -> None:
+async def test_an_unavailable_collector_stops_nothing(world: World) -> None:
     await world.publish(EVENTS)
     async with world.process("run", "--once", OTEL_EXPORTER_OTLP_ENDPOINT="http://127.0.0.1:1") as process:
         _, log = await process.output  # type: ignore[attr-defined]

@@ -1,4 +1,4 @@
--- Says that everything of a partition below an offset is written, after all users of a snapshot were.
+-- Records, after all users of a snapshot were written, that everything below these offsets is on the leaderboard.
 -- KEYS: 1 watermarks (hash); ARGV: for each partition: name, offset
 for at = 1, #ARGV, 2 do
     local partition, reached = ARGV[at], tonumber(ARGV[at + 1])

@@ -1,9 +1,9 @@
--- A stretch of the board that readers see, and the places of some users, at one moment.
+-- A page of the leaderboard that readers see, and the ranks of some users, all of one moment.
 -- KEYS: 1 the current epoch
--- ARGV: 1 what begins the keys, 2 mode ('begin', 'after', 'before' or 'around'), 3 limit, 4 score and 5 user_id of the
---       position that the mode is about (of 'around' the user_id alone), then the user ids whose places are asked for
--- Answers nothing where there is no board; else its size, the index of the first row, the rows (member, score, ...) and
--- for each user asked for their index and score (empty where they are not on it).
+-- ARGV: 1 prefix of the keys, 2 mode ('begin', 'after', 'before' or 'around'), 3 limit, 4 score and 5 user_id of the
+--       rank key that the mode refers to ('around' uses the user_id only), then the user ids whose ranks are asked for
+-- Returns nothing if there is no leaderboard; else its size, the index of the first row, the rows (member, score, ...)
+-- and the index and score of each user asked for (empty if they are not on it).
 local epoch = redis.call('GET', KEYS[1])
 if not epoch then
     return nil
@@ -12,7 +12,7 @@ local board = ARGV[1] .. ':' .. epoch .. ':board'
 local mode, limit = ARGV[2], tonumber(ARGV[3])
 local total = redis.call('ZCARD', board)
 
--- By bytes, as the sorted set does it; Lua's own comparison goes by the server's locale.
+-- By bytes, like the sorted set; Lua's own comparison depends on the server's locale.
 local function before(a, b)
     local length = math.min(#a, #b)
     for i = 1, length do
@@ -24,7 +24,7 @@ local function before(a, b)
     return #a < #b
 end
 
--- How many stand before the position; `also` counts the position itself.
+-- The number of members before the rank key; `also` counts a member equal to it.
 local function standing_before(score, user_id, also)
     local low = redis.call('ZCOUNT', board, '-inf', '(' .. score)
     local high = redis.call('ZCOUNT', board, '-inf', score)

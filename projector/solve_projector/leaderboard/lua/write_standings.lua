@@ -1,9 +1,10 @@
--- Writes users' standings where they are not older (the same again mends a lost member), moves the watermarks of the partitions they came from, and tells whose standing is newer.
+-- Writes users' standings unless Redis has newer ones (an equal one repairs a lost member), moves the watermarks of the
+-- partitions they came from, and reports whose standing is newer.
 -- KEYS: 1 board (sorted set), 2 versions (hash), 3 watermarks (hash), 4 changes (stream)
 -- ARGV: 1 epoch, 2 number of users, then for each: user_id, version, score ('' takes the user off the board)
 --       then for each partition: name, from, to
--- Answers the names of partitions whose watermark did not reach `from`: a write before this one is missing.
-local TOLD_USERS, TOLD_BYTES, KEPT_CHANGES = 200, 32768, 1000
+-- Returns the names of partitions whose watermark is below `from`: an earlier write is missing.
+local MAX_USERS, MAX_BYTES, KEPT_CHANGES = 200, 32768, 1000
 local SECONDS_RANGE = 4294967296
 local users = tonumber(ARGV[2])
 local at = 3
@@ -25,8 +26,8 @@ for _ = 1, users do
     at = at + 3
 end
 if #newer > 0 then
-    local told = {}
-    for place = 1, #newer <= TOLD_USERS and #newer or 0 do
+    local reported = {}
+    for place = 1, #newer <= MAX_USERS and #newer or 0 do
         local user_id, version, score = ARGV[newer[place]], ARGV[newer[place] + 1], ARGV[newer[place] + 2]
         local problems, last = 0, 'null'
         if score ~= '' then
@@ -34,16 +35,16 @@ if #newer > 0 then
             problems = math.floor(packed / SECONDS_RANGE)
             last = string.format('%.0f', SECONDS_RANGE - 1 - (packed - problems * SECONDS_RANGE))
         end
-        -- the version as it came: cjson would write 14 of its digits
-        told[place] = string.format('[%s,%d,%s,%s]', cjson.encode(user_id), problems, last, version)
+        -- the version as a string: cjson would keep only 14 of its digits
+        reported[place] = string.format('[%s,%d,%s,%s]', cjson.encode(user_id), problems, last, version)
     end
-    local field, value = 'users', '[' .. table.concat(told, ',') .. ']'
-    if #told == 0 or #value > TOLD_BYTES then
+    local field, value = 'users', '[' .. table.concat(reported, ',') .. ']'
+    if #reported == 0 or #value > MAX_BYTES then
         field, value = 'many', '1'
     end
     redis.call('XADD', KEYS[4], 'MAXLEN', '~', KEPT_CHANGES, '*', 'epoch', ARGV[1], field, value)
 end
-local behind = {}
+local stale = {}
 while at <= #ARGV do
     local partition, from, to = ARGV[at], tonumber(ARGV[at + 1]), tonumber(ARGV[at + 2])
     at = at + 3
@@ -53,7 +54,7 @@ while at <= #ARGV do
             redis.call('HSET', KEYS[3], partition, ARGV[at - 1])
         end
     else
-        -- what is written beyond a gap is remembered as one run, and joins the watermark when the gap is closed
+        -- a write beyond a gap is remembered as one run, which joins the watermark once the gap is closed
         local run_end = tonumber(redis.call('HGET', KEYS[3], partition .. ':run_end') or '-1')
         local run_begin = tonumber(redis.call('HGET', KEYS[3], partition .. ':run_begin') or '-1')
         if run_begin >= 0 and from >= run_begin and from <= run_end then
@@ -63,7 +64,7 @@ while at <= #ARGV do
         else
             redis.call('HSET', KEYS[3], partition .. ':run_begin', ARGV[at - 2], partition .. ':run_end', ARGV[at - 1])
         end
-        behind[#behind + 1] = partition
+        stale[#stale + 1] = partition
     end
 end
-return behind
+return stale

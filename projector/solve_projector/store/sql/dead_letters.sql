@@ -1,5 +1,5 @@
 -- name: insert_dead_letters
--- Keeps records that cannot be applied, whole, with the reason (I4).
+-- Stores records that cannot be applied, whole, with the reason (I4).
 INSERT INTO dead_letters (
     topic, partition, "offset", broker_timestamp_ms, key, value, header_names, header_values, reason, detail
 )
@@ -16,7 +16,7 @@ FOR UPDATE
 
 -- name: read_dead_letters
 -- A page of dead letters, oldest first, of ids in ($1, $9]; bounded in records ($7) and, past the first, in
--- bytes ($8). A filter that is NULL lets everything through; discarded ones only where $6 says so.
+-- bytes ($8). A filter that is NULL matches everything; discarded ones only if $6 is true.
 SELECT
     dead_letter_id, topic, partition, "offset", broker_timestamp_ms, key, value, header_names, header_values,
     reason, detail, created_at, discarded_at, discarded_by, discarded_why
@@ -44,10 +44,10 @@ WHERE place = 1 OR bytes_so_far <= $8
 ORDER BY dead_letter_id
 
 -- name: refresh_dead_letters
--- Says of dead letters why they cannot be applied today. The caller holds their locks.
+-- Updates why dead letters cannot be applied. The caller holds their locks.
 UPDATE dead_letters SET
-    reason = said.reason,
-    detail = said.detail
-FROM unnest($1::bigint[], $2::text[], $3::text[]) AS said (dead_letter_id, reason, detail)
-WHERE dead_letters.dead_letter_id = said.dead_letter_id
-    AND (dead_letters.reason, dead_letters.detail) IS DISTINCT FROM (said.reason, said.detail)
+    reason = today.reason,
+    detail = today.detail
+FROM unnest($1::bigint[], $2::text[], $3::text[]) AS today (dead_letter_id, reason, detail)
+WHERE dead_letters.dead_letter_id = today.dead_letter_id
+    AND (dead_letters.reason, dead_letters.detail) IS DISTINCT FROM (today.reason, today.detail)

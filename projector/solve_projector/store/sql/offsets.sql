@@ -1,8 +1,8 @@
--- name: begin_partitions
--- Gives new partitions their row.
+-- name: add_partitions
+-- Adds rows at offset 0 for new partitions.
 INSERT INTO partition_offsets (topic, partition)
 SELECT $1, partition
-FROM unnest($2::integer[]) AS fresh (partition)
+FROM unnest($2::integer[]) AS added (partition)
 ORDER BY partition
 ON CONFLICT (topic, partition) DO NOTHING
 
@@ -22,7 +22,7 @@ ORDER BY partition
 FOR UPDATE
 
 -- name: advance_offsets
--- Moves the offsets of partitions together with what was applied (I2); their rows are locked and compared.
+-- Moves offsets in the transaction of what was applied (I2); the rows are locked and compared already.
 UPDATE partition_offsets AS reached SET
     next_offset = moved.next_offset,
     first_offset = coalesce(reached.first_offset, moved.first_offset),

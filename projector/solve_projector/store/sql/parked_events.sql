@@ -31,7 +31,7 @@ WHERE (excluded.judged_at, NOT excluded.solved) > (standing.judged_at, NOT stand
     )
 
 -- name: unpark_events
--- Takes parked events of users out, to be applied in the same transaction; $2 and $3 narrow it to one submission.
+-- Takes out parked events of users, to be applied in the same transaction; $2 and $3 limit it to one submission.
 DELETE FROM parked_events
 WHERE user_id = ANY ($1::text[]) AND ($2::text IS NULL OR (problem_id, submission_id) = ($2, $3::text))
 RETURNING
@@ -50,7 +50,7 @@ FROM (
 ) AS locked
 
 -- name: acknowledge_parked
--- Makes a user's parked events quiet; they still apply once the user exists (I5). The caller holds their locks.
+-- Takes a user's parked events out of the alerts; they still apply once the user exists (I5). The caller locked them.
 UPDATE parked_events SET
     acknowledged_at = now(),
     acknowledged_by = $2,
@@ -73,7 +73,7 @@ ORDER BY oldest_parked_at, user_id
 LIMIT $2
 
 -- name: read_parked
--- Parked events by user; a filter that is NULL lets everything through.
+-- Parked events by user; a filter that is NULL matches everything.
 SELECT
     user_id, problem_id, submission_id, solved, judged_at, submitted_at, language, contest_id, reason,
     source_partition, source_offset, parked_at, acknowledged_at, acknowledged_by, acknowledged_why
@@ -83,7 +83,7 @@ ORDER BY user_id, problem_id, submission_id
 LIMIT $3
 
 -- name: dead_letter_parked_event
--- Makes a parked event that PostgreSQL refuses to apply a dead letter, written as its record was (I4).
+-- Turns a parked event that PostgreSQL refuses into a dead letter, as its record was (I4).
 WITH refused AS (
     DELETE FROM parked_events
     WHERE user_id = $2 AND problem_id = $3 AND submission_id = $4

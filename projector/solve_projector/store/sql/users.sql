@@ -1,5 +1,5 @@
 -- name: create_users
--- Creates users that the log registers. One that another transaction created meanwhile is left out of the answer.
+-- Creates users that the log registers; returns those it created, not one that another transaction created first.
 INSERT INTO users (user_id, username, registered_at, origin)
 SELECT user_id, username, registered_at, 'log'
 FROM unnest($1::text[], $2::text[], $3::timestamptz[]) AS registered (user_id, username, registered_at)
@@ -8,7 +8,7 @@ ON CONFLICT (user_id) DO NOTHING
 RETURNING user_id
 
 -- name: lock_users
--- Locks the users that a batch names, by id, and says which of them exist (I11).
+-- Locks the users that a batch names, by id, and returns those who exist (I11).
 -- A statement of its own: one that locks and reads keeps the snapshot from before it waited.
 SELECT user_id
 FROM users
@@ -17,7 +17,7 @@ ORDER BY user_id
 FOR UPDATE
 
 -- name: rename_users
--- The latest registration names the user; on a tie the greater name. What the site said loses to the log.
+-- The latest registration names the user; on a tie the greater name. The log wins over the site.
 UPDATE users SET
     username = registered.username,
     registered_at = registered.registered_at,
@@ -32,7 +32,7 @@ WHERE users.user_id = registered.user_id
     )
 
 -- name: recount_users
--- Counts users again from their standing verdicts. The caller holds their row locks.
+-- Recounts users from their standing verdicts. The caller holds their row locks.
 UPDATE users SET
     problems_solved = counted.problems_solved,
     last_solved_at = counted.last_solved_at

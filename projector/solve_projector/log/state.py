@@ -1,0 +1,79 @@
+"""What PostgreSQL remembers of each partition, what the brokers say of the log, and whether the two agree (I10).
+
+aiokafka does not see topic ids. So PostgreSQL keeps a fingerprint of each partition, offset and broker timestamp of the
+first record and of the last one applied, and the log must still have the same records there.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from solve_projector.errors import LogHeadGone, LogRewritten, OffsetOutOfRange, TopicUnsafe
+from solve_schemas.topic import TOPIC_SETTINGS
+
+
+@dataclass(frozen=True, slots=True)
+class PartitionOffset:
+    """A row of `partition_offsets`: the next offset and the fingerprint (None before the first record)."""
+
+    partition: int
+    next_offset: int
+    first_offset: int | None = None
+    first_timestamp_ms: int | None = None
+    last_offset: int | None = None
+    last_timestamp_ms: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class LogState:
+    """What the brokers say of the topic: its settings, and the earliest and end offset of each partition."""
+
+    topic: str
+    earliest: Mapping[int, int]
+    ends: Mapping[int, int]
+    settings: Mapping[str, str]
+
+    def unsafe_settings(self) -> dict[str, str]:
+        """The current values of the settings that let the log lose or reorder records."""
+        return {
+            name: self.settings.get(name, "")
+            for name, safe in TOPIC_SETTINGS.items()
+            if self.settings.get(name) != safe
+        }
+
+    def require_safe(self) -> None:
+        """For setup and a first run. Raises TopicUnsafe, or LogHeadGone where the beginning was deleted already."""
+        if unsafe := self.unsafe_settings():
+            found = ", ".join(f"{name}={value}" for name, value in unsafe.items())
+            wanted = ",".join(f"{name}={TOPIC_SETTINGS[name]}" for name in unsafe)
+            raise TopicUnsafe(
+                f"topic {self.topic} has {found}, so it cannot prove the counts; set it with: "
+                f"kafka-configs.sh --alter --entity-type topics --entity-name {self.topic} --add-config {wanted}"
+            )
+        if gone := {partition: offset for partition, offset in self.earliest.items() if offset > 0}:
+            partition, offset = min(gone.items())
+            raise LogHeadGone(
+                f"topic {self.topic} partition {partition} begins at offset {offset}: everything before it was "
+                "deleted, so counts from the rest would be wrong; publish the history again to a new topic, and set "
+                "SOLVE_TOPIC"
+            )
+
+    def require_offset(self, row: PartitionOffset) -> None:
+        """Raises LogRewritten or OffsetOutOfRange where PostgreSQL's next offset is not within the log."""
+        earliest, end = self.earliest.get(row.partition), self.ends.get(row.partition)
+        where = f"topic {self.topic} partition {row.partition}"
+        if earliest is None or end is None:
+            raise LogRewritten(
+                f"{where} is gone, but PostgreSQL has applied it up to offset {row.next_offset}: the topic was "
+                "recreated with fewer partitions; restore it, or project the new log into an empty database"
+            )
+        if end < row.next_offset:
+            raise OffsetOutOfRange(
+                f"{where} ends at offset {end}, but PostgreSQL has applied it up to {row.next_offset}: the topic was "
+                "recreated or records were lost; restore it, or project the new log into an empty database"
+            )
+        if earliest > row.next_offset:
+            raise OffsetOutOfRange(
+                f"{where} begins at offset {earliest}, but PostgreSQL needs {row.next_offset} next: the records in "
+                "between were deleted before they were applied; restore them, or publish the history again to a new "
+                "topic"
+            )

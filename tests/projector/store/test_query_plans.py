@@ -1,0 +1,202 @@
+"""Plans of the hot statements, in each session's settings: every row of a large table is found by an index.
+
+A large table is read by an index condition, or in the order of an index up to a limit. A plan that reads a whole table
+or index is a failure, whatever its nodes are called.
+"""
+
+import json
+import re
+from collections.abc import AsyncIterator, Mapping
+from collections.abc import Set as AbstractSet
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from typing import Any
+
+import asyncpg
+import pytest
+import pytest_asyncio
+from pydantic import SecretStr
+
+from solve_projector.settings import ProjectorSettings
+from solve_projector.store.postgresql import connect, open_pages_pool
+from solve_runtime.sql import queries
+from tests.conftest import copy_of, url_of
+
+USERS, SOLVES_EACH = 20_000, 10
+# 20,000 users, of whom one in a hundred has a parked event too; solves in the order of their time, as a log gives them
+SEED = f"""
+    INSERT INTO users (user_id, username, problems_solved, last_solved_at, version)
+    SELECT 'user ' || u, 'name ' || u, {SOLVES_EACH} + u % 90, '2026-01-01Z'::timestamptz + u * interval '1 minute', u
+    FROM generate_series(1, {USERS}) AS u;
+    INSERT INTO verdicts
+    SELECT
+        'user ' || (n % {USERS} + 1), 'problem ' || n / {USERS}, 'submission ' || n, true, solved_at, solved_at, 'C++',
+        '', '', 0, n
+    FROM generate_series(0, {USERS * SOLVES_EACH - 1}) AS n
+    CROSS JOIN LATERAL (SELECT '2026-01-01Z'::timestamptz + n * interval '1 minute') AS made (solved_at);
+    INSERT INTO parked_events (
+        user_id, problem_id, submission_id, solved, judged_at, submitted_at, language, contest_id, reason,
+        source_partition, source_offset
+    )
+    SELECT
+        CASE WHEN n % 100 = 0 THEN 'user ' ELSE 'nobody ' END || n, 'problem', 'parked ' || n, true, '2026-01-01Z',
+        '2026-01-01Z', '', '', '', 0, n
+    FROM generate_series(1, {USERS}) AS n;
+    INSERT INTO leaderboard_outbox (user_id) SELECT 'user ' || n FROM generate_series(1, 50) AS n;
+    INSERT INTO partition_offsets (topic, partition) SELECT 'log', p FROM generate_series(0, 11) AS p;
+"""
+LARGE_TABLES = {"users", "verdicts"}
+LIVE = [
+    ("solve_projector.store", "users", "lock_users"),
+    ("solve_projector.store", "users", "rename_users"),
+    ("solve_projector.store", "users", "recount_users"),
+    ("solve_projector.store", "verdicts", "apply_verdicts"),
+    ("solve_projector.store", "parked_events", "users_with_parked_events"),
+    ("solve_projector.leaderboard", "standings", "standings_of"),
+    ("solve_projector.leaderboard", "standings", "ranked_ids"),
+    ("solve_projector.leaderboard", "standings", "read_outbox"),
+]
+LIVE_OF_SOME_USERS = [
+    ("solve_projector.store", "parked_events", "lock_parked"),
+    ("solve_projector.store", "parked_events", "unpark_events"),
+]
+LAST_DAY = datetime(2026, 5, 18, tzinfo=UTC)
+SOME = [f"user {number}" for number in range(1, 26)]
+PAGES: dict[str, tuple[str, str, list[Any]]] = {
+    "profile": ("solve_api.profiles", "profile", ["user 7", "UTC", 20]),
+    "users_named": ("solve_api.profiles", "profile", ["name 7", 20]),
+    "newer_standings": ("solve_api.live", "standings", [SOME, [1] * len(SOME)]),
+    "board_rows": ("solve_api.ranking", "board", [0, 50]),
+    "board_before": ("solve_api.ranking", "board", [95, LAST_DAY.replace(tzinfo=None), "user 7"]),
+    "period_board": ("solve_api.ranking", "board", [LAST_DAY, LAST_DAY.replace(hour=20)]),
+}
+
+
+@pytest_asyncio.fixture(scope="module")
+async def seeded(servers: Mapping[str, str], template: str) -> AsyncIterator[ProjectorSettings]:
+    """The database of a small site, with statistics."""
+    admin = await asyncpg.connect(servers["DATABASE_URL"])
+    name = await copy_of(template, admin)
+    url = url_of(servers["DATABASE_URL"], name)
+    database = await asyncpg.connect(url)
+    await database.execute(SEED)
+    await database.execute("VACUUM ANALYZE")
+    await database.close()
+    yield ProjectorSettings(database_url=SecretStr(url))
+    await admin.execute(f"DROP DATABASE {name} WITH (FORCE)")
+    await admin.close()
+
+
+def plan_of(explained: str) -> dict[str, Any]:
+    """The root node."""
+    plan: dict[str, Any] = json.loads(explained)[0]["Plan"]
+    return plan
+
+
+async def generic_plan(connection: asyncpg.Connection, sql: str) -> dict[str, Any]:
+    """The plan that a session of the projector keeps, whatever the arguments are."""
+    arguments = ", ".join(["NULL"] * max(map(int, re.findall(r"\$(\d+)", sql))))
+    await connection.execute(f"PREPARE hot AS {sql}")
+    try:
+        return plan_of(await connection.fetchval(f"EXPLAIN (FORMAT JSON) EXECUTE hot ({arguments})"))
+    finally:
+        await connection.execute("DEALLOCATE hot")
+
+
+async def page_plan(connection: asyncpg.Connection, name: str) -> dict[str, Any]:
+    """The plan of a statement of the API, for these arguments."""
+    package, noun, arguments = PAGES[name]
+    explain = f"EXPLAIN (FORMAT JSON) {queries(package, noun)[name]}"
+    return plan_of(await connection.fetchval(explain, *arguments))
+
+
+def whole_reads(plan: dict[str, Any], tables: AbstractSet[str] = LARGE_TABLES, parent: str = "") -> list[str]:
+    """The nodes that read a whole table or index."""
+    kind, table, children = plan["Node Type"], plan.get("Relation Name"), plan.get("Plans", [])
+    found = [one for child in children for one in whole_reads(child, tables, kind)]
+    if table not in tables or kind == "ModifyTable" or "Index Cond" in plan:
+        return found
+    if kind == "Bitmap Heap Scan" and all("Index Cond" in child for child in children):
+        return found
+    if kind in ("Index Scan", "Index Only Scan") and parent == "Limit":
+        return found
+    return [*found, f"{kind} on {table} by {plan.get('Index Name', 'no index')}"]
+
+
+@asynccontextmanager
+async def projector_session(settings: ProjectorSettings) -> AsyncIterator[asyncpg.Connection]:
+    """With the limits and planner settings of live projection."""
+    connection = await connect(settings)
+    try:
+        yield connection
+    finally:
+        await connection.close()
+
+
+@asynccontextmanager
+async def pages_session(settings: ProjectorSettings) -> AsyncIterator[asyncpg.Connection]:
+    """With the limits and planner settings of the API."""
+    async with open_pages_pool(settings, 1) as pool, pool.acquire() as connection:
+        yield connection
+
+
+@pytest.mark.parametrize(("package", "noun", "name"), LIVE, ids=[name for *_, name in LIVE])
+async def test_projection_finds_users_and_verdicts_by_an_index(
+    seeded: ProjectorSettings, package: str, noun: str, name: str
+) -> None:
+    async with projector_session(seeded) as connection:
+        assert whole_reads(await generic_plan(connection, queries(package, noun)[name])) == []
+
+
+@pytest.mark.parametrize(("package", "noun", "name"), LIVE_OF_SOME_USERS, ids=[name for *_, name in LIVE_OF_SOME_USERS])
+async def test_projection_finds_some_users_parked_events_by_an_index(
+    seeded: ProjectorSettings, package: str, noun: str, name: str
+) -> None:
+    async with projector_session(seeded) as connection:
+        plan = await generic_plan(connection, queries(package, noun)[name])
+        assert whole_reads(plan, LARGE_TABLES | {"parked_events"}) == []
+
+
+@pytest.mark.parametrize("name", PAGES)
+async def test_a_page_finds_users_and_verdicts_by_an_index(seeded: ProjectorSettings, name: str) -> None:
+    async with pages_session(seeded) as connection:
+        assert whole_reads(await page_plan(connection, name)) == []
+
+
+async def test_an_upsert_of_verdicts_finds_the_standing_one_by_the_primary_key(seeded: ProjectorSettings) -> None:
+    sql = queries("solve_projector.store", "verdicts")["apply_verdicts"]
+    async with projector_session(seeded) as connection:
+        assert "'Conflict Arbiter Indexes': ['verdicts_pkey']" in str(await generic_plan(connection, sql))
+
+
+@pytest.mark.parametrize(
+    ("drop", "name"),
+    [
+        ("ALTER TABLE verdicts DROP CONSTRAINT verdicts_pkey", "profile"),
+        ("ALTER TABLE users DROP CONSTRAINT users_pkey", "newer_standings"),
+        ("DROP INDEX users_username_idx", "users_named"),
+        ("DROP INDEX users_board_idx", "board_rows"),
+        ("DROP INDEX verdicts_submitted_at_idx", "period_board"),
+    ],
+)
+async def test_a_dropped_index_is_noticed(seeded: ProjectorSettings, drop: str, name: str) -> None:
+    async with pages_session(seeded) as connection:
+        transaction = connection.transaction()
+        await transaction.start()
+        await connection.execute(drop)
+        found = whole_reads(await page_plan(connection, name))
+        await transaction.rollback()
+    assert found != []
+
+
+@pytest.mark.parametrize("name", ["lock_users", "recount_users"])
+async def test_a_dropped_index_is_noticed_in_projection_too(seeded: ProjectorSettings, name: str) -> None:
+    """Its sessions never prefer a sequential scan, and have no other choice then."""
+    async with projector_session(seeded) as connection:
+        transaction = connection.transaction()
+        await transaction.start()
+        await connection.execute("ALTER TABLE users DROP CONSTRAINT users_pkey")
+        await connection.execute("ALTER TABLE verdicts DROP CONSTRAINT verdicts_pkey")
+        found = whole_reads(await generic_plan(connection, queries("solve_projector.store", "users")[name]))
+        await transaction.rollback()
+    assert found != []
