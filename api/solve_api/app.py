@@ -1,6 +1,6 @@
-"""What is the API made of? The one place that puts routes, pages and layers together.
+"""Assembles the application: routes, pages and middleware.
 
-Layers from the outside in: request id, security headers, other sites, Vary, compression, size; then the routes.
+Middleware from the outside in: request id, security headers, CORS, Vary, compression, body size; then the routes.
 """
 
 import re
@@ -14,10 +14,10 @@ from fastapi.routing import APIRoute
 from starlette.middleware.cors import CORSMiddleware
 from starlette.middleware.gzip import GZipMiddleware
 
-from solve_api.http.caching import VariesByEncoding
+from solve_api.http.caching import VaryByEncoding
+from solve_api.http.error_handlers import add_error_handlers
 from solve_api.http.headers import BodyLimit, HeadAsGet, SecurityHeaders
-from solve_api.http.problems import ProblemDetails, add_problem_handlers, problems
-from solve_api.http.rate_limits import RateLimits
+from solve_api.http.problems import ProblemDetails, problems
 from solve_api.pages import add_pages, problem_page
 from solve_api.routes import account, events, health, leaderboard, operations, repairs, sessions, users
 from solve_api.settings import ApiSettings
@@ -26,10 +26,10 @@ from solve_runtime.kafka_settings import KafkaConnection
 
 COMPRESSED_FROM_BYTES = 1_000
 REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
-DESCRIPTION = """Problems solved, ranking and repair. Counts come from PostgreSQL and can be proved from the log.
+DESCRIPTION = """Profiles, leaderboard and repairs. Counts come from PostgreSQL and can be proved from the log.
 
-Errors are problem details (RFC 9457). Admins log in with a cookie, or send `Authorization: Bearer` with a token of
-`solve-api admin token`. Requests that change something with the cookie need the header `X-CSRF-Token`."""
+Errors are problem details (RFC 9457). Admins log in and get a cookie, or send a token made by `solve-api admin token`
+as `Authorization: Bearer`. With the cookie, requests that change something need the header `X-CSRF-Token`."""
 
 TAKES_BODY = {"post", "put", "patch", "delete"}
 
@@ -37,7 +37,7 @@ Opening = Callable[[KafkaConnection, ApiSettings], AbstractAsyncContextManager[S
 
 
 def create_app(connection: KafkaConnection, settings: ApiSettings, opening: Opening = open_stores) -> FastAPI:
-    """An application; its stores are open while its lifespan lasts."""
+    """The application. Its stores are open during its lifespan."""
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
@@ -51,37 +51,36 @@ def create_app(connection: KafkaConnection, settings: ApiSettings, opening: Open
         description=DESCRIPTION,
         lifespan=lifespan,
         openapi_url="/api/openapi.json",
-        docs_url=None,  # they load scripts from elsewhere
+        docs_url=None,  # it loads scripts from other sites
         redoc_url=None,
         generate_unique_id_function=_operation_id,
     )
-    app.state.rate_limits = RateLimits(settings)
     for part in (users, leaderboard, events, sessions, account, repairs, operations, health):
         app.include_router(part.router)
     add_pages(app)
-    add_problem_handlers(app, problem_page)
-    _add_layers(app, settings)
+    add_error_handlers(app, problem_page)
+    _add_middleware(app, settings)
     _complete_openapi(app)
     return app
 
 
-def _add_layers(app: FastAPI, settings: ApiSettings) -> None:
+def _add_middleware(app: FastAPI, settings: ApiSettings) -> None:
     """The last one added is the outermost."""
     app.add_middleware(HeadAsGet)
     app.add_middleware(BodyLimit, max_bytes=settings.api_body_max_bytes)
     app.add_middleware(GZipMiddleware, minimum_size=COMPRESSED_FROM_BYTES, compresslevel=5)
-    app.add_middleware(VariesByEncoding)
+    app.add_middleware(VaryByEncoding)
     if settings.api_cors_origins:
         app.add_middleware(
             CORSMiddleware,
             allow_origins=settings.api_cors_origins,
             allow_methods=["GET"],
-            # a script that keeps an ETag, or reads a stream by itself, is asked about them in advance
+            # scripts that keep an ETag or read a stream themselves ask for these in a preflight request
             allow_headers=["If-None-Match", "Last-Event-ID"],
             expose_headers=["ETag", leaderboard.SOURCE_HEADER, "X-Request-ID", "Retry-After"],
         )
     app.add_middleware(SecurityHeaders, shared=bool(settings.api_cors_origins))
-    app.add_middleware(CorrelationIdMiddleware, validator=lambda said: REQUEST_ID.fullmatch(said) is not None)
+    app.add_middleware(CorrelationIdMiddleware, validator=lambda text: REQUEST_ID.fullmatch(text) is not None)
 
 
 def _operation_id(route: APIRoute) -> str:
@@ -89,7 +88,7 @@ def _operation_id(route: APIRoute) -> str:
 
 
 def _complete_openapi(app: FastAPI) -> None:
-    """Problem details are one schema; 422 is one of them, not FastAPI's own; any body can be too large."""
+    """Makes problem details one schema, in place of FastAPI's own for 422, and adds 413 wherever a body is read."""
     generate = app.openapi
 
     def openapi() -> dict[str, Any]:
@@ -103,7 +102,7 @@ def _complete_openapi(app: FastAPI) -> None:
         for methods in document["paths"].values():
             for method, operation in methods.items():
                 if method in TAKES_BODY:
-                    operation["responses"] |= {str(status): said for status, said in problems(413).items()}
+                    operation["responses"] |= {str(status): response for status, response in problems(413).items()}
         app.openapi_schema = document
         return document
 

@@ -1,4 +1,4 @@
-"""What can the API not do, and who must do what about it? Every message ends with what to do."""
+"""Errors that the API raises; each message says what happened and what to do."""
 
 from solve_runtime.errors import SolveCountsError
 
@@ -8,27 +8,43 @@ class ApiError(SolveCountsError):
 
 
 class AddressUnusable(ApiError):
-    """The address for the pages cannot be had."""
+    """The API cannot listen on its address."""
+
+
+class TooManyRequests(ApiError):
+    """A client exceeded one of the rate limits."""
+
+    def __init__(self, message: str, retry_after_s: int) -> None:
+        super().__init__(message)
+        self.retry_after_s = retry_after_s
+
+
+class LoginRefused(ApiError):
+    """A login failed; the message is the same whatever the reason."""
+
+
+class PasswordNotConfirmed(ApiError):
+    """An admin did not repeat their own password correctly."""
 
 
 class PasswordRefused(ApiError):
-    """A password is too short, too long or too easy to guess."""
+    """A new password is too short, too long or too easy to guess."""
 
 
 class PasswordsBusy(ApiError):
-    """So many passwords wait to be checked that one more would wait for long."""
+    """Too many passwords are being checked at the moment."""
 
 
 class AdminExists(ApiError):
-    """Another admin has this name."""
+    """Another admin already has this name."""
 
 
 class AdminUnknown(ApiError):
-    """No admin has this name, or it was disabled."""
+    """No admin has this name."""
 
 
 class NameRefused(ApiError):
-    """A name that no admin can have."""
+    """An admin cannot have this name."""
 
 
 class TokenUnknown(ApiError):
@@ -36,11 +52,15 @@ class TokenUnknown(ApiError):
 
 
 class TokenRefused(ApiError):
-    """A token that cannot be made: unknown scope, or a time to live out of range."""
+    """A token cannot be created as requested."""
 
 
 class ZoneUnknown(ApiError):
-    """A time zone that PostgreSQL does not know under this name."""
+    """PostgreSQL does not know a time zone under this name."""
+
+
+class CursorRefused(ApiError):
+    """A cursor does not come from a page of the board."""
 
 
 class JobUnknown(ApiError):

@@ -1,4 +1,4 @@
-"""What is an API process? The server around the application, from the first check to the last answered request."""
+"""Runs the HTTP server, from the check of the tables to the last answered request."""
 
 import asyncio
 import os
@@ -25,40 +25,39 @@ from solve_runtime.kafka_settings import KafkaConnection
 GRACE_S = 10
 BACKLOG = 2048
 
-Told = Callable[[], None]
-
 log = structlog.get_logger()
 
 
 class _Server(uvicorn.Server):
-    """Tells when it has begun; ends first what would keep it from ending."""
+    """Reports when it has started, and ends long answers before it stops."""
 
-    def __init__(self, config: uvicorn.Config, on_started: Told, end_long_answers: Told) -> None:
+    def __init__(
+        self, config: uvicorn.Config, on_started: Callable[[], None], end_long_answers: Callable[[], None]
+    ) -> None:
         super().__init__(config)
         self._on_started = on_started
         self._end_long_answers = end_long_answers
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Until requests are answered."""
+        """Starts answering requests."""
         await super().startup(sockets)
         self._on_started()
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
-        """Signals are for whoever runs the server; uvicorn would raise them once more when it has ended cleanly."""
+        """Leaves signals to the caller; uvicorn would raise them again after a clean end."""
         yield
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """When it was told to stop."""
+        """Stops."""
         self._end_long_answers()
         await super().shutdown(sockets)
 
 
 async def serve(connection: KafkaConnection, settings: ApiSettings, on_ready: Callable[[str], None]) -> None:
-    """Serves until SIGINT or SIGTERM. `on_ready` is told the address once requests are answered.
+    """Serves until SIGINT or SIGTERM, and calls `on_ready` with the address once requests are answered.
 
-    Raises AddressUnusable, SchemaMismatch where PostgreSQL is there with other tables; where it is away, pages say so
-    until it is back.
+    While PostgreSQL is unavailable, pages say so. Raises AddressUnusable, SchemaMismatch.
     """
     await _check_tables(settings)
     with closing(listen(settings)) as listening:
@@ -71,7 +70,7 @@ async def serve(connection: KafkaConnection, settings: ApiSettings, on_ready: Ca
 def server_of(
     connection: KafkaConnection, settings: ApiSettings, listening: socket.socket, on_ready: Callable[[str], None]
 ) -> uvicorn.Server:
-    """The server of a socket, not yet started; `should_exit` ends it."""
+    """A server for a socket, not yet started; `should_exit` stops it."""
     app = create_app(connection, settings)
     host = f"[{settings.api_host}]" if ":" in settings.api_host else settings.api_host
     address = f"http://{host}:{listening.getsockname()[1]}"
@@ -79,20 +78,20 @@ def server_of(
     def end_long_answers() -> None:
         app.state.stores.end_long_answers()
 
-    # streams end by themselves when they are told to; the library would break them off in the middle
+    # streams end themselves on request; the library would cut them off in the middle
     AppStatus.enable_automatic_graceful_drain = False
     config = config_of(app, settings, listening)
     return _Server(config, lambda: on_ready(address), end_long_answers)
 
 
 def config_of(app: ASGIApp, settings: ApiSettings, listening: socket.socket) -> uvicorn.Config:
-    """How any application is served here; the bench serves one that does nothing in the same way."""
+    """The server's configuration for any application, also for the one in the benchmark."""
     return uvicorn.Config(
         app,
         fd=listening.fileno(),
         backlog=BACKLOG,
         log_config=None,
-        log_level="warning",  # that it serves, and where, is said by us
+        log_level="warning",  # we report the address ourselves
         access_log=False,
         server_header=False,
         date_header=True,
@@ -108,7 +107,7 @@ def config_of(app: ASGIApp, settings: ApiSettings, listening: socket.socket) -> 
 def _protocol() -> type[asyncio.Protocol] | Literal["h11"]:
     try:
         from solve_api.http.head_limit import HeadLimit
-    except ImportError:  # Windows has no httptools; h11 has a limit
+    except ImportError:  # Windows has no httptools, and h11 has a limit
         return "h11"
     return HeadLimit
 
@@ -119,8 +118,10 @@ async def _check_tables(settings: ApiSettings) -> None:
     except DatabaseUnavailable as error:
         why = error.__cause__
         if isinstance(why, ValueError) or (why and classify(why) is Failure.FINAL):
-            raise  # an address or a password that waiting does not mend
-        log.warning("PostgreSQL is away; the pages wait for it", action="database_away", error=str(error))
+            raise  # a wrong address or password, which waiting does not fix
+        log.warning(
+            "PostgreSQL is unavailable; pages say so until it is back", action="database_unavailable", error=str(error)
+        )
         return
     try:
         await require_schema(database, settings)
@@ -129,7 +130,7 @@ async def _check_tables(settings: ApiSettings) -> None:
 
 
 def listen(settings: ApiSettings) -> socket.socket:
-    """The socket of the pages. Raises AddressUnusable."""
+    """The socket to listen on. Raises AddressUnusable."""
     family = socket.AF_INET6 if ":" in settings.api_host else socket.AF_INET
     try:
         listening = socket.create_server((settings.api_host, settings.api_port), family=family, backlog=BACKLOG)
@@ -138,6 +139,6 @@ def listen(settings: ApiSettings) -> socket.socket:
             f"cannot listen on {settings.api_host}:{settings.api_port}: {os.strerror(error.errno or 0)}; "
             "set SOLVE_API_HOST and SOLVE_API_PORT, or --host and --port"
         ) from error
-    # connections inherit it; without it an event may wait 40 ms for the receipt of the one before
+    # connections inherit it; without it, an event may wait 40 ms for the acknowledgement of the previous one
     listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     return listening

@@ -1,4 +1,4 @@
-"""What can be set of the API? Its own settings beside the projector's, read once, range-checked, secrets masked."""
+"""Settings of the API beside the projector's: read once, range-checked, secrets masked."""
 
 from typing import Annotated, Self
 
@@ -9,16 +9,16 @@ from pydantic_settings import NoDecode
 from solve_projector.settings import ProjectorSettings
 
 
-def _rate(said: str) -> str:
+def _rate(text: str) -> str:
     try:
-        parse_many(said)
+        parse_many(text)
     except ValueError:
-        raise ValueError("is no rate; write one such as 10/minute, or 5/second;100/minute") from None
-    return said
+        raise ValueError("is not a rate; write one such as 10/minute, or 5/second;100/minute") from None
+    return text
 
 
-def _split(said: object) -> object:
-    return [part.strip() for part in said.split(",") if part.strip()] if isinstance(said, str) else said
+def _split(value: object) -> object:
+    return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
 
 
 Rate = Annotated[str, AfterValidator(_rate)]
@@ -53,5 +53,5 @@ class ApiSettings(ProjectorSettings):
     @model_validator(mode="after")
     def _idle_ends_before_the_end(self) -> Self:
         if self.api_session_idle_s > self.api_session_max_s:
-            raise ValueError("SOLVE_API_SESSION_IDLE_S must not be more than SOLVE_API_SESSION_MAX_S")
+            raise ValueError("SOLVE_API_SESSION_IDLE_S must not be greater than SOLVE_API_SESSION_MAX_S")
         return self

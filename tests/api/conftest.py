@@ -1,4 +1,4 @@
-"""What do tests of pages get? A real browser, which must be there where CI says that it is."""
+"""A real browser for tests of pages."""
 
 from collections.abc import AsyncIterator
 

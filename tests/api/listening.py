@@ -1,4 +1,4 @@
-"""How does a test hear what the API tells? A server in this process, and listeners so light that a thousand fit."""
+"""Event streams for tests: a server in this process, and listeners so light that a thousand fit."""
 
 import asyncio
 import json
@@ -135,7 +135,7 @@ class Api:
 
     async def begun(self) -> None:
         """Waits until the stream of changes is read."""
-        await until(lambda: not self.changes.away, "the stream of changes to be read")
+        await until(lambda: not self.changes.unavailable, "the stream of changes to be read")
 
     async def close(self) -> None:
         """Leaves every stream."""

@@ -1,4 +1,4 @@
-"""What does somebody see of a page without a script? Its text, links and forms, and that it keeps to the policy."""
+"""Reads pages as a browser without scripts does: text, links and forms, and the content policy."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -13,7 +13,7 @@ from tests.world import World
 HOSTILE = "<script>alert(1)</script>\"'&{{ 7*7 }}"
 HOSTILE_ID = "<img src=x onerror=alert(2)>/?#&%2F"
 PUBLIC = ("/", "/leaderboard", "/leaderboard?period=week&tz=Asia/Tokyo", "/users/a", "/users/empty", "/search")
-PANEL = ("/admin", "/admin/dead-letters", "/admin/lag", "/admin/audit", "/admin/tokens", "/admin/account")
+PANEL = ("/admin", "/admin/dead-letters", "/admin/lag", "/admin/activity", "/admin/tokens", "/admin/account")
 
 
 class Page(HTMLParser):

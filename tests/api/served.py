@@ -1,4 +1,4 @@
-"""How does a test ask the API? A server in this process with all its parts, and clients as people and scripts are."""
+"""Serves the API in the test's process, with clients for visitors, admins and scripts."""
 
 import asyncio
 import json
@@ -10,7 +10,7 @@ import httpx
 import uvicorn
 
 from solve_api.identity.accounts import create_admin
-from solve_api.identity.authentication import now
+from solve_api.identity.sessions import now
 from solve_api.identity.tokens import NewToken, Scope, create_token
 from solve_api.process import listen, server_of
 from solve_api.settings import ApiSettings

@@ -1,4 +1,4 @@
-"""Do the pages' answers hold when a server is away, and come back by themselves?"""
+"""Answers while PostgreSQL, Redis or Kafka is unavailable, and after it is back."""
 
 import asyncio
 import gc
@@ -12,11 +12,11 @@ import pytest
 from redis.asyncio import Redis
 
 from devstack import Stack
+from solve_api import database as database_module
 from solve_api.ranking import boards as boards_module
-from solve_api.ranking.periods import window_of
+from solve_api.ranking.periods import time_range_of
 from solve_producer.demo.simulation import Season, simulate
 from solve_projector.domain.ranking import PageRequest
-from solve_projector.store import postgresql as database_module
 from tests.api.served import Served, problem_of, serving
 from tests.events import BEGIN, registered
 from tests.waiting import until
@@ -27,7 +27,7 @@ INSIDES = ("asyncpg", "postgres://", "postgresql://", "127.0.0.1", "traceback", 
 
 
 async def boards_of(api: Served) -> list[Any]:
-    """The same stretches of the board, asked in every way."""
+    """The same requests of the board, asked in every way."""
     first = await api.get("/api/leaderboard", params={"limit": 20})
     user_id = first["entries"][7]["user_id"]
     asked: list[dict[str, Any]] = [
@@ -186,7 +186,7 @@ async def test_who_finds_every_connection_taken_is_told_to_come_back(
         first = asyncio.create_task(api.anybody.get("/api/users/a"))
         await until(lambda: _waits(world), "the only connection to wait inside PostgreSQL")
         with monkeypatch.context() as impatient:
-            impatient.setattr(database_module, "PAGES_WAIT_S", 0.2)
+            impatient.setattr(database_module, "ACQUIRE_TIMEOUT_S", 0.2)
             for path in ("/api/users/a", "/readyz", "/api/leaderboard?period=day"):
                 refused = await api.anybody.get(path)
                 problem_of(refused, 503, "postgresql-unavailable")
@@ -235,9 +235,9 @@ async def test_a_period_that_fails_after_everybody_has_left_is_nobodys_error() -
             await failing.wait()
             raise ConnectionError
 
-    window = window_of("day", ZoneInfo("UTC"), datetime(2026, 1, 1, tzinfo=UTC))
-    assert window
-    board = boards_module._PeriodBoard(window, asyncio.Semaphore(1))
+    day = time_range_of("day", ZoneInfo("UTC"), datetime(2026, 1, 1, tzinfo=UTC))
+    assert day
+    board = boards_module._PeriodBoard(day, asyncio.Semaphore(1))
     loop = asyncio.get_running_loop()
     loop.set_exception_handler(lambda _, context: said.append(context))
     asked = asyncio.create_task(board.read(Pool(), PageRequest(1), []))  # type: ignore[arg-type]

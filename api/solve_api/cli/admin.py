@@ -11,8 +11,8 @@ import typer
 
 from solve_api.errors import PasswordRefused
 from solve_api.identity import accounts, audit, lockouts, sessions, tokens
-from solve_api.identity.audit import Entry
-from solve_api.identity.tokens import LEAST_DAYS, MOST_DAYS, USUAL_DAYS, NewToken, Scope
+from solve_api.identity.actors import Actor
+from solve_api.identity.tokens import DAYS_DEFAULT, DAYS_MAX, DAYS_MIN, NewToken, Scope
 from solve_api.settings import ApiSettings
 from solve_projector.store.command_session import command_session
 from solve_projector.store.dead_letters import GREATEST_ID
@@ -123,8 +123,8 @@ def token(
     label: Annotated[str, typer.Option("--label", help="What uses it, such as nightly-backfill.")],
     scope: Annotated[list[Scope], typer.Option("--scope", help="What it may do; can be repeated.")],
     days: Annotated[
-        int, typer.Option("--days", min=LEAST_DAYS, max=MOST_DAYS, help="Days until it expires.")
-    ] = USUAL_DAYS,
+        int, typer.Option("--days", min=DAYS_MIN, max=DAYS_MAX, help="Days until it expires.")
+    ] = DAYS_DEFAULT,
     as_json: Json = False,
 ) -> None:
     """Create a token for a script, and print it once.
@@ -176,7 +176,7 @@ def revoke_token(
 
 @admin_commands.command("audit")
 def list_audit(
-    limit: Annotated[int, typer.Option("--limit", "-n", min=1, max=audit.MOST, help="How many rows.")] = 50,
+    limit: Annotated[int, typer.Option("--limit", "-n", min=1, max=audit.ROWS_MAX, help="How many rows.")] = 50,
     as_json: Json = False,
 ) -> None:
     """Show who did what, newest first.
@@ -200,12 +200,12 @@ def _new_password() -> str:
 
 def _act(about: str, action: str, ask: Ask, detail: dict[str, Any] | None = None) -> Any:
     """Does it and logs it, both or neither."""
-    entry = Entry(_login_name(), "cli", action, {"about": about, **(detail or {})})
+    actor = Actor(_login_name(), "cli")
 
     async def both(database: Connection) -> Any:
         async with database.transaction():
             done = await ask(database)
-            await audit.record(database, entry)
+            await audit.record(database, actor, action, {"about": about, **(detail or {})})
             return done
 
     return _ask(both)

@@ -1,7 +1,10 @@
-"""Does who asks have it already? Entity tags over what an answer says (RFC 9110, 8.8.3), and no body where so."""
+"""Entity tags over the content of answers (RFC 9110, 8.8.3): a client that has the content gets 304 without a body.
+
+Starlette computes tags for files only.
+"""
 
 from hashlib import blake2b
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from fastapi import Request
 from fastapi.responses import Response
@@ -9,33 +12,33 @@ from pydantic import BaseModel
 from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-# always asked again, and then mostly answered with 304: a count must never be old
-ALWAYS_ASK = "no-cache"
+# browsers ask every time, mostly answered with 304: a count must never be stale
+REVALIDATE = "no-cache"
 
 
 class Rendered(NamedTuple):
-    """A body as it is sent, and its entity tag."""
+    """A JSON body as sent, and its entity tag."""
 
     text: str
     tag: str
 
 
 def render(body: BaseModel) -> Rendered:
-    """JSON with a weak entity tag. `as_of` alone makes no other answer."""
+    """JSON with a weak entity tag, which leaves `as_of` out."""
     text = body.model_dump_json()
     return Rendered(text, tag_of(_without_as_of(text)))
 
 
 def answer(request: Request, body: Rendered, *, headers: dict[str, str] | None = None) -> Response:
-    """The body; 304 where it is what the client has."""
-    found = {"ETag": body.tag, "Cache-Control": ALWAYS_ASK, **(headers or {})}
+    """The body, or 304 if the client has it."""
+    all_headers = {"ETag": body.tag, "Cache-Control": REVALIDATE, **(headers or {})}
     if is_known(request, body.tag):
-        return Response(status_code=304, headers=found)
-    return Response(body.text, headers=found, media_type="application/json")
+        return Response(status_code=304, headers=all_headers)
+    return Response(body.text, headers=all_headers, media_type="application/json")
 
 
-class VariesByEncoding:
-    """On all that may be compressed: a 304 has the `Vary` that its 200 has (RFC 9110, 15.4.5), however long that is."""
+class VaryByEncoding:
+    """Adds `Vary: Accept-Encoding` to everything that may be compressed: a 304 has the `Vary` of its 200 (RFC 9110)."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -47,7 +50,7 @@ class VariesByEncoding:
             if message["type"] == "http.response.start":
                 headers = MutableHeaders(scope=message)
                 streamed = headers.get("content-type", "").startswith("text/event-stream")  # never compressed
-                if not streamed and "Accept-Encoding" not in headers.get("vary", ""):  # compression says it itself
+                if not streamed and "Accept-Encoding" not in headers.get("vary", ""):  # compression adds it too
                     headers.add_vary_header("Accept-Encoding")
             await send(message)
 
@@ -55,15 +58,14 @@ class VariesByEncoding:
 
 
 def _without_as_of(text: str) -> str:
-    """`as_of` is the last member; a quote inside of a string is escaped, so no string looks like it."""
+    """`as_of` is the last member, and no text looks like it, since a quote inside one is escaped."""
     before, found, _ = text.rpartition(',"as_of":')
     return before if found else text
 
 
-def tag_of(content: Any) -> str:
-    """A weak tag: a proxy may compress."""
-    data = content if isinstance(content, bytes) else str(content).encode()
-    return f'W/"{blake2b(data, digest_size=12).hexdigest()}"'
+def tag_of(text: str) -> str:
+    """A weak tag, since a proxy may compress."""
+    return f'W/"{blake2b(text.encode(), digest_size=12).hexdigest()}"'
 
 
 def is_known(request: Request, tag: str) -> bool:

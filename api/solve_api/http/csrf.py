@@ -1,4 +1,4 @@
-"""Does a request come from our own pages? What browsers say of it, against requests forged by other sites."""
+"""Refuses requests forged by other sites, by what browsers report (Sec-Fetch-Site, Origin) and by a token."""
 
 from urllib.parse import urlsplit
 
@@ -14,27 +14,27 @@ DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
 def forged(detail: str) -> Problem:
-    """The refusal of a request that another site may have made."""
+    """Refuses a request that another site may have made."""
     return Problem(403, "csrf", "The request may come from another site", detail)
 
 
 def refuse_other_sites(request: Request) -> None:
-    """Raises Problem 403 where the browser says that another site made the request.
+    """Raises Problem 403 if the browser reports that another site made the request.
 
-    Whoever sends neither header is no browser of today. A proxy must hand on the header Host as it was.
+    A client that sends neither header is not a current browser. A proxy must pass the Host header on unchanged.
     """
     site = request.headers.get("sec-fetch-site", "none")
     origin = request.headers.get("origin")
     if site not in {"same-origin", "none"} or (origin is not None and not _is_ours(request, origin)):
-        raise forged("It was made by a page of another site; use the pages of this one, or a token.")
+        raise forged("A page of another site made this request; use the pages of this site, or a token.")
 
 
-async def said_token(request: Request) -> str:
-    """The CSRF token of the header, or of a form; empty where there is none. A form with a file is a 400."""
+async def sent_token(request: Request) -> str:
+    """The CSRF token in the header or in a form, or an empty text. A form with a file is refused with 400."""
     if header := request.headers.get(TOKEN_HEADER):
         return header
-    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if kind not in FORMS:
+    media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if media_type not in FORMS:
         return ""
     field = (await request.form(max_files=0)).get(TOKEN_FIELD)
     return field if isinstance(field, str) else ""
@@ -48,7 +48,7 @@ def _is_ours(request: Request, origin: str) -> bool:
         theirs, ours = (parts.hostname, parts.port or default), (asked.hostname, asked.port or default)
     except ValueError:  # no port, or half an IPv6 address
         return False
-    # without TLS anybody on the way may have written the page; the other way round a proxy is just not believed
+    # without TLS anybody on the way may have written the page; the reverse is a proxy that we do not trust
     if request.url.scheme == "https" != parts.scheme:
         return False
     return None not in ours and theirs == ours

@@ -1,4 +1,7 @@
-"""What is answered before there is a request? Nonsense that is no HTTP, and a head or trailers without end."""
+"""Limits the size of a request's head and trailers, and answers what is not HTTP in our own words.
+
+uvicorn's own limit works with h11 alone, which answers a request that is hidden behind conflicting length headers.
+"""
 
 from http import HTTPStatus
 
@@ -10,44 +13,44 @@ from solve_api.http.problems import MEDIA_TYPE, Problem
 TOO_LARGE = Problem(
     431,
     "head-too-large",
-    "The head of the request is too large",
-    f"Address and header fields may have {HEAD_MAX_BYTES} bytes together; send fewer.",
+    "The request head is too large",
+    f"The address and the headers may have {HEAD_MAX_BYTES} bytes together; send fewer.",
 )
-NO_HTTP = Problem(400, "bad-request", "The request cannot be read", "This is no HTTP request; send one (RFC 9112).")
+NOT_HTTP = Problem(400, "bad-request", "The request cannot be read", "This is not an HTTP request (RFC 9112).")
 
 
 class HeadLimit(HttpToolsProtocol):
-    """uvicorn's fast parser has no limit of its own; `h11_max_incomplete_event_size` is for the other one."""
+    """uvicorn's protocol for httptools, which has no limit of its own."""
 
-    _beside_body = 0  # bytes of this message that are no body
+    _head_bytes = 0  # of this message, trailers included
 
     def data_received(self, data: bytes) -> None:
-        """Whatever a client sends."""
-        self._beside_body += len(data)
+        """Counts everything that a client sends."""
+        self._head_bytes += len(data)
         super().data_received(data)
-        if self._beside_body > HEAD_MAX_BYTES and not self.transport.is_closing():
-            if self.cycle is None or self.cycle.response_complete:  # nothing is put into another answer's middle
+        if self._head_bytes > HEAD_MAX_BYTES and not self.transport.is_closing():
+            if self.cycle is None or self.cycle.response_complete:  # never in the middle of another answer
                 self.transport.write(_answer(TOO_LARGE))
             self.transport.close()
 
-    def send_400_response(self, msg: str) -> None:  # noqa: ARG002 - uvicorn's words
-        """Of what the parser refuses."""
-        self.transport.write(_answer(NO_HTTP))
+    def send_400_response(self, msg: str) -> None:  # noqa: ARG002 - uvicorn's own text
+        """Answers what the parser refuses."""
+        self.transport.write(_answer(NOT_HTTP))
         self.transport.close()
 
     def on_body(self, body: bytes) -> None:
-        """A part of a body, which has a limit of its own."""
-        self._beside_body -= len(body)
+        """Takes the body out of the count; it has its own limit."""
+        self._head_bytes -= len(body)
         super().on_body(body)
 
     def on_message_complete(self) -> None:
-        """The next head is counted anew."""
-        self._beside_body = 0
+        """Starts the count of the next head."""
+        self._head_bytes = 0
         super().on_message_complete()
 
 
 def _answer(problem: Problem) -> bytes:
-    """As our layers would have sent it, which it never reaches."""
+    """The answer as our middleware would have sent it."""
     body = problem.body.model_dump_json().encode()
     fields = {
         **HEADERS,

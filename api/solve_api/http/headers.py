@@ -1,11 +1,12 @@
-"""What does every answer carry, and what is refused before a route sees it? Security headers, and sizes.
+"""Middleware: security headers on every answer, HEAD as GET, and a limit on request bodies.
 
-The headers are those of OWASP's Secure Headers Project; nothing but our own files may be loaded or sent to.
+The headers follow OWASP's Secure Headers Project; pages may load and send to nothing but this site.
 """
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from solve_api.http.error_handlers import problem_response
 from solve_api.http.problems import Problem
 
 POLICY = "; ".join(
@@ -35,10 +36,10 @@ TLS_HEADERS = {"Strict-Transport-Security": "max-age=31536000; includeSubDomains
 
 
 class SecurityHeaders:
-    """On every answer; a route's own header stands."""
+    """Adds the headers to every answer, unless the route set its own."""
 
     def __init__(self, app: ASGIApp, *, shared: bool = False) -> None:
-        """`shared` where other sites may read the public API."""
+        """`shared` if other sites may read the public API."""
         self._app = app
         self._headers = dict(HEADERS)
         if shared:
@@ -56,7 +57,7 @@ class SecurityHeaders:
                 headers = MutableHeaders(scope=message)
                 for name, value in wanted.items():
                     headers.setdefault(name, value)
-                # what is not said to be kept is not kept: answers to admins above all
+                # nothing is cached unless its route says so, answers to admins above all
                 headers.setdefault("Cache-Control", "no-store")
             await send(message)
 
@@ -64,7 +65,7 @@ class SecurityHeaders:
 
 
 class HeadAsGet:
-    """HEAD is GET without the body (RFC 9110, 9.3.2), on every path but those of streams, which do not end."""
+    """Answers HEAD as GET without the body (RFC 9110, 9.3.2), except on streams, which do not end."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -82,7 +83,7 @@ class HeadAsGet:
 
 
 class BodyLimit:
-    """A request's body has an end: by its Content-Length, and where that is missing, by counting."""
+    """Limits request bodies by Content-Length, and by counting if that is missing."""
 
     def __init__(self, app: ASGIApp, *, max_bytes: int) -> None:
         self._app = app
@@ -93,9 +94,9 @@ class BodyLimit:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        said = Headers(scope=scope).get("content-length", "0")
-        if not said.isascii() or not said.isdigit() or int(said) > self._max_bytes:
-            await self._problem().response()(scope, receive, send)
+        length = Headers(scope=scope).get("content-length", "0")
+        if not length.isascii() or not length.isdigit() or int(length) > self._max_bytes:
+            await problem_response(self._problem())(scope, receive, send)
             return
         seen = 0
 
@@ -108,11 +109,11 @@ class BodyLimit:
             return message
 
         async def refused_instead(message: Message) -> None:
-            # the framework makes another error of one that breaks off its reading
+            # the framework replaces an error that interrupts its reading
             if seen <= self._max_bytes:
                 await send(message)
             elif message["type"] == "http.response.start":
-                await self._problem().response()(scope, receive, send)
+                await problem_response(self._problem())(scope, receive, send)
 
         await self._app(scope, counted, refused_instead)
 
@@ -121,5 +122,5 @@ class BodyLimit:
             413,
             "body-too-large",
             "The request is too large",
-            f"A body may have {self._max_bytes} bytes; send less, or raise SOLVE_API_BODY_MAX_BYTES.",
+            f"A request body may have {self._max_bytes} bytes; send less, or raise SOLVE_API_BODY_MAX_BYTES.",
         )

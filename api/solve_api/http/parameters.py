@@ -1,5 +1,6 @@
-"""What may be asked? The parameters that several routes take, each limited in size."""
+"""Query and path parameters that several routes share, each limited in size."""
 
+import re
 from typing import Annotated
 from zoneinfo import ZoneInfo
 
@@ -9,36 +10,59 @@ from solve_api.http.problems import Problem
 from solve_api.http.time_zones import known_zones
 from solve_schemas.events import NO_CONTROL_CHARS, TEXT_MAX_CHARS
 
-# schemathesis and people alike: what PostgreSQL cannot store is refused before it is asked
-PLAIN = NO_CONTROL_CHARS
+FRIENDS_MAX = 200
+FRIENDS_MAX_CHARS = FRIENDS_MAX * 40
+
 UserId = Annotated[
     str,
     Path(
         min_length=1,
         max_length=TEXT_MAX_CHARS,
-        pattern=PLAIN,
+        pattern=NO_CONTROL_CHARS,
         description="The judge's stable id of the user.",
         examples=["u-1"],
     ),
 ]
-Username = Annotated[str, Query(min_length=1, max_length=TEXT_MAX_CHARS, pattern=PLAIN, examples=["ada"])]
-OptionalUserId = Annotated[str | None, Query(min_length=1, max_length=TEXT_MAX_CHARS, pattern=PLAIN)]
+Username = Annotated[str, Query(min_length=1, max_length=TEXT_MAX_CHARS, pattern=NO_CONTROL_CHARS, examples=["ada"])]
+OptionalUserId = Annotated[str | None, Query(min_length=1, max_length=TEXT_MAX_CHARS, pattern=NO_CONTROL_CHARS)]
+SearchText = Annotated[str, Query(max_length=TEXT_MAX_CHARS, pattern=NO_CONTROL_CHARS)]
 
 
 async def zone_of(
     tz: Annotated[
-        str, Query(max_length=64, description="An IANA time zone, in which days begin.", examples=["Europe/Berlin"])
+        str, Query(max_length=64, description="The IANA time zone to count days in.", examples=["Europe/Berlin"])
     ] = "UTC",
 ) -> ZoneInfo:
-    """The time zone of a request. Raises Problem where nobody knows it."""
+    """The time zone of a request. Raises Problem 422 if it does not exist."""
     if tz not in known_zones():
         raise Problem(
             422,
             "timezone-unknown",
-            "There is no such time zone",
-            f"tz {tz!r} is no time zone of the IANA database; write one such as UTC or Europe/Berlin.",
+            "Unknown time zone",
+            "tz must be a time zone of the IANA database, such as UTC or Europe/Berlin.",
         )
     return ZoneInfo(tz)
 
 
 Zone = Annotated[ZoneInfo, Depends(zone_of)]
+
+
+def friend_ids(text: str | None) -> tuple[str, ...]:
+    """The ids in a comma-separated list, each once and in order. Raises Problem 422 on too many or impossible ids."""
+    if text is None:
+        return ()
+    # only plain spaces are trimmed: any other space may be part of an id
+    ids = tuple(dict.fromkeys(one for part in text.split(",") if (one := part.strip(" "))))
+    if (
+        not ids
+        or len(ids) > FRIENDS_MAX
+        or any(len(one) > TEXT_MAX_CHARS or not re.fullmatch(NO_CONTROL_CHARS, one) for one in ids)
+    ):
+        raise Problem(
+            422,
+            "friends-unclear",
+            "Invalid list of friends",
+            f"friends takes 1 to {FRIENDS_MAX} user ids separated by commas, each with up to {TEXT_MAX_CHARS} "
+            "characters and no control characters.",
+        )
+    return ids

@@ -1,20 +1,20 @@
-"""Which time zones are known, and by which name does PostgreSQL know them?"""
+"""Time zones that a request may name, and their names in PostgreSQL."""
 
 from functools import cache
 from zoneinfo import ZoneInfo, available_timezones
 
-# the machine's own zone, and one that says that nobody chose any
-NO_ZONES = {"localtime", "Factory"}
-# AT TIME ZONE takes an abbreviation before a zone: these four would be without summer time there
+# the machine's own zone, and the placeholder for none
+NOT_ZONES = {"localtime", "Factory"}
+# AT TIME ZONE prefers abbreviations to zones: these four would have no summer time there
 NOT_ABBREVIATED = {"CET": "Europe/Brussels", "EET": "Europe/Athens", "MET": "Europe/Brussels", "WET": "Europe/Lisbon"}
 
 
 @cache
 def known_zones() -> frozenset[str]:
-    """Every name of the IANA database, also those without an area: browsers report them too."""
-    return frozenset(available_timezones() - NO_ZONES)
+    """Every name in the IANA database, including those without an area, which browsers report too."""
+    return frozenset(available_timezones() - NOT_ZONES)
 
 
 def postgresql_name(zone: ZoneInfo) -> str:
-    """For AT TIME ZONE: a name that says the same there."""
+    """The name that means the same zone in AT TIME ZONE."""
     return NOT_ABBREVIATED.get(zone.key, zone.key)

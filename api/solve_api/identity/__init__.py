@@ -1,4 +1,4 @@
-"""Who are the admins, and what did they do? Accounts, passwords, sessions, tokens, lock-outs and the audit table.
+"""Admins: accounts, passwords, sessions, tokens, lockouts and the audit trail.
 
-Nothing here knows HTTP: the API, the pages and the commands all ask the same functions.
+Nothing here knows HTTP, and nothing outside knows a password. Requests and commands call the same functions.
 """

@@ -1,4 +1,4 @@
-"""Who may log in? Admins by name; one who leaves is disabled, never deleted, since the audit table names them."""
+"""Accounts of admins, by name. An admin who leaves is disabled, never deleted: the audit trail names them."""
 
 import re
 from dataclasses import dataclass
@@ -6,8 +6,8 @@ from datetime import datetime
 
 import asyncpg
 
+from solve_api.database import Database, transaction
 from solve_api.errors import AdminExists, AdminUnknown, NameRefused
-from solve_api.identity.database import Database, transaction
 from solve_api.identity.passwords import hashed, hashed_new
 from solve_projector.store.postgresql import Connection
 from solve_runtime.sql import queries
@@ -15,13 +15,13 @@ from solve_runtime.sql import queries
 ACCOUNTS_SQL = queries("solve_api.identity", "accounts")
 SESSIONS_SQL = queries("solve_api.identity", "sessions")
 
-# as the table's own check says it
+# the same as the table's check constraint
 NAME = re.compile(r"[a-z0-9][a-z0-9._@-]{0,63}")
 
 
 @dataclass(frozen=True, slots=True)
 class Admin:
-    """One of them, without the password's hash."""
+    """An admin as listed, without the password hash."""
 
     admin_id: int
     name: str
@@ -34,7 +34,7 @@ class Admin:
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """What a log-in needs to know."""
+    """An account as a login needs it."""
 
     admin_id: int
     name: str
@@ -44,32 +44,33 @@ class Account:
 
 
 def name_of(typed: str) -> str:
-    """The name as the table has it. Raises NameRefused where no admin can have it."""
+    """The name as stored. Raises NameRefused if no admin can have it."""
     name = typed.lower()
     if not NAME.fullmatch(name):
         raise NameRefused(
-            "a name has 1 to 64 characters: letters a to z, digits, and . _ @ - after the first; choose such a one"
+            "a name has 1 to 64 characters: the letters a to z, digits, and . _ @ - except at the start; "
+            "choose another name"
         )
     return name
 
 
 async def create_admin(database: Database, typed: str, password: str) -> int:
-    """The new admin's id. Raises NameRefused, PasswordRefused, AdminExists."""
+    """Creates an admin and returns the id. Raises NameRefused, PasswordRefused, AdminExists."""
     name = name_of(typed)
     password_hash = await hashed_new(password, name)
     try:
-        made = await database.fetchval(
+        admin_id = await database.fetchval(
             "INSERT INTO admins (name, password_hash) VALUES ($1, $2) RETURNING admin_id", name, password_hash
         )
     except asyncpg.UniqueViolationError:
         raise AdminExists(
-            f"there is an admin {name} already; give them a new password with: solve-api admin password {name}"
+            f"admin {name} already exists; to set a new password, run: solve-api admin password {name}"
         ) from None
-    return int(made)
+    return int(admin_id)
 
 
 async def change_password(database: Database, typed: str, password: str) -> int:
-    """Ends all of the admin's sessions; how many. Raises AdminUnknown, NameRefused, PasswordRefused."""
+    """Ends all sessions of the admin; returns how many. Raises AdminUnknown, NameRefused, PasswordRefused."""
     name = name_of(typed)
     admin_id = await admin_id_of(database, name)
     password_hash = await hashed_new(password, name)
@@ -80,18 +81,18 @@ async def change_password(database: Database, typed: str, password: str) -> int:
 async def replace_password(
     connection: Connection, admin_id: int, password_hash: str, instead_of: datetime | None = None
 ) -> list[bytes] | None:
-    """Ends all of the admin's sessions, in a transaction of the caller's: their hashes.
+    """Sets the password and ends all sessions, within the caller's transaction; returns the hashes of the sessions.
 
-    None, and nothing changed, where the admin was disabled or has another password than that of `instead_of`.
+    Returns None and changes nothing if the admin is disabled or no longer has the password set at `instead_of`.
     """
-    # first the row that a log-in locks, then the sessions: one that was opened with the old password is seen
+    # the row that a login locks comes first: a session opened with the old password is then visible
     if not await connection.fetchval(ACCOUNTS_SQL["replace_password"], admin_id, password_hash, instead_of):
         return None
     return [row[0] for row in await connection.fetch(SESSIONS_SQL["end_all_sessions"], admin_id)]
 
 
 async def rehash(database: Database, account: Account, password: str) -> None:
-    """Keeps a right password with today's parameters; one that was changed meanwhile stays."""
+    """Stores a correct password with current parameters, unless it was changed in the meantime."""
     await database.execute(
         "UPDATE admins SET password_hash = $3 WHERE admin_id = $1 AND password_hash = $2",
         account.admin_id,
@@ -101,7 +102,7 @@ async def rehash(database: Database, account: Account, password: str) -> None:
 
 
 async def disable(database: Database, typed: str) -> int:
-    """No log-in, no session and no token of theirs works any more; how many sessions ended. Raises AdminUnknown."""
+    """Blocks logins, sessions and tokens of the admin; returns how many sessions ended. Raises AdminUnknown."""
     async with transaction(database) as connection:
         admin_id = await connection.fetchval(
             "UPDATE admins SET disabled_at = coalesce(disabled_at, now()) WHERE name = $1 RETURNING admin_id",
@@ -113,20 +114,20 @@ async def disable(database: Database, typed: str) -> int:
 
 
 async def enable(database: Database, typed: str) -> None:
-    """Their password works again, and those of their tokens that were not revoked. Raises AdminUnknown."""
+    """Allows logins again, and tokens that were not revoked. Raises AdminUnknown."""
     name = name_of(typed)
     if not await database.fetchval("UPDATE admins SET disabled_at = NULL WHERE name = $1 RETURNING admin_id", name):
         raise _unknown(name)
 
 
 async def account_of(database: Database, name: str) -> Account | None:
-    """Also of a disabled admin; None where nobody has the name."""
+    """The account with this name, disabled or not, or None."""
     row = await database.fetchrow(ACCOUNTS_SQL["account"], name)
     return Account(**row) if row else None
 
 
 async def admin_id_of(database: Database, typed: str) -> int:
-    """Also of a disabled admin. Raises AdminUnknown, NameRefused."""
+    """The id of an admin, disabled or not. Raises AdminUnknown, NameRefused."""
     account = await account_of(database, name_of(typed))
     if account is None:
         raise _unknown(typed)
@@ -134,9 +135,9 @@ async def admin_id_of(database: Database, typed: str) -> int:
 
 
 async def admins(database: Database) -> list[Admin]:
-    """Everybody by name, with how many sessions and tokens they have open."""
+    """All admins by name, with the number of their open sessions and valid tokens."""
     return [Admin(**row) for row in await database.fetch(ACCOUNTS_SQL["admins"])]
 
 
 def _unknown(name: str) -> AdminUnknown:
-    return AdminUnknown(f"there is no admin {name}; see them with: solve-api admin list")
+    return AdminUnknown(f"there is no admin {name}; to list the admins, run: solve-api admin list")

@@ -1,105 +1,98 @@
-"""How does an admin get in and out? The one way for the API and for the pages, limited, counted and written down."""
+"""Logs admins in and out, for the API and the pages alike: rate-limited, counted and recorded."""
 
-from fastapi import Request
+from dataclasses import dataclass
 
-from solve_api.http.problems import Problem
-from solve_api.http.public import address_of, request_id
-from solve_api.http.rate_limits import Kind
-from solve_api.identity import lockouts, sessions
+import asyncpg
+
+from solve_api.errors import LoginRefused, PasswordNotConfirmed
+from solve_api.http.rate_limits import LimitKind, RateLimits
+from solve_api.identity import audit, lockouts, sessions
 from solve_api.identity.accounts import NAME, Account, account_of, rehash
-from solve_api.identity.audit import Entry, record
-from solve_api.identity.authentication import Caller, now, raw_session
-from solve_api.identity.passwords import a_place, is_outdated, is_right, is_too_long
-from solve_api.stores import stores_of
+from solve_api.identity.actors import Caller, Visitor
+from solve_api.identity.passwords import is_outdated, is_right, is_too_long, reserve_check
+from solve_api.identity.sessions import now
+from solve_api.settings import ApiSettings
 
 
-async def log_in(request: Request, typed: str, password: str) -> str:
-    """A new session's id, for the cookie; an older one of this browser ends.
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """What every login needs: the tables of the admins, the settings and the rate limits."""
 
-    One answer for an unknown name, a wrong password, a locked and a disabled admin, in about the same time: it tells
-    nobody who is an admin. Raises Problem 401 (log-in-refused), 429, PasswordsBusy.
+    pool: asyncpg.Pool
+    settings: ApiSettings
+    limits: RateLimits
+
+
+async def log_in(identity: Identity, visitor: Visitor, typed: str, password: str) -> str:
+    """Opens a session and returns its id for the cookie; an older session of this browser ends.
+
+    An unknown name, a wrong password, a locked and a disabled admin get the same answer in about the same time, so
+    that nobody learns who is an admin. Raises LoginRefused, TooManyRequests, PasswordsBusy.
     """
-    await request.app.state.rate_limits.spend(Kind.LOGIN, address_of(request))
-    stores = stores_of(request)
+    await identity.limits.spend(LimitKind.LOGIN, visitor.client)
     name = typed.strip().lower()
-    raw = None
-    known = NAME.fullmatch(name) is not None
-    with a_place(inside=False):
-        if not known or is_too_long(password):
+    session_id = None
+    possible = NAME.fullmatch(name) is not None
+    with reserve_check(within_session=False):
+        if not possible or is_too_long(password):
             await is_right("", None)
-        elif await lockouts.may_try(stores.pool, stores.settings, name, now()):
-            raw = await _tried(request, name, password)
+        elif await lockouts.may_try(identity.pool, identity.settings, name, now()):
+            session_id = await _try(identity, visitor, name, password)
         else:
             await is_right("", None)
-    result = "refused" if raw is None else "done"
-    # what no admin can be named is not kept: it may be a password, typed into the wrong field
-    who = name if known else "(no name of an admin)"
-    await record(stores.pool, Entry(who, "password", "log-in", {}, result, request_id(), address_of(request)))
-    if raw is None:
-        raise refused_log_in()
-    return raw
+    # a text that cannot be a name is not recorded: it may be a password typed into the wrong field
+    actor = visitor.acting_as(name if possible else "(not a valid name)", "password")
+    await audit.record(identity.pool, actor, "log-in", result="refused" if session_id is None else "done")
+    if session_id is None:
+        raise login_refused()
+    return session_id
 
 
-def refused_log_in() -> Problem:
-    """The same whatever the reason."""
-    return Problem(
-        401,
-        "log-in-refused",
-        "The log-in was refused",
-        "The name or the password is wrong, or the name is locked for a while after too many tries; "
-        "check both, wait some minutes, or ask the operator for: solve-api admin unlock",
-        headers={"WWW-Authenticate": "Bearer"},
+def login_refused() -> LoginRefused:
+    """The same error whatever the reason."""
+    return LoginRefused(
+        "wrong name or password, or the name is locked after too many attempts; check both, wait a few minutes, "
+        "or ask the operator to run: solve-api admin unlock"
     )
 
 
-async def log_out(request: Request, caller: Caller) -> None:
+async def log_out(identity: Identity, caller: Caller) -> None:
     """Ends this browser's session."""
-    stores = stores_of(request)
-    if raw := raw_session(request):
-        await sessions.end_session(stores.pool, raw)
-    await record(stores.pool, Entry(caller.name, caller.via, "log-out", {}, "done", request_id(), address_of(request)))
+    await sessions.end_session(identity.pool, caller.visitor.session_id)
+    await audit.record(identity.pool, caller.actor, "log-out")
 
 
-async def confirm(request: Request, caller: Caller, password: str) -> Account:
-    """That the admin themselves sits there, before what outlives the session.
+async def confirm(identity: Identity, caller: Caller, password: str) -> Account:
+    """Checks that the admin is present, before anything that outlives the session.
 
-    Raises Problem 401, 429, PasswordsBusy.
+    Raises PasswordNotConfirmed, TooManyRequests, PasswordsBusy.
     """
-    await request.app.state.rate_limits.spend(Kind.LOGIN, address_of(request))
-    stores = stores_of(request)
-    guesses = lockouts.inside(caller.name)
-    with a_place(inside=True):
-        if not is_too_long(password) and await lockouts.may_try(stores.pool, stores.settings, guesses, now()):
-            account = await account_of(stores.pool, caller.name)
+    await identity.limits.spend(LimitKind.LOGIN, caller.actor.client)
+    attempts = lockouts.within_session(caller.name)
+    with reserve_check(within_session=True):
+        if not is_too_long(password) and await lockouts.may_try(identity.pool, identity.settings, attempts, now()):
+            account = await account_of(identity.pool, caller.name)
             if await is_right(password, account.password_hash if account else None) and account:
-                await lockouts.clear(stores.pool, guesses)
+                await lockouts.clear(identity.pool, attempts)
                 return account
-    await record(
-        stores.pool,
-        Entry(caller.name, caller.via, "confirm-password", {}, "refused", request_id(), address_of(request)),
-    )
-    raise Problem(
-        401,
-        "log-in-refused",
-        "The password was refused",
-        "It is not this admin's password, or the name is locked for a while after too many tries; "
-        "try your own once more, or wait some minutes.",
+    await audit.record(identity.pool, caller.actor, "confirm-password", result="refused")
+    raise PasswordNotConfirmed(
+        "this is not your current password, or it is locked after too many attempts; "
+        "enter your own password, or wait a few minutes"
     )
 
 
-async def _tried(request: Request, name: str, password: str) -> str | None:
-    stores = stores_of(request)
-    account = await account_of(stores.pool, name)
+async def _try(identity: Identity, visitor: Visitor, name: str, password: str) -> str | None:
+    account = await account_of(identity.pool, name)
     usable = account is not None and not account.disabled
     right = await is_right(password, account.password_hash if account and usable else None)
     if account is None or not right:
         return None
-    if old := raw_session(request):
-        await sessions.end_session(stores.pool, old)
+    if visitor.session_id:
+        await sessions.end_session(identity.pool, visitor.session_id)
     if is_outdated(account.password_hash):
-        await rehash(stores.pool, account, password)
-    client = request.headers.get("user-agent", "")
-    raw = await sessions.open_session(stores.pool, stores.settings, account, client, now())
-    if raw is not None:
-        await lockouts.clear(stores.pool, name)
-    return raw
+        await rehash(identity.pool, account, password)
+    opened = await sessions.open_session(identity.pool, identity.settings, account, visitor.user_agent, now())
+    if opened is not None:
+        await lockouts.clear(identity.pool, name)
+    return opened

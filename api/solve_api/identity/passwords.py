@@ -1,4 +1,4 @@
-"""Is this the admin's password, and is a new one good enough? argon2id with the library's profile (RFC 9106)."""
+"""Checks passwords with argon2id, using the library's profile (RFC 9106), and refuses weak new ones."""
 
 import asyncio
 import unicodedata
@@ -16,67 +16,67 @@ from solve_api.errors import PasswordRefused, PasswordsBusy
 
 MIN_CHARS = 12
 MAX_CHARS = 128
-LEAST_SCORE = 3  # of zxcvbn: 10^8 guesses and more
-JUDGED_CHARS = 72  # zxcvbn takes no more, and its time grows with them
-MOST_WAITING = 60  # log-ins; about five seconds of them
-MOST_WAITING_INSIDE = 20  # of who is logged in, whom a flood of log-ins must not keep from acting
+SCORE_MIN = 3  # zxcvbn: at least 10^8 guesses
+SCORED_CHARS = 72  # zxcvbn takes no more, and its time grows with the length
+WAITING_MAX = 60  # logins; about five seconds of work
+WAITING_IN_SESSION_MAX = 20  # apart, so that a flood of logins does not keep admins from acting
 EASY_WORDS = ("solve-counts", "solvecounts", "solve", "counts", "admin", "leaderboard", "judge", "problems")
 
-Answer = TypeVar("Answer")
+Result = TypeVar("Result")
 
-# 64 MiB and four lanes a hash: RFC 9106, section 4, second choice
+# 64 MiB and four lanes per hash: the second choice of RFC 9106, section 4
 HASHER = PasswordHasher()
-# Threads of our own, and few: log-ins wait for each other, and nothing else waits for them.
+# a pool of its own: logins wait for each other, and nothing else waits for them
 _threads = ThreadPoolExecutor(max_workers=2, thread_name_prefix="argon2")
-_places, _places_inside = Semaphore(MOST_WAITING), Semaphore(MOST_WAITING_INSIDE)
+_slots, _session_slots = Semaphore(WAITING_MAX), Semaphore(WAITING_IN_SESSION_MAX)
 
 
 @contextmanager
-def a_place(*, inside: bool) -> Iterator[None]:
-    """Among those whose password is tried; to be had before the try is counted. Raises PasswordsBusy."""
-    places = _places_inside if inside else _places
-    if not places.acquire(blocking=False):
-        raise PasswordsBusy("too many passwords are being checked at this moment; try again in a few seconds")
+def reserve_check(*, within_session: bool) -> Iterator[None]:
+    """Reserves a place in the queue, before the attempt is counted. Raises PasswordsBusy."""
+    slots = _session_slots if within_session else _slots
+    if not slots.acquire(blocking=False):
+        raise PasswordsBusy("too many passwords are being checked at the moment; try again in a few seconds")
     try:
         yield
     finally:
-        places.release()
+        slots.release()
 
 
 def refuse_weak(password: str, name: str) -> None:
-    """Raises PasswordRefused where it is too short, too long or too easy to guess; any characters will do."""
+    """Raises PasswordRefused if it is too short, too long or too easy to guess; any characters are allowed."""
     characters = _length(password)
     if not MIN_CHARS <= characters <= MAX_CHARS:
         raise PasswordRefused(
-            f"a password has {MIN_CHARS} to {MAX_CHARS} characters, this one has {characters}; "
-            "four or five random words do well"
+            f"a password has {MIN_CHARS} to {MAX_CHARS} characters, and this one has {characters}; "
+            "use four or five random words"
         )
-    judged = zxcvbn(password[:JUDGED_CHARS], user_inputs=[name, *EASY_WORDS])
-    if judged["score"] < LEAST_SCORE:
-        why = str(judged["feedback"]["warning"]).rstrip(".")
+    rated = zxcvbn(password[:SCORED_CHARS], user_inputs=[name, *EASY_WORDS])
+    if rated["score"] < SCORE_MIN:
+        why = str(rated["feedback"]["warning"]).rstrip(".")
         raise PasswordRefused(
-            f"the password is too easy to guess{f' ({why})' if why else ''}; four or five random words do well"
+            f"the password is too easy to guess{f' ({why})' if why else ''}; use four or five random words"
         )
 
 
 def is_too_long(password: str) -> bool:
-    """Whether no admin can have it: not worth hashing."""
+    """Whether no admin can have this password, so that it need not be hashed."""
     return _length(password) > MAX_CHARS
 
 
 async def hashed(password: str) -> str:
-    """For the table, with its parameters and salt inside."""
+    """The hash to store, with its parameters and salt."""
     return await _in_thread(_hash, password)
 
 
 async def hashed_new(password: str, name: str) -> str:
-    """Of one that is good enough. Raises PasswordRefused."""
+    """The hash of a new password. Raises PasswordRefused if it is weak."""
     await _in_thread(refuse_weak, password, name)
     return await hashed(password)
 
 
 async def is_right(password: str, password_hash: str | None) -> bool:
-    """Whether it is the password of the hash. Where there is none it takes as long, so that the time tells nothing."""
+    """Whether the password matches. Without a hash it takes as long, so that timing reveals nothing."""
     if password_hash is None:
         await _in_thread(_hash, password)
         return False
@@ -84,7 +84,7 @@ async def is_right(password: str, password_hash: str | None) -> bool:
 
 
 def is_outdated(password_hash: str) -> bool:
-    """Whether it was made with other parameters than today's."""
+    """Whether the hash uses other parameters than the current ones."""
     return HASHER.check_needs_rehash(password_hash)
 
 
@@ -104,9 +104,9 @@ def _verify(password: str, password_hash: str) -> bool:
 
 
 def _bytes(password: str) -> bytes:
-    """The same for every way to type it: keyboards differ in how they compose an umlaut (NIST SP 800-63B, 3.1.1.2)."""
+    """The same bytes however a keyboard composes an umlaut (NIST SP 800-63B, 3.1.1.2)."""
     return unicodedata.normalize("NFC", password).encode("utf-8", "surrogatepass")
 
 
-async def _in_thread(work: Callable[..., Answer], *arguments: str) -> Answer:
+async def _in_thread(work: Callable[..., Result], *arguments: str) -> Result:
     return await asyncio.get_running_loop().run_in_executor(_threads, work, *arguments)

@@ -1,14 +1,14 @@
-"""Whose browser is this? Random ids in a cookie, of which the table has only a hash: who reads it cannot log in."""
+"""Sessions of browsers: random ids in a cookie. The table stores only hashes, so reading it opens no session."""
 
 import hmac
 import secrets
 from collections.abc import Collection
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 
+from solve_api.database import Database
 from solve_api.identity.accounts import Account
-from solve_api.identity.database import Database
 from solve_api.settings import ApiSettings
 from solve_runtime.sql import queries
 
@@ -21,7 +21,7 @@ CLIENT_MAX_CHARS = 200
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """An open one, and when it ends at the latest."""
+    """An open session, and when it ends at the latest."""
 
     admin_id: int
     name: str
@@ -30,7 +30,7 @@ class Session:
 
 @dataclass(frozen=True, slots=True)
 class OpenSession:
-    """One as its admin sees it; the id names it, and opens nothing."""
+    """An open session as its admin sees it. The id names the session and does not open it."""
 
     session_id: str
     client: str
@@ -42,9 +42,9 @@ class OpenSession:
 async def open_session(
     database: Database, settings: ApiSettings, account: Account, client: str, now: datetime
 ) -> str | None:
-    """A new id for the cookie, always (an id that a browser brought is never taken over).
+    """Opens a session under a new id, never one that the browser sent, and deletes expired sessions.
 
-    None where the admin was disabled, or got another password, since theirs was found right. Deletes expired sessions.
+    Returns None if the admin was disabled or given another password since theirs was checked.
     """
     raw = secrets.token_urlsafe(ID_BYTES)
     longest, idle = _limits(settings)
@@ -64,15 +64,15 @@ async def open_session(
 async def session_of(
     database: Database, settings: ApiSettings, raw: str, now: datetime, *, used: bool = True
 ) -> Session | None:
-    """The session of an id; None where it expired or was ended, or where its admin is disabled.
+    """The session with this id, or None if it expired or ended, or if its admin is disabled.
 
-    `used` is false where nobody did anything: a page that keeps itself up to date must not keep a session alive.
+    `used` is false for requests that nobody made: a page that refreshes itself must not keep a session alive.
     """
     longest, idle = _limits(settings)
     row = await database.fetchrow(SESSIONS_SQL["session"], hash_of(raw), now, longest, idle)
     if row is None:
         return None
-    # at most once a minute, so that reading does not write; and where sessions are short, in time
+    # at most once a minute, so that reads seldom write, but early enough for short sessions
     if used and row["last_seen_at"] + min(timedelta(seconds=TOUCH_S), idle / 2) <= now:
         await database.execute(
             "UPDATE admin_sessions SET last_seen_at = greatest(last_seen_at, $2) WHERE session_hash = $1",
@@ -83,44 +83,49 @@ async def session_of(
 
 
 async def end_session(database: Database, raw: str) -> None:
-    """Safe to repeat."""
+    """Ends the session with this id; safe to repeat."""
     await database.execute("DELETE FROM admin_sessions WHERE session_hash = $1", hash_of(raw))
 
 
 async def sessions_of(database: Database, settings: ApiSettings, admin_id: int, now: datetime) -> list[OpenSession]:
-    """Those of an admin that are open, the latest used first."""
+    """The open sessions of an admin, most recently used first."""
     rows = await database.fetch(SESSIONS_SQL["own_sessions"], admin_id, now, *_limits(settings))
     return [OpenSession(**row) for row in rows]
 
 
 async def end_sessions_of(database: Database, admin_id: int, session_ids: Collection[str]) -> int:
-    """Ends those of this admin's that have these ids; how many there were. Safe to repeat."""
+    """Ends the named sessions of this admin; returns how many. Safe to repeat."""
     return len(await database.fetch(SESSIONS_SQL["end_own_sessions"], admin_id, list(session_ids)))
 
 
 async def end_all_sessions(database: Database, admin_id: int) -> int:
-    """Every browser of an admin; how many."""
+    """Ends every session of an admin; returns how many."""
     return len(await database.fetch(SESSIONS_SQL["end_all_sessions"], admin_id))
 
 
 def id_of(raw: str) -> str:
-    """The id by which its admin sees it, as SQL derives it too."""
+    """The id that names a session to its admin, as SQL derives it too."""
     return sha256(hash_of(raw)).digest()[:8].hex()
 
 
 def csrf_token(raw: str) -> str:
-    """What a page of this session knows and another site cannot: derived, so that nothing is kept."""
+    """The CSRF token of a session, derived from its id so that nothing is stored."""
     return hmac.new(raw.encode(), b"csrf", sha256).hexdigest()
 
 
-def is_csrf_token(raw: str, said: str) -> bool:
-    """Whether it is this session's; the time tells nothing."""
-    return hmac.compare_digest(csrf_token(raw).encode(), said.encode("utf-8", "replace"))
+def is_csrf_token(raw: str, sent: str) -> bool:
+    """Whether the token belongs to this session, in constant time."""
+    return hmac.compare_digest(csrf_token(raw).encode(), sent.encode("utf-8", "replace"))
 
 
 def hash_of(raw: str) -> bytes:
-    """What the tables have. No salt and one round: the secret is 256 random bits, not a password."""
+    """The hash that is stored. No salt and one round: the secret is 256 random bits, not a password."""
     return sha256(raw.encode("utf-8", "replace")).digest()
+
+
+def now() -> datetime:
+    """This process's clock."""
+    return datetime.now(UTC)
 
 
 def _limits(settings: ApiSettings) -> tuple[timedelta, timedelta]:

@@ -1,4 +1,4 @@
-"""What can a script log in with? Bearer tokens: shown once, kept as a hash, with scopes and an end."""
+"""Bearer tokens for scripts: shown once, stored as a hash, limited by scopes and an expiry."""
 
 import secrets
 from collections.abc import Collection
@@ -7,19 +7,18 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
+from solve_api.database import Database
 from solve_api.errors import TokenRefused, TokenUnknown
-from solve_api.identity.database import Database
 from solve_api.identity.sessions import hash_of
 from solve_runtime.sql import queries
 
 TOKENS_SQL = queries("solve_api.identity", "tokens")
 
-PREFIX = "sct_"  # so that scanners of repositories can find one that leaked
+PREFIX = "sct_"  # lets repository scanners find a leaked token
 TOKEN_BYTES = 32
-LEAST_DAYS, MOST_DAYS, USUAL_DAYS = 1, 366, 90
+DAYS_MIN, DAYS_MAX, DAYS_DEFAULT = 1, 366, 90
 LABEL_MAX_CHARS = 100
 TOUCH = timedelta(minutes=1)
-GREATEST_ID = 2**63 - 1
 
 
 class Scope(StrEnum):
@@ -32,16 +31,16 @@ class Scope(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class NewToken:
-    """What a token is to be."""
+    """A token to create."""
 
     label: str
     scopes: frozenset[Scope]
-    days: int = USUAL_DAYS
+    days: int = DAYS_DEFAULT
 
 
 @dataclass(frozen=True, slots=True)
 class Token:
-    """One as the table has it, which is without the token itself."""
+    """A token as stored, without the secret."""
 
     token_id: int
     admin: str
@@ -55,7 +54,7 @@ class Token:
 
 @dataclass(frozen=True, slots=True)
 class Bearer:
-    """Who sent a token that works."""
+    """The owner of a valid token."""
 
     token_id: int
     admin_id: int
@@ -65,7 +64,7 @@ class Bearer:
 
 
 async def create_token(database: Database, admin_id: int, wanted: NewToken, now: datetime) -> tuple[str, Token]:
-    """The token, which nobody can see again, and its row. Raises TokenRefused."""
+    """Returns the secret, which cannot be shown again, and the stored token. Raises TokenRefused."""
     _check(wanted)
     raw = PREFIX + secrets.token_urlsafe(TOKEN_BYTES)
     row = await database.fetchrow(
@@ -81,7 +80,7 @@ async def create_token(database: Database, admin_id: int, wanted: NewToken, now:
 
 
 async def bearer_of(database: Database, raw: str, now: datetime) -> Bearer | None:
-    """Whose token it is; None where it expired or was revoked, or where its admin is disabled."""
+    """The owner of a token, or None if it expired or was revoked, or if its admin is disabled."""
     if not raw.startswith(PREFIX):
         return None
     row = await database.fetchrow(TOKENS_SQL["bearer"], hash_of(raw), now)
@@ -97,28 +96,28 @@ async def bearer_of(database: Database, raw: str, now: datetime) -> Bearer | Non
 
 
 async def tokens(database: Database, admin_id: int | None = None) -> list[Token]:
-    """All of an admin's or everybody's, also those that no longer work; the newest first."""
+    """Tokens of one admin or of all, valid or not, newest first."""
     return [_token(row) for row in await database.fetch(TOKENS_SQL["tokens"], admin_id)]
 
 
 async def revoke(database: Database, token_id: int, now: datetime, admin_id: int | None = None) -> Token:
-    """Ends a token, if need be only one of this admin's; safe to repeat. Raises TokenUnknown."""
+    """Revokes a token, optionally only one of this admin's; safe to repeat. Raises TokenUnknown."""
     row = await database.fetchrow(TOKENS_SQL["revoke_token"], token_id, admin_id, now)
     if row is None:
-        raise TokenUnknown(f"there is no token {token_id} here; see them with: solve-api admin tokens")
+        raise TokenUnknown(f"there is no token {token_id}; to list the tokens, run: solve-api admin tokens")
     return _token(row)
 
 
 def _check(wanted: NewToken) -> None:
     if not wanted.scopes:
-        raise TokenRefused(f"a token needs a scope; give one or more of {', '.join(Scope)}")
-    if not LEAST_DAYS <= wanted.days <= MOST_DAYS:
+        raise TokenRefused(f"a token needs at least one scope; choose from {', '.join(Scope)}")
+    if not DAYS_MIN <= wanted.days <= DAYS_MAX:
         raise TokenRefused(
-            f"a token lives for {LEAST_DAYS} to {MOST_DAYS} days, not {wanted.days}; choose such a number"
+            f"a token is valid for {DAYS_MIN} to {DAYS_MAX} days, not {wanted.days}; choose another number"
         )
     if not wanted.label.strip() or len(wanted.label) > LABEL_MAX_CHARS or not wanted.label.isprintable():
         raise TokenRefused(
-            f"a token needs a label of 1 to {LABEL_MAX_CHARS} printable characters; say what uses it, such as backup"
+            f"a token needs a label of 1 to {LABEL_MAX_CHARS} printable characters; name what uses it, such as backup"
         )
 
 
@@ -127,5 +126,5 @@ def _token(row: Any) -> Token:
 
 
 def _scopes(kept: Collection[str]) -> tuple[Scope, ...]:
-    """Those that this version knows: a scope of a later one gives nothing here."""
+    """The scopes that this version knows; a scope of a later version allows nothing here."""
     return tuple(scope for scope in Scope if scope in kept)

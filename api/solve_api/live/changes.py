@@ -1,8 +1,7 @@
-"""Who changed, now? One reader a process follows the stream that the projector writes, and tells the hub.
+"""Follows the stream of changes that the projector writes to Redis, one reader per process, and notifies the hub.
 
-PostgreSQL is asked beside it, for the users somebody watches and only for what is newer: every second while Redis is
-away, now and then in any case (a write can be lost between the commit and Redis), and where the stream says that too
-many changed to name them.
+PostgreSQL is queried as well, for newer versions of watched users: every second while Redis is unavailable, every two
+seconds otherwise (a write can be lost between the commit and Redis), and when an entry names no users.
 """
 
 import asyncio
@@ -16,9 +15,19 @@ import structlog
 from redis.asyncio import Redis
 from tenacity import AsyncRetrying, retry_if_exception, wait_random_exponential
 
-from solve_api.live.entries import BEGINNING, MANY, NOTHING, BoardChange, Change, Entry, Position, change_of, read_entry
+from solve_api.live.entries import (
+    BEGINNING,
+    MANY,
+    NOTHING,
+    BoardChange,
+    StreamEntry,
+    StreamId,
+    UserChange,
+    change_of,
+    read_entry,
+)
 from solve_api.live.hub import Hub, Subscription
-from solve_api.live.open_file_limit import make_room
+from solve_api.live.open_file_limit import raise_open_file_limit
 from solve_api.settings import ApiSettings
 from solve_projector.errors import LeaderboardUnavailable
 from solve_projector.leaderboard.board import changes_key
@@ -33,179 +42,190 @@ READ_ENTRIES = 100
 BLOCK_MS = 2_000
 SOCKET_TIMEOUT_S = 4.0  # longer than the block
 RETRY_MAX_S = 2.0
-HEAL_INTERVAL_S = 2.0
-AWAY_INTERVAL_S = 1.0
-ASK_GAP_S = 0.5
-ASK_USERS = 1_000
-ASK_TIMEOUT_S = 5.0
+QUERY_INTERVAL_S = 2.0
+UNAVAILABLE_INTERVAL_S = 1.0
+QUERY_GAP_S = 0.5
+QUERY_USERS = 1_000
+QUERY_TIMEOUT_S = 5.0
 HISTORY_ENTRIES = 100
 HISTORY_TIMEOUT_S = 2.0
 HISTORIES_AT_ONCE = 8
 
 
 class Changes:
-    """What one process knows of changes, and its hub."""
+    """The changes that one process has seen, and its hub."""
 
     def __init__(self, redis: Redis, key: str, pool: asyncpg.Pool, hub: Hub, topic: str) -> None:
         self.hub = hub
-        self.away = True  # Redis, until it answered
-        self._said_away = False
+        self.unavailable = True  # Redis, until it answers
+        self._reported_unavailable = False
         self._redis: Any = redis
         self._key = key
         self._pool = pool
         self._log = structlog.get_logger().bind(topic=topic)
-        self._ask_now = asyncio.Event()
-        self._asked_in_vain = False
+        self._query_now = asyncio.Event()
+        self._query_failed = False
         self._history_turns = asyncio.Semaphore(HISTORIES_AT_ONCE)
 
     async def follow(self) -> None:
-        """Reads the stream for ever; a Redis that is away is waited for."""
+        """Reads the stream until cancelled, and waits while Redis is unavailable."""
         retrying = AsyncRetrying(
             retry=retry_if_exception(lambda error: isinstance(error, LeaderboardUnavailable) and not cancelled()),
             wait=wait_random_exponential(multiplier=0.1, max=RETRY_MAX_S),
             reraise=True,
         )
-        with suppress(LeaderboardUnavailable):  # only of a task that was told to end
+        with suppress(LeaderboardUnavailable):  # only if this task was cancelled
             while not cancelled():
                 await retrying(self._read)
 
-    async def heal(self) -> None:
-        """Asks PostgreSQL for ever, now and then and when there is a reason."""
+    async def query(self) -> None:
+        """Queries PostgreSQL until cancelled, at intervals and when there is a reason."""
         while not cancelled():
             with suppress(TimeoutError):
-                async with asyncio.timeout(AWAY_INTERVAL_S if self.away else HEAL_INTERVAL_S):
-                    await self._ask_now.wait()
-            self._ask_now.clear()
-            await self._ask()
-            await asyncio.sleep(ASK_GAP_S)
+                async with asyncio.timeout(UNAVAILABLE_INTERVAL_S if self.unavailable else QUERY_INTERVAL_S):
+                    await self._query_now.wait()
+            self._query_now.clear()
+            await self._query()
+            await asyncio.sleep(QUERY_GAP_S)
 
     async def catch_up(self, subscription: Subscription, after: str | None) -> None:
-        """Tells a new stream how its users stand, and what of the board it missed. Raises asyncpg's errors."""
+        """Sends a new stream its users' standings, and what it missed of the board. Raises asyncpg's errors."""
         if after is not None:
             missed = await self._missed(after, subscription)
             if missed is None:
                 subscription.reset()
             else:
-                subscription.tell_board(missed)
+                subscription.notify_board(missed)
         if subscription.user_ids:
             epoch, changes = await self._newer(dict.fromkeys(subscription.user_ids, -1))
-            self.hub.tell(epoch, changes)
-            self.hub.show(subscription)
+            self.hub.notify(epoch, changes)
+            self.hub.catch_up(subscription)
 
     def close_streams(self) -> None:
-        """Ends every stream at once. To be called before the server waits for its connections to end."""
+        """Ends every stream at once. Call it before the server waits for connections to close."""
         self.hub.close()
 
     def ended(self, task: asyncio.Task[None]) -> None:
-        """A task that ends by an error nobody foresaw must not leave streams that say nothing."""
+        """Closes the streams after an unexpected error, since they would stay silent."""
         if not task.cancelled() and (error := task.exception()):
-            self._log.critical("live updates ended", action="live_ended", error=repr(error), exc_info=error)
+            self._log.critical("live updates stopped", action="live_stopped", error=str(error), exc_info=error)
             self.close_streams()
 
     async def _read(self) -> None:
         try:
-            if self.away:
-                await self._find_place()
-                self._log.info("changes heard", action="changes_back", position=str(self.hub.position))
-                self.away = self._said_away = False
+            if self.unavailable:
+                await self._find_position()
+                self._log.info(
+                    "reading the stream of changes",
+                    action="changes_available",
+                    stream_id=str(self.hub.users_notified_to),
+                )
+                self.unavailable = self._reported_unavailable = False
             with translated():
-                answer = await self._redis.xread({self._key: str(self.hub.position)}, READ_ENTRIES, BLOCK_MS)
+                answer = await self._redis.xread({self._key: str(self.hub.users_notified_to)}, READ_ENTRIES, BLOCK_MS)
             for _, entries in answer:
                 for entry_id, fields in entries:
-                    self._tell(entry_id, fields)
+                    self._notify(entry_id, fields)
             if not answer:
-                await self._find_place()
+                await self._find_position()
         except LeaderboardUnavailable as error:
-            if not self._said_away:
+            if not self._reported_unavailable:
                 self._log.warning(
-                    "stream of changes away; PostgreSQL is asked", action="changes_away", error=str(error)
+                    "the stream of changes is unavailable; querying PostgreSQL",
+                    action="changes_unavailable",
+                    error=str(error),
                 )
-            self.away = self._said_away = True
-            self._ask_now.set()
+            self.unavailable = self._reported_unavailable = True
+            self._query_now.set()
             raise
 
-    def _tell(self, entry_id: bytes, fields: Mapping[bytes, bytes]) -> None:
+    def _notify(self, entry_id: bytes, fields: Mapping[bytes, bytes]) -> None:
         try:
             entry = read_entry(entry_id, fields)
         except ValueError as error:
-            self._log.warning("entry of changes not understood", action="change_unclear", error=str(error))
-            position = Position.parse(entry_id.decode()) or BEGINNING
-            entry = Entry(position, self.hub.epoch or 0, MANY)
-        self.hub.tell_entry(entry)
+            self._log.warning(
+                "skipped an unknown entry in the stream of changes", action="change_unknown", error=str(error)
+            )
+            stream_id = StreamId.parse(entry_id.decode()) or BEGINNING
+            entry = StreamEntry(stream_id, self.hub.epoch or 0, MANY)
+        self.hub.notify_entry(entry)
         if entry.board.many:
-            self._ask_now.set()
+            self._query_now.set()
 
-    async def _find_place(self) -> None:
-        """Where to read on: where we were, unless Redis was away or its stream is a younger one than ours."""
+    async def _find_position(self) -> None:
+        """Continues where we were, unless Redis was unavailable or its stream is newer than ours."""
         with translated():
             last = await self._redis.xrevrange(self._key, count=1)
-        newest = (last and Position.parse(last[0][0].decode())) or BEGINNING
-        here = self.hub.position
+        newest = (last and StreamId.parse(last[0][0].decode())) or BEGINNING
+        here = self.hub.users_notified_to
         if here is None or newest < here:
             self.hub.begin(newest)
-        elif self.away:
-            self.hub.tell_board(MANY)
+        elif self.unavailable:
+            self.hub.notify_board(MANY)
         else:
             return
-        self._ask_now.set()
+        self._query_now.set()
 
     async def _missed(self, after: str, subscription: Subscription) -> BoardChange | None:
-        """What a reader of the board missed; None where nobody can tell."""
-        position, here, until = Position.parse(after), self.hub.position, subscription.begin
+        """What a reader of the board missed, or None if that cannot be known."""
+        last_seen, here, until = StreamId.parse(after), self.hub.users_notified_to, subscription.began_at
         most = HISTORY_ENTRIES + 1 if subscription.board else 1
-        if position is None or self.away or here is None or until is None or position > here:
+        if last_seen is None or self.unavailable or here is None or until is None or last_seen > here:
             return None
-        if position >= until:
+        if last_seen >= until:
             return NOTHING
         try:
             async with asyncio.timeout(HISTORY_TIMEOUT_S), self._history_turns:
                 with translated():
-                    found = await self._redis.xrange(self._key, str(position), str(until), most)
+                    found = await self._redis.xrange(self._key, str(last_seen), str(until), most)
             entries = [read_entry(*one) for one in found]
         except (LeaderboardUnavailable, TimeoutError, ValueError):
             return None
-        # the entry it had last is still there, so nothing behind it was trimmed, and the stream is the same
-        if not entries or entries[0].position != position or self.hub.epoch not in (None, entries[0].epoch):
+        # if the last entry seen still exists, nothing after it was trimmed and the stream is the same
+        if not entries or entries[0].stream_id != last_seen or self.hub.epoch not in (None, entries[0].epoch):
             return None
         missed = MANY if len(entries) > HISTORY_ENTRIES else NOTHING
         for entry in entries[1:]:
             missed = missed.then(entry.board)
         return missed
 
-    async def _ask(self) -> None:
-        """A PostgreSQL that does not answer is asked again; the streams stay open."""
+    async def _query(self) -> None:
+        """Queries once. Streams stay open if PostgreSQL does not answer."""
         ids = iter(self.hub.watched())
         try:
-            while chunk := list(islice(ids, ASK_USERS)):
-                self.hub.tell(*await self._newer({user_id: self.hub.known(user_id) for user_id in chunk}))
+            while chunk := list(islice(ids, QUERY_USERS)):
+                self.hub.notify(*await self._newer({user_id: self.hub.known(user_id) for user_id in chunk}))
         except DATABASE_ERRORS as error:
-            if not self._asked_in_vain:
-                said = str(error) or type(error).__name__
-                self._log.warning("PostgreSQL not asked for changes", action="changes_unasked", error=said)
-            self._asked_in_vain = True
+            if not self._query_failed:
+                self._log.warning(
+                    "PostgreSQL is unavailable; changes arrive late",
+                    action="changes_not_queried",
+                    error=str(error) or type(error).__name__,
+                )
+            self._query_failed = True
         else:
-            self._asked_in_vain = False
+            self._query_failed = False
 
-    async def _newer(self, known: Mapping[str, int]) -> tuple[int, list[Change]]:
-        """The epoch, and how those users stand who have a newer version."""
-        async with self._pool.acquire(timeout=ASK_TIMEOUT_S) as connection:
-            epoch = await connection.fetchval("SELECT epoch FROM leaderboard_epoch", timeout=ASK_TIMEOUT_S)
+    async def _newer(self, known: Mapping[str, int]) -> tuple[int, list[UserChange]]:
+        """The epoch, and the standings of users that have a newer version."""
+        async with self._pool.acquire(timeout=QUERY_TIMEOUT_S) as connection:
+            epoch = await connection.fetchval("SELECT epoch FROM leaderboard_epoch", timeout=QUERY_TIMEOUT_S)
             if self.hub.epoch is not None and epoch > self.hub.epoch:
                 known = dict.fromkeys(known, -1)
             rows = await connection.fetch(
-                STANDINGS_SQL["newer_standings"], list(known), list(known.values()), timeout=ASK_TIMEOUT_S
+                STANDINGS_SQL["newer_standings"], list(known), list(known.values()), timeout=QUERY_TIMEOUT_S
             )
         return epoch, [change_of(tuple(row), epoch) for row in rows]
 
 
 @asynccontextmanager
 async def open_changes(settings: ApiSettings, pool: asyncpg.Pool, topic: str) -> AsyncIterator[Changes]:
-    """Follows the changes until left; every stream has ended then. Raises SettingsError on a URL that is none."""
+    """Follows the changes in the background, and ends every stream on exit. Raises SettingsError on a bad REDIS_URL."""
     redis = connect_redis(settings, socket_timeout=SOCKET_TIMEOUT_S, client_name="solve-api")
     key = changes_key(settings.leaderboard_prefix)
-    hub = Hub(_room(settings.api_streams_max), address_max=settings.api_streams_address_max)
+    hub = Hub(_streams_max(settings.api_streams_max), address_max=settings.api_streams_address_max)
     changes = Changes(redis, key, pool, hub, topic)
-    tasks = [asyncio.create_task(changes.follow()), asyncio.create_task(changes.heal())]
+    tasks = [asyncio.create_task(changes.follow()), asyncio.create_task(changes.query())]
     for task in tasks:
         task.add_done_callback(changes.ended)
     try:
@@ -216,12 +236,12 @@ async def open_changes(settings: ApiSettings, pool: asyncpg.Pool, topic: str) ->
         await redis.aclose()
 
 
-def _room(streams_max: int) -> int:
-    room = make_room(streams_max)
-    if room < streams_max:
+def _streams_max(wanted: int) -> int:
+    possible = raise_open_file_limit(wanted)
+    if possible < wanted:
         structlog.get_logger().warning(
-            f"room for {room} event streams only; raise the limit of open files (ulimit -n), "
+            f"only {possible} event streams fit; raise the limit of open files (ulimit -n), "
             "or lower SOLVE_API_STREAMS_MAX",
             action="streams_limited",
         )
-    return room
+    return possible

@@ -1,6 +1,6 @@
-"""What is said of a change? Always how a user stands now, never by how much, so that any of it may be left out.
+"""Entries of the stream of changes. Each holds absolute standings, never differences, so any of them may be skipped.
 
-Times are whole seconds, as on the board. The epoch comes before the version: it grows where PostgreSQL went back.
+Times are whole seconds, as on the board. The epoch precedes the version: it grows when PostgreSQL was restored.
 """
 
 import json
@@ -12,11 +12,11 @@ from functools import cached_property
 from typing import Any, NamedTuple, Self
 
 BOARD_CHANGES_MAX = 100
-_POSITION = re.compile(r"([0-9]{1,19})-([0-9]{1,19})", re.ASCII)
+_STREAM_ID = re.compile(r"([0-9]{1,19})-([0-9]{1,19})", re.ASCII)
 
 
-class Position(NamedTuple):
-    """An id of the stream of changes: how far somebody has read."""
+class StreamId(NamedTuple):
+    """An id in the stream of changes: how far a reader has read."""
 
     milliseconds: int
     number: int
@@ -25,18 +25,18 @@ class Position(NamedTuple):
         return f"{self.milliseconds}-{self.number}"
 
     @classmethod
-    def parse(cls, said: str) -> Self | None:
-        """None where it is no id."""
-        found = _POSITION.fullmatch(said)
+    def parse(cls, text: str) -> Self | None:
+        """The id, or None if the text is not one."""
+        found = _STREAM_ID.fullmatch(text)
         return cls(int(found[1]), int(found[2])) if found else None
 
 
-BEGINNING = Position(0, 0)
+BEGINNING = StreamId(0, 0)
 
 
 @dataclass(frozen=True)
-class Change:
-    """How a user stands."""
+class UserChange:
+    """The new standing of a user."""
 
     user_id: str
     problems_solved: int
@@ -46,40 +46,40 @@ class Change:
 
     @property
     def order(self) -> tuple[int, int]:
-        """More is newer."""
+        """Sorts changes by age: greater is newer."""
         return self.epoch, self.version
 
     @cached_property
     def text(self) -> str:
-        """As JSON; written once, however many read it."""
-        said = {
+        """As JSON, encoded once for all readers."""
+        fields = {
             "user_id": self.user_id,
             "problems_solved": self.problems_solved,
             "last_solved_at": self.last_solved_at.strftime("%Y-%m-%dT%H:%M:%SZ") if self.last_solved_at else None,
             "version": self.version,
         }
-        return json.dumps(said, ensure_ascii=False, separators=(",", ":"))
+        return json.dumps(fields, ensure_ascii=False, separators=(",", ":"))
 
 
 @dataclass(frozen=True)
 class BoardChange:
-    """Whose place may have moved; too many to name: only that."""
+    """Users whose places may have changed; `many` if they are too many to name."""
 
-    changes: Mapping[str, Change]
+    changes: Mapping[str, UserChange]
     many: bool = False
 
     def __bool__(self) -> bool:
         return self.many or bool(self.changes)
 
     def then(self, later: "BoardChange") -> "BoardChange":
-        """Both in one."""
+        """This change and a later one, combined."""
         changes = {**self.changes, **later.changes}
         many = self.many or later.many or len(changes) > BOARD_CHANGES_MAX
         return BoardChange({} if many else changes, many)
 
     @cached_property
     def text(self) -> str:
-        """As JSON; written once, however many read it."""
+        """As JSON, encoded once for all readers."""
         changed = ",".join(change.text for change in self.changes.values())
         return f'{{"changed":[{changed}],"many":{json.dumps(self.many)}}}'
 
@@ -88,36 +88,36 @@ NOTHING = BoardChange({})
 MANY = BoardChange({}, many=True)
 
 
-class Entry(NamedTuple):
+class StreamEntry(NamedTuple):
     """One entry of the stream: what one write changed on the board of an epoch."""
 
-    position: Position
+    stream_id: StreamId
     epoch: int
     board: BoardChange
 
 
-def change_of(row: Sequence[Any], epoch: int) -> Change:
-    """From a row of `sql/newer_standings.sql`."""
+def change_of(row: Sequence[Any], epoch: int) -> UserChange:
+    """A change from a row of the query `newer_standings`."""
     user_id, problems_solved, last, version = row
-    return Change(user_id, problems_solved, last and last.replace(microsecond=0), version, epoch)
+    return UserChange(user_id, problems_solved, last and last.replace(microsecond=0), version, epoch)
 
 
-def read_entry(entry_id: bytes, fields: Mapping[bytes, bytes]) -> Entry:
-    """As `write_standings.lua` wrote it. Raises ValueError where somebody else did."""
-    position = Position.parse(entry_id.decode())
-    if position is None:
-        raise ValueError(f"{entry_id!r} is no stream id")
+def read_entry(entry_id: bytes, fields: Mapping[bytes, bytes]) -> StreamEntry:
+    """Decodes an entry of `write_standings.lua`. Raises ValueError if something else wrote it."""
+    stream_id = StreamId.parse(entry_id.decode())
+    if stream_id is None:
+        raise ValueError("the entry has no stream id")
     try:
         epoch = int(fields[b"epoch"])
-        changes = [_told(told, epoch) for told in json.loads(fields.get(b"users", b"[]"))]
+        changes = [_change(fields_of_user, epoch) for fields_of_user in json.loads(fields.get(b"users", b"[]"))]
     except (KeyError, TypeError, OverflowError, OSError) as error:
-        raise ValueError(f"entry {position} is not ours") from error
+        raise ValueError(f"entry {stream_id} was not written by a projector") from error
     if b"many" in fields:
-        return Entry(position, epoch, MANY)
-    return Entry(position, epoch, BoardChange({change.user_id: change for change in changes}))
+        return StreamEntry(stream_id, epoch, MANY)
+    return StreamEntry(stream_id, epoch, BoardChange({change.user_id: change for change in changes}))
 
 
-def _told(told: Any, epoch: int) -> Change:
-    user_id, problems_solved, last, version = told
+def _change(fields: Any, epoch: int) -> UserChange:
+    user_id, problems_solved, last, version = fields
     last_solved_at = None if last is None else datetime.fromtimestamp(last, UTC)
-    return Change(str(user_id), int(problems_solved), last_solved_at, int(version), epoch)
+    return UserChange(str(user_id), int(problems_solved), last_solved_at, int(version), epoch)

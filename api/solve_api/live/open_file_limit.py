@@ -1,23 +1,23 @@
-"""How many streams has this process room for? Each is an open file, and the usual limit of 1,024 may be raised."""
+"""Raises the limit of open files for event streams: each is an open file, and the default is often 1,024."""
 
 from contextlib import suppress
 
-FILES_BESIDE = 200  # connections to the servers, and requests that are no streams
+OTHER_FILES = 200  # connections to servers, and ordinary requests
 
 
-def make_room(streams_max: int) -> int:
-    """Raises the limit of open files as far as the streams need it and the system lets it; how many streams fit."""
+def raise_open_file_limit(streams_max: int) -> int:
+    """Raises the limit as far as needed and allowed; returns how many streams fit."""
     try:
         import resource
     except ImportError:  # Windows has no such limit
         return streams_max
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = streams_max + FILES_BESIDE
+    wanted = streams_max + OTHER_FILES
     if soft == resource.RLIM_INFINITY or soft >= wanted:
         return streams_max
     if hard != resource.RLIM_INFINITY:
         wanted = min(wanted, hard)
-    with suppress(ValueError, OSError):  # macOS has another limit behind this one
+    with suppress(ValueError, OSError):  # macOS has a second, lower limit
         resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
         soft = wanted
-    return max(1, min(streams_max, soft - FILES_BESIDE))
+    return max(1, min(streams_max, soft - OTHER_FILES))

@@ -1,51 +1,52 @@
-"""What do admins see of a dead letter, and what did they decide? For the API and for the page alike."""
+"""Shows dead letters to admins, retries and discards them, and records each decision."""
 
 from base64 import b64encode
-from typing import Any
+from collections.abc import Sequence
 
-from fastapi import Request
+import asyncpg
 
-from solve_api.http.rate_limits import Kind as RateKind
+from solve_api.identity.actors import Actor
 from solve_api.identity.audit import record
-from solve_api.identity.authentication import Caller
-from solve_api.models.operations import DeadLetter, DiscardRequest, Encoded, Header, RetryReport, RetryRequest
-from solve_api.operations.repairs import entry_of
-from solve_api.stores import stores_of
+from solve_api.operations.bodies import DeadLetter, Encoded, Header, RetryReport, RetryRequest
 from solve_projector.errors import SelectorUnclear
 from solve_projector.operations.retry_dead_letters import retry as retry_letters
 from solve_projector.store import dead_letters
-from solve_projector.store.dead_letters import Selection, StoredDeadLetter
+from solve_projector.store.dead_letters import Selection
 
 
-def whole(letter: StoredDeadLetter) -> DeadLetter:
-    """The record as the log gave it; bytes that are no UTF-8 as base64."""
+async def show(pool: asyncpg.Pool, dead_letter_id: int) -> DeadLetter:
+    """The record as it was in the log; bytes that are not UTF-8 in base64. Raises DeadLetterUnknown."""
+    async with pool.acquire() as connection:
+        letter = await dead_letters.read_dead_letter(connection, dead_letter_id)
     headers = [Header(name=name, value=_encoded(content)) for name, content in letter.headers]
     return DeadLetter(**letter.summary(), key=_encoded(letter.key), value=_encoded(letter.value), headers=headers)
 
 
-async def retry(request: Request, caller: Caller, asked: RetryRequest) -> RetryReport:
-    """Reads dead letters again and applies what can be applied. Raises SelectorUnclear, DeadLetterUnknown."""
-    filtered = asked.all or any(one is not None for one in (asked.reason, asked.user_id, asked.partition))
-    if bool(asked.ids) == filtered:
-        raise SelectorUnclear("name either ids, or reason, user_id, partition or all")
-    await request.app.state.rate_limits.spend(RateKind.COSTLY, caller.name)
-    stores = stores_of(request)
-    reason = asked.reason and asked.reason.value
-    chosen = Selection(tuple(asked.ids) if asked.ids else None, reason, asked.user_id, asked.partition)
-    async with stores.pool.acquire() as connection:
-        found = await retry_letters(connection, stores.connection.topic, chosen)
+def selection_of(request: RetryRequest) -> Selection:
+    """Which dead letters a request means. Raises SelectorUnclear."""
+    filtered = request.all or any(one is not None for one in (request.reason, request.user_id, request.partition))
+    if bool(request.ids) == filtered:
+        raise SelectorUnclear("give either ids, or at least one of reason, user_id, partition and all")
+    reason = request.reason and request.reason.value
+    return Selection(tuple(request.ids) if request.ids else None, reason, request.user_id, request.partition)
+
+
+async def retry(pool: asyncpg.Pool, topic: str, actor: Actor, request: RetryRequest) -> RetryReport:
+    """Reads dead letters again and applies those that are valid now. Raises SelectorUnclear, DeadLetterUnknown."""
+    selection = selection_of(request)
+    async with pool.acquire() as connection:
+        found = await retry_letters(connection, topic, selection)
         report = RetryReport(applied=found.applied, parked=found.parked, still_dead=dict(found.still_dead))
-        said: dict[str, Any] = {"asked": asked.model_dump(exclude_none=True), **report.model_dump()}
-        await record(connection, entry_of(request, caller, "retry-dead-letters", said, "done"))
+        detail = {"asked": request.model_dump(exclude_none=True), **report.model_dump()}
+        await record(connection, actor, "retry-dead-letters", detail)
     return report
 
 
-async def discard(request: Request, caller: Caller, asked: DiscardRequest) -> int:
-    """Gives them up, all or none. Raises DeadLetterUnknown, AlreadyDecided, WhoUnknown."""
-    async with stores_of(request).pool.acquire() as connection, connection.transaction():
-        number = await dead_letters.discard(connection, asked.ids, caller.name, asked.why)
-        said = {"ids": asked.ids, "why": asked.why}
-        await record(connection, entry_of(request, caller, "discard-dead-letters", said, "done"))
+async def discard(pool: asyncpg.Pool, actor: Actor, ids: Sequence[int], why: str) -> int:
+    """Discards all of them or none; returns how many. Raises DeadLetterUnknown, AlreadyDecided, WhoUnknown."""
+    async with pool.acquire() as connection, connection.transaction():
+        number = await dead_letters.discard(connection, ids, actor.name, why)
+        await record(connection, actor, "discard-dead-letters", {"ids": list(ids), "why": why})
     return number
 
 

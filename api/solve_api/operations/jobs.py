@@ -1,7 +1,7 @@
-"""What runs for longer than a request? Replays and rebuilds, that a page can watch and another process can see.
+"""Runs replays and rebuilds as jobs that a page can watch and every process can see.
 
-A job beats in PostgreSQL while it runs. One that no longer beats was interrupted: its process is gone, nothing half
-done is visible (I8), and running it again finishes it.
+A running job sends heartbeats to PostgreSQL. Without them it counts as interrupted: its process is gone, no
+half-finished result is visible (I8), and running it again finishes it.
 """
 
 import asyncio
@@ -17,7 +17,9 @@ import structlog
 from tenacity import AsyncRetrying, retry_if_exception_type, stop_after_attempt
 
 from solve_api.errors import JobUnknown
-from solve_api.http.problems import SAID, problem_of
+from solve_api.http.problems import SHOWN, problem_of
+from solve_api.identity.actors import Actor
+from solve_api.identity.audit import record
 from solve_api.settings import ApiSettings
 from solve_projector.leaderboard.audit import compare_board, one_rebuild, rebuild_board
 from solve_projector.leaderboard.board import open_leaderboard
@@ -29,26 +31,25 @@ from solve_runtime.tasks import cancel_and_wait
 
 JOBS_SQL = queries("solve_api.operations", "jobs")
 
-BEAT_S = 0.5
+HEARTBEAT_S = 0.5
 SILENT_S = 20.0
-TRIES_AT_THE_END = 12  # of five seconds each, for a connection or a lock
-GONE = "Its process is gone. Nothing half done is visible; run it again."
-REFUSALS = tuple(SAID)  # whoever asked hears what to do; none of them is a fault of ours
+FINISH_ATTEMPTS = 12  # of five seconds each, for a connection or a lock
+GONE = "The process that ran this job is gone. No half-finished result is visible; run it again."
+RECORDED_FIGURES = ("message", "total_users", "users_updated", "drift", "added", "changed", "removed")
 
-Kind = Literal["backfill", "sync-leaderboard"]
-State = Literal["running", "done", "failed", "interrupted"]
-Work = Callable[["Running"], Awaitable[dict[str, Any]]]
-OnEnd = Callable[["Running"], Awaitable[None]]
+JobKind = Literal["backfill", "sync-leaderboard"]
+JobOutcome = Literal["running", "done", "failed", "interrupted"]
+Work = Callable[["RunningJob"], Awaitable[dict[str, Any]]]
 
 log = structlog.get_logger()
 
 
 @dataclass(slots=True)
-class Running:
-    """A job of this process. `error` is what it ended with, `report` what it found."""
+class RunningJob:
+    """A job of this process. `error` is what it failed with, `report` what it found."""
 
     job_id: UUID
-    kind: Kind
+    kind: JobKind
     dry_run: bool
     phase: str = "starting"
     done: int = 0
@@ -58,23 +59,30 @@ class Running:
     ended: asyncio.Event = field(default_factory=asyncio.Event)
 
     def step(self, phase: str, done: int, total: int) -> None:
-        """Where it is, as the work tells."""
+        """Takes the progress that the work reports."""
         self.phase, self.done, self.total = phase, done, total
 
     @property
     def progress(self) -> str:
-        """For the table."""
+        """The progress as stored."""
         return json.dumps({"phase": self.phase, "done": self.done, "total": self.total})
+
+    @property
+    def outcome(self) -> JobOutcome:
+        """How the work ended."""
+        if self.error is None:
+            return "done"
+        return "interrupted" if isinstance(self.error, asyncio.CancelledError) else "failed"
 
 
 @dataclass(frozen=True, slots=True)
 class JobState:
-    """A job as any process sees it."""
+    """A job as every process sees it."""
 
     job_id: UUID
     kind: str
     dry_run: bool
-    state: State
+    state: JobOutcome
     started_by: str
     started_at: datetime
     finished_at: datetime | None
@@ -84,7 +92,7 @@ class JobState:
 
 
 class Jobs:
-    """The jobs of this process, and the table of everybody's."""
+    """The jobs of this process, and the table of all jobs."""
 
     def __init__(self, connection: KafkaConnection, settings: ApiSettings, pool: asyncpg.Pool) -> None:
         self._connection = connection
@@ -92,41 +100,42 @@ class Jobs:
         self._pool = pool
         self._tasks: set[asyncio.Task[None]] = set()
 
-    async def start(self, kind: Kind, who: str, on_end: OnEnd, *, dry_run: bool = False) -> Running:
-        """Begins one beside the request. Raises asyncpg's errors; what the work raises is in `error`."""
-        job = Running(uuid4(), kind, dry_run)
-        await self._pool.execute(
-            "INSERT INTO admin_jobs (job_id, kind, dry_run, started_by) VALUES ($1, $2, $3, $4)",
-            job.job_id, kind, dry_run, who,
-        )  # fmt: skip
-        work = self._backfill if kind == "backfill" else self._sync
-        task = asyncio.create_task(self._run(job, work, on_end))
+    async def start(self, kind: JobKind, actor: Actor, *, dry_run: bool) -> RunningJob:
+        """Starts a job in the background, with audit rows at its start and end. Raises asyncpg's errors.
+
+        What the work raises is in `error`.
+        """
+        job = RunningJob(uuid4(), kind, dry_run)
+        await self._pool.execute(JOBS_SQL["start_job"], job.job_id, kind, dry_run, actor.name)
+        await self._record(job, actor, "started")
+        task = asyncio.create_task(self._run(job, actor))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         return job
 
     async def state(self, job_id: UUID) -> JobState:
-        """Raises JobUnknown."""
+        """One job. Raises JobUnknown."""
         row = await self._pool.fetchrow(JOBS_SQL["job"], job_id, SILENT_S)
         if row is None:
-            raise JobUnknown(f"there is no job {job_id}; begin one with POST /api/admin/backfill-problems-solved")
+            raise JobUnknown(f"there is no job {job_id}; to start one, use POST /api/admin/backfill-problems-solved")
         return _state(row)
 
     async def latest(self, limit: int) -> list[JobState]:
-        """Everybody's, the newest first."""
+        """The newest jobs of all processes."""
         return [_state(row) for row in await self._pool.fetch(JOBS_SQL["latest_jobs"], limit, SILENT_S)]
 
     def interrupt(self) -> None:
-        """Ends what runs. Nothing half done is visible (I8); the table says that it was interrupted."""
+        """Cancels running jobs. No half-finished result is visible (I8), and the table says "interrupted"."""
         for task in self._tasks:
             task.cancel()
 
     async def close(self) -> None:
-        """Interrupts what still runs; it says so in the table."""
+        """Interrupts running jobs and waits until the table says so."""
         await cancel_and_wait(list(self._tasks))
 
-    async def _run(self, job: Running, work: Work, on_end: OnEnd) -> None:
-        beating = asyncio.create_task(self._beat(job))
+    async def _run(self, job: RunningJob, actor: Actor) -> None:
+        work = self._backfill if job.kind == "backfill" else self._sync
+        heartbeats = asyncio.create_task(self._send_heartbeats(job))
         try:
             job.report = await work(job)
         except asyncio.CancelledError as error:
@@ -134,50 +143,53 @@ class Jobs:
             raise
         except Exception as error:
             job.error = error
-            if isinstance(error, REFUSALS):
+            if isinstance(error, tuple(SHOWN)):  # a refusal that tells its reader what to do, not a fault of ours
                 log.warning("a job was refused", action="job_refused", kind=job.kind, error=str(error))
             else:
                 log.exception("a job failed", action="job_failed", kind=job.kind, error=str(error))
         finally:
-            await cancel_and_wait([beating])
-            await asyncio.shield(self._finish(job, on_end))
+            await cancel_and_wait([heartbeats])
+            await asyncio.shield(self._finish(job, actor))
             job.ended.set()
 
-    async def _finish(self, job: Running, on_end: OnEnd) -> None:
-        said = _said(job.error)
-        report = json.dumps(job.report, default=_plain) if job.report is not None else None
-        state = _ended_as(job.error)
+    async def _finish(self, job: RunningJob, actor: Actor) -> None:
+        error = problem_of(job.error).detail if job.error else None
+        report = json.dumps(job.report, default=_as_text) if job.report is not None else None
+        row = (job.job_id, job.outcome, job.progress, report, error)
         try:
-            await _patiently(
-                lambda: self._pool.execute(JOBS_SQL["finish_job"], job.job_id, state, job.progress, report, said)
+            await _retrying(lambda: self._pool.execute(JOBS_SQL["finish_job"], *row))
+            await _retrying(lambda: self._record(job, actor, "failed" if job.error else "done"))
+        except DATABASE_ERRORS as failure:  # the job will count as interrupted
+            log.warning(
+                "the end of a job was not recorded", action="job_not_recorded", kind=job.kind, error=said_of(failure)
             )
-            await _patiently(lambda: on_end(job))
-        except DATABASE_ERRORS as error:  # it will be seen as interrupted
-            log.warning("a job's end was not recorded", action="job_not_recorded", kind=job.kind, error=said_of(error))
 
-    async def _beat(self, job: Running) -> None:
+    async def _record(self, job: RunningJob, actor: Actor, result: str) -> None:
+        report = job.report or {}
+        figures = {name: report[name] for name in RECORDED_FIGURES if name in report}
+        await record(self._pool, actor, job.kind, {"dry_run": job.dry_run, "job": str(job.job_id), **figures}, result)
+
+    async def _send_heartbeats(self, job: RunningJob) -> None:
         while not job.ended.is_set():
-            await asyncio.sleep(BEAT_S)
+            await asyncio.sleep(HEARTBEAT_S)
             try:
-                await self._pool.execute(
-                    "UPDATE admin_jobs SET beaten_at = now(), progress = $2 WHERE job_id = $1", job.job_id, job.progress
-                )
+                await self._pool.execute(JOBS_SQL["heartbeat"], job.job_id, job.progress)
             except DATABASE_ERRORS as error:
-                log.warning("a job's progress was not recorded", action="job_beat_failed", error=str(error))
+                log.warning("the progress of a job was not recorded", action="job_heartbeat_failed", error=str(error))
 
-    async def _backfill(self, job: Running) -> dict[str, Any]:
+    async def _backfill(self, job: RunningJob) -> dict[str, Any]:
         options = ReplayOptions(dry_run=job.dry_run)
         report = await replay(self._connection, self._settings, options, job.step)
         return report.as_dict()
 
-    async def _sync(self, job: Running) -> dict[str, Any]:
+    async def _sync(self, job: RunningJob) -> dict[str, Any]:
         settings, topic = self._settings, self._connection.topic
         pause_s = settings.leaderboard_check_interval_s
 
         def on_pass(done: int, total: int) -> None:
             job.step("comparing", done, total)
             if done == total and not job.dry_run:
-                job.step("rebuilding", 0, 0)  # of nobody knows how many
+                job.step("rebuilding", 0, 0)  # of an unknown total
 
         async with open_pool(settings) as pool, open_leaderboard(settings, topic) as board:
             if job.dry_run:
@@ -186,35 +198,26 @@ class Jobs:
                 async with one_rebuild(pool):
                     found = await rebuild_board(pool, board, topic, pause_s, on_pass)
         job.step(job.phase, 1, 1)
-        said = "would be" if job.dry_run else "were"
-        message = f"Members that {said} added: {found.added}, changed: {found.changed}, removed: {found.removed}"
+        message = (
+            f"Leaderboard checked: {found.added} missing, {found.changed} wrong, {found.removed} to remove"
+            if job.dry_run
+            else f"Leaderboard rebuilt: {found.added} added, {found.changed} corrected, {found.removed} removed"
+        )
         return {"success": True, "message": message, "dry_run": job.dry_run, **asdict(found)}
 
 
-async def _patiently(write: Callable[[], Awaitable[object]]) -> None:
-    """A job's end is not given up like a page: all connections may be taken, or a row be locked, because of the job."""
+async def _retrying(write: Callable[[], Awaitable[object]]) -> None:
+    """Writes the end of a job, which is worth more attempts than a page: the job itself may hold locks."""
     async for attempt in AsyncRetrying(
         retry=retry_if_exception_type((TimeoutError, asyncpg.PostgresError)),
-        stop=stop_after_attempt(TRIES_AT_THE_END),
+        stop=stop_after_attempt(FINISH_ATTEMPTS),
         reraise=True,
     ):
         with attempt:
             await write()
 
 
-def _ended_as(error: BaseException | None) -> State:
-    if error is None:
-        return "done"
-    return "interrupted" if isinstance(error, asyncio.CancelledError) else "failed"
-
-
-def _said(error: BaseException | None) -> str | None:
-    if error is None:
-        return None
-    return problem_of(error).detail
-
-
-def _plain(value: Any) -> str:
+def _as_text(value: Any) -> str:
     return value.isoformat() if hasattr(value, "isoformat") else str(value)
 
 

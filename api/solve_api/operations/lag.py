@@ -1,4 +1,4 @@
-"""How far behind is each stage, and how has that gone lately? Looks beside the requests, so that a chart has a past."""
+"""Measures the lag in the background, so that a request answers at once and a chart has a history."""
 
 import asyncio
 from collections import deque
@@ -17,61 +17,61 @@ from solve_projector.lag.status import Judgement
 from solve_runtime.kafka_settings import KafkaConnection
 from solve_runtime.tasks import cancel_and_wait, cancelled
 
-LOOK_S = 2.0
-LOOKS_JUDGED = 10
-LOOKS_CHARTED = 150
+INTERVAL_S = 2.0
+SNAPSHOTS_JUDGED = 10
+SNAPSHOTS_CHARTED = 150
 
 log = structlog.get_logger()
 
 
 class LagPoint(NamedTuple):
-    """The whole group at one moment (seconds since 1970): messages that each stage has not."""
+    """The whole group at one time (seconds since 1970): events that each stage still lacks."""
 
     at_s: float
     lags: Mapping[Stage, int]
 
 
 class LagWatch:
-    """The last look and those before it."""
+    """The latest snapshot and its history."""
 
     def __init__(self, group: str, topic: str) -> None:
-        self._nothing = Look(0.0, group, topic, problems={"kafka": "nobody has looked yet"})
+        self._nothing = Look(0.0, group, topic, problems={"kafka": "not measured yet"})
         self._judgements: Mapping[int, Judgement] = {}
-        self.look = self._nothing
-        self.past: deque[LagPoint] = deque(maxlen=LOOKS_CHARTED)
+        self.snapshot = self._nothing
+        self.past: deque[LagPoint] = deque(maxlen=SNAPSHOTS_CHARTED)
 
     def report(self) -> dict[str, Any]:
-        """As `solve-projector lag --json` says it, and the past; servers that did not answer by name alone."""
-        said = as_dict(self.look, self._judgements)
-        said["problems"] = dict.fromkeys(said["problems"], "does not answer")
-        said["past"] = [{"at": point.at_s, **{s.value: n for s, n in point.lags.items()}} for point in self.past]
-        return said
+        """The report of `solve-projector lag --json` with its history; of unavailable servers only the names."""
+        report = as_dict(self.snapshot, self._judgements)
+        report["problems"] = dict.fromkeys(report["problems"], "does not answer")
+        report["past"] = [{"at": point.at_s, **{s.value: n for s, n in point.lags.items()}} for point in self.past]
+        return report
 
     async def watch(self, connection: KafkaConnection, settings: ApiSettings) -> None:
-        """For ever; opens its connections anew where Kafka was away."""
+        """Measures until cancelled; reconnects after Kafka was unavailable."""
         while not cancelled():
             try:
                 async with open_observer(connection, settings) as observer:
-                    await self._look_again_and_again(observer)
+                    await self._measure(observer)
             except ProjectorError as error:
-                log.debug("lag could not be looked at", action="lag_unknown", error=str(error))
-                self.look = self._nothing
+                log.debug("the lag could not be measured", action="lag_unknown", error=str(error))
+                self.snapshot = self._nothing
                 self._judgements = {}
-            await asyncio.sleep(LOOK_S)
+            await asyncio.sleep(INTERVAL_S)
 
-    async def _look_again_and_again(self, observer: Observer) -> None:
-        history = History(LOOKS_JUDGED)
+    async def _measure(self, observer: Observer) -> None:
+        history = History(SNAPSHOTS_JUDGED)
         while not cancelled():
-            look = await observer.look()
-            self._judgements = history.add(look)
-            self.look = look
-            self.past.append(LagPoint(look.at_s, totals_of(look, self._judgements).lags))
-            await asyncio.sleep(LOOK_S)
+            snapshot = await observer.look()
+            self._judgements = history.add(snapshot)
+            self.snapshot = snapshot
+            self.past.append(LagPoint(snapshot.at_s, totals_of(snapshot, self._judgements).lags))
+            await asyncio.sleep(INTERVAL_S)
 
 
 @asynccontextmanager
 async def watching_lag(connection: KafkaConnection, settings: ApiSettings) -> AsyncIterator[LagWatch]:
-    """Looks until it is closed."""
+    """Measures in the background until closed."""
     watch = LagWatch(settings.group_id, connection.topic)
     task = asyncio.create_task(watch.watch(connection, settings))
     try:

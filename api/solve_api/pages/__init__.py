@@ -1,19 +1,16 @@
-"""What does a person see? Pages made on the server from what the API answers, whole without any script."""
+"""HTML pages, rendered on the server from what the API answers. Every page is complete without JavaScript."""
 
 from fastapi import FastAPI
 
-from solve_api.pages import account, assets, board, home, panel, user
-from solve_api.pages import dead_letters as letters
-from solve_api.pages import login as doors
-from solve_api.pages import operations as machinery
+from solve_api.pages import account, activity, assets, board, dead_letters, home, lag, login, panel, tokens, user
 from solve_api.pages.errors import problem_page
 
 __all__ = ["add_pages", "problem_page"]
 
-ROOMS = (assets, home, board, user, doors, panel, letters, machinery, account)
+PAGES = (assets, home, board, user, login, panel, dead_letters, lag, activity, tokens, account)
 
 
 def add_pages(app: FastAPI) -> None:
-    """The routes of the pages and their static files."""
-    for room in ROOMS:
-        app.include_router(room.router)
+    """Adds the routes of the pages and their static files."""
+    for page in PAGES:
+        app.include_router(page.router)

@@ -1,67 +1,103 @@
-"""What does an admin see of their own account? The browsers that are logged in, and the form of a new password."""
+"""The account page: an admin's sessions, and a form for a new password."""
 
 from collections.abc import Collection
+from dataclasses import dataclass
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Form, Query, Request, Response
 from fastapi.responses import RedirectResponse
 
-from solve_api.errors import PasswordRefused, PasswordsBusy
+from solve_api.errors import (
+    ApiError,
+    LoginRefused,
+    PasswordNotConfirmed,
+    PasswordRefused,
+    PasswordsBusy,
+    TooManyRequests,
+)
 from solve_api.http.problems import Problem, problem_of
-from solve_api.http.public import public
 from solve_api.identity import own_account, sessions
-from solve_api.identity.authentication import Caller, delete_cookie, now, raw_session, require_session, set_cookie
+from solve_api.identity.actors import Caller
+from solve_api.identity.bodies import PASSWORD_MAX_CHARS, SessionId
 from solve_api.identity.passwords import MAX_CHARS, MIN_CHARS
-from solve_api.models.identity import PASSWORD_MAX_CHARS, SessionId
 from solve_api.pages.formats import path_with
 from solve_api.pages.login import LOGIN_PATH
 from solve_api.pages.rendering import admin_page
-from solve_api.stores import stores_of
+from solve_api.routes.callers import InSession, OpenStores, delete_cookie, public, set_cookie
+from solve_api.stores import Stores
 
 ACCOUNT_PATH = "/admin/account"
-NOTHING_CHOSEN = Problem(422, "selector-unclear", "Nothing was chosen", "Tick at least one browser.")
+NOTHING_SELECTED = Problem(422, "selector-unclear", "Nothing selected", "Select at least one browser.")
+# shown above the form rather than on an error page
+REFUSALS: tuple[type[ApiError], ...] = (
+    LoginRefused,
+    PasswordNotConfirmed,
+    PasswordRefused,
+    PasswordsBusy,
+    TooManyRequests,
+)
 
-# whoever has no log-in is limited too: each guess at a session asks PostgreSQL
 router = APIRouter(include_in_schema=False, dependencies=[Depends(public)])
-Admin = Annotated[Caller, Depends(require_session)]
 Ids = Annotated[list[SessionId], Form(max_length=1_000)]
 Count = Annotated[int | None, Query(ge=0, le=1_000)]
-Typed = Annotated[str, Form(max_length=PASSWORD_MAX_CHARS)]
+Password = Annotated[str, Form(max_length=PASSWORD_MAX_CHARS)]
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What the page reports: a success, or why a form ("sessions" or "password") was refused."""
+
+    changed: bool = False
+    ended: int | None = None
+    problem: Problem | None = None
+    form: str = ""
+    selected: Collection[str] = ()
 
 
 @router.api_route(ACCOUNT_PATH, methods=["GET", "HEAD"])
-async def account(request: Request, caller: Admin, changed: str = "", ended: Count = None) -> Response:
-    """Where this admin is logged in, and the forms."""
-    return await _page(request, caller, changed=bool(changed), ended=ended)
+async def account(
+    request: Request, caller: InSession, stores: OpenStores, changed: str = "", ended: Count = None
+) -> Response:
+    """The admin's sessions, and the forms."""
+    return await _page(request, caller, stores, Outcome(bool(changed), ended))
 
 
 @router.api_route(ACCOUNT_PATH + "/sessions/end", methods=["GET", "HEAD"])
 @router.api_route(ACCOUNT_PATH + "/logout-everywhere", methods=["GET", "HEAD"])
 @router.api_route(ACCOUNT_PATH + "/password", methods=["GET", "HEAD"])
-async def asked_again(caller: Admin) -> Response:  # noqa: ARG001 - it must be one
-    """The address of a form that was refused, loaded once more."""
+async def reload(caller: InSession) -> Response:  # noqa: ARG001 - only for admins
+    """Leads back from the address of a refused form that is reloaded."""
     return RedirectResponse(ACCOUNT_PATH, 303)
 
 
 @router.post(ACCOUNT_PATH + "/sessions/end")
-async def end_sessions(request: Request, caller: Admin, ids: Ids = [], password: Typed = "") -> Response:  # noqa: B006 - FastAPI copies it
-    """Logs out the browsers that were ticked."""
+async def end_sessions(
+    request: Request,
+    caller: InSession,
+    stores: OpenStores,
+    ids: Ids = [],  # noqa: B006 - FastAPI copies it
+    password: Password = "",
+) -> Response:
+    """Logs out the selected browsers."""
     if not ids:
-        return await _page(request, caller, NOTHING_CHOSEN, chosen=ids)
+        return await _page(request, caller, stores, Outcome(problem=NOTHING_SELECTED, form="sessions"))
     try:
-        number = await own_account.end_sessions(request, caller, ids, password)
-    except (Problem, PasswordsBusy) as error:
-        return await _page(request, caller, problem_of(error), chosen=ids)
+        number = await own_account.end_sessions(stores.identity, caller, ids, password)
+    except REFUSALS as error:
+        refused = Outcome(problem=problem_of(error), form="sessions", selected=ids)
+        return await _page(request, caller, stores, refused)
     return RedirectResponse(path_with(ACCOUNT_PATH, ended=number), 303)
 
 
 @router.post(ACCOUNT_PATH + "/logout-everywhere")
-async def logout_everywhere(request: Request, caller: Admin, password: Typed = "") -> Response:
-    """Logs every browser out, this one too."""
+async def logout_everywhere(
+    request: Request, caller: InSession, stores: OpenStores, password: Password = ""
+) -> Response:
+    """Logs out every browser, this one included."""
     try:
-        await own_account.end_all_sessions(request, caller, password)
-    except (Problem, PasswordsBusy) as error:
-        return await _page(request, caller, problem_of(error), chosen=())
+        await own_account.end_all_sessions(stores.identity, caller, password)
+    except REFUSALS as error:
+        return await _page(request, caller, stores, Outcome(problem=problem_of(error), form="sessions"))
     response = RedirectResponse(path_with(LOGIN_PATH, left="1"), 303)
     delete_cookie(response, request)
     return response
@@ -69,46 +105,37 @@ async def logout_everywhere(request: Request, caller: Admin, password: Typed = "
 
 @router.post(ACCOUNT_PATH + "/password")
 async def change_password(
-    request: Request, caller: Admin, password: Typed = "", new_password: Typed = "", once_more: Typed = ""
+    request: Request,
+    caller: InSession,
+    stores: OpenStores,
+    password: Password = "",
+    new_password: Password = "",
+    confirmation: Password = "",
 ) -> Response:
-    """Changes it, or shows the form once more and says why not."""
-    if new_password != once_more:
-        differ = PasswordRefused("the two new passwords are not the same; type them again")
-        return await _page(request, caller, problem_of(differ))
+    """Changes the password, or shows the form again with the reason."""
     try:
-        raw = await own_account.renew_password(request, caller, password, new_password)
-    except (Problem, PasswordRefused, PasswordsBusy) as error:
-        return await _page(request, caller, problem_of(error))
+        if new_password != confirmation:
+            raise PasswordRefused("the two new passwords are not the same; enter them again")
+        session_id = await own_account.change_own_password(stores.identity, caller, password, new_password)
+    except REFUSALS as error:
+        return await _page(request, caller, stores, Outcome(problem=problem_of(error), form="password"))
     response = RedirectResponse(path_with(ACCOUNT_PATH, changed="1"), 303)
-    set_cookie(response, request, raw)
+    set_cookie(response, request, session_id)
     return response
 
 
-async def _page(
-    request: Request,
-    caller: Caller,
-    problem: Problem | None = None,
-    *,
-    changed: bool = False,
-    ended: int | None = None,
-    chosen: Collection[str] | None = None,
-) -> Response:
-    """`chosen` are the ticks of the form of sessions, where that is the one that was refused."""
-    stores = stores_of(request)
+async def _page(request: Request, caller: Caller, stores: Stores, outcome: Outcome) -> Response:
+    problem = outcome.problem
     response = admin_page(
         request,
         caller,
         "account.html",
         status=problem.status if problem else 200,
-        problem=problem,
-        refused=problem and ("password" if chosen is None else "sessions"),
-        changed=changed,
-        ended=ended,
-        chosen=chosen or (),
-        sessions=await sessions.sessions_of(stores.pool, stores.settings, caller.admin_id, now()),
-        this=sessions.id_of(raw_session(request) or ""),
-        least=MIN_CHARS,
-        most=MAX_CHARS,
+        outcome=outcome,
+        sessions=await own_account.own_sessions(stores.identity, caller),
+        this=sessions.id_of(caller.visitor.session_id),
+        chars_min=MIN_CHARS,
+        chars_max=MAX_CHARS,
     )
     response.headers.update(problem.headers if problem else {})
     return response

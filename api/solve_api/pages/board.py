@@ -1,4 +1,4 @@
-"""How does the leaderboard look? One stretch of a board, with ways to the others."""
+"""The leaderboard page: one page of a board, with links to the others."""
 
 from datetime import datetime
 from typing import Annotated, Any
@@ -7,38 +7,36 @@ from zoneinfo import ZoneInfo
 from fastapi import APIRouter, Depends, Query, Request, Response
 from fastapi.responses import HTMLResponse, RedirectResponse
 
-from solve_api.http.parameters import PLAIN, OptionalUserId, Zone
-from solve_api.http.public import public
-from solve_api.models.public import LeaderboardPage, Period
+from solve_api.http.parameters import FRIENDS_MAX_CHARS, OptionalUserId, SearchText, Zone, friend_ids
 from solve_api.pages.formats import path_with
 from solve_api.pages.rendering import live_board, page, shared_page
 from solve_api.profiles.profile import users_named
+from solve_api.ranking.bodies import LeaderboardPage, Period
 from solve_api.ranking.leaderboard import BoardQuestion, leaderboard
-from solve_api.routes.leaderboard import FRIENDS_MAX_CHARS, SOURCE_HEADER, friend_ids
-from solve_api.stores import Held, Stores
+from solve_api.routes.callers import OpenStores, public
+from solve_api.routes.leaderboard import SOURCE_HEADER
+from solve_api.stores import Stores
 from solve_projector.errors import UserUnknown
-from solve_schemas.events import TEXT_MAX_CHARS
 
 ROWS = 50
 PERIODS: dict[Period, str] = {"all": "All time", "day": "Today", "week": "This week", "month": "This month"}
-SOME = 2
+NAMED_MAX = 2  # enough to see whether a name is unique
 
 router = APIRouter(include_in_schema=False, dependencies=[Depends(public)])
-Typed = Annotated[str, Query(max_length=TEXT_MAX_CHARS, pattern=PLAIN)]
 
 
 @router.api_route("/leaderboard", methods=["GET", "HEAD"])
 async def show(
     request: Request,
-    stores: Held,
+    stores: OpenStores,
     zone: Zone,
     period: Period = "all",
     cursor: Annotated[str | None, Query(max_length=1500)] = None,
     around: OptionalUserId = None,
-    find: Typed = "",
+    find: SearchText = "",
     friends: Annotated[str, Query(max_length=FRIENDS_MAX_CHARS)] = "",
 ) -> Response:
-    """A page of the board; `find` leads to the place of a name or an id."""
+    """A page of the board; `find` leads to the place of a user."""
     query = {"period": None if period == "all" else period, "tz": None if zone.key == "UTC" else zone.key}
     if typed := find.strip():
         return RedirectResponse(await _place_of(stores, typed, query), 303)
@@ -57,11 +55,11 @@ async def show(
 
 
 async def _place_of(stores: Stores, typed: str, query: dict[str, Any]) -> str:
-    """Where to look for what somebody typed: an id goes before a name, and a name of several is a list of them."""
+    """Where a typed text leads: an id precedes a name, and a name of several users leads to their list."""
     try:
         await leaderboard(stores.pool, stores.boards, BoardQuestion("all", ZoneInfo("UTC"), 1, around=typed))
     except UserUnknown:
-        named = await users_named(stores.pool, typed, SOME)
+        named = await users_named(stores.pool, typed, NAMED_MAX)
         if len(named.users) != 1:
             return path_with("/search", username=typed)
         typed = named.users[0].user_id
@@ -71,7 +69,7 @@ async def _place_of(stores: Stores, typed: str, query: dict[str, Any]) -> str:
 def _shown(
     found: LeaderboardPage, zone: ZoneInfo, query: dict[str, Any], around: str | None, friends: str
 ) -> dict[str, Any]:
-    """What the template needs beside the board itself."""
+    """What the template needs besides the board."""
 
     def link(**more: Any) -> str:
         return path_with("/leaderboard", **{**query, **more})
@@ -90,12 +88,12 @@ def _shown(
         "previous_path": found.previous_cursor and link(cursor=found.previous_cursor),
         "most": max((one.problems_solved for one in found.entries), default=0),
         "span": _span(found, zone),
-        "from_spare": found.period == "all" and found.source == "postgresql",
+        "from_fallback": found.period == "all" and found.source == "postgresql",
     }
 
 
 def _span(found: LeaderboardPage, zone: ZoneInfo) -> tuple[datetime, datetime] | None:
-    """The period in the zone that its days are of."""
+    """The period in the zone of its days."""
     if found.begins_at is None or found.ends_at is None:
         return None
     return found.begins_at.astimezone(zone), found.ends_at.astimezone(zone)

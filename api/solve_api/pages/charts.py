@@ -1,4 +1,4 @@
-"""How do numbers over time look? Lines between two axes, as coordinates for an SVG; pure."""
+"""Line charts as coordinates for an SVG. Pure."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -7,7 +7,7 @@ from itertools import accumulate
 from math import ceil, floor, log10
 from typing import NamedTuple
 
-from solve_api.models.public import Day
+from solve_api.profiles.bodies import Day
 
 MARGIN_LEFT, MARGIN_RIGHT, MARGIN_TOP, MARGIN_BOTTOM = 44, 14, 14, 28
 LABEL_WIDTH = 64
@@ -18,40 +18,40 @@ SHORT_SPAN_DAYS = 70
 
 
 class Size(NamedTuple):
-    """Of the whole picture."""
+    """The size of a chart."""
 
     width: int
     height: int
 
 
 class Tick(NamedTuple):
-    """A mark of an axis: where, and what it says."""
+    """A mark on an axis: its place and its label."""
 
     at: float
     text: str
 
 
 class Point(NamedTuple):
-    """A value, before it has a place."""
+    """A value, or its place in the chart."""
 
     x: float
     y: float
 
 
 class Series(NamedTuple):
-    """What one line shows. `kind` is its class in the stylesheet."""
+    """The values of one line. `style` is its class in the stylesheet."""
 
     name: str
-    kind: str
+    style: str
     points: Sequence[Point]
 
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """A line with its place: paths of SVG, and where it ends."""
+    """A line as SVG paths, and its last point."""
 
     name: str
-    kind: str
+    style: str
     path: str
     area: str
     end: Point
@@ -59,7 +59,7 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Chart:
-    """Everything that the template draws; `left` to `right` and `top` to `bottom` is where the lines are."""
+    """Everything that the template draws. The lines lie between `left` and `right`, `top` and `bottom`."""
 
     size: Size
     left: float
@@ -72,7 +72,7 @@ class Chart:
 
 
 def draw(series: Sequence[Series], x_ticks: Sequence[Tick], size: Size, *, steps: bool = False) -> Chart:
-    """Puts values between axes that begin with 0. `steps`: a value holds until the next one."""
+    """Places values between axes that start at 0. With `steps`, a value holds until the next one."""
     xs = [point.x for one in series for point in one.points] + [tick.at for tick in x_ticks]
     first, last = min(xs, default=0.0), max(xs, default=1.0)
     ticks = nice_ticks(max((point.y for one in series for point in one.points), default=0.0), Y_TICKS)
@@ -101,9 +101,9 @@ def draw(series: Sequence[Series], x_ticks: Sequence[Tick], size: Size, *, steps
 
 
 def solves_chart(days: Sequence[Day], today: date, size: Size) -> Chart | None:
-    """Problems solved, from the first solve until today; None where nothing was solved.
+    """Problems solved from the first solve until today, or None without a solve.
 
-    A single day has no width: where the first solve is of today, the line comes from yesterday.
+    A single day has no width, so a line whose first solve is today starts yesterday.
     """
     if not days:
         return None
@@ -118,7 +118,7 @@ def solves_chart(days: Sequence[Day], today: date, size: Size) -> Chart | None:
 
 
 def nice_ticks(top: float, at_most: int) -> list[int]:
-    """Whole numbers in even steps of 1, 2 or 5 (times ten, a hundred, ...) from 0 to `top` or just above it."""
+    """Whole numbers from 0 to `top` or just above, in steps of 1, 2 or 5 times a power of ten."""
     least = max(top / at_most, 1.0)
     size = 10 ** floor(log10(least))
     step = next(size * factor for factor in (1, 2, 5, 10) if size * factor >= least)
@@ -126,7 +126,7 @@ def nice_ticks(top: float, at_most: int) -> list[int]:
 
 
 def date_ticks(first: date, last: date, at_most: int) -> list[tuple[date, str]]:
-    """Days with a name between two: first days of months, or single days where there are few."""
+    """Labelled days of an axis: first days of months, or single days for a short span."""
     span = (last - first).days
     if span <= SHORT_SPAN_DAYS:
         step = next(step for step in DAY_STEPS if span // step + 1 <= max(at_most, 3))
@@ -139,7 +139,7 @@ def date_ticks(first: date, last: date, at_most: int) -> list[tuple[date, str]]:
 
 
 def thinned(points: Sequence[Point], at_most: int) -> Sequence[Point]:
-    """Not more than can be seen: with too many, every so many, and the last."""
+    """Every n-th point and the last, if there are more than can be seen."""
     if len(points) <= at_most:
         return points
     step = ceil((len(points) - 1) / (at_most - 1))
@@ -156,4 +156,4 @@ def _line(series: Series, places: Sequence[Point], bottom: float, steps: bool) -
     begin, end = places[0], places[-1]
     moves = [f"H{x:g}V{y:g}" if steps else f"L{x:g},{y:g}" for x, y in places[1:]]
     path = f"M{begin.x:g},{begin.y:g}{''.join(moves)}"
-    return Line(series.name, series.kind, path, f"{path}V{bottom:g}H{begin.x:g}Z", end)
+    return Line(series.name, series.style, path, f"{path}V{bottom:g}H{begin.x:g}Z", end)

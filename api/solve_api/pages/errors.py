@@ -1,26 +1,26 @@
-"""How does an error look? A page with the status of the error, and what to do now."""
+"""Error pages: what went wrong, and what to do."""
 
 from fastapi import Request, Response
 
 from solve_api.http.problems import Problem
-from solve_api.http.public import request_id
-from solve_api.pages.login import login_needed
+from solve_api.pages.login import login_required
 from solve_api.pages.rendering import admin_page
+from solve_api.routes.callers import visitor_of
 
-ROOMS = ("/leaderboard", "/search", "/users", "/admin")
+PAGE_PATHS = ("/leaderboard", "/search", "/users", "/admin")
 
 
 def problem_page(request: Request, problem: Problem) -> Response | None:
-    """None where no page was asked for; the log-in where one is needed."""
+    """The page of a problem, the login if one is required, or None if the client wants no page."""
     if not wants_page(request):
         return None
-    if problem.kind == "log-in-needed":
-        return login_needed(request)
+    if problem.kind == "login-required":
+        return login_required(request)
     values = {
         "problem": problem,
-        # the API's advice is for programs; a person gets a link
+        # the advice after the semicolon is for programs; a person gets a button
         "detail": problem.detail.partition(";")[0] + "." if problem.kind == "user-unknown" else problem.detail,
-        "reference": request_id() if problem.status >= 500 else "",
+        "reference": visitor_of(request).request_id if problem.status >= 500 else "",
         "again": problem.headers.get("Retry-After") if request.method == "GET" and problem.status == 503 else None,
     }
     response = admin_page(request, None, "problem.html", status=problem.status, **values)
@@ -29,9 +29,9 @@ def problem_page(request: Request, problem: Problem) -> Response | None:
 
 
 def wants_page(request: Request) -> bool:
-    """Whether a person looks: at a page, or with a browser at nothing."""
+    """Whether a person asks: for a page, or for an unknown address with a browser."""
     path = request.url.path
     if path == "/api" or path.startswith("/api/"):
         return False
-    is_room = path == "/" or any(path == room or path.startswith(f"{room}/") for room in ROOMS)
-    return is_room or "text/html" in request.headers.get("accept", "")
+    is_page = path == "/" or any(path == one or path.startswith(f"{one}/") for one in PAGE_PATHS)
+    return is_page or "text/html" in request.headers.get("accept", "")

@@ -1,4 +1,4 @@
-"""How are numbers, times and links written? The same on every page; pure."""
+"""Numbers, times and links as every page writes them. Pure."""
 
 from datetime import UTC, date, datetime
 from typing import Any
@@ -29,7 +29,7 @@ def time_text(at: datetime, *, seconds: bool = False) -> str:
 
 
 def when(at: datetime, *, seconds: bool = False) -> Markup:
-    """A time for everybody; the script shows it in the reader's own zone."""
+    """A time in UTC; the script shows it in the reader's time zone."""
     precise = Markup(' data-seconds=""') if seconds else Markup("")
     return Markup('<time datetime="{}"{}>{}</time>').format(
         at.astimezone(UTC).isoformat().replace("+00:00", "Z"), precise, time_text(at, seconds=seconds)
@@ -37,29 +37,29 @@ def when(at: datetime, *, seconds: bool = False) -> Markup:
 
 
 def ago(at: datetime) -> Markup:
-    """As `when`; the script says how long ago it was."""
+    """As `when`; the script shows how long ago it was."""
     utc = at.astimezone(UTC).isoformat().replace("+00:00", "Z")
     return Markup('<time datetime="{}" data-ago="">{}</time>').format(utc, time_text(at))
 
 
 def user_path(user_id: str) -> str:
-    """Of a user's page; an id may have any characters."""
+    """The path of a user's page; an id may contain any character."""
     return f"/users/{quote(user_id, safe='')}"
 
 
 def path_with(path: str, **query: Any) -> str:
-    """A path with the parameters that are something."""
-    said = [(name, value) for name, value in query.items() if value not in {None, ""}]
-    return f"{path}?{urlencode(said)}" if said else path
+    """A path with those parameters that are not empty."""
+    given = [(name, value) for name, value in query.items() if value not in {None, ""}]
+    return f"{path}?{urlencode(given)}" if given else path
 
 
 def share(part: float, whole: float) -> float:
-    """In percent, from 0 to 100; what is nothing of nothing is nothing."""
+    """A share in percent, from 0 to 100."""
     return round(min(100.0, max(0.0, 100 * part / whole)), 1) if whole else 0.0
 
 
 def duration(seconds: float | None) -> str:
-    """As people say it; a dash where it is not known."""
+    """A duration in words, or a dash if unknown."""
     if seconds is None:
         return "–"
     for size, name in ((86_400, "days"), (3_600, "h"), (60, "min")):

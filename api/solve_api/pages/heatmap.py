@@ -1,4 +1,4 @@
-"""How does a year of solves look? Weeks as columns and days as rows, darker where more was solved; pure."""
+"""The heatmap of a year: weeks as columns, days as rows, darker for more solves. Pure."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -7,16 +7,16 @@ from functools import lru_cache
 from math import ceil
 from typing import NamedTuple
 
-from solve_api.models.public import Day
 from solve_api.pages.formats import day_text, plural
+from solve_api.profiles.bodies import Day
 
 WEEKS = 53
 CELL, STEP = 11, 14
 LEFT, TOP = 32, 20
 LEVELS = 4
-LEAST_TOP = 4
+DARKEST_MIN = 4
 WITHIN = 0.9
-_day_text = lru_cache(maxsize=1024)(day_text)  # of every profile the same few hundred
+_day_text = lru_cache(maxsize=1024)(day_text)  # all profiles share the same few hundred days
 
 
 class Cell(NamedTuple):
@@ -29,7 +29,7 @@ class Cell(NamedTuple):
 
 
 class Label(NamedTuple):
-    """A text beside the cells."""
+    """A text next to the cells."""
 
     x: int
     y: int
@@ -37,7 +37,7 @@ class Label(NamedTuple):
 
 
 class Month(NamedTuple):
-    """For those who read the year instead of seeing it."""
+    """One row of the year as a table."""
 
     name: str
     solved: int
@@ -46,11 +46,11 @@ class Month(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Heatmap:
-    """Everything that the template draws, and the same in words."""
+    """Everything that the template draws, and a summary in words."""
 
     width: int
     height: int
-    ground: str  # an SVG path around all days; a pattern of empty ones fills it, for most days are
+    ground: str  # an SVG path around all days, filled with a pattern of empty ones
     cells: Sequence[Cell]
     labels: Sequence[Label]
     months: Sequence[Month]
@@ -60,7 +60,7 @@ class Heatmap:
 
 
 def heatmap(days: Iterable[Day], today: date) -> Heatmap:
-    """The weeks from Monday to Sunday of which the last has `today`."""
+    """The weeks, from Monday to Sunday, up to the one that contains `today`."""
     first = today - timedelta(days=today.weekday() + 7 * (WEEKS - 1))
     counts = {one.day: one.solved for one in days if first <= one.day <= today}
     top = darkest(counts.values())
@@ -78,8 +78,8 @@ def heatmap(days: Iterable[Day], today: date) -> Heatmap:
     summary = "Nothing solved in the past year"
     if counts:
         best = max(counts, key=lambda day: (counts[day], day))
-        summary = f"{plural(solved, 'problem')} solved on {plural(len(counts), 'day')} of the past year"
-        summary += f"; most on {day_text(best)}: {counts[best]:,}"
+        summary = f"{plural(solved, 'problem')} solved on {plural(len(counts), 'day')} in the past year"
+        summary += f"; best day {day_text(best)} with {counts[best]:,}"
     months = _months(shown, counts)
     labels = [*_month_labels(first), *_weekday_labels()]
     width, height = LEFT + STEP * WEEKS, TOP + STEP * 7
@@ -87,18 +87,18 @@ def heatmap(days: Iterable[Day], today: date) -> Heatmap:
 
 
 def darkest(counts: Iterable[int]) -> int:
-    """From how many on a day is as dark as can be: nine of ten days stay within, so that one feat pales no other."""
+    """The count from which a day is darkest: that of nine in ten days, so that one record day pales no other."""
     ordered = sorted(counts)
-    return max(LEAST_TOP, ordered[ceil(WITHIN * len(ordered)) - 1] if ordered else 0)
+    return max(DARKEST_MIN, ordered[ceil(WITHIN * len(ordered)) - 1] if ordered else 0)
 
 
 def level(count: int, top: int) -> int:
-    """0 for nothing, else 1 to 4."""
+    """0 without a solve, otherwise 1 to 4."""
     return min(LEVELS, ceil(LEVELS * count / top))
 
 
 def _ground(today: date) -> str:
-    """Whole weeks, and the days until today."""
+    """Whole weeks, and the days up to today."""
     weeks, days = STEP * (WEEKS - 1), STEP * (today.weekday() + 1)
     return f"M{LEFT} {TOP}h{weeks}v{STEP * 7}h-{weeks}zm{weeks} 0h{STEP}v{days}h-{STEP}z"
 
@@ -113,7 +113,7 @@ def _months(shown: Sequence[date], counts: dict[date, int]) -> list[Month]:
 
 
 def _month_labels(first: date) -> list[Label]:
-    """At the first whole week of each month; the very first only where the next one leaves it room."""
+    """A label at the first whole week of each month."""
     found, shown = [], 0
     for week in range(WEEKS - 1):
         monday = first + timedelta(days=7 * week)

@@ -1,35 +1,32 @@
-"""What does somebody see first? What this is, who leads, and where to look further."""
+"""The home page with the leaders, and the search for users."""
 
-from typing import Annotated
 from zoneinfo import ZoneInfo
 
-from fastapi import APIRouter, Depends, Query, Request, Response
+from fastapi import APIRouter, Depends, Request, Response
 from fastapi.responses import HTMLResponse
 
-from solve_api.http.parameters import PLAIN
-from solve_api.http.public import public
-from solve_api.models.public import UserSummary
+from solve_api.http.parameters import SearchText
 from solve_api.pages.rendering import live_board, page, shared_page
+from solve_api.profiles.bodies import UserSummary
 from solve_api.profiles.profile import profile, users_named
 from solve_api.ranking.leaderboard import BoardQuestion, leaderboard
-from solve_api.stores import Held, Stores
+from solve_api.routes.callers import OpenStores, public
+from solve_api.stores import Stores
 from solve_projector.errors import UserUnknown
-from solve_schemas.events import TEXT_MAX_CHARS
 
 TOP = 10
 FOUND_MAX = 100
 UTC_ZONE = ZoneInfo("UTC")
 
 router = APIRouter(include_in_schema=False, dependencies=[Depends(public)])
-Typed = Annotated[str, Query(max_length=TEXT_MAX_CHARS, pattern=PLAIN)]
 
 
 @router.api_route("/", methods=["GET", "HEAD"])
-async def home(request: Request, stores: Held) -> Response:
-    """The first page."""
+async def home(request: Request, stores: OpenStores) -> Response:
+    """The leaders of all time and of today."""
 
     async def make() -> HTMLResponse:
-        live = live_board(request)  # before the boards are read: what changes in between is told
+        live = live_board(request)  # before the boards are read, so that no change is missed
         board = await leaderboard(stores.pool, stores.boards, BoardQuestion("all", UTC_ZONE, TOP))
         today = await leaderboard(stores.pool, stores.boards, BoardQuestion("day", UTC_ZONE, TOP))
         return page(request, "home.html", board=board, today=today, live=live)
@@ -38,8 +35,8 @@ async def home(request: Request, stores: Held) -> Response:
 
 
 @router.api_route("/search", methods=["GET", "HEAD"])
-async def search(request: Request, stores: Held, username: Typed = "") -> Response:
-    """Who has a name, or an id: names repeat, so it is a list."""
+async def search(request: Request, stores: OpenStores, username: SearchText = "") -> Response:
+    """Users with a name or an id; names are not unique."""
     typed = username.strip()
     users: list[UserSummary] = []
     more = False

@@ -1,4 +1,4 @@
-"""How does an answer become HTML? Templates that escape everything, and fail where something is missing."""
+"""Renders pages from templates that escape every value and fail if one is missing."""
 
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -7,13 +7,13 @@ from fastapi import Request
 from fastapi.responses import HTMLResponse
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from solve_api.http.caching import ALWAYS_ASK
-from solve_api.identity.authentication import Caller
+from solve_api.http.caching import REVALIDATE
+from solve_api.identity.actors import Caller
 from solve_api.pages import formats
 from solve_api.pages.assets import asset_path
-from solve_api.stores import stores_of
+from solve_api.routes.callers import stores_of
 
-NOT_KEPT = "no-store"
+NO_STORE = "no-store"
 
 _templates = Environment(
     loader=PackageLoader("solve_api.pages"),
@@ -39,31 +39,37 @@ _templates.globals |= {
 
 
 def page(request: Request, template: str, *, status: int = 200, **values: Any) -> HTMLResponse:
-    """A page that anybody may see; always asked for again, since a count must never be old."""
-    return _response(request, template, status, ALWAYS_ASK, values)
+    """A public page, revalidated on every visit, since a count must never be stale."""
+    return _response(request, template, status, REVALIDATE, values)
 
 
 async def shared_page(request: Request, make: Callable[[], Awaitable[HTMLResponse]]) -> HTMLResponse:
-    """The same for all who ask for this address at this time: when a board moves, every page that is open does."""
-    made = await stores_of(request).pages.ask((request.url.path, request.url.query), make)
-    # a response of its own: each gets headers of its own on the way out
+    """Renders a page once for equal requests: when a board moves, every open page asks for it."""
+    made = await stores_of(request).answers.run((request.url.path, request.url.query), make)
+    # a response for each request, since middleware adds headers to it
     return HTMLResponse(made.body, made.status_code, dict(made.headers))
 
 
 def admin_page(
     request: Request, caller: Caller | None, template: str, *, status: int = 200, **values: Any
 ) -> HTMLResponse:
-    """A page of the panel, which no cache keeps."""
-    return _response(request, template, status, NOT_KEPT, {"admin": caller, **values})
+    """A page of the panel, which no cache stores."""
+    return _response(request, template, status, NO_STORE, {"admin": caller, **values})
 
 
 def live_board(request: Request) -> dict[str, Any]:
-    """What the script listens to: the board from what is known now, so that nothing between is missed."""
-    shown = stores_of(request).changes.hub.shown
-    return {"url": formats.path_with("/api/events", board="true", last_event_id=shown and str(shown)), "version": None}
+    """The event stream of the board, from the current id on, so that no change is missed."""
+    url = formats.path_with("/api/events", board="true", last_event_id=last_event_id(request))
+    return {"url": url, "version": None}
 
 
-def _response(request: Request, template: str, status: int, kept: str, values: dict[str, Any]) -> HTMLResponse:
-    known = {"path": request.url.path, "admin": None, "live": None, "poll_ms": None, "zone": None, **values}
-    html = _templates.get_template(template).render(known)
-    return HTMLResponse(html, status, {"Cache-Control": kept})
+def last_event_id(request: Request) -> str | None:
+    """The stream id up to which readers of the board were notified."""
+    stream_id = stores_of(request).changes.hub.board_notified_to
+    return str(stream_id) if stream_id else None
+
+
+def _response(request: Request, template: str, status: int, cache: str, values: dict[str, Any]) -> HTMLResponse:
+    context = {"path": request.url.path, "admin": None, "live": None, "poll_ms": None, "zone": None, **values}
+    html = _templates.get_template(template).render(context)
+    return HTMLResponse(html, status, {"Cache-Control": cache})

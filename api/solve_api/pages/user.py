@@ -1,4 +1,4 @@
-"""How does one user's page look? The count, the year, the way there, and the latest solves."""
+"""A user's page: count, heatmap, chart and latest solves."""
 
 from typing import Any
 
@@ -6,14 +6,13 @@ from fastapi import APIRouter, Depends, Request, Response
 from fastapi.responses import HTMLResponse
 
 from solve_api.http.parameters import UserId, Zone
-from solve_api.http.public import public
-from solve_api.models.public import Profile
 from solve_api.pages.charts import Size, solves_chart
 from solve_api.pages.formats import path_with
 from solve_api.pages.heatmap import heatmap
-from solve_api.pages.rendering import page, shared_page
+from solve_api.pages.rendering import last_event_id, page, shared_page
+from solve_api.profiles.bodies import Profile
 from solve_api.profiles.profile import profile
-from solve_api.stores import Held
+from solve_api.routes.callers import OpenStores, public
 
 WIDE, NARROW = Size(960, 260), Size(340, 210)
 
@@ -21,11 +20,11 @@ router = APIRouter(include_in_schema=False, dependencies=[Depends(public)])
 
 
 @router.api_route("/users/{user_id:path}", methods=["GET", "HEAD"])
-async def show(request: Request, stores: Held, user_id: UserId, zone: Zone) -> Response:
-    """A user's page; days begin in `tz`."""
+async def show(request: Request, stores: OpenStores, user_id: UserId, zone: Zone) -> Response:
+    """A user's page, with days in `tz`."""
 
     async def make() -> HTMLResponse:
-        shown = stores.changes.hub.shown
+        event_id = last_event_id(request)  # before the profile is read, so that no change is missed
         found = await profile(stores.pool, stores.boards.rank_of, user_id, zone)
         today = found.as_of.astimezone(zone).date()
         sizes = (("wide", WIDE), ("narrow", NARROW))
@@ -33,7 +32,7 @@ async def show(request: Request, stores: Held, user_id: UserId, zone: Zone) -> R
             request,
             "user.html",
             user=found,
-            live=_live(found, shown and str(shown)),
+            live=_live(found, event_id),
             zone=zone.key,
             year=heatmap(found.days, today),
             charts=[(name, solves_chart(found.days, today, size)) for name, size in sizes],
@@ -42,7 +41,7 @@ async def show(request: Request, stores: Held, user_id: UserId, zone: Zone) -> R
     return await shared_page(request, make)
 
 
-def _live(user: Profile, position: str | None) -> dict[str, Any]:
-    """The user themselves, from the version shown on, and the board, on which others may have moved them."""
-    url = path_with("/api/events", user_id=user.user_id, board="true", last_event_id=position)
+def _live(user: Profile, event_id: str | None) -> dict[str, Any]:
+    """The event stream of the user, and of the board, where others may change the user's rank."""
+    url = path_with("/api/events", user_id=user.user_id, board="true", last_event_id=event_id)
     return {"url": url, "version": user.version}

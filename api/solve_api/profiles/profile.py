@@ -1,4 +1,4 @@
-"""What does one profile show? One read of PostgreSQL, and the rank."""
+"""Reads a profile: one query to PostgreSQL, so that count, days and solves belong together, and the rank."""
 
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
@@ -9,7 +9,7 @@ import asyncpg
 
 from solve_api.errors import ZoneUnknown
 from solve_api.http.time_zones import postgresql_name
-from solve_api.models.public import Profile, UserList, UserSummary
+from solve_api.profiles.bodies import Profile, UserList, UserSummary
 from solve_api.profiles.streaks import streaks
 from solve_projector.errors import UserUnknown
 from solve_runtime.sql import queries
@@ -21,20 +21,18 @@ RankOf = Callable[[str, int], Awaitable[int | None]]
 
 
 async def profile(pool: asyncpg.Pool, rank_of: RankOf, user_id: str, zone: ZoneInfo) -> Profile:
-    """Everything of one user; days begin in `zone`. Raises UserUnknown and asyncpg's errors."""
-    now = datetime.now(UTC)  # before the read: whatever was committed until then is in it
+    """One user's profile, with days in `zone`. Raises UserUnknown, ZoneUnknown and asyncpg's errors."""
+    now = datetime.now(UTC)  # taken before the read, which includes everything committed by then
     try:
         row = await pool.fetchrow(PROFILE_SQL["profile"], user_id, postgresql_name(zone), RECENT_SOLVES)
     except asyncpg.InvalidParameterValueError as error:
-        # some systems keep the old names of zones in a package of their own (Debian's tzdata-legacy)
-        raise ZoneUnknown(
-            f"PostgreSQL on its machine does not know the time zone {zone.key}; use its newer name"
-        ) from error
+        # some systems package the old names of zones apart (Debian's tzdata-legacy)
+        raise ZoneUnknown(f"PostgreSQL does not know the time zone {zone.key}; use its newer name") from error
     if row is None:
         raise unknown(user_id)
     counted = row["problems_solved"]
-    run = streaks(row["days"], now.astimezone(zone).date())
-    return Profile.model_validate(  # as a whole: a model for each of hundreds of days would take longer than the rest
+    streak = streaks(row["days"], now.astimezone(zone).date())
+    return Profile.model_validate(  # at once: a model for each of hundreds of days is slow
         {
             "user_id": user_id,
             "username": row["username"],
@@ -42,8 +40,8 @@ async def profile(pool: asyncpg.Pool, rank_of: RankOf, user_id: str, zone: ZoneI
             "last_solved_at": row["last_solved_at"],
             "registered_at": row["registered_at"],
             "rank": await rank_of(user_id, counted) if counted else None,
-            "current_streak": run.current,
-            "longest_streak": run.longest,
+            "current_streak": streak.current,
+            "longest_streak": streak.longest,
             "timezone": zone.key,
             "days": [{"day": day, "solved": n} for day, n in zip(row["days"], row["solved_of_days"], strict=True)],
             "languages": [
@@ -58,7 +56,7 @@ async def profile(pool: asyncpg.Pool, rank_of: RankOf, user_id: str, zone: ZoneI
 
 
 def _solve(problem_id: str, submission_id: str, at: datetime, language: str, contest_id: str) -> dict[str, Any]:
-    """A Solve, not yet validated."""
+    """The fields of a Solve."""
     return {
         "problem_id": problem_id,
         "submission_id": submission_id,
@@ -69,11 +67,11 @@ def _solve(problem_id: str, submission_id: str, at: datetime, language: str, con
 
 
 async def users_named(pool: asyncpg.Pool, username: str, limit: int) -> UserList:
-    """Everybody who has exactly this name; nobody is no error."""
+    """Everybody with exactly this name; an empty list is not an error."""
     rows = await pool.fetch(PROFILE_SQL["users_named"], username, limit + 1)
     return UserList(users=[UserSummary(**dict(row)) for row in rows[:limit]], more=len(rows) > limit)
 
 
 def unknown(user_id: str) -> UserUnknown:
-    """The error for an id that nobody has."""
-    return UserUnknown(f"there is no user {user_id!r}; look a name up with /api/users?username=")
+    """The error for an unknown id."""
+    return UserUnknown(f"there is no user {user_id}; to find a user by name, use /api/users?username=")

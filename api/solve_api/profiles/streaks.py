@@ -1,4 +1,4 @@
-"""How many days in a row? Pure: from the days on which somebody solved something for the first time."""
+"""Streaks: consecutive days on which a user solved a problem for the first time. Pure."""
 
 from collections.abc import Sequence
 from datetime import date, timedelta
@@ -8,14 +8,14 @@ ONE_DAY = timedelta(days=1)
 
 
 class Streaks(NamedTuple):
-    """In days. The current one counts until a whole day has passed without a solve."""
+    """Lengths in days. The current streak lasts until a whole day passes without a solve."""
 
     current: int
     longest: int
 
 
 def streaks(days: Sequence[date], today: date) -> Streaks:
-    """Of days in ascending order, each once. Days after `today` (a judge's clock runs ahead) count like any other."""
+    """The streaks of ascending, distinct days. Days after `today` (a judge's clock may run ahead) count as well."""
     longest = run = 0
     last: date | None = None
     for day in days:

@@ -1,12 +1,12 @@
-"""Where does the next page begin? A position of the board, as text that a link can carry.
+"""Cursors of board pages: a position on the board, encoded as text for a link.
 
-A position, and no number of rows: who moves on the board between two pages shifts no other row out of both. A page that
-everybody has left has no position; from there it goes on at the end of the board where they went.
+A position rather than a number of rows: a user who moves between two requests pushes nobody else off both pages. A page
+that everybody has left has no position; it links to the end of the board where they went.
 """
 
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 
-from solve_api.http.problems import Problem
+from solve_api.errors import CursorRefused
 from solve_projector.domain.ranking import NOWHERE, BoardPage, Mode, PageRequest, RankKey
 
 LETTERS = {Mode.AFTER: "n", Mode.BEFORE: "p"}
@@ -16,27 +16,27 @@ ABOVE_ALL, BELOW_ALL = RankKey(GREATEST, 0, ""), NOWHERE
 
 
 def cursor_of(mode: Mode, position: RankKey) -> str:
-    """The link's text: of the page after this position, or of the page before it."""
+    """The cursor of the page after this position, or before it."""
     text = f"{LETTERS[mode]}.{position.problems_solved}.{position.seconds}.{position.user_id}"
     return urlsafe_b64encode(text.encode()).decode().rstrip("=")
 
 
 def next_cursor(reading: BoardPage) -> str | None:
-    """Of the page after these rows; None where nobody comes after them."""
+    """The cursor of the next page, or None if this is the last."""
     if reading.begin + len(reading.rows) >= reading.total:
         return None
     return cursor_of(Mode.AFTER, reading.rows[-1] if reading.rows else ABOVE_ALL)
 
 
 def previous_cursor(reading: BoardPage) -> str | None:
-    """Of the page before these rows; None where nobody comes before them."""
+    """The cursor of the previous page, or None if this is the first."""
     if reading.begin == 0:
         return None
     return cursor_of(Mode.BEFORE, reading.rows[0] if reading.rows else BELOW_ALL)
 
 
-def stretch_of(cursor: str, limit: int) -> PageRequest:
-    """The page that a cursor stands for. Raises Problem where it is none of ours."""
+def page_request_of(cursor: str, limit: int) -> PageRequest:
+    """The page that a cursor stands for. Raises CursorRefused if it is not ours."""
     try:
         text = urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)).decode()
         letter, solved, seconds, user_id = text.split(".", 3)
@@ -49,10 +49,5 @@ def stretch_of(cursor: str, limit: int) -> PageRequest:
     return PageRequest(limit, mode, position)
 
 
-def _refused() -> Problem:
-    return Problem(
-        422,
-        "cursor-refused",
-        "This is no cursor",
-        "The cursor was not made here; take next_cursor or previous_cursor of a page, or leave it out.",
-    )
+def _refused() -> CursorRefused:
+    return CursorRefused("this cursor is not valid; use next_cursor or previous_cursor of a page, or leave it out")

@@ -1,8 +1,8 @@
-"""Does the board in Redis keep up? Asked once a second beside the requests, so that no request has to.
+"""Checks once a second whether the board in Redis is in sync with PostgreSQL, so that no request has to.
 
-A board is some milliseconds behind by nature. It is out of step where it lacks what PostgreSQL had at the look before:
-a second is far more than a write takes. That is what lies below an offset, and what was left in the outbox, for which
-no offset stands (a repair, a retried dead letter).
+A board is always some milliseconds behind. It is stale if it lacks what PostgreSQL had at the previous check, since a
+write takes far less than a second. That covers what lies below an offset, and what is still in the outbox, which no
+offset covers (a repair, a retried dead letter).
 """
 
 import asyncio
@@ -23,40 +23,42 @@ from solve_runtime.tasks import cancel_and_wait, cancelled
 FRESHNESS_SQL = queries("solve_api.ranking", "freshness")
 OFFSETS_SQL = queries("solve_projector.store", "offsets")
 
-LOOK_S = 1.0
+CHECK_INTERVAL_S = 1.0
 
 log = structlog.get_logger()
 
 
 class _Written(NamedTuple):
-    """What PostgreSQL had at a look: next offsets, the newest row of the outbox, and whether anybody was ranked."""
+    """What PostgreSQL had at a check: next offsets, the newest outbox row, and whether anybody was ranked."""
 
     offsets: Mapping[int, int]
     outbox_id: int
     ranked: bool
 
 
-class BoardStep:
-    """Whether readers can rely on Redis, and since which moment it has everything."""
+class Freshness:
+    """Whether readers can rely on Redis, and up to which time it is complete."""
 
     def __init__(self, pool: asyncpg.Pool, board: Leaderboard, topic: str) -> None:
         self._pool = pool
         self._board = board
         self._topic = topic
-        self._before: _Written | None = None
-        self._looked_at = datetime.now(UTC)
-        self.in_step = False
-        self.as_of = self._looked_at
+        self._previous: _Written | None = None
+        self._checked_at = datetime.now(UTC)
+        self.in_sync = False
+        self.as_of = self._checked_at
 
     def lost(self, error: LeaderboardUnavailable) -> None:
-        """A request found Redis away: PostgreSQL answers until a look finds it in step again."""
-        if self.in_step:
-            log.warning("the board is read from PostgreSQL", action="board_away", error=str(error))
-        self.in_step = False
+        """Switches to PostgreSQL after a request found Redis unavailable, until a check finds it in sync again."""
+        if self.in_sync:
+            log.warning(
+                "Redis is unavailable; the board is read from PostgreSQL", action="board_unavailable", error=str(error)
+            )
+        self.in_sync = False
 
-    async def look(self) -> None:
-        """One look. Raises nothing: a server that is away is an answer."""
-        began = datetime.now(UTC)
+    async def check(self) -> None:
+        """Checks once. Raises nothing: an unavailable server is a result."""
+        started = datetime.now(UTC)
         try:
             async with self._pool.acquire() as connection:
                 rows = await connection.fetch(OFFSETS_SQL["read_offsets"], self._topic)
@@ -69,26 +71,27 @@ class BoardStep:
             self.lost(error)
             return
         except DATABASE_ERRORS as error:
-            # without PostgreSQL nobody can say; every page needs it anyway
-            log.debug("PostgreSQL could not be asked", action="board_unknown", error=str(error))
+            # without PostgreSQL this cannot be known, and no page works anyway
+            log.debug("PostgreSQL is unavailable", action="board_unknown", error=str(error))
             return
-        # the first look has none before it: then all that PostgreSQL had when it began must be there
-        before = self._before or written
-        drained = oldest is None or oldest > before.outbox_id
-        # the sorted set alone can be evicted or deleted, and leave watermarks that say it is whole
-        there = state.members > 0 or not before.ranked
-        in_step = state.current == epoch and there and drained and _has(state, before.offsets)
-        if in_step != self.in_step:
-            said = "from Redis" if in_step else "from PostgreSQL: Redis is behind"
-            log.info(f"the board is read {said}", action="board_source", in_step=in_step)
-        if in_step:  # Redis has what PostgreSQL had when the look before began
-            self.as_of = self._looked_at if self._before else began
-        self._before, self._looked_at, self.in_step = written, began, in_step
+        # at the first check, Redis must have all that PostgreSQL had when it started
+        previous = self._previous or written
+        drained = oldest is None or oldest > previous.outbox_id
+        # the sorted set alone can be evicted or deleted, leaving watermarks that call it complete
+        present = state.members > 0 or not previous.ranked
+        in_sync = state.current == epoch and present and drained and _has(state, previous.offsets)
+        if in_sync != self.in_sync:
+            source = "from Redis" if in_sync else "from PostgreSQL: Redis is stale"
+            log.info(f"the board is read {source}", action="board_source", in_sync=in_sync)
+        if in_sync:  # Redis has what PostgreSQL had when the previous check started
+            self.as_of = self._checked_at if self._previous else started
+        self._previous, self._checked_at, self.in_sync = written, started, in_sync
 
-    async def _look_again_and_again(self) -> None:
+    async def watch(self) -> None:
+        """Checks until cancelled."""
         while not cancelled():
-            await self.look()
-            await asyncio.sleep(LOOK_S)
+            await self.check()
+            await asyncio.sleep(CHECK_INTERVAL_S)
 
 
 def _has(state: BoardState, offsets: Mapping[int, int]) -> bool:
@@ -96,11 +99,11 @@ def _has(state: BoardState, offsets: Mapping[int, int]) -> bool:
 
 
 @asynccontextmanager
-async def watching_step(pool: asyncpg.Pool, board: Leaderboard, topic: str) -> AsyncIterator[BoardStep]:
-    """Looks until it is closed."""
-    step = BoardStep(pool, board, topic)
-    task = asyncio.create_task(step._look_again_and_again())
+async def watching_freshness(pool: asyncpg.Pool, board: Leaderboard, topic: str) -> AsyncIterator[Freshness]:
+    """Checks in the background until closed."""
+    freshness = Freshness(pool, board, topic)
+    task = asyncio.create_task(freshness.watch())
     try:
-        yield step
+        yield freshness
     finally:
         await cancel_and_wait([task])

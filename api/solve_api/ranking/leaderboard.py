@@ -1,4 +1,4 @@
-"""What does a page of a leaderboard show? A stretch of a board with names, cursors, and who asks."""
+"""Builds one page of a leaderboard: places with names, cursors, and the place of the user who asks."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -8,17 +8,17 @@ from zoneinfo import ZoneInfo
 
 import asyncpg
 
-from solve_api.models.public import LeaderboardPage, Period
 from solve_api.profiles.profile import unknown
 from solve_api.ranking.boards import Boards, Sourced
-from solve_api.ranking.cursor import next_cursor, previous_cursor, stretch_of
-from solve_api.ranking.periods import window_of
+from solve_api.ranking.bodies import LeaderboardPage, Period
+from solve_api.ranking.cursor import next_cursor, page_request_of, previous_cursor
+from solve_api.ranking.periods import time_range_of
 from solve_projector.domain.ranking import Mode, PageRequest, RankKey
 
 
 @dataclass(frozen=True, slots=True)
 class BoardQuestion:
-    """What somebody wants to see; of cursor, around and friends at most one."""
+    """Which page is wanted; at most one of cursor, around and friends."""
 
     period: Period
     zone: ZoneInfo
@@ -30,11 +30,11 @@ class BoardQuestion:
 
 
 async def leaderboard(pool: asyncpg.Pool, boards: Boards, asked: BoardQuestion) -> LeaderboardPage:
-    """Raises Problem for a bad cursor, UserUnknown for `around` or `me` of nobody, and asyncpg's errors."""
+    """Raises CursorRefused, UserUnknown for `around` or `me`, and asyncpg's errors."""
     myself = asked.me or asked.around
-    window = window_of(asked.period, asked.zone, datetime.now(UTC))
+    period = time_range_of(asked.period, asked.zone, datetime.now(UTC))
     wanted = [*asked.friends, *([myself] if myself else [])]
-    found = await boards.read(_stretch(asked), wanted, window)
+    found = await boards.read(_stretch(asked), wanted, period)
     ranked = _ranked(found, asked)
     names = await _names(pool, {user_id for _, (_, _, user_id) in ranked} | set(wanted))
     if myself and myself not in names:
@@ -45,8 +45,8 @@ async def leaderboard(pool: asyncpg.Pool, boards: Boards, asked: BoardQuestion) 
         {
             "period": asked.period,
             "timezone": asked.zone.key,
-            "begins_at": window.begins_at if window else None,
-            "ends_at": window.ends_at if window else None,
+            "begins_at": period.begins_at if period else None,
+            "ends_at": period.ends_at if period else None,
             "total": found.reading.total,
             "entries": [_entry(rank, position, names) for rank, position in ranked],
             "me": _entry(*mine, names) if mine else None,
@@ -63,7 +63,7 @@ def _stretch(asked: BoardQuestion) -> PageRequest:
     if asked.friends:
         return PageRequest(0)
     if asked.cursor is not None:
-        return stretch_of(asked.cursor, asked.limit)
+        return page_request_of(asked.cursor, asked.limit)
     if asked.around is not None:
         return PageRequest(asked.limit, Mode.AROUND, RankKey(0, 0, asked.around))
     return PageRequest(asked.limit)
@@ -82,7 +82,7 @@ async def _names(pool: asyncpg.Pool, user_ids: Iterable[str]) -> Mapping[str, st
 
 
 def _entry(rank: int, position: RankKey, names: Mapping[str, str]) -> dict[str, Any]:
-    """A BoardEntry, not yet validated."""
+    """The fields of a BoardEntry."""
     problems_solved, seconds, user_id = position
     return {
         "rank": rank,

@@ -1,21 +1,21 @@
-"""When does a day, a week or a month begin? Pure: in a time zone, also where its clocks change."""
+"""Starts and ends of days, weeks and months in a time zone, across changes of its clocks. Pure."""
 
 from datetime import UTC, date, datetime, time, timedelta
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
-from solve_api.models.public import Period
+from solve_api.ranking.bodies import Period
 
 
-class Window(NamedTuple):
-    """From `begins_at` to before `ends_at`, both in UTC."""
+class TimeRange(NamedTuple):
+    """From `begins_at` up to but not including `ends_at`, both in UTC."""
 
     begins_at: datetime
     ends_at: datetime
 
 
-def window_of(period: Period, zone: ZoneInfo, now: datetime) -> Window | None:
-    """The period that `now` lies in, weeks from Monday (ISO 8601); None for all time."""
+def time_range_of(period: Period, zone: ZoneInfo, now: datetime) -> TimeRange | None:
+    """The period that contains `now`, with weeks from Monday (ISO 8601); None for all time."""
     today = now.astimezone(zone).date()
     if period == "day":
         first, after = today, today + timedelta(days=1)
@@ -27,7 +27,7 @@ def window_of(period: Period, zone: ZoneInfo, now: datetime) -> Window | None:
         after = (first + timedelta(days=32)).replace(day=1)
     else:
         return None
-    return Window(_midnight(first, zone), _midnight(after, zone))
+    return TimeRange(_midnight(first, zone), _midnight(after, zone))
 
 
 def _midnight(day: date, zone: ZoneInfo) -> datetime:

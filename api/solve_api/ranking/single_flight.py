@@ -1,46 +1,48 @@
-"""Who asks the same at the same time? They share one read, and none of them gets one that began before they asked.
+"""Shares one read among equal requests that arrive together; none gets a read that started before it arrived.
 
-When the board moves, every open page asks for it at once: the answers cost two reads, however many ask.
+When the board moves, every open page asks for it at once: that costs two reads, however many pages there are.
 """
 
 import asyncio
 from collections.abc import Awaitable, Callable, Hashable
 from functools import partial
-from typing import Generic, TypeVar
+from typing import Any, TypeVar
 
-Answer = TypeVar("Answer")
+Result = TypeVar("Result")
+Read = Callable[[], Awaitable[Any]]
 
 
-class _Read(Generic[Answer]):
-    """One read that several wait for; it begins once the one before it has ended."""
+class _Flight:
+    """One read that several requests wait for; it starts once the previous one has ended."""
 
-    def __init__(self, read: Callable[[], Awaitable[Answer]], before: "asyncio.Task[Answer] | None") -> None:
-        self.begun = False
-        self.task = asyncio.create_task(self._run(read, before))
+    def __init__(self, read: Read, previous: asyncio.Task[Any] | None) -> None:
+        self.started = False
+        self.task = asyncio.create_task(self._run(read, previous))
 
-    async def _run(self, read: Callable[[], Awaitable[Answer]], before: "asyncio.Task[Answer] | None") -> Answer:
-        if before:
-            await asyncio.wait([before])
-        self.begun = True
+    async def _run(self, read: Read, previous: asyncio.Task[Any] | None) -> Any:
+        if previous:
+            await asyncio.wait([previous])
+        self.started = True
         return await read()
 
 
-class Together(Generic[Answer]):
-    """The reads of one process. Of each question one runs, and at most one more waits to begin after it."""
+class SingleFlight:
+    """The reads of one process: for each key one runs, and at most one more waits to start after it."""
 
     def __init__(self) -> None:
-        self._latest: dict[Hashable, _Read[Answer]] = {}
+        self._latest: dict[Hashable, _Flight] = {}
 
-    async def ask(self, question: Hashable, read: Callable[[], Awaitable[Answer]]) -> Answer:
-        """The answer of a read that begins from now on; its error is everybody's. Who leaves does not stop it."""
-        latest = self._latest.get(question)
-        if latest is None or latest.begun:
-            latest = self._latest[question] = _Read(read, latest.task if latest else None)
-            latest.task.add_done_callback(partial(self._forget, question, latest))
-        return await asyncio.shield(latest.task)
+    async def run(self, key: Hashable, read: Callable[[], Awaitable[Result]]) -> Result:
+        """The result, or the error, of a read that starts from now on. Cancelling one request does not stop it."""
+        latest = self._latest.get(key)
+        if latest is None or latest.started:
+            latest = self._latest[key] = _Flight(read, latest.task if latest else None)
+            latest.task.add_done_callback(partial(self._forget, key, latest))
+        result: Result = await asyncio.shield(latest.task)
+        return result
 
-    def _forget(self, question: Hashable, this: _Read[Answer], task: asyncio.Task[Answer]) -> None:
+    def _forget(self, key: Hashable, this: _Flight, task: asyncio.Task[Any]) -> None:
         if not task.cancelled():
-            task.exception()  # seen, also where everybody who asked has left
-        if self._latest.get(question) is this:
-            del self._latest[question]
+            task.exception()  # retrieved, even if every request has gone
+        if self._latest.get(key) is this:
+            del self._latest[key]

@@ -1,24 +1,37 @@
-"""Does the process live, and can it answer? For a proxy, a container's health check and Kubernetes' probes."""
+"""Liveness and readiness, for proxies, container health checks and Kubernetes."""
 
-from fastapi import APIRouter, Request
+from typing import Literal
 
+from fastapi import APIRouter
+
+from solve_api.bodies import Body
+from solve_api.database import ACQUIRE_TIMEOUT_S
 from solve_api.http.problems import problems
-from solve_api.models.public import Alive, Ready
-from solve_api.stores import stores_of
-
-READY_WITHIN_S = 5.0  # as long as a page waits for a connection
+from solve_api.routes.callers import OpenStores
 
 router = APIRouter(tags=["health"])
 
 
+class Alive(Body):
+    """The process answers."""
+
+    status: Literal["alive"] = "alive"
+
+
+class Ready(Body):
+    """The process can serve requests."""
+
+    status: Literal["ready"] = "ready"
+
+
 @router.get("/livez", responses=problems())
 async def live() -> Alive:
-    """The process answers."""
+    """Check that the process answers."""
     return Alive()
 
 
 @router.get("/readyz", responses=problems(503))
-async def ready(request: Request) -> Ready:
-    """PostgreSQL answers too: everything but counts from the log can be served."""
-    await stores_of(request).pool.fetchval("SELECT 1", timeout=READY_WITHIN_S)
+async def ready(stores: OpenStores) -> Ready:
+    """Check that PostgreSQL answers too, so that everything except replays can be served."""
+    await stores.pool.fetchval("SELECT 1", timeout=ACQUIRE_TIMEOUT_S)
     return Ready()

@@ -1,4 +1,4 @@
-"""How do admins and scripts repair data over HTTP? The replay, the board, and the jobs that they run as."""
+"""Admin routes that repair data: the replay, the rebuild of the board, and the jobs that run them."""
 
 import asyncio
 import json
@@ -7,69 +7,65 @@ from dataclasses import asdict
 from typing import Annotated, Any
 from uuid import UUID
 
-from fastapi import APIRouter, Depends, Header, Query, Request, Response
+from fastapi import APIRouter, Depends, Header, Query, Response
 from fastapi.responses import JSONResponse
 from sse_starlette import EventSourceResponse, ServerSentEvent
 
 from solve_api.http.problems import problem_of, problems
-from solve_api.http.public import public
-from solve_api.identity.authentication import Caller, require
+from solve_api.http.rate_limits import LimitKind
+from solve_api.identity.actors import Caller
 from solve_api.identity.tokens import Scope
-from solve_api.models.operations import JOB_BEGUN, JOB_DONE, JOB_READING, BackfillReport, Job, JobList, SyncReport
-from solve_api.operations.jobs import Kind, Running
-from solve_api.operations.repairs import begin
-from solve_api.stores import Held, Stores
+from solve_api.operations.bodies import JOB_DONE, JOB_READING, JOB_STARTED, BackfillReport, Job, JobList, SyncReport
+from solve_api.operations.jobs import JobKind, RunningJob
+from solve_api.routes.callers import MayRead, OpenStores, public, require
+from solve_api.stores import Stores
 
 WATCH_S = 0.3
 
-# whoever has no log-in is limited too: each guess at a token asks PostgreSQL
 router = APIRouter(prefix="/api/admin", tags=["admin"], dependencies=[Depends(public)], responses=problems(429))
 MayRepair = Annotated[Caller, Depends(require(Scope.REPAIR))]
-MayRead = Annotated[Caller, Depends(require(Scope.READ))]
-DryRun = Annotated[bool, Query(description="Say what would change, and change nothing.")]
+DryRun = Annotated[bool, Query(description="Report what would change without changing anything.")]
 Prefer = Annotated[
-    str | None, Header(max_length=200, description="`respond-async`: 202 and a job (RFC 7240).", examples=[None])
+    str | None, Header(max_length=200, description="`respond-async` to get 202 and a job (RFC 7240).", examples=[None])
 ]
 ASYNC: dict[int | str, dict[str, Any]] = {
     202: {
         "model": Job,
-        "description": "Accepted; the header Location is the job.",
-        "content": {"application/json": {"example": JOB_BEGUN.model_dump(mode="json")}},
+        "description": "Accepted; the Location header is the job.",
+        "content": {"application/json": {"example": JOB_STARTED.model_dump(mode="json")}},
     },
     **problems(401, 403, 409, 422, 429, 503),
 }
 
 
 @router.post("/backfill-problems-solved", response_model=BackfillReport, responses=ASYNC)
-async def backfill(
-    request: Request, caller: MayRepair, stores: Held, dry_run: DryRun = False, prefer: Prefer = None
-) -> Response:
-    """Replay the log: prove every count and repair what differs, while projection goes on."""
-    return await _respond(request, caller, stores, "backfill", dry_run, prefer)
+async def backfill(caller: MayRepair, stores: OpenStores, dry_run: DryRun = False, prefer: Prefer = None) -> Response:
+    """Replay the log: check every count and repair what differs, while projection continues."""
+    return await _respond(caller, stores, "backfill", dry_run, prefer)
 
 
 @router.post("/sync-leaderboard", response_model=SyncReport, responses=ASYNC)
 async def sync_leaderboard(
-    request: Request, caller: MayRepair, stores: Held, dry_run: DryRun = False, prefer: Prefer = None
+    caller: MayRepair, stores: OpenStores, dry_run: DryRun = False, prefer: Prefer = None
 ) -> Response:
-    """Build the board in Redis anew from PostgreSQL, beside the one that people see."""
-    return await _respond(request, caller, stores, "sync-leaderboard", dry_run, prefer)
+    """Rebuild the board in Redis from PostgreSQL. Readers see the old board until the new one replaces it."""
+    return await _respond(caller, stores, "sync-leaderboard", dry_run, prefer)
 
 
 @router.get("/jobs", response_model=JobList, responses=problems(401, 403, 422, 503))
-async def jobs(_: MayRead, stores: Held, limit: Annotated[int, Query(ge=1, le=100)] = 20) -> JobList:
-    """The latest jobs of all processes."""
+async def jobs(_: MayRead, stores: OpenStores, limit: Annotated[int, Query(ge=1, le=100)] = 20) -> JobList:
+    """List the latest jobs of all processes."""
     return JobList(jobs=[Job(**asdict(one)) for one in await stores.jobs.latest(limit)])
 
 
 @router.get("/jobs/{job_id}", response_model=Job, responses=problems(401, 403, 404, 422, 503))
-async def job(_: MayRead, stores: Held, job_id: UUID) -> Job:
-    """Where a job is; its report once it is done."""
+async def job(_: MayRead, stores: OpenStores, job_id: UUID) -> Job:
+    """Get the progress of a job, and its report once it is done."""
     return Job(**asdict(await stores.jobs.state(job_id)))
 
 
-def _event(name: str, said: Job) -> ServerSentEvent:
-    return ServerSentEvent(said.model_dump_json(), event=name)
+def _event(name: str, job: Job) -> ServerSentEvent:
+    return ServerSentEvent(job.model_dump_json(), event=name)
 
 
 def _example() -> str:
@@ -88,15 +84,15 @@ def _example() -> str:
         **problems(401, 403, 404, 422, 503),
     },
 )
-async def watch(_: MayRead, stores: Held, job_id: UUID) -> EventSourceResponse:
-    """Events `progress` until it ends, then one event `end`: each is the job."""
+async def watch(_: MayRead, stores: OpenStores, job_id: UUID) -> EventSourceResponse:
+    """Watch a job: events `progress` until it ends, then one event `end`, each with the job as data."""
     first = await stores.jobs.state(job_id)
 
     async def events() -> AsyncIterator[ServerSentEvent]:
-        state, said = first, ""
+        state, sent = first, ""
         while state.state == "running" and not stores.changes.hub.closed:
-            if (now := json.dumps(state.progress)) != said:
-                said = now
+            if (now := json.dumps(state.progress)) != sent:
+                sent = now
                 yield _event("progress", Job(**asdict(state)))
             await asyncio.sleep(WATCH_S)
             state = await stores.jobs.state(job_id)
@@ -106,19 +102,18 @@ async def watch(_: MayRead, stores: Held, job_id: UUID) -> EventSourceResponse:
     return EventSourceResponse(events(), headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"})
 
 
-async def _respond(
-    request: Request, caller: Caller, stores: Stores, kind: Kind, dry_run: bool, prefer: str | None
-) -> Response:
-    running = await begin(request, caller, kind, dry_run=dry_run)
+async def _respond(caller: Caller, stores: Stores, kind: JobKind, dry_run: bool, prefer: str | None) -> Response:
+    await stores.limits.spend(LimitKind.COSTLY, caller.name)
+    running = await stores.jobs.start(kind, caller.actor, dry_run=dry_run)
     if _asks_for_a_job(prefer):
         state = Job(**asdict(await stores.jobs.state(running.job_id)))
         headers = {"Location": f"/api/admin/jobs/{running.job_id}", "Preference-Applied": "respond-async"}
         return Response(state.model_dump_json(), 202, headers, "application/json")
-    await running.ended.wait()  # who hangs up does not stop it
+    await running.ended.wait()  # a client that disconnects does not stop it
     return _report(running)
 
 
-def _report(running: Running) -> Response:
+def _report(running: RunningJob) -> Response:
     if running.error:
         raise problem_of(running.error)
     return JSONResponse(json.loads(json.dumps(running.report, default=str)), headers={"Cache-Control": "no-store"})

@@ -1,4 +1,4 @@
-"""How do admins log in and out over HTTP, make tokens, and see who did what?"""
+"""Admin routes for logging in and out, for tokens, and for the activity of admins."""
 
 from typing import Annotated
 
@@ -6,14 +6,10 @@ from fastapi import APIRouter, Depends, Path, Query, Request, Response
 
 from solve_api.http.csrf import refuse_other_sites
 from solve_api.http.problems import problems
-from solve_api.http.public import public
-from solve_api.identity import audit, own_tokens, sessions, tokens
-from solve_api.identity.authentication import Caller, delete_cookie, require, require_session, set_cookie
-from solve_api.identity.login import confirm, log_in, log_out
-from solve_api.identity.tokens import NewToken, Scope
-from solve_api.models.identity import (
-    AuditEntry,
-    AuditList,
+from solve_api.identity import audit, own_account, sessions, tokens
+from solve_api.identity.bodies import (
+    Activity,
+    ActivityList,
     CreatedToken,
     LogInRequest,
     SessionState,
@@ -21,71 +17,78 @@ from solve_api.models.identity import (
     TokenRequest,
     TokenState,
 )
-from solve_api.stores import Held
+from solve_api.identity.login import log_in, log_out
+from solve_api.identity.tokens import NewToken, Scope
+from solve_api.routes.callers import (
+    InSession,
+    LoggedIn,
+    MayRead,
+    OpenStores,
+    delete_cookie,
+    public,
+    set_cookie,
+    visitor_of,
+)
 from solve_projector.store.dead_letters import GREATEST_ID
 
-# whoever has no log-in is limited too: each guess at a token asks PostgreSQL
 router = APIRouter(prefix="/api/admin", tags=["sessions"], dependencies=[Depends(public)], responses=problems(429))
-LoggedIn = Annotated[Caller, Depends(require())]
-InBrowser = Annotated[Caller, Depends(require_session)]
-MayRead = Annotated[Caller, Depends(require(Scope.READ))]
 RowId = Annotated[int, Path(ge=1, le=GREATEST_ID)]
 
 
 @router.post("/login", responses=problems(401, 403, 422, 429, 503))
-async def login(request: Request, response: Response, asked: LogInRequest) -> SessionState:
-    """Open a session; its id is in the cookie alone."""
-    refuse_other_sites(request)  # else another site could log its visitors in as somebody it knows
-    raw = await log_in(request, asked.name, asked.password.get_secret_value())
-    set_cookie(response, request, raw)
-    return SessionState.of_browser(asked.name.strip().lower(), sessions.csrf_token(raw))
+async def login(request: Request, response: Response, stores: OpenStores, asked: LogInRequest) -> SessionState:
+    """Log in. The id of the session is only in the cookie."""
+    refuse_other_sites(request)  # otherwise another site could log its visitors in under a name it knows
+    session_id = await log_in(stores.identity, visitor_of(request), asked.name, asked.password.get_secret_value())
+    set_cookie(response, request, session_id)
+    return SessionState.of_browser(asked.name.strip().lower(), sessions.csrf_token(session_id))
 
 
 @router.post("/logout", status_code=204, responses=problems(401, 403, 503))
-async def logout(request: Request, response: Response, caller: InBrowser) -> None:
-    """End this session."""
-    await log_out(request, caller)
+async def logout(request: Request, response: Response, caller: InSession, stores: OpenStores) -> None:
+    """Log out of this session."""
+    await log_out(stores.identity, caller)
     delete_cookie(response, request)
 
 
 @router.get("/session", responses=problems(401, 503))
 async def session(caller: LoggedIn) -> SessionState:
-    """Who is logged in, and the CSRF token of this session."""
+    """Get who is logged in, and the CSRF token of this session."""
     scopes = [scope for scope in Scope if scope in caller.scopes]
     return SessionState(name=caller.name, via=caller.via, scopes=scopes, csrf_token=caller.csrf_token)
 
 
 @router.get("/tokens", responses=problems(401, 403, 503))
-async def list_tokens(caller: InBrowser, stores: Held) -> TokenList:
-    """This admin's tokens."""
+async def list_tokens(caller: InSession, stores: OpenStores) -> TokenList:
+    """List your tokens."""
     return TokenList(tokens=[TokenState.of(one) for one in await tokens.tokens(stores.pool, caller.admin_id)])
 
 
 @router.post("/tokens", status_code=201, responses=problems(401, 403, 422, 429, 503))
-async def create_token(request: Request, caller: InBrowser, asked: TokenRequest) -> CreatedToken:
-    """Make a token for a script; this answer is the only one that shows it."""
-    await confirm(request, caller, asked.password.get_secret_value())
+async def create_token(caller: InSession, stores: OpenStores, asked: TokenRequest) -> CreatedToken:
+    """Create a token for a script. Only this answer shows it."""
     wanted = NewToken(asked.label, frozenset(asked.scopes), asked.days)
-    raw, made = await own_tokens.make(request, caller, wanted)
-    return CreatedToken(**TokenState.of(made).model_dump(), token=raw)
+    password = asked.password.get_secret_value()
+    secret, token = await own_account.create_own_token(stores.identity, caller, wanted, password)
+    return CreatedToken(**TokenState.of(token).model_dump(), token=secret)
 
 
 @router.delete("/tokens/{token_id:int}", responses=problems(401, 403, 404, 422, 503))
-async def revoke_token(request: Request, caller: InBrowser, token_id: RowId) -> TokenState:
-    """End one of this admin's tokens; safe to repeat."""
-    return TokenState.of(await own_tokens.revoke(request, caller, token_id))
+async def revoke_token(caller: InSession, stores: OpenStores, token_id: RowId) -> TokenState:
+    """Revoke one of your tokens; safe to repeat."""
+    return TokenState.of(await own_account.revoke_own_token(stores.identity, caller, token_id))
 
 
-@router.get("/audit", responses=problems(401, 403, 422, 503))
-async def list_audit(
+@router.get("/activity", responses=problems(401, 403, 422, 503))
+async def list_activity(
     _: MayRead,
-    stores: Held,
-    limit: Annotated[int, Query(ge=1, le=audit.MOST)] = 100,
+    stores: OpenStores,
+    limit: Annotated[int, Query(ge=1, le=audit.ROWS_MAX)] = 100,
     before_id: Annotated[int | None, Query(ge=1, le=GREATEST_ID)] = None,
-) -> AuditList:
-    """Who did what, and what came of it."""
-    found = await audit.latest(stores.pool, limit, before_id)
-    last = found[-1].audit_id if len(found) == limit else None
-    # asked by itself, since one more than the greatest limit is never given
+) -> ActivityList:
+    """List who did what, with which result, newest first."""
+    rows = await audit.latest(stores.pool, limit, before_id)
+    last = rows[-1].audit_id if len(rows) == limit else None
+    # a query of its own, since one row more than the largest limit is never returned
     older = last is not None and await audit.latest(stores.pool, 1, last)
-    return AuditList(entries=[AuditEntry.of(one) for one in found], before_id=last if older else None)
+    return ActivityList(activities=[Activity.of(one) for one in rows], before_id=last if older else None)

@@ -1,4 +1,4 @@
-"""What can anybody ask of a user? Profiles, and who has a name."""
+"""Public routes about users: profiles, and lookup by name."""
 
 from typing import Annotated
 
@@ -7,10 +7,9 @@ from fastapi import APIRouter, Depends, Query, Request, Response
 from solve_api.http.caching import answer, render
 from solve_api.http.parameters import UserId, Username, Zone
 from solve_api.http.problems import problems
-from solve_api.http.public import public
-from solve_api.models.public import Profile, UserList
+from solve_api.profiles.bodies import Profile, UserList
 from solve_api.profiles.profile import profile, users_named
-from solve_api.stores import Held
+from solve_api.routes.callers import OpenStores, public
 
 router = APIRouter(prefix="/api/users", tags=["users"], dependencies=[Depends(public)])
 
@@ -18,15 +17,15 @@ router = APIRouter(prefix="/api/users", tags=["users"], dependencies=[Depends(pu
 @router.get("", response_model=UserList, responses=problems(422, 429, 503))
 async def look_up(
     request: Request,
-    stores: Held,
+    stores: OpenStores,
     username: Username,
     limit: Annotated[int, Query(ge=1, le=100)] = 20,
 ) -> Response:
-    """Who has exactly this name: a list, since names repeat. Nobody is an empty list."""
+    """Find users by exact name. Names are not unique, so the result is a list; it is empty if nobody matches."""
     return answer(request, render(await users_named(stores.pool, username, limit)))
 
 
 @router.get("/{user_id:path}", response_model=Profile, responses=problems(404, 422, 429, 503))
-async def show(request: Request, stores: Held, user_id: UserId, zone: Zone) -> Response:
-    """One user: the count, the rank, recent solves, days of the heatmap, streaks, languages."""
+async def show(request: Request, stores: OpenStores, user_id: UserId, zone: Zone) -> Response:
+    """Get one user: count, rank, recent solves, days of the heatmap, streaks and languages."""
     return answer(request, render(await profile(stores.pool, stores.boards.rank_of, user_id, zone)))

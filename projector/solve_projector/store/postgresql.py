@@ -194,50 +194,7 @@ async def connect(settings: ProjectorSettings, *, replay: bool = False, setup: b
         raise _unavailable(settings, error) from error
 
 
-# Pages ask small questions of a planner that knows the tables; a page that waits for long is a page nobody sees.
-PAGES_SESSION = {
-    "application_name": "solve-api",
-    "plan_cache_mode": "auto",
-    "enable_seqscan": "on",
-    "lock_timeout": "5000",
-    "statement_timeout": "20000",
-}
-PAGES_TIMEOUT_S = 25.0
-PAGES_CONNECT_TIMEOUT_S = 3.0
-PAGES_WAIT_S = 5.0
-
-
-class PagesPool(asyncpg.Pool):
-    """Whoever waits for a free connection waits no longer than for a page: TimeoutError, which is PostgreSQL away."""
-
-    def acquire(self, *, timeout: float | None = None) -> asyncpg.pool.PoolAcquireContext:
-        """As asyncpg's; also what `pool.fetch` and its like begin with."""
-        return super().acquire(timeout=PAGES_WAIT_S if timeout is None else timeout)
-
-
-@asynccontextmanager
-async def open_pages_pool(settings: ProjectorSettings, size: int) -> AsyncIterator[asyncpg.Pool]:
-    """Connections of a server of pages, made when first used; nothing waits for PostgreSQL for long."""
-    options = connect_options(settings)
-    options["server_settings"] |= PAGES_SESSION
-    options |= {"command_timeout": PAGES_TIMEOUT_S, "timeout": PAGES_CONNECT_TIMEOUT_S}
-    pool = PagesPool(
-        **options,
-        init_size=0,
-        min_size=0,
-        max_size=size,
-        max_queries=50_000,
-        max_inactive_connection_lifetime=300.0,
-        reset=_keep_session,
-        loop=None,
-        connection_class=asyncpg.Connection,
-        record_class=asyncpg.Record,
-    )
-    async with _closing(pool, settings):
-        yield pool
-
-
-async def _keep_session(_connection: asyncpg.Connection) -> None:
+async def keep_session(_connection: asyncpg.Connection) -> None:
     """A session keeps nothing between uses that would need a round trip to reset."""
 
 
@@ -248,13 +205,14 @@ async def open_pool(settings: ProjectorSettings, *, lazily: bool = False) -> Asy
     Raises DatabaseUnavailable where there is no connection to begin with; `lazily`, connects when first used.
     """
     fewest = 0 if lazily else 1
-    pool = asyncpg.create_pool(**connect_options(settings), min_size=fewest, max_size=POOL_SIZE, reset=_keep_session)
-    async with _closing(pool, settings):
+    pool = asyncpg.create_pool(**connect_options(settings), min_size=fewest, max_size=POOL_SIZE, reset=keep_session)
+    async with closing_pool(pool, settings):
         yield pool
 
 
 @asynccontextmanager
-async def _closing(pool: asyncpg.Pool, settings: ProjectorSettings) -> AsyncIterator[None]:
+async def closing_pool(pool: asyncpg.Pool, settings: ProjectorSettings) -> AsyncIterator[None]:
+    """Opens a pool, and closes it on exit, by force if PostgreSQL no longer answers."""
     try:
         await pool
     except (*DATABASE_ERRORS, ValueError) as error:

@@ -12,10 +12,9 @@ from typing import Any
 import pytest
 
 from solve_api.identity.accounts import account_of
-from solve_api.identity.authentication import now
 from solve_api.identity.lockouts import may_try
 from solve_api.identity.passwords import is_right
-from solve_api.identity.sessions import open_session
+from solve_api.identity.sessions import now, open_session
 from solve_api.identity.tokens import PREFIX, Scope, bearer_of
 from tests.api.served import NAME, PASSWORD, settings_of
 from tests.world import World

@@ -1,4 +1,4 @@
-"""Can a cache keep apart what differs, and can a script of another site ask for what is new alone?"""
+"""Caching: `Vary` on every answer, and conditional requests from scripts of other sites."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Is a request that another site made told from one of our own pages, by what browsers say of it?"""
+"""Requests forged by other sites, recognised by what browsers report about them."""
 
 from typing import Any
 from urllib.parse import urlencode
@@ -7,7 +7,7 @@ import pytest
 from fastapi import Request
 from starlette.exceptions import HTTPException
 
-from solve_api.http.csrf import refuse_other_sites, said_token
+from solve_api.http.csrf import refuse_other_sites, sent_token
 from solve_api.http.problems import Problem
 
 HERE = "counts.example.org"
@@ -109,10 +109,10 @@ def test_one_word_of_another_site_is_enough() -> None:
 async def test_the_token_is_in_the_header_or_in_a_form() -> None:
     form = {"content-type": "application/x-www-form-urlencoded; charset=utf-8"}
     body = urlencode({"csrf_token": "of the form", "other": "x"}).encode()
-    assert await said_token(request_of({"x-csrf-token": "of the header"})) == "of the header"
-    assert await said_token(request_of(form, body)) == "of the form"
-    assert await said_token(request_of({**form, "x-csrf-token": "of the header"}, body)) == "of the header"
-    assert await said_token(request_of(form, b"other=x")) == ""
+    assert await sent_token(request_of({"x-csrf-token": "of the header"})) == "of the header"
+    assert await sent_token(request_of(form, body)) == "of the form"
+    assert await sent_token(request_of({**form, "x-csrf-token": "of the header"}, body)) == "of the header"
+    assert await sent_token(request_of(form, b"other=x")) == ""
 
 
 async def test_a_form_of_several_parts_may_have_the_token_but_no_file() -> None:
@@ -120,13 +120,13 @@ async def test_a_form_of_several_parts_may_have_the_token_but_no_file() -> None:
         return f'--b\r\nContent-Disposition: form-data; name="csrf_token"{more}\r\n\r\nsecret\r\n--b--\r\n'.encode()
 
     several = {"content-type": "multipart/form-data; boundary=b"}
-    assert await said_token(request_of(several, part(""))) == "secret"
+    assert await sent_token(request_of(several, part(""))) == "secret"
     with pytest.raises(HTTPException) as refused:
-        await said_token(request_of(several, part('; filename="f"')))
+        await sent_token(request_of(several, part('; filename="f"')))
     assert refused.value.status_code == 400
 
 
 async def test_a_body_of_another_kind_has_no_token() -> None:
     """What a form of another site can send as text/plain is not read as JSON or as a form."""
     for kind in ("application/json", "text/plain", ""):
-        assert await said_token(request_of({"content-type": kind}, b"csrf_token=x")) == ""
+        assert await sent_token(request_of({"content-type": kind}, b"csrf_token=x")) == ""

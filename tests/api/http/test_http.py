@@ -1,4 +1,4 @@
-"""What does every answer of the API keep to? Headers, errors, sizes, rates and entity tags."""
+"""Rules that every answer of the API follows: headers, errors, sizes, rates and entity tags."""
 
 import asyncio
 from contextlib import suppress
@@ -60,7 +60,7 @@ async def test_names_repeat_so_a_look_up_is_a_list(world: World) -> None:
         ("/api/leaderboard?friends=,", 422, "friends-unclear"),
         ("/api/leaderboard?limit=1000", 422, "invalid-request"),
         ("/api/leaderboard?period=year", 422, "invalid-request"),
-        ("/api/admin/lag", 401, "log-in-needed"),
+        ("/api/admin/lag", 401, "login-required"),
         ("/api/admin/backfill-problems-solved", 405, "method-not-allowed"),
         ("/api/nothing", 404, "not-found"),
     ],

@@ -1,4 +1,4 @@
-"""Does an error over HTTP say what can be done there, and nothing of commands that need a shell on the server?"""
+"""Error messages over HTTP: what to do, without commands that need a shell, patterns or other internals."""
 
 from typing import Any
 
@@ -15,8 +15,8 @@ LETTERS, TOKENS = "/api/admin/dead-letters", "/api/admin/tokens"
 @pytest.mark.parametrize(
     ("method", "path", "body", "status", "kind"),
     [
-        ("POST", f"{LETTERS}/discard", {"ids": [1], "why": " "}, 422, "why-missing"),
-        ("POST", f"{LETTERS}/discard", {"ids": [1], "why": "\x1b"}, 422, "why-missing"),
+        ("POST", f"{LETTERS}/discard", {"ids": [1], "why": " "}, 422, "reason-missing"),
+        ("POST", f"{LETTERS}/discard", {"ids": [1], "why": "\x1b"}, 422, "reason-missing"),
         ("POST", f"{LETTERS}/discard", {"ids": [99], "why": "a test"}, 404, "dead-letter-unknown"),
         ("POST", f"{LETTERS}/retry", {"ids": [99]}, 404, "dead-letter-unknown"),
         ("POST", f"{LETTERS}/retry", {}, 422, "selector-unclear"),

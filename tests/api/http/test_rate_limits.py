@@ -1,13 +1,16 @@
-"""Who asks too often is told when to come again: by a clock that the test turns, and in memory that has an end."""
+"""Rate limits, by a clock that the test sets: refusals say when to retry, memory is bounded, and Redis is shared."""
 
 from dataclasses import dataclass
 
 import pytest
-from pydantic import ValidationError
+from pydantic import SecretStr, ValidationError
+from structlog.testing import capture_logs
 
-from solve_api.http.problems import Problem
-from solve_api.http.rate_limits import Kind, RateLimits, Windows, network_of
+from solve_api.errors import TooManyRequests
+from solve_api.http.rate_limits import LimitKind, MemoryWindows, RateLimits, network_of, shared_limiter
 from solve_api.settings import ApiSettings
+from tests.api.served import settings_of
+from tests.world import World
 
 BEGIN = 1_767_225_600.0
 
@@ -23,15 +26,15 @@ class Clock:
 
 
 def limits_of(clock: Clock, **rates: str) -> RateLimits:
-    return RateLimits(ApiSettings(**rates), clock)  # type: ignore[arg-type]
+    return RateLimits(ApiSettings(**rates), clock=clock)  # type: ignore[arg-type]
 
 
-async def spent(limits: RateLimits, key: str = "192.0.2.7", kind: Kind = Kind.LOGIN) -> int:
-    """0, or the seconds that a refused one is told to wait."""
+async def spent(limits: RateLimits, key: str = "192.0.2.7", kind: LimitKind = LimitKind.LOGIN) -> int:
+    """0, or the seconds to wait."""
     try:
         await limits.spend(kind, key)
-    except Problem as refused:
-        return int(refused.headers["Retry-After"]) if refused.status == 429 else -1
+    except TooManyRequests as refused:
+        return refused.retry_after_s
     return 0
 
 
@@ -62,7 +65,7 @@ async def test_addresses_and_kinds_are_counted_apart() -> None:
     limits = limits_of(Clock(), api_login_rate="1/minute", api_read_rate="2/minute")
     assert [await spent(limits, "192.0.2.7") for _ in range(2)] == [0, 60]
     assert await spent(limits, "192.0.2.8") == 0
-    assert [await spent(limits, "192.0.2.7", Kind.READ) for _ in range(3)] == [0, 0, 60]
+    assert [await spent(limits, "192.0.2.7", LimitKind.READ) for _ in range(3)] == [0, 0, 60]
 
 
 async def test_of_several_rates_each_one_holds() -> None:
@@ -92,34 +95,40 @@ def test_addresses_that_are_the_same_client() -> None:
     assert {network_of(odd) for odd in ("not:an:address", "unknown", "")} == {"not:an:address", "unknown", ""}
 
 
-async def test_memory_is_given_back_when_windows_end() -> None:
+def test_memory_is_freed_when_windows_end() -> None:
     clock = Clock()
-    windows = Windows(clock)
+    windows = MemoryWindows(clock)
     for number in range(5_000):
-        await windows.incr(f"short-{number}", 10)
-    await windows.incr("long", 3_600)
+        windows.hit(f"short-{number}", 1, 10)
+    windows.hit("long", 1, 3_600)
     clock.now += 59
-    await windows.incr("next", 10)
+    windows.hit("next", 1, 10)
     clock.now += 2
-    await windows.incr("last", 10)
-    # only those whose window lasts; and what lasts still counts
-    assert await windows.get("long") == 1
-    assert await windows.reset() == 3
+    windows.hit("last", 1, 10)
+    assert len(windows) == 3
+    assert windows.hit("long", 1, 3_600) == BEGIN + 3_600, "a window that lasts still counts"
 
 
-async def test_a_count_is_of_its_window_alone() -> None:
-    clock = Clock()
-    windows = Windows(clock)
-    assert [await windows.incr("a", 10), await windows.incr("a", 10, 5), await windows.get("a")] == [1, 6, 6]
-    assert await windows.get_expiry("a") == BEGIN + 10
-    clock.now += 10
-    assert await windows.get("a") == 0
-    assert await windows.incr("a", 10) == 1
-    await windows.clear("a")
-    assert await windows.get("a") == 0
+async def test_logins_are_counted_across_processes_and_reads_are_not(world: World) -> None:
+    settings = settings_of(world, api_login_rate="3/hour", api_read_rate="1/hour")
+    async with shared_limiter(settings) as one, shared_limiter(settings) as other:
+        processes = [RateLimits(settings, limiter) for limiter in (one, other)]
+        waits = [await spent(processes[number % 2]) for number in range(5)]
+        assert waits[:3] == [0, 0, 0]
+        assert all(3_500 < wait <= 3_600 for wait in waits[3:])
+        assert [await spent(limits, kind=LimitKind.READ) for limits in processes] == [0, 0]
+
+
+async def test_while_redis_is_unavailable_logins_are_counted_in_memory(world: World) -> None:
+    settings = settings_of(world, api_login_rate="2/hour", redis_url=SecretStr("redis://127.0.0.1:1/0"))
+    async with shared_limiter(settings) as limiter:
+        limits = RateLimits(settings, limiter)
+        with capture_logs() as logged:
+            assert [await spent(limits) > 0 for _ in range(3)] == [False, False, True]
+    assert {one["action"] for one in logged} == {"limits_in_memory", "rate_refused"}
 
 
 @pytest.mark.parametrize("odd", ["", "often", "5/fortnight", "-1/minute", "1/minute; DROP"])
 def test_a_rate_that_is_none_is_refused_at_the_start(odd: str) -> None:
-    with pytest.raises(ValidationError, match="is no rate; write one such as 10/minute"):
+    with pytest.raises(ValidationError, match="is not a rate; write one such as 10/minute"):
         ApiSettings(api_login_rate=odd)

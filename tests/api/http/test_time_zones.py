@@ -1,4 +1,4 @@
-"""Do Python and PostgreSQL mean the same by every time zone that may be asked for?"""
+"""Time zones: Python and PostgreSQL mean the same by every name that a request may use."""
 
 from datetime import UTC, datetime
 from zoneinfo import ZoneInfo

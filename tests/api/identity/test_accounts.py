@@ -1,10 +1,11 @@
-"""Who may log in, under which names, and what becomes of sessions when that changes?"""
+"""Accounts of admins: names, passwords, and sessions when an account changes."""
 
 import asyncio
 
 import asyncpg
 import pytest
 
+from solve_api.database import open_request_pool
 from solve_api.errors import AdminExists, AdminUnknown, NameRefused, PasswordRefused
 from solve_api.identity.accounts import (
     account_of,
@@ -16,11 +17,9 @@ from solve_api.identity.accounts import (
     enable,
     name_of,
 )
-from solve_api.identity.authentication import now
 from solve_api.identity.passwords import is_right
-from solve_api.identity.sessions import open_session
+from solve_api.identity.sessions import now, open_session
 from solve_api.identity.tokens import NewToken, Scope, create_token
-from solve_projector.store.postgresql import open_pages_pool
 from tests.api.served import PASSWORD, settings_of
 from tests.world import World
 
@@ -41,7 +40,7 @@ async def test_a_new_admin_is_known_by_the_name_in_lower_case(world: World) -> N
 async def test_names_that_no_admin_can_have_are_refused_here_and_by_the_table(world: World) -> None:
     odd_names = ["", "-a", ".a", "a b", "a\n", "ä", "a/b", "a'--", "x" * 65, "a:b"]
     for odd in [*odd_names, "a\0", "\ud800"]:  # the last two are no text to PostgreSQL
-        with pytest.raises(NameRefused, match="choose such a one"):
+        with pytest.raises(NameRefused, match="choose another name"):
             name_of(odd)
     async with world.database() as database:
         for odd in [*odd_names, "ADA"]:
@@ -50,7 +49,7 @@ async def test_names_that_no_admin_can_have_are_refused_here_and_by_the_table(wo
 
 
 async def test_a_name_is_given_once_however_many_ask_at_once(world: World) -> None:
-    async with open_pages_pool(world.settings, 4) as pool:
+    async with open_request_pool(world.settings, 4) as pool:
         made = await asyncio.gather(
             *(create_admin(pool, name, PASSWORD) for name in ("ada", "ADA", "Ada")), return_exceptions=True
         )

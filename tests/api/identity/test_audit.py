@@ -1,4 +1,4 @@
-"""Does the audit table tell who did what, whatever strangers send, and is nothing ever taken out of it?"""
+"""The audit trail: complete whatever a client sends, and never changed."""
 
 import asyncio
 import re
@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
+from solve_api.database import open_request_pool, transaction
 from solve_api.identity.accounts import create_admin
-from solve_api.identity.audit import MOST, TEXT_MAX_CHARS, Entry, latest, record
-from solve_api.identity.database import transaction
+from solve_api.identity.actors import Actor
+from solve_api.identity.audit import ROWS_MAX, TEXT_MAX_CHARS, latest, record
 from solve_api.identity.tokens import Scope
-from solve_projector.store.postgresql import open_pages_pool
 from tests.api.served import PASSWORD, serving
 from tests.world import World
 
@@ -25,10 +25,10 @@ class Odd:
 
 
 async def test_a_row_has_who_how_what_with_which_result_when_and_from_where(world: World) -> None:
-    entry = Entry("ada", "token:nightly", "backfill", {"dry_run": True, "users": 3}, "done", "req-1", "192.0.2.7")
+    actor = Actor("ada", "token:nightly", "192.0.2.7", "req-1")
     async with world.database() as database:
         before = await database.fetchval("SELECT now()")
-        await record(database, entry)
+        await record(database, actor, "backfill", {"dry_run": True, "users": 3})
         (found,) = await latest(database, 10)
     assert (found.who, found.via, found.action, found.detail, found.result, found.request_id, found.client) == (
         "ada", "token:nightly", "backfill", {"dry_run": True, "users": 3}, "done", "req-1", "192.0.2.7",
@@ -41,7 +41,7 @@ async def test_what_postgresql_cannot_keep_is_replaced_and_what_is_too_long_is_c
     odd = "a\0b\ud800c"
     detail = {odd: [odd, {"x": odd}, (odd,), {odd}], "it": Odd(), "nan": float("nan"), "big": 10**30, "none": None}
     async with world.database() as database:
-        await record(database, Entry(odd, "x" * 5000, odd, detail, odd, odd, odd))
+        await record(database, Actor(odd, "x" * 5000, odd, odd), odd, detail, odd)
         (found,) = await latest(database, 1)
     plain = "a\N{REPLACEMENT CHARACTER}b?c"
     assert {found.who, found.action, found.result, found.request_id, found.client} == {plain}
@@ -58,7 +58,7 @@ async def test_what_postgresql_cannot_keep_is_replaced_and_what_is_too_long_is_c
 async def test_pages_go_back_to_the_first_row_and_none_is_too_long(world: World) -> None:
     async with world.database() as database:
         for number in range(5):
-            await record(database, Entry("ada", "cli", f"act-{number}"))
+            await record(database, Actor("ada", "cli"), f"act-{number}")
         newest = await latest(database, 2)
         older = await latest(database, 2, newest[-1].audit_id)
         oldest = await latest(database, 2, older[-1].audit_id)
@@ -66,12 +66,12 @@ async def test_pages_go_back_to_the_first_row_and_none_is_too_long(world: World)
         await database.execute(
             "INSERT INTO admin_audit (who, via, action, result) "
             "SELECT 'x', 'cli', 'y', 'z' FROM generate_series(1, $1)",
-            MOST,
+            ROWS_MAX,
         )
-        assert len(await latest(database, 10**9)) == MOST
+        assert len(await latest(database, 10**9)) == ROWS_MAX
 
 
-@pytest.mark.parametrize("limit", [1, 2, 3, MOST])
+@pytest.mark.parametrize("limit", [1, 2, 3, ROWS_MAX])
 async def test_no_page_of_the_api_leads_to_an_empty_one(world: World, limit: int) -> None:
     async with world.database() as database:
         await database.execute(
@@ -82,11 +82,11 @@ async def test_no_page_of_the_api_leads_to_an_empty_one(world: World, limit: int
     async with serving(world) as api, api.script(Scope.READ) as script:
         sizes, before = [], {}
         while True:
-            found = (await script.get("/api/admin/audit", params={"limit": limit, **before})).json()
-            sizes.append(len(found["entries"]))
+            found = (await script.get("/api/admin/activity", params={"limit": limit, **before})).json()
+            sizes.append(len(found["activities"]))
             if found["before_id"] is None:
                 break
-            assert found["before_id"] == found["entries"][-1]["audit_id"]
+            assert found["before_id"] == found["activities"][-1]["audit_id"]
             before = {"before_id": found["before_id"]}
     assert sizes == [limit, limit]
 
@@ -94,13 +94,13 @@ async def test_no_page_of_the_api_leads_to_an_empty_one(world: World, limit: int
 @pytest.mark.parametrize("pooled", [False, True])
 async def test_what_was_undone_is_not_in_the_table(world: World, pooled: bool) -> None:
     """An entry is one with what it tells of: both or neither."""
-    async with open_pages_pool(world.settings, 2) as pool, world.database() as connection:
+    async with open_request_pool(world.settings, 2) as pool, world.database() as connection:
         database = pool if pooled else connection
 
         async def break_off() -> None:
             async with transaction(database) as inside:
                 await create_admin(inside, "ada", PASSWORD)
-                await record(inside, Entry("root", "cli", "create-admin", {"about": "ada"}))
+                await record(inside, Actor("root", "cli"), "create-admin", {"about": "ada"})
                 raise asyncio.CancelledError
 
         with pytest.raises(asyncio.CancelledError):

@@ -1,4 +1,4 @@
-"""How often can a password be guessed? As a model of a few lines says, in whichever order things happen."""
+"""Lockouts after wrong passwords, compared with a model of a few lines in any order of events."""
 
 import asyncio
 from datetime import UTC, datetime, timedelta
@@ -8,8 +8,8 @@ from hypothesis import HealthCheck, example, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
+from solve_api.database import open_request_pool
 from solve_api.identity.lockouts import clear, may_try, unlock
-from solve_projector.store.postgresql import open_pages_pool
 from tests.api.served import settings_of
 from tests.world import World
 
@@ -84,7 +84,7 @@ async def test_names_are_locked_as_a_plain_model_says(world: World, steps: list[
 @pytest.mark.parametrize("failures", [1, 5])
 async def test_guesses_at_once_are_counted_one_by_one(world: World, failures: int) -> None:
     limits = settings_of(world, api_lockout_failures=failures)
-    async with open_pages_pool(world.settings, 8) as pool:
+    async with open_request_pool(world.settings, 8) as pool:
         tried = await asyncio.gather(*(may_try(pool, limits, "ada", BEGIN) for _ in range(50)))
         assert sum(tried) == failures
 

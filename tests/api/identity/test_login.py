@@ -1,4 +1,4 @@
-"""Does an admin get in with the right password alone, tell nobody anything by trying, and get out for good?"""
+"""Logging in and out: the right password alone opens a session, and refusals reveal nothing."""
 
 import asyncio
 import threading
@@ -54,7 +54,7 @@ async def test_the_cookie_is_for_this_host_for_no_script_and_no_other_site(world
         assert "strict-transport-security" not in plain.headers
         # over TLS the name that a sister domain could plant is nobody
         async with api.client(Cookie=f"solve_session={raw}", **BEHIND_TLS) as planted:
-            problem_of(await planted.get(SESSION), 401, "log-in-needed")
+            problem_of(await planted.get(SESSION), 401, "login-required")
         async with api.client(Cookie=f"__Host-solve_session={raw}", **BEHIND_TLS) as browser:
             assert (await browser.get(SESSION)).json()["name"] == NAME
 
@@ -107,7 +107,7 @@ async def test_every_refusal_is_the_same_whoever_is_asked_for(world: World) -> N
                 (NAME, ""),
             )
         ]
-        problem_of(found[0], 401, "log-in-refused")
+        problem_of(found[0], 401, "login-refused")
         assert len({one.text for one in found}) == 1
         own = {"x-request-id", "date"}
         heads = [{name: value for name, value in one.headers.items() if name not in own} for one in found]
@@ -121,7 +121,7 @@ async def test_after_so_many_guesses_the_right_password_is_refused_too(world: Wo
         for name in (NAME, "bob"):
             await api.create_admin(name)
         await asyncio.gather(*(tried(api.anybody) for _ in range(2 * GUESSES)))
-        problem_of(await tried(api.anybody, password=PASSWORD), 401, "log-in-refused")
+        problem_of(await tried(api.anybody, password=PASSWORD), 401, "login-refused")
         assert (await tried(api.anybody, "bob", PASSWORD)).status_code == 200
         # as time goes by
         await world.fetch("UPDATE admin_lockouts SET locked_until = now(), last_failed_at = now()")
@@ -166,7 +166,7 @@ async def test_log_out_is_for_good(world: World) -> None:
         assert {"solve_session", "max-age=0", "httponly"} <= attributes(left)
         assert await state_of(api, raw) == 401
         assert (await other.get(SESSION)).status_code == 200
-        problem_of(await admin.post("/api/admin/logout"), 401, "log-in-needed")
+        problem_of(await admin.post("/api/admin/logout"), 401, "login-required")
 
 
 async def test_log_out_everywhere_ends_this_admins_browsers_alone(world: World) -> None:
@@ -190,16 +190,16 @@ async def test_a_session_that_has_ended_opens_nothing(world: World, end: str) ->
     async with serving(world, api_session_idle_s=600) as api, api.admin() as admin:
         assert (await admin.get(SESSION)).status_code == 200
         await world.fetch(end)
-        problem_of(await admin.get(SESSION), 401, "log-in-needed")
-        problem_of(await admin.post("/api/admin/sync-leaderboard"), 401, "log-in-needed")
+        problem_of(await admin.get(SESSION), 401, "login-required")
+        problem_of(await admin.post("/api/admin/sync-leaderboard"), 401, "login-required")
 
 
 async def test_another_password_of_the_command_line_ends_browsers_that_are_logged_in(world: World) -> None:
     async with serving(world) as api, api.admin() as admin:
         async with world.database() as database:
             await change_password(database, NAME, WRONG)
-        problem_of(await admin.get(SESSION), 401, "log-in-needed")
-        problem_of(await tried(api.anybody, password=PASSWORD), 401, "log-in-refused")
+        problem_of(await admin.get(SESSION), 401, "login-required")
+        problem_of(await tried(api.anybody, password=PASSWORD), 401, "login-refused")
         assert (await tried(api.anybody, password=WRONG)).status_code == 200
 
 
@@ -241,7 +241,7 @@ async def test_it_is_written_down_who_came_and_went_and_no_secret_is(world: Worl
         (NAME, "password", "log-in", "done"),
         (NAME, "password", "log-in", "refused"),
         ("nobody", "password", "log-in", "refused"),
-        ("(no name of an admin)", "password", "log-in", "refused"),
+        ("(not a valid name)", "password", "log-in", "refused"),
         (NAME, "session", "log-out", "done"),
         (NAME, "password", "log-in", "done"),
         (NAME, "session", "log-out-everywhere", "done"),
@@ -256,7 +256,7 @@ async def test_when_too_many_passwords_wait_one_more_is_told_to_come_back_and_co
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Seven of ten at once find no place; three wait until all those have their answer."""
-    monkeypatch.setattr(passwords, "_places", threading.Semaphore(3))
+    monkeypatch.setattr(passwords, "_slots", threading.Semaphore(3))
     refused = asyncio.Event()
 
     async def slow(_password: str, _hash: str | None) -> bool:

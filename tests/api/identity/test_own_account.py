@@ -1,4 +1,4 @@
-"""Can an admin see and end their own sessions and change their own password, and does nobody else gain by it?"""
+"""An admin's own account: sessions and password, changed by nobody else."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -46,13 +46,13 @@ async def test_an_admin_sees_their_own_sessions_and_ends_one_of_them(world: Worl
         (of_eve,) = await sessions(eve)
         assert (await end(here, of_eve["session_id"], "0" * 16)).json() == {"sessions_ended": 0}
         assert await is_logged_in(eve)
-        problem_of(await end(here, other, password="wrong"), 401, "log-in-refused")
+        problem_of(await end(here, other, password="wrong"), 401, "login-refused")
         problem_of(await end(here, "nothing"), 422, "invalid-request")
         assert await is_logged_in(there)
         assert (await end(here, other)).json() == {"sessions_ended": 1}
         assert not await is_logged_in(there)
         assert [one["current"] for one in await sessions(here)] == [True]
-        latest = (await here.get("/api/admin/audit")).json()["entries"][0]
+        latest = (await here.get("/api/admin/activity")).json()["activities"][0]
         assert (latest["who"], latest["action"], latest["result"]) == (NAME, "end-sessions", "done")
 
 
@@ -89,14 +89,16 @@ async def test_a_new_password_ends_the_other_sessions_and_gives_this_browser_a_n
             assert not await is_logged_in(thief)
         assert not await may_log_in(api, PASSWORD)
         assert await may_log_in(api, NEW)
-        done = [one for one in (await here.get("/api/admin/audit")).json()["entries"] if one["action"] != "log-in"]
+        done = [
+            one for one in (await here.get("/api/admin/activity")).json()["activities"] if one["action"] != "log-in"
+        ]
         assert [(one["action"], one["detail"]) for one in done] == [("change-password", {"sessions_ended": 2})]
 
 
 @pytest.mark.parametrize(
     ("password", "new", "status", "kind"),
     [
-        ("wrong horse battery", NEW, 401, "log-in-refused"),
+        ("wrong horse battery", NEW, 401, "login-refused"),
         (PASSWORD, "short", 422, "password-refused"),
         (PASSWORD, "ada-ada-ada-ada", 422, "password-refused"),
         (PASSWORD, "x" * 129, 422, "password-refused"),
@@ -115,8 +117,8 @@ async def test_a_refused_new_password_changes_nothing(
 async def test_guessing_the_old_password_in_an_open_browser_is_locked_out(world: World) -> None:
     async with serving(world, api_lockout_failures=3, api_login_rate="100/minute") as api, api.admin() as here:
         for _ in range(3):
-            problem_of(await here.post(CHANGE, json={"password": "wrong", "new_password": NEW}), 401, "log-in-refused")
-        problem_of(await here.post(CHANGE, json={"password": PASSWORD, "new_password": NEW}), 401, "log-in-refused")
+            problem_of(await here.post(CHANGE, json={"password": "wrong", "new_password": NEW}), 401, "login-refused")
+        problem_of(await here.post(CHANGE, json={"password": PASSWORD, "new_password": NEW}), 401, "login-refused")
         assert await may_log_in(api, PASSWORD)  # it is the open browser that is not believed
 
 
@@ -165,7 +167,7 @@ async def test_what_was_done_about_an_account_meanwhile_is_not_undone_by_its_new
     monkeypatch.setattr(own_account, "hashed_new", slow)
     async with serving(world) as api, api.admin() as here:
         found = await here.post(CHANGE, json={"password": PASSWORD, "new_password": "a thief's own four words"})
-        problem_of(found, 401, "log-in-refused")
+        problem_of(found, 401, "login-refused")
         assert not await is_logged_in(here)
         assert not await may_log_in(api, "a thief's own four words")
         assert await world.value("SELECT count(*) FROM admin_sessions") == 0
@@ -193,8 +195,8 @@ async def test_of_changes_at_once_one_is_done_and_the_other_refused(world: World
 async def test_no_script_and_no_other_site_changes_a_password(world: World) -> None:
     asked = {"password": PASSWORD, "new_password": NEW}
     async with serving(world) as api, api.admin() as here, api.script(*Scope) as robot:
-        problem_of(await robot.post(CHANGE, json=asked), 403, "session-needed")
-        problem_of(await robot.get(SESSIONS), 403, "session-needed")
+        problem_of(await robot.post(CHANGE, json=asked), 403, "session-required")
+        problem_of(await robot.get(SESSIONS), 403, "session-required")
         del here.headers["X-CSRF-Token"]
         problem_of(await here.post(CHANGE, json=asked), 403, "csrf")
         assert await may_log_in(api, PASSWORD)
@@ -205,36 +207,39 @@ async def test_the_page_shows_where_one_is_logged_in_and_logs_out_another_browse
         await there.post("/admin/login", data={"name": NAME, "password": PASSWORD})
         shown = seen(await here.get(ACCOUNT))
         assert HOSTILE in shown.text
-        assert "this one" in shown.text
-        assert "at least one" in seen(await sent(here, ACCOUNT, f"{ACCOUNT}/sessions/end", password=PASSWORD), 422).text
+        assert "current" in shown.text
+        assert (
+            "Select at least one browser"
+            in seen(await sent(here, ACCOUNT, f"{ACCOUNT}/sessions/end", password=PASSWORD), 422).text
+        )
         (other,) = [one["session_id"] for one in await sessions(here) if not one["current"]]
         refused = await sent(here, ACCOUNT, f"{ACCOUNT}/sessions/end", ids=other, password="wrong")
-        assert "not this admin" in seen(refused, 401).text
+        assert "not your current password" in seen(refused, 401).text
         assert f'value="{other}" checked' in refused.text
         ended = await sent(here, ACCOUNT, f"{ACCOUNT}/sessions/end", ids=other, password=PASSWORD)
         assert (ended.status_code, ended.headers["location"]) == (303, f"{ACCOUNT}?ended=1")
-        assert "Logged out: 1 browser." in seen(await here.get(ended.headers["location"])).text
+        assert "1 browser logged out." in seen(await here.get(ended.headers["location"])).text
         for form in ("sessions/end", "logout-everywhere", "password"):
             again = await here.get(f"{ACCOUNT}/{form}")
             assert (again.status_code, again.headers["location"]) == (303, ACCOUNT)
         assert not await is_logged_in(there)
-        assert "not this admin" in seen(await sent(here, ACCOUNT, f"{ACCOUNT}/logout-everywhere"), 401).text
+        assert "not your current password" in seen(await sent(here, ACCOUNT, f"{ACCOUNT}/logout-everywhere"), 401).text
         left = await sent(here, ACCOUNT, f"{ACCOUNT}/logout-everywhere", password=PASSWORD)
         assert (left.status_code, left.headers["location"]) == (303, "/admin/login?left=1")
         assert not await is_logged_in(here)
 
 
 async def test_the_page_changes_the_password_or_says_why_not(world: World) -> None:
-    fields = {"password": PASSWORD, "new_password": NEW, "once_more": NEW}
+    fields = {"password": PASSWORD, "new_password": NEW, "confirmation": NEW}
     async with serving(world, api_login_rate="100/minute") as api, browser(api) as here:
         for wrong, status, said in (
-            ({"once_more": "something else"}, 422, "not the same"),
-            ({"password": "wrong"}, 401, "not this admin"),
-            ({"new_password": "short", "once_more": "short"}, 422, "12 to 128 characters"),
+            ({"confirmation": "something else"}, 422, "not the same"),
+            ({"password": "wrong"}, 401, "not your current password"),
+            ({"new_password": "short", "confirmation": "short"}, 422, "12 to 128 characters"),
         ):
             refused = seen(await sent(here, ACCOUNT, f"{ACCOUNT}/password", **fields | wrong), status)
             assert said in refused.text
         changed = await sent(here, ACCOUNT, f"{ACCOUNT}/password", **fields)
         assert (changed.status_code, changed.headers["location"]) == (303, f"{ACCOUNT}?changed=1")
-        assert "is changed" in seen(await here.get(changed.headers["location"])).text
+        assert "Password changed." in seen(await here.get(changed.headers["location"])).text
         assert await may_log_in(api, NEW)

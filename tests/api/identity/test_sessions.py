@@ -1,4 +1,4 @@
-"""Does a session belong to one browser, end when it must, and never outlive the password that opened it?"""
+"""Sessions: of one browser, limited in time, and never outliving the password that opened them."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -9,10 +9,10 @@ from datetime import UTC, datetime, timedelta
 import asyncpg
 import pytest
 
+from solve_api.database import open_request_pool
 from solve_api.identity import sessions
 from solve_api.identity.accounts import Account, account_of, change_password, create_admin, disable, enable
 from solve_api.settings import ApiSettings
-from solve_projector.store.postgresql import open_pages_pool
 from tests.api.served import PASSWORD, settings_of
 from tests.waiting import until
 from tests.world import World
@@ -46,7 +46,7 @@ class Browsers:
 @asynccontextmanager
 async def browsers_of(world: World) -> AsyncIterator[Browsers]:
     settings = settings_of(world, api_session_idle_s=IDLE_S, api_session_max_s=MAX_S)
-    async with open_pages_pool(world.settings, 8) as pool:
+    async with open_request_pool(world.settings, 8) as pool:
         await create_admin(pool, "ada", PASSWORD)
         ada = await account_of(pool, "ada")
         assert ada

@@ -1,4 +1,4 @@
-"""Does a script's token open what it was made for, as long as it was made for, and can it be taken back?"""
+"""Tokens of scripts: scopes, expiry and revocation."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 import asyncpg
 import pytest
 
+from solve_api.database import open_request_pool
 from solve_api.errors import TokenRefused, TokenUnknown
 from solve_api.identity.accounts import change_password, create_admin, disable, enable
 from solve_api.identity.tokens import (
@@ -20,7 +21,6 @@ from solve_api.identity.tokens import (
     revoke,
     tokens,
 )
-from solve_projector.store.postgresql import open_pages_pool
 from tests.api.served import PASSWORD
 from tests.world import World
 
@@ -31,7 +31,7 @@ NIGHTLY = NewToken("nightly", frozenset({Scope.READ, Scope.REPAIR}), days=30)
 @asynccontextmanager
 async def ada_of(world: World) -> AsyncIterator[tuple[asyncpg.Pool, int]]:
     """A pool and the id of an admin, ada."""
-    async with open_pages_pool(world.settings, 4) as pool:
+    async with open_request_pool(world.settings, 4) as pool:
         yield pool, await create_admin(pool, "ada", PASSWORD)
 
 
@@ -125,7 +125,7 @@ async def test_tokens_that_cannot_be_made_are_refused_in_words(world: World) -> 
     async with ada_of(world) as (pool, ada_id):
         read = frozenset({Scope.READ})
         for wanted, said in (
-            (NewToken("a", frozenset()), "needs a scope"),
+            (NewToken("a", frozenset()), "needs at least one scope"),
             (NewToken("a", read, days=0), "1 to 366 days, not 0"),
             (NewToken("a", read, days=367), "not 367"),
             (NewToken(" ", read), "needs a label"),

@@ -1,4 +1,4 @@
-"""Does every reader end with the newest, whatever the order of changes and reads, and however slow it is?"""
+"""The hub of live updates: every reader ends with the newest standings, in whatever order changes and reads come."""
 
 import asyncio
 import json
@@ -15,9 +15,9 @@ from solve_api.live.entries import (
     BOARD_CHANGES_MAX,
     MANY,
     BoardChange,
-    Change,
-    Entry,
-    Position,
+    StreamEntry,
+    StreamId,
+    UserChange,
     change_of,
     read_entry,
 )
@@ -62,33 +62,33 @@ def hub(time: Time) -> Hub:
     return made
 
 
-def change(user_id: str, version: int, epoch: int = 1) -> Change:
-    return Change(user_id, version, at(version), version, epoch)
+def change(user_id: str, version: int, epoch: int = 1) -> UserChange:
+    return UserChange(user_id, version, at(version), version, epoch)
 
 
-def entry(number: int, *changes: Change, epoch: int = 1) -> Entry:
-    return Entry(Position(number, 0), epoch, BoardChange({one.user_id: one for one in changes}))
+def entry(number: int, *changes: UserChange, epoch: int = 1) -> StreamEntry:
+    return StreamEntry(StreamId(number, 0), epoch, BoardChange({one.user_id: one for one in changes}))
 
 
 def versions(stream: Subscription) -> dict[str, int]:
     return {one.user_id: one.version for one in stream.take().changes}
 
 
-def test_a_change_is_told_to_who_watches_it_and_to_nobody_else(hub: Hub) -> None:
+def test_a_change_reaches_those_who_watch_the_user_and_nobody_else(hub: Hub) -> None:
     with hub.watching(["a"], board=False) as one, hub.watching(["b", "a"], board=False) as two:
         one.take(), two.take()
-        hub.tell_entry(entry(1, change("a", 5)))
-        hub.tell_entry(entry(2, change("b", 6)))
+        hub.notify_entry(entry(1, change("a", 5)))
+        hub.notify_entry(entry(2, change("b", 6)))
         assert versions(one) == {"a": 5}
         assert versions(two) == {"a": 5, "b": 6}
         assert versions(two) == {}
-        assert one.take().position == two.take().position == (2, 0)
+        assert one.take().stream_id == two.take().stream_id == (2, 0)
 
 
-def test_a_slow_reader_keeps_one_of_each(hub: Hub, time: Time) -> None:
+def test_a_slow_reader_keeps_only_the_newest_of_each(hub: Hub, time: Time) -> None:
     with hub.watching(["a"], board=True) as stream:
         for number in range(1, 10_000):
-            hub.tell_entry(entry(number, change("a", number), change(f"u{number % 7}", number)))
+            hub.notify_entry(entry(number, change("a", number), change(f"u{number % 7}", number)))
             time.move(1)
         news = stream.take()
         assert [one.version for one in news.changes] == [9_999]
@@ -98,50 +98,50 @@ def test_a_slow_reader_keeps_one_of_each(hub: Hub, time: Time) -> None:
 
 def test_board_changes_come_together_and_not_too_often(hub: Hub, time: Time) -> None:
     with hub.watching([], board=True) as stream:
-        hub.tell_entry(entry(1, change("a", 1)))
-        hub.tell_entry(entry(2, change("b", 2)))
+        hub.notify_entry(entry(1, change("a", 1)))
+        hub.notify_entry(entry(2, change("b", 2)))
         assert not stream.take().board
         time.move(0)
         assert stream.take().board.changes.keys() == {"a", "b"}
-        hub.tell_entry(entry(3, change("a", 3)))
+        hub.notify_entry(entry(3, change("a", 3)))
         time.move(BOARD_INTERVAL_S / 2)
         assert not stream.take().board
         time.move(BOARD_INTERVAL_S)
         assert stream.take().board.changes["a"].version == 3
 
 
-def test_a_board_reader_is_told_no_position_beyond_what_it_was_shown(hub: Hub, time: Time) -> None:
+def test_a_board_reader_gets_no_id_beyond_what_it_was_sent(hub: Hub, time: Time) -> None:
     with hub.watching(["a"], board=True) as stream:
-        hub.tell_entry(entry(1, change("x", 1)))
+        hub.notify_entry(entry(1, change("x", 1)))
         time.move(0)
-        hub.tell_entry(entry(2, change("a", 2)))
+        hub.notify_entry(entry(2, change("a", 2)))
         news = stream.take()
-        assert ([one.version for one in news.changes], news.position) == ([2], (1, 0))
+        assert ([one.version for one in news.changes], news.stream_id) == ([2], (1, 0))
         time.move(1)
-        assert stream.take().position == (2, 0)
+        assert stream.take().stream_id == (2, 0)
 
 
 def test_too_many_to_name_are_not_named(hub: Hub, time: Time) -> None:
     with hub.watching([], board=True) as stream:
         for number in range(BOARD_CHANGES_MAX):
-            hub.tell_entry(entry(number + 1, change(f"u{number}", 1)))
+            hub.notify_entry(entry(number + 1, change(f"u{number}", 1)))
         time.move(1)
         assert not stream.take().board.many
         for number in range(BOARD_CHANGES_MAX + 1):
-            hub.tell_entry(entry(number + 500, change(f"u{number}", 2)))
+            hub.notify_entry(entry(number + 500, change(f"u{number}", 2)))
         time.move(1)
         assert json.loads(stream.take().board.text) == {"changed": [], "many": True}
-        hub.tell_board(MANY)
+        hub.notify_board(MANY)
         time.move(1)
         assert stream.take().board == MANY
 
 
-def test_in_a_new_epoch_everybody_begins_anew_and_lower_versions_count(hub: Hub, time: Time) -> None:
+def test_a_new_epoch_resets_every_stream_and_accepts_lower_versions(hub: Hub, time: Time) -> None:
     with hub.watching(["a", "b"], board=True) as stream:
-        hub.tell_entry(entry(1, change("a", 50), change("b", 50)))
+        hub.notify_entry(entry(1, change("a", 50), change("b", 50)))
         time.move(1)
-        hub.tell_entry(entry(2, change("a", 7, epoch=2), epoch=2))
-        hub.tell_entry(entry(3, change("b", 51)))
+        hub.notify_entry(entry(2, change("a", 7, epoch=2), epoch=2))
+        hub.notify_entry(entry(3, change("b", 51)))
         time.move(1)
         news = stream.take()
         assert (news.reset, [one.order for one in news.changes], news.board.many) == (True, [(2, 7)], True)
@@ -151,7 +151,7 @@ def test_in_a_new_epoch_everybody_begins_anew_and_lower_versions_count(hub: Hub,
 
 def test_a_user_nobody_watches_is_forgotten(hub: Hub) -> None:
     with hub.watching(["a"], board=False):
-        hub.tell(1, [change("a", 9)])
+        hub.notify(1, [change("a", 9)])
         assert (hub.watched(), hub.known("a")) == (["a"], 9)
     assert (hub.watched(), hub.known("a"), hub.streams) == ([], -1, 0)
 
@@ -161,10 +161,10 @@ async def test_news_are_waited_for_and_a_closed_hub_ends_every_wait() -> None:
     with hub.watching(["a"], board=False) as one, hub.watching(["b"], board=False) as two:
         assert hub.full
         first = await one.next(60), await two.next(60)
-        assert [news and news.position for news in first] == [None, None]
+        assert [news and news.stream_id for news in first] == [None, None]
         waiting = [asyncio.create_task(stream.next(60)) for stream in (one, two)]
         await asyncio.sleep(0)
-        hub.tell(1, [change("a", 1)])
+        hub.notify(1, [change("a", 1)])
         news = await waiting[0]
         assert news is not None
         assert [found.version for found in news.changes] == [1]
@@ -182,7 +182,7 @@ def test_an_entry_is_read_as_it_was_written_and_like_a_row() -> None:
     users = b'[["\xc3\xa9\\/\\u007f",3,1767225607,1767225600123456],["b",0,null,6]]'
     read = read_entry(b"12-3", {b"epoch": b"4", b"users": users})
     row = change_of(("é/\x7f", 3, at(7.9), 1_767_225_600_123_456), 4)
-    assert read == Entry(Position(12, 3), 4, BoardChange({"é/\x7f": row, "b": Change("b", 0, None, 6, 4)}))
+    assert read == StreamEntry(StreamId(12, 3), 4, BoardChange({"é/\x7f": row, "b": UserChange("b", 0, None, 6, 4)}))
     assert json.loads(row.text) == {
         "user_id": "é/\x7f",
         "problems_solved": 3,
@@ -201,12 +201,12 @@ def test_what_somebody_else_wrote_is_refused(fields: dict[bytes, bytes]) -> None
 
 
 @pytest.mark.parametrize("said", ["", "1", "1-", "-1", "x-0", "1-0 ", "1-0\n", "٣-0", "9" * 30 + "-0"])
-def test_what_is_no_position_is_none(said: str) -> None:
-    assert Position.parse(said) is None
+def test_a_text_that_is_no_stream_id_is_none(said: str) -> None:
+    assert StreamId.parse(said) is None
 
 
 ids = st.sampled_from("abc")
-told = st.tuples(st.just("entry") | st.just("asked"), ids, st.integers(0, 9), st.integers(1, 2))
+notified = st.tuples(st.just("entry") | st.just("asked"), ids, st.integers(0, 9), st.integers(1, 2))
 read = st.tuples(st.just("read"), st.integers(0, 2), st.just(0), st.just(0))
 passed = st.tuples(st.just("time"), st.sampled_from([0.0, 0.05, 1.0]), st.just(0), st.just(0))
 WATCHED = (["a"], ["a", "b"], ["b", "c"])
@@ -229,7 +229,7 @@ class Reader:
             self.seen[one.user_id] = one.order
 
 
-def newest_of(changes: list[Change]) -> dict[str, tuple[int, int]]:
+def newest_of(changes: list[UserChange]) -> dict[str, tuple[int, int]]:
     """By user, of the last epoch that was heard of."""
     newest: dict[str, tuple[int, int]] = {}
     for one in changes:
@@ -240,7 +240,7 @@ def newest_of(changes: list[Change]) -> dict[str, tuple[int, int]]:
     return newest
 
 
-@given(st.lists(told | read | passed, max_size=60))
+@given(st.lists(notified | read | passed, max_size=60))
 def test_a_reader_ends_with_the_newest_and_never_sees_one_go_back(steps: list[tuple[str, Any, int, int]]) -> None:
     time, changes = Time(), []
     hub = Hub(10, time)
@@ -255,9 +255,9 @@ def test_a_reader_ends_with_the_newest_and_never_sees_one_go_back(steps: list[tu
             else:
                 changes.append(change(what, version, epoch))
                 if step == "entry":
-                    hub.tell_entry(entry(number, changes[-1], epoch=epoch))
+                    hub.notify_entry(entry(number, changes[-1], epoch=epoch))
                 else:
-                    hub.tell(epoch, changes[-1:])
+                    hub.notify(epoch, changes[-1:])
         newest = newest_of(changes)
         for reader in readers:
             reader.read()

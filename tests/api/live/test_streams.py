@@ -1,4 +1,4 @@
-"""How many can listen, how slowly, and how does it end? A thousand on one process; who comes too late is told when."""
+"""Event streams: a thousand on one process, slow readers, limits, and the end of the server."""
 
 import asyncio
 import json
@@ -15,7 +15,7 @@ import pytest
 from httpx import AsyncClient
 from httpx_sse import aconnect_sse
 
-from solve_api.live.open_file_limit import FILES_BESIDE
+from solve_api.live.open_file_limit import OTHER_FILES
 from solve_api.routes import events
 from solve_projector.leaderboard.board import open_leaderboard
 from solve_projector.store.counts import Standing
@@ -145,12 +145,12 @@ async def test_an_event_does_not_wait_for_the_receipt_of_the_one_before(world: W
 
 async def test_what_the_limit_of_open_files_does_not_hold_has_to_wait(world: World, tmp_path: Path) -> None:
     log = tmp_path / "log"
-    files = FILES_BESIDE + 3
+    files = OTHER_FILES + 3
     async with api_process(world, log, files, files) as (_, port):
         pages = [await Listener.begin(port, [("user_id", "a")]) for _ in range(4)]
         assert [page.status for page in pages] == [200, 200, 200, 503]
         await asyncio.gather(*(page.close() for page in pages))
-    assert "room for 3 event streams only" in log.read_text()
+    assert "only 3 event streams fit" in log.read_text()
 
 
 async def test_beyond_the_limit_somebody_has_to_wait(world: World) -> None:
@@ -237,4 +237,4 @@ async def test_a_reader_of_the_standard_understands_it(world: World) -> None:
             first, second = await anext(heard), await anext(heard)
         assert first.retry == 2_000
         assert (second.event, second.json()["problems_solved"]) == ("user", 1)
-        assert second.id == str(api.changes.hub.position)
+        assert second.id == str(api.changes.hub.users_notified_to)

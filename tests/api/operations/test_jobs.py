@@ -1,4 +1,4 @@
-"""Does a job tell where it is, and is one that was refused no fault of ours in the log?"""
+"""Jobs: progress, refusals and failures in the log, and a recorded end."""
 
 import asyncio
 from typing import Any
@@ -7,9 +7,9 @@ import httpx
 import pytest
 from structlog.testing import capture_logs
 
+from solve_api import database as database_module
 from solve_projector.leaderboard.board import open_leaderboard
 from solve_projector.replay.report import Report
-from solve_projector.store import postgresql as database_module
 from solve_projector.store.locks import Lock, wait_lock
 from tests.api.reading import browser, seen
 from tests.api.served import problem_of, serving
@@ -85,7 +85,7 @@ async def test_a_failure_that_nobody_foresaw_is_an_error_with_its_traceback(
 async def test_a_job_that_cannot_write_down_its_end_at_once_tries_again(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(database_module.PAGES_SESSION, "lock_timeout", "100")
+    monkeypatch.setitem(database_module.SESSION, "lock_timeout", "100")
     tries: set[object] = set()
     go_on = asyncio.Event()
 

@@ -1,4 +1,4 @@
-"""Do the pages do what people see them do, in a real browser? Live counts, the repair, the log-in and what ends it."""
+"""Pages in a real browser: live counts, repairs, logins, and what ends a session."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -75,13 +75,13 @@ async def test_an_open_last_page_that_everybody_leaves_leads_back(
     async with world.running(), serving(world) as api, browsing(chromium, api) as page:
         await world.until_right()
         await page.goto("/leaderboard")
-        await page.get_by_role("link", name="Lower").click()
+        await page.get_by_role("link", name="Next").click()
         await expect(page.locator("#board tbody tr")).to_contain_text("name of v")
         await page.evaluate(MARK)
         await world.publish([solved("3", "v", "q", 3)])
-        await expect(page.locator("#board")).to_contain_text("Nobody is here any more.", timeout=30_000)
+        await expect(page.locator("#board")).to_contain_text("This page is empty now.", timeout=30_000)
         assert await page.evaluate(MARKED)
-        await page.get_by_role("link", name="Higher").click()
+        await page.get_by_role("link", name="Previous").click()
         await expect(page.locator("#board tbody tr")).to_contain_text("name of u")
         await page.go_back()
         await page.get_by_role("link", name="First page").click()
@@ -101,7 +101,7 @@ async def test_a_reader_is_offered_their_time_zone_where_it_has_a_name(
         await expect(offer).to_be_visible(visible=is_offered)
         if is_offered:
             await offer.click()
-            await expect(page.locator("#board")).to_contain_text(f"Days begin at midnight, {reported}.")
+            await expect(page.locator("#board")).to_contain_text(f"Days start at midnight, {reported} time.")
 
 
 async def test_the_incident_is_repaired_with_clicks(world: World, chromium: Browser) -> None:
@@ -113,13 +113,13 @@ async def test_the_incident_is_repaired_with_clicks(world: World, chromium: Brow
         await page.goto("/admin")
         await log_in(page)
         await expect(page).to_have_url(f"{api.address}/admin")
-        await page.get_by_role("button", name="Check the counts").click()
+        await page.get_by_role("button", name="Check counts").click()
 
         await expect(page.locator(".finding")).to_have_text("Audit complete: 15 users would be updated out of 50")
         rows = page.locator("table.updates tbody tr")
         await expect(rows).to_have_count(len(LOST))
         assert await world.value("SELECT problems_solved FROM users WHERE user_id = 'u03'") == 0
-        await page.get_by_role("button", name="Repair the counts").click()
+        await page.get_by_role("button", name="Repair counts").click()
 
         await expect(page.locator(".finding")).to_have_text("Backfill complete: 15 users updated out of 50")
         row = rows.filter(has_text="name of u03")
@@ -129,9 +129,9 @@ async def test_the_incident_is_repaired_with_clicks(world: World, chromium: Brow
         await expect(page.locator("#stats .main dd")).to_have_text("4")
 
         await page.goto("/admin")
-        await page.get_by_role("button", name="Rebuild it").click()
-        await expect(page.locator(".finding")).to_contain_text("removed: 0")
-        await page.goto("/admin/audit")
+        await page.get_by_role("button", name="Rebuild").click()
+        await expect(page.locator(".finding")).to_contain_text("0 removed")
+        await page.goto("/admin/activity")
         await expect(page.locator("main")).to_contain_text("backfill")
         await expect(page.locator("main")).to_contain_text("sync-leaderboard")
     assert await world.differences() == []
@@ -143,16 +143,16 @@ async def test_everything_works_without_scripts(world: World, chromium: Browser)
         await api.create_admin()
         await page.goto("/leaderboard")
         await expect(page.locator("#board tbody tr")).to_have_count(35)
-        await page.get_by_label("Jump to a user").fill("u20")
+        await page.get_by_label("Jump to user").fill("u20")
         await page.get_by_role("button", name="Jump").click()
         await expect(page.locator("tr.here")).to_contain_text("u20")
         await page.locator("tr.here a").click()
         await expect(page.locator("#stats .main dd")).to_have_text("1")
         await page.goto("/admin")
         await log_in(page)
-        await page.get_by_role("button", name="Check the counts").click()
+        await page.get_by_role("button", name="Check counts").click()
         await expect(page.locator(".finding")).to_contain_text("15 users would be updated", timeout=30_000)
-        await page.get_by_role("button", name="Repair the counts").click()
+        await page.get_by_role("button", name="Repair counts").click()
         await expect(page.locator(".finding")).to_contain_text("15 users updated", timeout=30_000)
 
 
@@ -165,7 +165,7 @@ async def test_a_wrong_password_is_refused_and_too_many_lock_the_name(world: Wor
             await expect(page.get_by_role("alert")).to_contain_text("wrong")
         # the right one, of a name that is locked
         await log_in(page)
-        await expect(page.get_by_role("alert")).to_contain_text("locked for a while")
+        await expect(page.get_by_role("alert")).to_contain_text("locked after too many attempts")
         async with world.database() as database:
             await database.execute("UPDATE admin_lockouts SET locked_until = now()")
         await log_in(page)
@@ -190,9 +190,7 @@ async def test_a_session_that_ended_says_so_and_leads_back(world: World, chromiu
 
 
 @pytest.mark.parametrize("is_one", [False, True])
-async def test_enter_after_a_reason_gives_up_and_never_reads_again(
-    world: World, chromium: Browser, is_one: bool
-) -> None:
+async def test_enter_after_a_reason_discards_and_never_retries(world: World, chromium: Browser, is_one: bool) -> None:
     letter, other = await add_dead_letters(world, [solved(str(number), "a", "p") for number in range(2)])
     async with serving(world) as api, browsing(chromium, api, java_script_enabled=False) as page:
         await api.create_admin()
@@ -204,17 +202,17 @@ async def test_enter_after_a_reason_gives_up_and_never_reads_again(
             await page.get_by_label(f"Dead letter {letter}").check()
         sent: list[str] = []
         page.on("request", lambda request: sent.append(request.url) if request.method == "POST" else None)
-        why = page.get_by_label("Why")
+        why = page.get_by_label("Reason for discarding")
         await why.press("Enter")  # the browser asks for a reason
         await why.fill("a test of ours")
         await why.press("Enter")
-        await expect(page.get_by_role("status").first).to_contain_text("Given up: 1 dead letter.")
+        await expect(page.get_by_role("status").first).to_contain_text("1 dead letter discarded.")
         assert sent == [f"{api.address}/admin/dead-letters/discard"]
         await page.goto(f"/admin/dead-letters/{other}")
-        await page.get_by_role("button", name="Read again").click()
-        await expect(page.get_by_role("status").first).to_contain_text("Read again: 0 applied, 1 parked")
-        given_up = await world.value("SELECT discarded_why FROM dead_letters WHERE dead_letter_id = $1", letter)
-        assert given_up == "a test of ours"
+        await page.get_by_role("button", name="Retry").click()
+        await expect(page.get_by_role("status").first).to_contain_text("Retried: 0 applied, 1 parked")
+        discarded = await world.value("SELECT discarded_why FROM dead_letters WHERE dead_letter_id = $1", letter)
+        assert discarded == "a test of ours"
 
 
 ELSEWHERE = "http://prizes.example/"

@@ -1,4 +1,4 @@
-"""Do the pictures tell what the numbers are, whatever the numbers are?"""
+"""Charts and heatmaps of any numbers."""
 
 import re
 from datetime import date, timedelta
@@ -6,10 +6,10 @@ from datetime import date, timedelta
 from hypothesis import given
 from hypothesis import strategies as st
 
-from solve_api.models.public import Day
 from solve_api.pages.charts import Point, Series, Size, Tick, date_ticks, draw, nice_ticks, solves_chart, thinned
 from solve_api.pages.heatmap import LEVELS, WEEKS, darkest, heatmap, level
-from solve_api.pages.operations import lag_chart
+from solve_api.pages.lag import lag_chart
+from solve_api.profiles.bodies import Day
 
 TODAY = date(2026, 11, 25)
 SIZE = Size(760, 240)
@@ -52,7 +52,7 @@ def test_one_feat_does_not_pale_the_rest_of_the_year() -> None:
 def test_a_heatmap_says_in_words_what_it_shows() -> None:
     days = [Day(day=date(2026, 11, 23), solved=1), Day(day=TODAY, solved=3)]
     found = heatmap(days, TODAY)
-    assert found.summary == "4 problems solved on 2 days of the past year; most on 25 Nov 2026: 3"
+    assert found.summary == "4 problems solved on 2 days in the past year; best day 25 Nov 2026 with 3"
     assert [cell.title for cell in found.cells] == ["23 Nov 2026: 1 problem", "25 Nov 2026: 3 problems"]
     assert found.ground == "M32 20h728v98h-728zm728 0h14v42h-14z"  # 52 weeks, and three days of this one
     assert found.months[0] == ("November 2026", 4, 2)
@@ -130,7 +130,7 @@ def test_the_lag_is_drawn_for_each_stage_that_was_asked() -> None:
     past = [{"at": 1_000.0 + 2 * n, "postgresql": n, "redis": 0} for n in range(61)]
     chart = lag_chart(past, SIZE)
     assert chart
-    assert [line.kind for line in chart.lines] == ["postgresql", "redis"]
+    assert [line.style for line in chart.lines] == ["postgresql", "redis"]
     assert [tick.text for tick in chart.x_ticks] == ["−2 min", "−1 min", "now"]
     assert chart.lines[0].end == (chart.right, chart.top)
     assert lag_chart(past[:1], SIZE) is None

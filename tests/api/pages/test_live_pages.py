@@ -1,4 +1,4 @@
-"""Does an open page keep up? Numbers change where they stand; the reader's focus, and what they opened, stay."""
+"""Open pages stay up to date: numbers change in place, while focus and opened details stay."""
 
 from playwright.async_api import Browser
 
@@ -57,7 +57,7 @@ async def test_a_page_says_when_it_is_not_up_to_date_and_catches_up(world: World
         await page.wait_for_selector("[data-state=live]")
         await context.set_offline(True)
         await world.publish([solved("b2", "b", "q", 6)])
-        await page.wait_for_selector("[data-state=away]")
+        await page.wait_for_selector("[data-state=unavailable]")
         assert await page.text_content("#stats dd") == "1"
         await context.set_offline(False)
         await page.wait_for_function("() => document.querySelector('#stats dd').textContent === '2'")
@@ -73,7 +73,7 @@ async def test_a_job_is_watched_to_its_end_with_and_without_a_script(world: Worl
             async with browsing(chromium, api, java_script_enabled=script) as page:
                 await page.goto("/admin")
                 await log_in(page)
-                await page.click("text=Check the counts")
-                await page.wait_for_selector("text=Nothing differs")
+                await page.click("text=Check counts")
+                await page.wait_for_selector("text=No differences found")
                 await page.click("text=Log out")
                 await page.wait_for_selector("text=You are logged out")

@@ -1,4 +1,4 @@
-"""Can everybody read the pages? On a phone, in the dark, by keyboard, and with a screen reader (axe-core)."""
+"""Accessibility of the pages: phones, dark mode, keyboards and screen readers (axe-core)."""
 
 import json
 from typing import Any
@@ -24,7 +24,7 @@ PANEL = (
     "/admin/dead-letters",
     "/admin/dead-letters/{letter}",
     "/admin/lag",
-    "/admin/audit",
+    "/admin/activity",
     "/admin/tokens",
     "/admin/account",
 )
@@ -104,7 +104,7 @@ async def test_a_keyboard_is_enough_to_get_to_the_content_and_to_a_profile(world
     async with serving(world) as api, browsing(chromium, api) as page:
         await page.goto(f"/leaderboard?around={names['user']}")
         await page.keyboard.press("Tab")
-        await expect(page.get_by_role("link", name="Skip to the content")).to_be_focused()
+        await expect(page.get_by_role("link", name="Skip to content")).to_be_focused()
         await page.keyboard.press("Enter")
         await expect(page.locator("main")).to_be_focused()
         link = page.locator("tr.here a")

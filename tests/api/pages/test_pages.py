@@ -1,4 +1,4 @@
-"""Are the public pages whole without a script, and safe with any name?"""
+"""Public pages: complete without a script, and safe with any name."""
 
 import asyncio
 import re
@@ -29,11 +29,11 @@ async def test_public_pages_say_what_the_api_says(world: World) -> None:
         assert {"/users/a", "/leaderboard", "/admin"} <= set(home.links)
         board = seen(await api.anybody.get("/leaderboard"))
         assert "Ranks 1 to 3 of 3" in board.text
-        assert "Redis is away" not in board.text
+        assert "Redis is unavailable" not in board.text
         user = seen(await api.anybody.get("/users/a"))
         assert "Problems solved 2 Rank 1" in user.text
         assert "p2 <b> 2 Jan 2026, 00:00 UTC p1 <i> cpp 1 Jan 2026, 00:00 UTC" in user.text
-        assert "never" in seen(await api.anybody.get("/users/empty")).text
+        assert "Never" in seen(await api.anybody.get("/users/empty")).text
         assert "Europe/Berlin" in seen(await api.anybody.get("/users/a?tz=Europe/Berlin")).text
 
 
@@ -47,9 +47,9 @@ async def test_names_and_ids_of_any_kind_are_only_ever_text(world: World) -> Non
         for link, name in zip(links[1:], (HOSTILE, "plain"), strict=True):
             assert name in seen(await api.anybody.get(link)).text
         asked = seen(await api.anybody.get("/search", params={"username": HOSTILE}))
-        assert f"1 user called “{HOSTILE}”" in asked.text
+        assert f"1 user found for “{HOSTILE}”" in asked.text
         friends = seen(await api.anybody.get("/leaderboard", params={"friends": f"a,{HOSTILE_ID},<b>"}))
-        assert "Not on this board, or not an id of anybody: <b>" in friends.text
+        assert "Not on this leaderboard, or unknown: <b>" in friends.text
         found = await api.anybody.get("/users/<script>alert(3)</script>")
         assert "<script>alert(3)" in seen(found, 404).text
         assert "<script>alert(3)" not in found.text
@@ -71,11 +71,11 @@ async def test_a_typed_name_leads_to_its_place_or_to_the_list_of_those_who_have_
         assert await led(find="ada") == "/search?username=ada"
         assert await led(find="nobody at all") == "/search?username=nobody+at+all"
         both = seen(await api.anybody.get("/search?username=ada"))
-        assert "2 users called “ada”" in both.text
-        assert "Nobody is called “x”" in seen(await api.anybody.get("/search?username=x")).text
+        assert "2 users found for “ada”" in both.text
+        assert "No users found for “x”" in seen(await api.anybody.get("/search?username=x")).text
         assert "here" in seen(await api.anybody.get("/leaderboard?around=a")).ids
         unsolved = seen(await api.anybody.get("/leaderboard?around=empty"))
-        assert "has not solved anything yet" in unsolved.text
+        assert "has not solved any problems yet" in unsolved.text
 
 
 async def test_the_periods_are_of_whoever_is_looked_at(world: World) -> None:
@@ -86,7 +86,7 @@ async def test_the_periods_are_of_whoever_is_looked_at(world: World) -> None:
         tabs = [f"/leaderboard?{period}{of_user}" for period in ("", "period=day&", "period=week&", "period=month&")]
         assert [link for link in board.links if "around=" in link] == tabs
         month = seen(await api.anybody.get(tabs[-1]))
-        assert "That user has not solved anything in this period" in month.text
+        assert "This user has not solved any problems in this period" in month.text
         everybody = seen(await api.anybody.get("/leaderboard"))
         assert {"/leaderboard?period=day", "/leaderboard?period=week"} <= set(everybody.links)
 
@@ -121,8 +121,8 @@ async def test_a_page_that_everybody_has_left_says_so_and_leads_back(
         await world.run_once()
         await api.until_from("redis")
         left = seen(await api.anybody.get(lower))
-        assert "Nobody is here any more." in left.text
-        assert "solved anything" not in left.text
+        assert "This page is empty now." in left.text
+        assert "solved any problems" not in left.text
         (higher,) = [link for link in left.links if "cursor=" in link]
         assert left.links.index(higher) < left.links.index("/leaderboard", left.links.index(higher))  # the first page
         back = seen(await api.anybody.get(higher))
@@ -147,7 +147,7 @@ async def test_errors_of_pages_are_pages_and_those_of_the_api_are_not(world: Wor
         for path, of in (("/api/users/nobody", client), ("/api/nothing", client), ("/nothing", api.anybody)):
             assert (await of.get(path)).headers["content-type"] == "application/problem+json"
         nobody = seen(await api.anybody.get("/users/nobody"), 404)
-        assert "There is no user 'nobody'. Find a user" in nobody.text
+        assert "There is no user nobody. Search for a user" in nobody.text
 
 
 async def test_files_are_kept_until_they_change(world: World) -> None:
@@ -180,14 +180,14 @@ async def test_pages_name_what_they_listen_to(world: World) -> None:
         assert "data-events" not in (await api.anybody.get("/search")).text
 
 
-async def test_a_server_that_is_away_is_a_page_that_says_so_and_nothing_of_it(breakable: World, stack: Stack) -> None:
+async def test_an_unavailable_server_is_a_page_that_says_so_and_nothing_else(breakable: World, stack: Stack) -> None:
     world = breakable
     await fill(world)
     async with serving(world) as api:
         await api.until_from("redis")
         stack.valkey.kill()
         spare = await api.anybody.get("/leaderboard")
-        assert "Read from PostgreSQL, since Redis is away" in seen(spare).text
+        assert "Read from PostgreSQL because Redis is unavailable" in seen(spare).text
         assert spare.headers["x-leaderboard-source"] == "postgresql"
         await asyncio.to_thread(stack.valkey.start)
         stack.postgres.kill()

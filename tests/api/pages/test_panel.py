@@ -1,4 +1,4 @@
-"""Is the panel shut to who is not logged in, and does it do by forms what it says?"""
+"""The admin panel: only for admins, and all of it by plain forms."""
 
 import re
 from collections.abc import AsyncIterator
@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 import httpx
 import pytest
 
-from solve_api.identity.authentication import now
+from solve_api.identity.sessions import now
 from solve_api.identity.tokens import NewToken, Scope, create_token
 from solve_api.pages import dead_letters as letters_module
 from solve_api.pages.login import local_path
@@ -27,15 +27,15 @@ async def test_the_panel_is_shut_without_a_log_in_and_leads_back_after_it(world:
             found = await api.anybody.get(path)
             assert (found.status_code, found.headers["cache-control"]) == (303, "no-store")
             assert found.headers["location"].startswith("/admin/login")
-        asked = await api.anybody.get("/admin/audit?before_id=7")
+        asked = await api.anybody.get("/admin/activity?before_id=7")
         form = seen(await api.anybody.get(asked.headers["location"]))
-        assert form.fields["next"] == "/admin/audit?before_id=7"
+        assert form.fields["next"] == "/admin/activity?before_id=7"
         for path in ("/admin/jobs", "/admin/dead-letters/discard", "/admin/logout", "/admin/tokens/1/revoke"):
             found = await api.anybody.post(path, data={"ids": 1, "why": "x", "kind": "backfill"})
             assert (found.status_code, found.headers["location"]) == (303, "/admin/login"), path
-        data = {"name": "Ada ", "password": PASSWORD, "next": "/admin/audit?before_id=7"}
+        data = {"name": "Ada ", "password": PASSWORD, "next": "/admin/activity?before_id=7"}
         entered = await api.anybody.post("/admin/login", data=data)
-        assert (entered.status_code, entered.headers["location"]) == (303, "/admin/audit?before_id=7")
+        assert (entered.status_code, entered.headers["location"]) == (303, "/admin/activity?before_id=7")
         assert "httponly" in entered.headers["set-cookie"].lower()
 
 
@@ -45,14 +45,14 @@ async def test_a_refused_log_in_shows_the_form_again_and_keeps_no_password(world
         wrong = {"name": NAME, "password": "wrong horse", "next": "/admin/lag"}
         refused = await api.anybody.post("/admin/login", data=wrong)
         form = seen(refused, 401)
-        assert "The name or the password is wrong" in form.text
+        assert "Wrong name or password" in form.text
         assert form.fields["next"] == "/admin/lag"
         assert "wrong horse" not in refused.text
         other = await api.anybody.post("/admin/login", data=wrong, headers={"Origin": "https://elsewhere.example"})
         assert "another site" in seen(other, 403).text
         await api.anybody.post("/admin/login", data=wrong)
         limited = await api.anybody.post("/admin/login", data=wrong)
-        assert "Too many log-ins" in seen(limited, 429).text
+        assert "Too many login attempts" in seen(limited, 429).text
         assert int(limited.headers["retry-after"]) >= 1
 
 
@@ -65,7 +65,7 @@ async def test_a_session_that_ended_says_so(world: World) -> None:
             await database.execute("DELETE FROM admin_sessions")
         found = await client.get("/admin/lag")
         assert found.headers["location"] == "/admin/login?next=%2Fadmin%2Flag&ended=1"
-        assert "The session has ended" in seen(await client.get(found.headers["location"])).text
+        assert "Your session has ended" in seen(await client.get(found.headers["location"])).text
     async with serving(world) as api, browser(api, create=False) as client:
         left = await sent(client, "/admin", "/admin/logout")
         assert "You are logged out" in seen(await client.get(left.headers["location"])).text
@@ -113,15 +113,15 @@ async def test_a_check_shows_who_differs_and_the_repair_is_one_button_away(world
         assert (await api.get("/api/users/h/x"))["problems_solved"] == 7
         repairing = await client.post("/admin/jobs", data=checked.fields)
         repaired = await ended(client, repairing.headers["location"])
-        assert "What was changed" in repaired.text
-        assert "Repair the counts" not in repaired.text
+        assert "Corrected counts" in repaired.text
+        assert "Repair counts" not in repaired.text
         assert (await api.get("/api/users/h/x"))["problems_solved"] == 1
         panel = seen(await client.get("/admin"))
         assert repairing.headers["location"] in panel.links
-        audit = seen(await client.get("/admin/audit"))
-        assert "ada session backfill started the job ; dry run: yes" in audit.text
+        audit = seen(await client.get("/admin/activity"))
+        assert "ada session backfill started dry run: yes; view job" in audit.text
         synced = await sent(client, "/admin", "/admin/jobs", kind="sync-leaderboard", dry_run="true")
-        assert "Nothing differs" in (await ended(client, synced.headers["location"])).text
+        assert "No differences found" in (await ended(client, synced.headers["location"])).text
 
 
 async def ended(client: httpx.AsyncClient, path: str) -> Page:
@@ -130,8 +130,8 @@ async def ended(client: httpx.AsyncClient, path: str) -> Page:
     async def is_over() -> Page | None:
         found = await client.get(path)
         page = seen(found)
-        assert ('http-equiv="refresh"' in found.text) == ("It goes on by itself" in page.text)
-        return None if "It goes on by itself" in page.text else page
+        assert ('http-equiv="refresh"' in found.text) == ("runs in the background" in page.text)
+        return None if "runs in the background" in page.text else page
 
     page = await until(is_over, f"{path} to end")
     assert page
@@ -146,7 +146,7 @@ async def test_forms_of_other_sites_do_nothing(world: World) -> None:
         assert forged.status_code == 403
         elsewhere = await client.post("/admin/jobs", data=fields, headers={"Origin": "https://elsewhere.example"})
         assert elsewhere.status_code == 403
-        assert "None yet" in seen(await client.get("/admin")).text
+        assert "No jobs yet" in seen(await client.get("/admin")).text
     async with api_with_script(world) as script:
         assert "log in and try again" in seen(await script.get("/admin"), 403).text
 
@@ -157,7 +157,7 @@ async def api_with_script(world: World) -> AsyncIterator[httpx.AsyncClient]:
         yield script
 
 
-async def test_dead_letters_are_seen_read_again_and_given_up(world: World) -> None:
+async def test_dead_letters_are_shown_retried_and_discarded(world: World) -> None:
     await fill(world)
     (good,) = await add_dead_letters(world, [solved("5", "empty", "p", 9)])
     bad = await add_dead_letters(world, [solved("6", "empty", "p", 9)] * 2, reason=Reason.NOT_JSON, value=b"<b>\xff")
@@ -167,22 +167,22 @@ async def test_dead_letters_are_seen_read_again_and_given_up(world: World) -> No
         assert {f"/admin/dead-letters/{one}" for one in (good, *bad)} <= set(listed.links)
         assert {"/admin/dead-letters?reason=not-json"} <= set(seen(await client.get("/admin")).links)
         assert '"submission_id":"5"' in seen(await client.get(f"/admin/dead-letters/{good}")).text
-        assert "No UTF-8, so in base64" in seen(await client.get(f"/admin/dead-letters/{bad[0]}")).text
+        assert "Not valid UTF-8; shown in base64" in seen(await client.get(f"/admin/dead-letters/{bad[0]}")).text
         nothing = await sent(client, "/admin/dead-letters", "/admin/dead-letters/retry")
-        assert "Nothing was chosen" in seen(nothing, 422).text
+        assert "Select at least one dead letter." in seen(nothing, 422).text
         retried = await sent(client, "/admin/dead-letters", "/admin/dead-letters/retry", ids=[good, bad[0]])
-        assert "Read again: 1 applied" in seen(await client.get(retried.headers["location"])).text
+        assert "Retried: 1 applied" in seen(await client.get(retried.headers["location"])).text
         assert (await api.get("/api/users/empty"))["problems_solved"] == 1
         unsaid = await sent(client, "/admin/dead-letters", "/admin/dead-letters/discard", ids=ids[:1], why=" ")
-        assert "needs a reason" in seen(unsaid, 422).text
-        given_up = await sent(client, "/admin/dead-letters", "/admin/dead-letters/discard", ids=ids, why="a <test>")
-        assert f"Given up: {len(ids)} dead letters" in seen(await client.get(given_up.headers["location"])).text
-        assert "None: every record" in seen(await client.get("/admin/dead-letters")).text
+        assert "Enter a reason" in seen(unsaid, 422).text
+        discarded = await sent(client, "/admin/dead-letters", "/admin/dead-letters/discard", ids=ids, why="a <test>")
+        assert f"{len(ids)} dead letters discarded." in seen(await client.get(discarded.headers["location"])).text
+        assert "No open dead letters." in seen(await client.get("/admin/dead-letters")).text
         kept = seen(await client.get("/admin/dead-letters?with_discarded=true"))
-        assert "Given up by ada: a <test>" in kept.text
+        assert "Discarded by ada: a <test>" in kept.text
         again = await sent(client, "/admin", "/admin/dead-letters/discard", ids=ids[:1], why="once more")
-        assert "Somebody decided this before" in seen(again, 409).text
-        assert "no such dead letter" in seen(await client.get("/admin/dead-letters/999999"), 404).text
+        assert "Already decided" in seen(again, 409).text
+        assert "Dead letter not found" in seen(await client.get("/admin/dead-letters/999999"), 404).text
 
 
 async def test_dead_letters_are_leafed_through(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -207,7 +207,7 @@ async def test_a_refused_decision_on_one_letter_keeps_that_letter(
     async with serving(world) as api, browser(api) as client:
         form = seen(await client.get(f"/admin/dead-letters/{last}"))
         refused = await client.post("/admin/dead-letters/discard", data={**form.fields, "why": " "})
-        assert "needs a reason" in seen(refused, 422).text
+        assert "Enter a reason" in seen(refused, 422).text
         assert f'value="{last}" checked' in refused.text
         for address in ("discard", "retry"):
             again = await client.get(f"/admin/dead-letters/{address}")
@@ -220,12 +220,12 @@ async def test_a_decision_leads_back_to_the_list_that_it_was_made_in(world: Worl
     async with serving(world) as api, browser(api) as client:
         shown = seen(await client.get(path)).fields
         assert set(shown) == {"csrf_token", "reason", "user_id", "with_discarded", "after_id"}
-        given_up = await client.post("/admin/dead-letters/discard", data={**shown, "ids": second, "why": "a test"})
-        assert given_up.headers["location"] == f"{path}&discarded=1"
+        discarded = await client.post("/admin/dead-letters/discard", data={**shown, "ids": second, "why": "a test"})
+        assert discarded.headers["location"] == f"{path}&discarded=1"
         retried = await client.post("/admin/dead-letters/retry", data={**shown, "ids": third})
         assert retried.headers["location"] == f"{path}&applied=0&parked=1&still_dead=0"
         page = seen(await client.get(retried.headers["location"]))
-        assert "Given up by ada: a test" in page.text
+        assert "Discarded by ada: a test" in page.text
         assert f"/admin/dead-letters/{first}" not in page.links
         for wrong in ({"user_id": "\x00"}, {"after_id": "-1"}, {"with_discarded": "maybe"}, {"reason": "x" * 201}):
             for action in ("retry", "discard"):
@@ -241,13 +241,13 @@ async def test_a_decision_that_is_refused_leaves_the_list_and_what_was_said(worl
         for action in ("retry", "discard"):
             refused = await client.post(f"/admin/dead-letters/{action}", data={**shown, "why": '<"a test">'})
             page = seen(refused, 422)
-            assert "Nothing was chosen: tick at least one dead letter." in page.text
+            assert "Select at least one dead letter." in page.text
             assert page.fields == shown
             assert [int(one.rpartition("/")[2]) for one in page.links if "dead-letters/" in one] == ids[1:]
             assert 'value="&lt;&#34;a test&#34;&gt;"' in refused.text
             assert refused.headers["cache-control"] == "no-store"
         unsaid = await client.post("/admin/dead-letters/discard", data={**shown, "ids": ids[2], "why": " "})
-        assert "A decision needs a reason: say why" in seen(unsaid, 422).text
+        assert "Enter a reason, so that others can see why" in seen(unsaid, 422).text
         assert re.findall(r'value="(\d+)" checked', unsaid.text) == [str(ids[2])]
 
 
@@ -256,7 +256,7 @@ async def test_the_lag_and_the_tokens_are_shown(world: World) -> None:
     async with serving(world) as api, browser(api) as client:
 
         async def is_known() -> bool:
-            return "Log ends at" in seen(await client.get("/admin/lag")).text
+            return "End of log" in seen(await client.get("/admin/lag")).text
 
         await until(is_known, "the lag to be known")
         assert "Events waiting 0" in seen(await client.get("/admin/lag")).text
@@ -267,6 +267,6 @@ async def test_the_lag_and_the_tokens_are_shown(world: World) -> None:
         assert "<nightly> read" in seen(listed).text
         assert raw not in listed.text
         await sent(client, "/admin/tokens", f"/admin/tokens/{token.token_id}/revoke")
-        assert "ended" in seen(await client.get("/admin/tokens")).text
+        assert "revoked" in seen(await client.get("/admin/tokens")).text
         async with api.client(Authorization=f"Bearer {raw}") as script:
             assert (await script.get("/api/admin/lag")).status_code == 401

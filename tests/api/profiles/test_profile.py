@@ -1,4 +1,4 @@
-"""What a profile says, against the plain model."""
+"""Profiles, compared with the plain model."""
 
 import asyncio
 from datetime import UTC, date, datetime
@@ -6,9 +6,9 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
+from solve_api.database import open_request_pool
 from solve_api.profiles.profile import profile, users_named
 from solve_projector.errors import UserUnknown
-from solve_projector.store.postgresql import open_pages_pool
 from tests.api.served import problem_of, serving
 from tests.events import at, registered, revoked, solved
 from tests.waiting import until
@@ -36,7 +36,7 @@ async def test_a_profile_shows_first_standing_solves_by_day_language_and_time(wo
         ]
     )
     await world.run_once()
-    async with open_pages_pool(world.settings, 2) as pool:
+    async with open_request_pool(world.settings, 2) as pool:
         found = await profile(pool, third, "u", UTC_ZONE)
         west = await profile(pool, third, "u", ZoneInfo("America/New_York"))
     assert (found.username, found.problems_solved, found.rank, found.last_solved_at) == ("ada", 4, 3, at(4 * day))
@@ -55,9 +55,9 @@ async def test_a_profile_shows_first_standing_solves_by_day_language_and_time(wo
 async def test_who_has_solved_nothing_has_a_profile_without_rank(world: World) -> None:
     await world.publish([registered("u")])
     await world.run_once()
-    async with open_pages_pool(world.settings, 2) as pool:
+    async with open_request_pool(world.settings, 2) as pool:
         found = await profile(pool, third, "u", UTC_ZONE)
-        with pytest.raises(UserUnknown, match="'nobody'"):
+        with pytest.raises(UserUnknown, match="no user nobody"):
             await profile(pool, third, "nobody", UTC_ZONE)
     assert (found.problems_solved, found.rank, found.days, found.recent_solves) == (0, None, [], [])
 
@@ -71,7 +71,7 @@ async def test_names_repeat_and_the_list_says_whose_they_are(world: World) -> No
         ]
     )
     await world.run_once()
-    async with open_pages_pool(world.settings, 2) as pool:
+    async with open_request_pool(world.settings, 2) as pool:
         everybody = await users_named(pool, "ada", 10)
         some = await users_named(pool, "ada", 2)
         nobody = await users_named(pool, "Grace", 2)
@@ -90,7 +90,7 @@ SLOW = """
 async def test_a_profile_has_every_solve_that_was_committed_before_its_as_of(world: World) -> None:
     await world.publish([registered("u"), solved("1", "u", "p", 1)])
     await world.run_once()
-    async with open_pages_pool(world.settings, 2) as pool, world.database() as database:
+    async with open_request_pool(world.settings, 2) as pool, world.database() as database:
         await database.execute(SLOW)
         async with database.transaction():
             await database.execute("SELECT pg_advisory_xact_lock(7)")

@@ -1,4 +1,4 @@
-"""How many days in a row: against a model that looks at every day."""
+"""Streaks, compared with a model that looks at every day."""
 
 from datetime import date, timedelta
 

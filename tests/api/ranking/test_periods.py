@@ -1,4 +1,4 @@
-"""When a period begins, also where clocks change."""
+"""Starts and ends of periods, across changes of clocks."""
 
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from solve_api.models.public import Period
-from solve_api.ranking.periods import window_of
+from solve_api.ranking.bodies import Period
+from solve_api.ranking.periods import time_range_of
 
 BERLIN = ZoneInfo("Europe/Berlin")
 seconds = st.integers(
@@ -27,20 +27,20 @@ zones = st.sampled_from(["UTC", "Europe/Berlin", "America/St_Johns", "Asia/Kolka
     ],
 )
 def test_a_period_begins_and_ends_at_local_midnight(period: Period, begins_at: str, ends_at: str) -> None:
-    window = window_of(period, BERLIN, datetime(2026, 10, 25, 12, tzinfo=UTC))
-    assert window is not None
-    assert [one.replace(tzinfo=None).isoformat() for one in window] == [begins_at, ends_at]
+    time_range = time_range_of(period, BERLIN, datetime(2026, 10, 25, 12, tzinfo=UTC))
+    assert time_range is not None
+    assert [one.replace(tzinfo=None).isoformat() for one in time_range] == [begins_at, ends_at]
 
 
 @given(moments, zones, st.sampled_from(["day", "week", "month"]))
 def test_every_moment_lies_in_its_period_and_periods_join(now: datetime, zone: ZoneInfo, period: Period) -> None:
-    window = window_of(period, zone, now)
-    assert window is not None
-    assert window.begins_at <= now < window.ends_at
-    following = window_of(period, zone, window.ends_at)
+    time_range = time_range_of(period, zone, now)
+    assert time_range is not None
+    assert time_range.begins_at <= now < time_range.ends_at
+    following = time_range_of(period, zone, time_range.ends_at)
     assert following is not None
-    assert following.begins_at == window.ends_at
+    assert following.begins_at == time_range.ends_at
 
 
-def test_all_time_has_no_window() -> None:
-    assert window_of("all", BERLIN, datetime.now(UTC) + timedelta()) is None
+def test_all_time_has_no_time_range() -> None:
+    assert time_range_of("all", BERLIN, datetime.now(UTC) + timedelta()) is None

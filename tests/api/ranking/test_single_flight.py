@@ -1,10 +1,10 @@
-"""Do equal questions share a read, and does nobody get one that began before they asked?"""
+"""Equal requests share one read, and none gets a read that started before it arrived."""
 
 import asyncio
 
 import pytest
 
-from solve_api.ranking.single_flight import Together
+from solve_api.ranking.single_flight import SingleFlight
 from tests.api.served import serving
 from tests.events import registered, solved
 from tests.world import World
@@ -14,11 +14,11 @@ class Reads:
     """Reads that end when they are told to; each answers how many began before it."""
 
     def __init__(self) -> None:
-        self.begun = 0
+        self.started = 0
         self.go_on = asyncio.Event()
 
     async def read(self) -> int:
-        number, self.begun = self.begun, self.begun + 1
+        number, self.started = self.started, self.started + 1
         await self.go_on.wait()
         return number
 
@@ -29,22 +29,22 @@ async def _turn() -> None:
 
 
 async def test_who_asks_while_one_reads_shares_the_next_read() -> None:
-    together, reads = Together[int](), Reads()
-    first = [asyncio.create_task(together.ask("board", reads.read)) for _ in range(3)]
+    flight, reads = SingleFlight(), Reads()
+    first = [asyncio.create_task(flight.run("board", reads.read)) for _ in range(3)]
     await _turn()
-    later = [asyncio.create_task(together.ask("board", reads.read)) for _ in range(50)]
-    other = asyncio.create_task(together.ask("another", reads.read))
+    later = [asyncio.create_task(flight.run("board", reads.read)) for _ in range(50)]
+    other = asyncio.create_task(flight.run("another", reads.read))
     await _turn()
-    assert reads.begun == 2
+    assert reads.started == 2
     reads.go_on.set()
     assert await asyncio.gather(*first) == [0] * 3
     assert await asyncio.gather(*later) == [2] * 50
     assert await other == 1
-    assert await together.ask("board", reads.read) == 3
+    assert await flight.run("board", reads.read) == 3
 
 
 async def test_an_error_is_of_those_who_waited_for_it() -> None:
-    together: Together[int] = Together()
+    flight = SingleFlight()
 
     async def fail() -> int:
         raise LookupError("away")
@@ -52,14 +52,14 @@ async def test_an_error_is_of_those_who_waited_for_it() -> None:
     async def succeed() -> int:
         return 7
 
-    found = await asyncio.gather(*(together.ask("board", fail) for _ in range(3)), return_exceptions=True)
+    found = await asyncio.gather(*(flight.run("board", fail) for _ in range(3)), return_exceptions=True)
     assert [type(one) for one in found] == [LookupError] * 3
-    assert await together.ask("board", succeed) == 7
+    assert await flight.run("board", succeed) == 7
 
 
 async def test_who_leaves_does_not_stop_the_others() -> None:
-    together, reads = Together[int](), Reads()
-    leaving, staying = (asyncio.create_task(together.ask("board", reads.read)) for _ in range(2))
+    flight, reads = SingleFlight(), Reads()
+    leaving, staying = (asyncio.create_task(flight.run("board", reads.read)) for _ in range(2))
     await _turn()
     leaving.cancel()
     with pytest.raises(asyncio.CancelledError):

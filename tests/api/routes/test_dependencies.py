@@ -1,4 +1,4 @@
-"""Does anything of a request leave the event loop's thread? FastAPI sends there what is not async, and that is slow."""
+"""Routes and their dependencies are async: FastAPI runs others in threads, which is slow."""
 
 import inspect
 import pkgutil

@@ -1,4 +1,4 @@
-"""Does the OpenAPI document describe every call, and can each body be shown whole by its examples?"""
+"""The OpenAPI document: every call is described, and every body has a complete example."""
 
 import json
 from typing import Any

@@ -1,4 +1,4 @@
-"""Is every answer as the OpenAPI document says, whatever is sent? Asked by schemathesis over HTTP, and never a 500."""
+"""Schemathesis over HTTP: every answer is as the OpenAPI document says, and none is a 500."""
 
 import asyncio
 import sys

@@ -1,4 +1,4 @@
-"""Can an admin, or a script of theirs, repair, watch and decide over HTTP, and is it all written down?"""
+"""Repairs, jobs, dead letters and lag over HTTP, for admins and scripts, with an audit trail."""
 
 import asyncio
 import json
@@ -42,7 +42,7 @@ async def drift(world: World) -> None:
 
 async def audit_of(client: httpx.AsyncClient) -> list[tuple[str, str, str, str]]:
     """Who, how, what, result; the oldest first."""
-    entries = (await client.get("/api/admin/audit")).json()["entries"]
+    entries = (await client.get("/api/admin/activity")).json()["activities"]
     return [(one["who"], one["via"], one["action"], one["result"]) for one in reversed(entries)]
 
 
@@ -144,7 +144,7 @@ async def test_a_server_that_is_told_to_stop_interrupts_its_jobs_and_says_so(wor
         assert answer.headers["retry-after"]
     state, error = (await world.fetch("SELECT state, error FROM admin_jobs"))[0]
     assert (state, error) == (
-        "interrupted", "The server was stopped meanwhile. Nothing half done is visible; run it again.",
+        "interrupted", "The server was stopped before this finished. No half-finished result is visible; run it again.",
     )  # fmt: skip
     async with serving(world) as api, api.admin("bob") as admin:
         assert (await admin.post(BACKFILL)).json()["users_updated"] == 1
@@ -182,7 +182,7 @@ async def test_a_token_may_do_what_its_scope_says(world: World, scope: Scope, al
             "lag": script.get("/api/admin/lag"),
             "dead-letters": script.get("/api/admin/dead-letters"),
             "jobs": script.get("/api/admin/jobs"),
-            "audit": script.get("/api/admin/audit"),
+            "activity": script.get("/api/admin/activity"),
             "backfill": script.post(BACKFILL),
             "retry": script.post("/api/admin/dead-letters/retry", json={"all": True}),
         }
@@ -190,7 +190,7 @@ async def test_a_token_may_do_what_its_scope_says(world: World, scope: Scope, al
         assert {name for name, answer in found.items() if answer.status_code == 200} == allowed
         for name in found.keys() - allowed:
             problem_of(found[name], 403, "scope-missing")
-        problem_of(await script.get("/api/admin/tokens"), 403, "session-needed")
+        problem_of(await script.get("/api/admin/tokens"), 403, "session-required")
 
 
 async def test_dead_letters_are_listed_shown_retried_and_discarded(world: World) -> None:
@@ -262,9 +262,9 @@ async def test_the_panel_says_how_many_events_wait_for_their_user(world: World) 
     await world.publish([registered("u"), solved("1", "ghost", "p", 1), solved("2", "ghost", "q", 2)])
     await world.run_once()
     async with serving(world) as api, api.admin() as admin:
-        assert "2 events wait for users whom nobody registered yet" in (await admin.get("/admin")).text
+        assert "2 events are parked until their users are registered." in (await admin.get("/admin")).text
         async with world.database() as database:
             await database.execute(
                 "UPDATE parked_events SET acknowledged_at = now(), acknowledged_by = 'ada', acknowledged_why = 'guest'"
             )
-        assert "every record was applied, or is dealt with" in (await admin.get("/admin")).text
+        assert "events are parked" not in (await admin.get("/admin")).text

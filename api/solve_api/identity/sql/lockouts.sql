@@ -1,6 +1,6 @@
 -- name: count_failure
--- No row comes back while the name is locked: then the update's condition is false. Failures of before the last lock,
--- or of longer ago than a lock lasts, no longer count.
+-- Counts a failure. Returns no row while the name is locked, since the condition of the update is false then. Failures
+-- before the last lock, or older than a lock lasts, no longer count.
 INSERT INTO admin_lockouts AS l (name, failures, last_failed_at, locked_until)
 VALUES ($1, 1, $2, CASE WHEN $4::integer <= 1 THEN $2::timestamptz + $3::interval END)
 ON CONFLICT (name) DO UPDATE
@@ -17,7 +17,7 @@ WHERE l.locked_until IS NULL OR l.locked_until <= $2
 RETURNING l.failures
 
 -- name: delete_old_failures
--- Those that somebody else counts right now are left to them.
+-- Deletes expired failures, except those that another transaction is counting right now.
 DELETE FROM admin_lockouts
 WHERE name IN (
     SELECT name

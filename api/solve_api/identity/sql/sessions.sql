@@ -1,6 +1,6 @@
 -- name: open_session
--- Nothing is opened for who was disabled, or got another password, since theirs was found right. The lock makes whoever
--- does that now wait for this, and then see and end it.
+-- Opens a session, unless the admin was disabled or given another password since theirs was checked. The lock makes a
+-- concurrent change wait for this insert, then see the session and end it.
 WITH admin AS (
     SELECT admin_id
     FROM admins
@@ -13,6 +13,7 @@ FROM admin
 RETURNING admin_id
 
 -- name: session
+-- An open session by its hash; $3 and $4 are the limits of its age and of its idle time.
 SELECT admin_id, a.name, s.last_seen_at, least(s.expires_at, s.created_at + $3::interval) AS expires_at
 FROM admin_sessions s
 JOIN admins a USING (admin_id)
@@ -23,7 +24,7 @@ WHERE s.session_hash = $1
   AND s.last_seen_at + $4::interval > $2
 
 -- name: own_sessions
--- An admin's open sessions, the latest used first. The id is a hash of the hash: nobody can log in with it.
+-- An admin's open sessions, most recently used first. The id is a hash of the hash: it opens no session.
 SELECT
     encode(substring(sha256(session_hash) FROM 1 FOR 8), 'hex') AS session_id,
     client,
@@ -38,7 +39,7 @@ WHERE admin_id = $1
 ORDER BY last_seen_at DESC, session_id
 
 -- name: end_own_sessions
--- In one order, as end_all_sessions.
+-- Ends the named sessions of an admin, locked in the same order as in end_all_sessions.
 DELETE FROM admin_sessions
 WHERE session_hash IN (
     SELECT session_hash
@@ -50,13 +51,13 @@ WHERE session_hash IN (
 RETURNING session_hash
 
 -- name: end_all_sessions
--- In one order, so that two who end the same sessions wait for each other instead of deadlocking.
+-- Ends all sessions of an admin, locked in one order so that two transactions wait instead of deadlocking.
 DELETE FROM admin_sessions
 WHERE session_hash IN (SELECT session_hash FROM admin_sessions WHERE admin_id = $1 ORDER BY session_hash FOR UPDATE)
 RETURNING session_hash
 
 -- name: delete_expired_sessions
--- Those that somebody else deletes right now are left to them.
+-- Deletes expired sessions, except those that another transaction is deleting right now.
 DELETE FROM admin_sessions
 WHERE session_hash IN (
     SELECT session_hash

@@ -1,5 +1,5 @@
 -- name: open_dead_letters
--- Dead letters that nobody dealt with yet, by their reason.
+-- Open dead letters by reason.
 SELECT reason, count(*)::integer AS number, min(created_at) AS oldest
 FROM dead_letters
 WHERE discarded_at IS NULL
@@ -7,6 +7,6 @@ GROUP BY reason
 ORDER BY number DESC, reason
 
 -- name: open_parked
--- How many parked events nobody acknowledged, up to $1: that many are said as "and more".
+-- The number of parked events that nobody acknowledged, counted up to $1.
 SELECT count(*)
 FROM (SELECT FROM parked_events WHERE acknowledged_at IS NULL LIMIT $1) AS counted

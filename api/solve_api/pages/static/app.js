@@ -1,11 +1,11 @@
-// Keeps a page as the server would make it now. Nothing here is needed to read a page or to send a form.
+// Keeps a page up to date. Pages and forms work without this script.
 "use strict";
 (() => {
-  const GAP_MS = 340; // at most three fetches a second
-  const BESIDE_GAP_MS = 10000; // where a page is about one user, and others moved
-  const SAY_GAP_MS = 5000;
-  const AWAY_MS = 5000;
-  const KEPT = new Set(["open", "value", "checked"]); // what the reader set stays
+  const FETCH_GAP_MS = 340; // at most three fetches a second
+  const OTHERS_GAP_MS = 10000; // on the page of one user, when others moved
+  const ANNOUNCE_GAP_MS = 5000;
+  const RETRY_MS = 5000;
+  const KEPT = new Set(["open", "value", "checked"]); // set by the reader
   const zone = Intl.DateTimeFormat().resolvedOptions().timeZone;
   const short = { day: "numeric", month: "short", year: "numeric", hour: "2-digit", minute: "2-digit" };
   const formats = [short, { ...short, second: "2-digit" }].map((one) => new Intl.DateTimeFormat("en-GB", one));
@@ -27,13 +27,13 @@
       const at = new Date(time.dateTime);
       if (Number.isNaN(at.getTime())) continue;
       if (!time.title) time.title = time.textContent;
-      const said = formats["seconds" in time.dataset ? 1 : 0].format(at);
-      const text = "ago" in time.dataset ? ago(at) : said;
+      const full = formats["seconds" in time.dataset ? 1 : 0].format(at);
+      const text = "ago" in time.dataset ? ago(at) : full;
       if (time.textContent !== text) time.textContent = text;
     }
   }
 
-  // a browser can also report an offset, or that it knows none: nothing that a link could ask for
+  // a browser may report an offset or no zone at all, which a link cannot ask for
   const isNamed = /^[A-Za-z]/.test(zone || "") && zone !== "Etc/Unknown";
 
   function offerZone() {
@@ -48,54 +48,23 @@
     }
   }
 
-  // What changed, put into the page that is there: focus, selection and scrolled regions stay
+  // Morphing: what changed goes into the existing page, so focus, selection and scroll positions stay
 
-  function morph(old, made) {
-    if (old.nodeType !== Node.ELEMENT_NODE) {
-      if (old.data !== made.data) old.data = made.data;
-      return;
-    }
-    const before = "flash" in old.dataset ? old.textContent : null;
-    const stays = (name) => (name === "class" && before !== null) || (KEPT.has(name) && old.nodeName !== "PROGRESS");
-    for (const { name } of [...old.attributes]) {
-      if (!made.hasAttribute(name) && !stays(name)) old.removeAttribute(name);
-    }
-    for (const { name, value } of made.attributes) {
-      if (old.getAttribute(name) !== value && !stays(name)) old.setAttribute(name, value);
-    }
-    morphChildren(old, made);
-    if (before !== null && before !== old.textContent) old.classList.add("changed");
-  }
+  const callbacks = {
+    beforeNodeMorphed(old, made) {
+      if (old.dataset && "flash" in old.dataset && old.textContent !== made.textContent) old.classList.add("changed");
+    },
+    beforeAttributeUpdated(name, node) {
+      return !(name === "class" && "flash" in node.dataset) && (!KEPT.has(name) || node.nodeName === "PROGRESS");
+    },
+  };
 
-  function morphChildren(old, made) {
-    const keyed = new Map();
-    for (const child of old.children) if (child.dataset.key) keyed.set(child.dataset.key, child);
-    let at = old.firstChild;
-    for (const wanted of [...made.childNodes]) {
-      const key = wanted.dataset && wanted.dataset.key;
-      const isSame = at && at.nodeName === wanted.nodeName && !(at.dataset && at.dataset.key);
-      const found = key ? keyed.get(key) : isSame ? at : null;
-      if (!found) {
-        old.insertBefore(document.importNode(wanted, true), at);
-        continue;
-      }
-      if (found === at) at = at.nextSibling;
-      else old.insertBefore(found, at);
-      morph(found, wanted);
-    }
-    while (at) {
-      const next = at.nextSibling;
-      at.remove();
-      at = next;
-    }
-  }
-
-  function take(made) {
+  function update(made) {
     localise(made);
     const focused = document.activeElement;
     for (const part of document.querySelectorAll("[data-live]")) {
       const now = made.getElementById(part.id);
-      if (now) morph(part, now);
+      if (now) Idiomorph.morph(part, now, { callbacks });
     }
     for (const name of ["data-events", "data-version", "data-poll"]) {
       const value = made.body.getAttribute(name);
@@ -105,39 +74,39 @@
     if (focused && focused.isConnected && focused !== document.activeElement) focused.focus({ preventScroll: true });
   }
 
-  // In words, for those who do not see it; not after every solve
+  // Announcements for screen readers, at a limited rate
 
   const news = document.getElementById("news");
-  let said = announcement();
-  let sayAt = 0;
-  let sayTimer = 0;
+  let announced = announcement();
+  let announceAt = 0;
+  let announceTimer = 0;
 
   function announcement() {
     return [...document.querySelectorAll("[data-announce]")].map((one) => one.dataset.announce).join(". ");
   }
 
-  function say() {
-    clearTimeout(sayTimer);
+  function announce() {
+    clearTimeout(announceTimer);
     const text = announcement();
-    if (text === said) return;
-    const wait = sayAt - Date.now();
+    if (text === announced) return;
+    const wait = announceAt - Date.now();
     if (wait > 0) {
-      sayTimer = setTimeout(say, wait);
+      announceTimer = setTimeout(announce, wait);
       return;
     }
-    said = text;
-    sayAt = Date.now() + SAY_GAP_MS;
+    announced = text;
+    announceAt = Date.now() + ANNOUNCE_GAP_MS;
     news.textContent = text;
   }
 
-  // The page anew: one fetch at a time, and some time between two
+  // Fetching: one request at a time, with a gap between two
 
   let fetching = false;
   let wanted = false;
   let refreshAt = 0;
   let refreshTimer = 0;
 
-  function sign(state, text) {
+  function showStatus(state, text) {
     for (const one of document.querySelectorAll("[data-live-sign]")) {
       one.hidden = false;
       one.dataset.state = state;
@@ -146,7 +115,7 @@
     }
   }
 
-  function unsign() {
+  function hideStatus() {
     for (const one of document.querySelectorAll("[data-live-sign]")) one.hidden = true;
   }
 
@@ -162,9 +131,9 @@
     fetching = true;
     wanted = false;
     let wait = 0;
-    const beganAt = Date.now();
+    const startedAt = Date.now();
     try {
-      // the header: a page that is only left open must not keep a session alive
+      // the header keeps a page that is merely left open from extending the session
       const headers = { Accept: "text/html", "X-Refresh": "1" };
       const answer = await fetch(location.href, { headers, cache: "no-store" });
       if (answer.redirected) {
@@ -172,33 +141,33 @@
         return;
       }
       if (!answer.ok) throw Object.assign(new Error(), { afterS: Number(answer.headers.get("Retry-After")) });
-      take(new DOMParser().parseFromString(await answer.text(), "text/html"));
-      say();
-      if (document.body.dataset.events || document.body.dataset.poll) sign("live", "Live");
-      else unsign(); // a job that has ended
+      update(new DOMParser().parseFromString(await answer.text(), "text/html"));
+      announce();
+      if (document.body.dataset.events || document.body.dataset.poll) showStatus("live", "Live");
+      else hideStatus(); // the job has ended
     } catch (error) {
-      wait = (error.afterS || 0) * 1000 || AWAY_MS;
+      wait = (error.afterS || 0) * 1000 || RETRY_MS;
       wanted = true;
-      sign("away", "Not up to date; trying again");
+      showStatus("unavailable", "Not up to date; retrying");
     } finally {
       fetching = false;
-      // a server that takes long has many who ask; each then asks less often
-      refreshAt = Date.now() + Math.max(GAP_MS, 5 * (Date.now() - beganAt));
+      // a slow server has many clients; each of them asks less often
+      refreshAt = Date.now() + Math.max(FETCH_GAP_MS, 5 * (Date.now() - startedAt));
     }
     follow();
     if (wanted) refreshSoon(wait);
   }
 
-  // When: the server says it, or time passes
+  // Triggers: server-sent events, or a timer
 
   let source = null;
   let followed = "";
-  let besideTimer = 0;
+  let othersTimer = 0;
   let pollTimer = 0;
 
   function follow() {
     const url = document.body.dataset.events;
-    if (!url && source) leave();
+    if (!url && source) stopListening();
     if (url && !source && !document.hidden) listen(url);
     clearTimeout(pollTimer);
     const everyMs = Number(document.body.dataset.poll);
@@ -209,13 +178,13 @@
     const isBoard = !document.body.dataset.version;
     source = new EventSource(url);
     followed = url;
-    source.onopen = () => sign("live", "Live");
+    source.onopen = () => showStatus("live", "Live");
     source.onerror = () => {
-      sign("away", "Connecting again");
-      // refused, and not to be tried again by itself
+      showStatus("unavailable", "Reconnecting");
+      // refused: the browser does not retry by itself
       if (source && source.readyState === EventSource.CLOSED) {
-        leave();
-        refreshSoon(AWAY_MS);
+        stopListening();
+        refreshSoon(RETRY_MS);
       }
     };
     source.addEventListener("user", (event) => {
@@ -223,35 +192,35 @@
     });
     source.addEventListener("board", () => {
       if (isBoard) refreshSoon();
-      else if (!besideTimer) besideTimer = setTimeout(beside, BESIDE_GAP_MS);
+      else if (!othersTimer) othersTimer = setTimeout(refreshForOthers, OTHERS_GAP_MS);
     });
     source.addEventListener("reset", () => refreshSoon());
     source.addEventListener("progress", () => refreshSoon());
     source.addEventListener("end", () => {
-      leave();
+      stopListening();
       refreshSoon();
     });
   }
 
-  function beside() {
-    besideTimer = 0;
+  function refreshForOthers() {
+    othersTimer = 0;
     refreshSoon();
   }
 
-  function leave() {
+  function stopListening() {
     if (source) source.close();
     source = null;
   }
 
   document.addEventListener("visibilitychange", () => {
     if (document.hidden) {
-      leave();
+      stopListening();
       clearTimeout(pollTimer);
     } else if (followed || document.body.dataset.poll || document.body.dataset.events) {
-      refreshSoon(); // then it listens from where that page was made
+      refreshSoon(); // listens from the position of that page
     }
   });
-  addEventListener("pagehide", leave);
+  addEventListener("pagehide", stopListening);
   addEventListener("pageshow", (event) => event.persisted && refreshSoon());
   document.addEventListener("animationend", (event) => event.target.classList.remove("changed"));
 
@@ -261,6 +230,6 @@
   localise(document);
   offerZone();
   setInterval(() => localise(document), 30000);
-  if (document.body.dataset.poll) sign("live", "Live");
+  if (document.body.dataset.poll) showStatus("live", "Live");
   follow();
 })();

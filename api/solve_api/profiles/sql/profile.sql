@@ -1,6 +1,6 @@
 -- name: profile
--- What a profile shows of one user ($1), days in the time zone $2, the latest $3 solves. A problem counts where its
--- first standing solve is.
+-- The profile of one user ($1): days in the time zone $2, the latest $3 solves. A problem counts on the day of its first
+-- standing solve.
 WITH firsts AS MATERIALIZED (
     SELECT DISTINCT ON (problem_id) problem_id, submission_id, submitted_at, language, contest_id
     FROM verdicts
@@ -35,7 +35,7 @@ FROM users
 WHERE users.user_id = $1
 
 -- name: users_named
--- Who has this name; names repeat. By count, then by id.
+-- Users with this name, which is not unique, by count and then by id.
 SELECT user_id, username, problems_solved, last_solved_at
 FROM users
 WHERE username = $1

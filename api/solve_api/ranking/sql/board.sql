@@ -1,5 +1,5 @@
 -- name: board_before
--- How many stand before a position: $1 problems, $2 whole second (UTC, without a zone), $3 user.
+-- Counts the users ranked before a position: $1 problems, $2 whole second (UTC, without a zone), $3 user.
 SELECT count(*)
 FROM users
 WHERE problems_solved > 0
@@ -10,7 +10,7 @@ WHERE problems_solved > 0
     )
 
 -- name: board_places
--- The places of some users who are on the board of all time.
+-- Places of the given users on the board of all time.
 SELECT
     placed.problems_solved, extract(epoch FROM date_trunc('second', placed.last_solved_at))::bigint AS seconds,
     placed.user_id, 1 + (
@@ -28,7 +28,7 @@ FROM users AS placed
 WHERE placed.user_id = ANY ($1::text[]) AND placed.problems_solved > 0
 
 -- name: board_rows
--- A stretch of the board of all time: $2 places after the first $1.
+-- One page of the board of all time: $2 places after the first $1.
 SELECT problems_solved, extract(epoch FROM date_trunc('second', last_solved_at))::bigint AS seconds, user_id
 FROM users
 WHERE problems_solved > 0
@@ -37,8 +37,8 @@ OFFSET $1
 LIMIT $2
 
 -- name: period_board
--- Everybody who solved a problem for the first time in [$1, $2): how many, and the last of them. A problem that had a
--- standing solve before the period is none of it.
+-- Users who first solved problems in [$1, $2): how many, and when the last one. A problem with a standing solve before
+-- the period does not count.
 WITH solved_in AS (
     SELECT user_id, problem_id, min(submitted_at) AS first
     FROM verdicts

@@ -1,4 +1,4 @@
-"""Is every route of admins shut to strangers, to other sites and to tokens that may not, and does no door lie open?"""
+"""Access to every route: refused to visitors, to other sites, and to tokens without the scope."""
 
 import re
 from typing import Any
@@ -23,7 +23,7 @@ PUBLIC = {
 }  # fmt: skip
 
 
-def doors_of(world: World) -> list[tuple[str, str]]:
+def routes_of(world: World) -> list[tuple[str, str]]:
     """Every method and path of the application."""
     found: list[tuple[str, str]] = []
 
@@ -46,7 +46,7 @@ def filled(path: str) -> str:
     )
 
 
-async def knock(client: httpx.AsyncClient, method: str, path: str, **options: Any) -> httpx.Response:
+async def ask(client: httpx.AsyncClient, method: str, path: str, **options: Any) -> httpx.Response:
     async with client.stream(method, filled(path), **options) as answer:
         if answer.headers.get("content-type", "").startswith("text/event-stream"):
             return answer
@@ -55,14 +55,14 @@ async def knock(client: httpx.AsyncClient, method: str, path: str, **options: An
 
 
 async def test_what_is_not_public_needs_a_log_in(world: World) -> None:
-    doors = doors_of(world)
-    assert {path for _, path in doors if "admin" not in path} == PUBLIC
+    routes = routes_of(world)
+    assert {path for _, path in routes if "admin" not in path} == PUBLIC
     async with serving(world) as api:
-        for method, path in doors:
+        for method, path in routes:
             if path in PUBLIC | LOGIN:
                 continue
             for headers in ({}, {"Authorization": "Bearer sct_wrong"}, {"Cookie": "solve_session=wrong"}):
-                found = await knock(api.anybody, method, path, headers=headers)
+                found = await ask(api.anybody, method, path, headers=headers)
                 if path.startswith("/api/"):
                     assert found.status_code == 401, (method, path)
                 else:
@@ -72,7 +72,7 @@ async def test_what_is_not_public_needs_a_log_in(world: World) -> None:
 
 async def test_no_request_that_another_site_can_make_changes_anything(world: World) -> None:
     """Neither without the token, nor with one of another session, nor with the right one from another site."""
-    unsafe = [(method, path) for method, path in doors_of(world) if method not in SAFE_METHODS and path not in LOGIN]
+    unsafe = [(method, path) for method, path in routes_of(world) if method not in SAFE_METHODS and path not in LOGIN]
     assert len(unsafe) > 10
     async with serving(world) as api, api.admin() as admin, api.admin("bob") as bob:
         right = admin.headers.pop("x-csrf-token")
@@ -87,7 +87,7 @@ async def test_no_request_that_another_site_can_make_changes_anything(world: Wor
                 {"X-CSRF-Token": right, "Origin": "null"},
                 FORM,
             ):
-                found = await knock(admin, method, path, headers=headers)
+                found = await ask(admin, method, path, headers=headers)
                 assert found.status_code == 403, (method, path, headers, found.status_code)
         # nothing was done: the only rows are of the log-ins, and both are still in
         assert await world.value("SELECT array_agg(DISTINCT action) FROM admin_audit") == ["log-in"]
@@ -149,7 +149,7 @@ async def test_a_script_needs_no_csrf_token_and_acts_as_nobodys_browser(world: W
         )
         # a token that does not work is not made good by a cookie that does
         wrong = {"Authorization": "Bearer sct_wrong", **cookie}
-        problem_of(await api.anybody.get("/api/admin/session", headers=wrong), 401, "log-in-needed")
+        problem_of(await api.anybody.get("/api/admin/session", headers=wrong), 401, "login-required")
 
 
 async def test_no_token_makes_tokens_logs_out_or_sees_pages(world: World) -> None:
@@ -158,7 +158,7 @@ async def test_no_token_makes_tokens_logs_out_or_sees_pages(world: World) -> Non
     needing += [("GET", "/api/admin/sessions"), ("POST", "/api/admin/sessions/end"), ("POST", "/api/admin/password")]
     async with serving(world) as api, api.script(*Scope) as script:
         for method, path in needing:
-            found = await knock(script, method, path)
+            found = await ask(script, method, path)
             assert found.status_code == 403, (method, path)
 
 
@@ -166,7 +166,7 @@ async def test_a_token_is_made_with_the_password_shown_once_and_taken_back(world
     asked = {"label": "nightly", "scopes": ["read"], "days": 7}
     async with serving(world) as api, api.admin() as admin, api.admin("bob") as bob:
         refused = await admin.post("/api/admin/tokens", json={**asked, "password": "not hers, but long"})
-        problem_of(refused, 401, "log-in-refused")
+        problem_of(refused, 401, "login-refused")
         made = await admin.post("/api/admin/tokens", json={**asked, "password": PASSWORD})
         assert made.status_code == 201
         token, token_id = made.json()["token"], made.json()["token_id"]
@@ -178,7 +178,7 @@ async def test_a_token_is_made_with_the_password_shown_once_and_taken_back(world
         assert session == {"name": NAME, "via": "token:nightly", "scopes": ["read"], "csrf_token": None}
         problem_of(await bob.delete(f"/api/admin/tokens/{token_id}"), 404, "token-unknown")
         assert (await admin.delete(f"/api/admin/tokens/{token_id}")).status_code == 200
-        problem_of(await api.anybody.get("/api/admin/session", headers=bearer), 401, "log-in-needed")
+        problem_of(await api.anybody.get("/api/admin/session", headers=bearer), 401, "login-required")
     rows = await world.fetch("SELECT action, result, admin_audit::text AS all FROM admin_audit ORDER BY audit_id")
     assert [(row["action"], row["result"]) for row in rows if "log-in" not in row["action"]] == [
         ("confirm-password", "refused"),
@@ -235,7 +235,7 @@ async def test_secrets_in_the_address_open_nothing(world: World) -> None:
         for secret in (raw, bearer):
             names = ("solve_session", "session", "token", "access_token", "authorization")
             found = await api.anybody.get("/api/admin/session", params=dict.fromkeys(names, secret))
-            problem_of(found, 401, "log-in-needed")
+            problem_of(found, 401, "login-required")
         forged = await admin.post("/api/admin/logout", params={"csrf_token": csrf, "X-CSRF-Token": csrf})
         problem_of(forged, 403, "csrf")
 
@@ -263,6 +263,6 @@ async def test_who_was_refused_what_is_in_the_log(world: World) -> None:
         ("csrf", "/api/admin/logout", NAME, "session"),
         ("scope-missing", "/api/admin/sync-leaderboard", "robot", "token:test"),
         ("csrf", "/api/admin/login", "", ""),
-        ("log-in-needed", "/api/admin/session", "", ""),
+        ("login-required", "/api/admin/session", "", ""),
     ]
     assert PASSWORD not in str(said)

@@ -1,4 +1,4 @@
-"""What do log-ins and tokens look like over HTTP? Bodies of requests and answers, with examples."""
+"""Bodies of requests and answers about logins, sessions, tokens and activity, with examples."""
 
 from dataclasses import asdict
 from datetime import datetime
@@ -6,29 +6,30 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, StrictInt
 
+from solve_api.bodies import EXAMPLE_TIME, Body
 from solve_api.identity.audit import Recorded
 from solve_api.identity.sessions import OpenSession
-from solve_api.identity.tokens import LABEL_MAX_CHARS, LEAST_DAYS, MOST_DAYS, USUAL_DAYS, Scope, Token
-from solve_api.models.public import EXAMPLE_TIME, Answer
+from solve_api.identity.tokens import DAYS_DEFAULT, DAYS_MAX, DAYS_MIN, LABEL_MAX_CHARS, Scope, Token
 
-PASSWORD_MAX_CHARS = 1_000  # longer ones are refused unread; the rule itself is api.admin.passwords'
-
-
-def _keepable(said: str) -> str:
-    if not said.isprintable():
-        raise ValueError("has characters that cannot be printed")
-    return said
+PASSWORD_MAX_CHARS = 1_000  # longer texts are refused unread; passwords.py has the rule itself
 
 
-Label = Annotated[str, AfterValidator(_keepable), Field(min_length=1, max_length=LABEL_MAX_CHARS, examples=["nightly"])]
+def _printable(text: str) -> str:
+    if not text.isprintable():
+        raise ValueError("may only contain printable characters")
+    return text
+
+
+Label = Annotated[
+    str, AfterValidator(_printable), Field(min_length=1, max_length=LABEL_MAX_CHARS, examples=["nightly"])
+]
 Password = Annotated[SecretStr, Field(max_length=PASSWORD_MAX_CHARS, examples=["four random words of yours"])]
-
 
 SessionId = Annotated[str, Field(pattern="^[0-9a-f]{16}$", examples=["5f1d7a84db0c2e99"])]
 
 
 class LogInRequest(BaseModel):
-    """Who wants in."""
+    """Name and password of an admin."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -36,48 +37,46 @@ class LogInRequest(BaseModel):
     password: Password
 
 
-class SessionState(Answer):
-    """Who is logged in, how, and what requests that change something must send."""
+class SessionState(Body):
+    """Who is logged in and how, and what requests with side effects must send."""
 
     name: str = Field(examples=["ada"])
-    via: str = Field(examples=["session"], description="`session`, or `token:` and its label.")
+    via: str = Field(examples=["session"], description="`session`, or `token:` and the label.")
     scopes: list[Scope]
     csrf_token: str | None = Field(
-        examples=["0d7e" * 16], description="For the header X-CSRF-Token; none for a token, which needs none."
+        examples=["0d7e" * 16], description="For the header X-CSRF-Token; null for a token, which needs none."
     )
 
     @classmethod
     def of_browser(cls, name: str, csrf_token: str) -> "SessionState":
-        """A log-in with a password, which may do everything."""
+        """The state of a session, which has every scope."""
         return cls(name=name, via="session", scopes=list(Scope), csrf_token=csrf_token)
 
 
-class OwnSession(Answer):
-    """A browser that is logged in."""
+class OwnSession(Body):
+    """A logged-in browser."""
 
-    session_id: SessionId = Field(description="Names the session; nobody can log in with it.")
-    client: str = Field(examples=["Mozilla/5.0 (X11; Linux x86_64)"], description="What the browser said it is.")
+    session_id: SessionId = Field(description="Names the session, and does not open it.")
+    client: str = Field(examples=["Mozilla/5.0 (X11; Linux x86_64)"], description="The browser's User-Agent.")
     created_at: datetime = Field(examples=[EXAMPLE_TIME])
-    last_seen_at: datetime = Field(examples=["2026-11-24T11:30:00Z"], description="To about a minute.")
-    expires_at: datetime = Field(
-        examples=["2026-11-24T21:09:50Z"], description="At the latest; sooner where it is not used."
-    )
-    current: bool = Field(description="Whether it is the one that asks.")
+    last_seen_at: datetime = Field(examples=["2026-11-24T11:30:00Z"], description="Accurate to about a minute.")
+    expires_at: datetime = Field(examples=["2026-11-24T21:09:50Z"], description="At the latest; sooner if unused.")
+    current: bool = Field(description="Whether this request belongs to it.")
 
     @classmethod
     def of(cls, found: OpenSession, *, current: bool) -> "OwnSession":
-        """As the table has it."""
+        """From a stored session."""
         return cls(**asdict(found), current=current)
 
 
-class SessionList(Answer):
-    """This admin's open sessions, the latest used first."""
+class SessionList(Body):
+    """Open sessions, most recently used first."""
 
     sessions: list[OwnSession]
 
 
 class EndSessionsRequest(BaseModel):
-    """Which browsers to log out; it asks for the password, so that who finds an open browser cannot."""
+    """Which browsers to log out. The password keeps others from using an open browser for this."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -86,7 +85,7 @@ class EndSessionsRequest(BaseModel):
 
 
 class LogOutEverywhereRequest(BaseModel):
-    """It asks for the password, as ending each of them does."""
+    """Confirms logging out every browser."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -94,7 +93,7 @@ class LogOutEverywhereRequest(BaseModel):
 
 
 class PasswordRequest(BaseModel):
-    """A new password, and the one until now: who finds an open browser cannot take the account."""
+    """The new password, and the current one, so that nobody can take over the account from an open browser."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -102,25 +101,25 @@ class PasswordRequest(BaseModel):
     new_password: Password
 
 
-class EndedSessions(Answer):
-    """How many browsers were logged out."""
+class EndedSessions(Body):
+    """The number of browsers that were logged out."""
 
     sessions_ended: int = Field(examples=[1])
 
 
 class TokenRequest(BaseModel):
-    """A token to be; it asks for the password once more, since a token outlives the session."""
+    """A token to create. The password confirms it, since a token outlives the session."""
 
     model_config = ConfigDict(extra="forbid")
 
     label: Label
     scopes: list[Scope] = Field(min_length=1, max_length=len(Scope), examples=[["read"]])
-    days: StrictInt = Field(USUAL_DAYS, ge=LEAST_DAYS, le=MOST_DAYS, examples=[USUAL_DAYS])
+    days: StrictInt = Field(DAYS_DEFAULT, ge=DAYS_MIN, le=DAYS_MAX, examples=[DAYS_DEFAULT])
     password: Password
 
 
-class TokenState(Answer):
-    """A token without the secret."""
+class TokenState(Body):
+    """A token, without its secret."""
 
     token_id: int = Field(examples=[3])
     admin: str = Field(examples=["ada"])
@@ -133,24 +132,24 @@ class TokenState(Answer):
 
     @classmethod
     def of(cls, token: Token) -> "TokenState":
-        """As the table has it."""
+        """From a stored token."""
         return cls.model_validate(token, from_attributes=True)
 
 
 class CreatedToken(TokenState):
-    """With the secret, this once."""
+    """A new token with its secret, which is shown only once."""
 
     token: str = Field(examples=["sct_…"])
 
 
-class TokenList(Answer):
-    """This admin's, the newest first, also those that no longer work."""
+class TokenList(Body):
+    """Tokens, valid or not, newest first."""
 
     tokens: list[TokenState]
 
 
-class AuditEntry(Answer):
-    """One action."""
+class Activity(Body):
+    """What one admin, script or operator did."""
 
     audit_id: int = Field(examples=[47])
     at: datetime = Field(examples=[EXAMPLE_TIME])
@@ -163,13 +162,13 @@ class AuditEntry(Answer):
     client: str = Field(examples=["192.0.2.7"])
 
     @classmethod
-    def of(cls, entry: Recorded) -> "AuditEntry":
-        """As the table has it."""
-        return cls.model_validate(entry, from_attributes=True)
+    def of(cls, row: Recorded) -> "Activity":
+        """From a row of the audit trail."""
+        return cls.model_validate(row, from_attributes=True)
 
 
-class AuditList(Answer):
-    """The newest first."""
+class ActivityList(Body):
+    """Newest first."""
 
-    entries: list[AuditEntry]
-    before_id: int | None = Field(examples=[47], description="For the page after this one; null on the last.")
+    activities: list[Activity]
+    before_id: int | None = Field(examples=[47], description="For the next page; null on the last one.")

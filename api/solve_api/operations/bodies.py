@@ -1,4 +1,4 @@
-"""What does the API say to admins? The bodies of its answers and requests, with examples."""
+"""Bodies of requests and answers about jobs, dead letters and the lag, with examples."""
 
 from datetime import datetime
 from typing import Annotated, Any, Literal
@@ -6,7 +6,7 @@ from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field, Strict, StrictBool
 
-from solve_api.models.public import EXAMPLE_TIME, Answer
+from solve_api.bodies import EXAMPLE_TIME, Body
 from solve_projector.store.dead_letters import GREATEST_ID
 from solve_schemas.events import Text
 from solve_schemas.record import Reason
@@ -46,7 +46,7 @@ EXAMPLE_PARTITION = {
 
 
 class CountUpdate(BaseModel):
-    """A user whose number was not what the log says."""
+    """A user whose count differed from the log."""
 
     model_config = ConfigDict(extra="allow")
 
@@ -57,33 +57,33 @@ class CountUpdate(BaseModel):
 
 
 class BackfillReport(BaseModel):
-    """What a replay of the log found, and (unless dry_run) repaired. More keys may follow."""
+    """What a replay of the log found and, unless dry_run, repaired. More members may follow."""
 
     model_config = ConfigDict(extra="allow")
 
-    success: bool = Field(examples=[True], description="False where PostgreSQL refused some users.")
+    success: bool = Field(examples=[True], description="False if PostgreSQL refused some users.")
     message: str = Field(examples=["Backfill complete: 15 users updated out of 50"])
     total_users: int = Field(examples=[50])
     users_updated: int = Field(examples=[15])
     users_unchanged: int = Field(examples=[35])
-    updates: list[CountUpdate] = Field(description="The first ten thousand.")
+    updates: list[CountUpdate] = Field(description="The first 10,000.")
     dry_run: bool = Field(examples=[False])
-    drift: bool = Field(examples=[True], description="Whether anything was not what the log says.")
+    drift: bool = Field(examples=[True], description="Whether anything differed from the log.")
 
 
 class SyncReport(BaseModel):
-    """What the board in Redis had otherwise than PostgreSQL."""
+    """How the board in Redis differed from PostgreSQL."""
 
     success: bool
-    message: str = Field(examples=["Members that were added: 15, changed: 0, removed: 0"])
+    message: str = Field(examples=["Leaderboard rebuilt: 15 added, 0 corrected, 0 removed"])
     dry_run: bool
     added: int = Field(examples=[15])
     changed: int = Field(examples=[0])
     removed: int = Field(examples=[0])
 
 
-class Job(Answer):
-    """Work that goes on beside requests."""
+class Job(Body):
+    """A replay or rebuild that runs in the background."""
 
     job_id: UUID = Field(examples=[EXAMPLE_JOB_ID])
     kind: Literal["backfill", "sync-leaderboard"]
@@ -94,14 +94,16 @@ class Job(Answer):
     finished_at: datetime | None = Field(None, examples=[EXAMPLE_END])
     progress: dict[str, Any] = Field(examples=[EXAMPLE_PROGRESS])
     report: dict[str, Any] | None = Field(
-        None, examples=[EXAMPLE_REPORT], description="Of a job that is done: as it would have been answered."
+        None, examples=[EXAMPLE_REPORT], description="Of a finished job: the answer of the synchronous call."
     )
     error: str | None = Field(
-        None, examples=[None, "PostgreSQL does not answer right now."], description="What went wrong, and what to do."
+        None,
+        examples=[None, "PostgreSQL does not answer right now. Nothing is lost; try again in 5 seconds."],
+        description="What went wrong, and what to do.",
     )
 
 
-JOB_BEGUN = Job(
+JOB_STARTED = Job(
     job_id=UUID(EXAMPLE_JOB_ID),
     kind="backfill",
     dry_run=False,
@@ -110,8 +112,8 @@ JOB_BEGUN = Job(
     started_at=datetime.fromisoformat(EXAMPLE_TIME),
     progress={"phase": "starting", "done": 0, "total": 0},
 )
-JOB_READING = JOB_BEGUN.model_copy(update={"progress": {"phase": "reading", "done": 12_000, "total": 40_000}})
-JOB_DONE = JOB_BEGUN.model_copy(
+JOB_READING = JOB_STARTED.model_copy(update={"progress": {"phase": "reading", "done": 12_000, "total": 40_000}})
+JOB_DONE = JOB_STARTED.model_copy(
     update={
         "state": "done",
         "finished_at": datetime.fromisoformat(EXAMPLE_END),
@@ -121,14 +123,14 @@ JOB_DONE = JOB_BEGUN.model_copy(
 )
 
 
-class JobList(Answer):
-    """The newest first; their reports without the list of updates."""
+class JobList(Body):
+    """Newest first; reports without the list of updates."""
 
     jobs: list[Job]
 
 
 class DeadLetterSummary(BaseModel):
-    """A record that was not applied, without its bytes."""
+    """A record that could not be applied, without its bytes."""
 
     id: int = Field(examples=[12])
     topic: str = Field(examples=["judge-events"])
@@ -136,39 +138,39 @@ class DeadLetterSummary(BaseModel):
     offset: int = Field(examples=[47_020])
     broker_time: datetime | None = Field(examples=[EXAMPLE_TIME])
     reason: str = Field(examples=["unknown-type"])
-    detail: str = Field(examples=["ce_type 'submission.shared.v1' is none of user.registered.v1, …"])
-    user_id: str | None = Field(examples=["u-1"], description="Whom it is about, where that can be read.")
+    detail: str = Field(examples=["unknown type submission.shared.v1"])
+    user_id: str | None = Field(examples=["u-1"], description="The user it is about, if that can be read.")
     created_at: datetime = Field(examples=["2026-11-24T09:09:51Z"])
     discarded: dict[str, Any] | None = Field(
         examples=[None, {"at": "2026-11-25T08:00:00Z", "by": "ada", "why": "a test of the new judge"}],
-        description="Who gave it up, when and why.",
+        description="Who discarded it, when and why.",
     )
 
 
-class DeadLetterList(Answer):
-    """The oldest first."""
+class DeadLetterList(Body):
+    """Oldest first."""
 
     dead_letters: list[DeadLetterSummary]
     more: bool = Field(examples=[True])
-    after_id: int | None = Field(examples=[12], description="For the page after this one; null on the last.")
+    after_id: int | None = Field(examples=[12], description="For the next page; null on the last one.")
 
 
-class Encoded(Answer):
-    """Bytes as text: UTF-8 where they are, else base64."""
+class Encoded(Body):
+    """Bytes as text: UTF-8 if they are valid UTF-8, else base64."""
 
     encoding: Literal["utf-8", "base64"]
     data: str = Field(examples=["submission.shared.v1"])
 
 
-class Header(Answer):
-    """One of the record's."""
+class Header(Body):
+    """A header of the record."""
 
     name: str = Field(examples=["ce_type"])
     value: Encoded | None
 
 
 class DeadLetter(DeadLetterSummary):
-    """A dead letter, whole."""
+    """A dead letter with key, value and headers."""
 
     key: Encoded | None = Field(examples=[{"encoding": "utf-8", "data": "u-1"}])
     value: Encoded | None = Field(examples=[{"encoding": "utf-8", "data": '{"submission_id":"s-1","user_id":"u-1"}'}])
@@ -176,9 +178,9 @@ class DeadLetter(DeadLetterSummary):
 
 
 class RetryRequest(BaseModel):
-    """Which to read again: ids, or all open ones that the rest is true of. Nothing at all is refused."""
+    """Which to retry: ids, or all open dead letters that match the filters. An empty request is refused."""
 
-    # not all of it at once: ids, or what else is true of them
+    # either ids or filters
     model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"reason": "unknown-type"}]})
 
     ids: list[Id] | None = Field(None, min_length=1, max_length=1000, examples=[[12, 13]])
@@ -188,16 +190,16 @@ class RetryRequest(BaseModel):
     all: StrictBool = Field(False, description="All open dead letters.")
 
 
-class RetryReport(Answer):
-    """What became of them."""
+class RetryReport(Body):
+    """The result of a retry."""
 
     applied: int = Field(examples=[2])
     parked: int = Field(examples=[0])
-    still_dead: dict[str, int] = Field(examples=[{"invalid-event": 1}], description="By today's reason.")
+    still_dead: dict[str, int] = Field(examples=[{"invalid-event": 1}], description="By current reason.")
 
 
 class DiscardRequest(BaseModel):
-    """Which to give up, and why: for whoever asks later."""
+    """Which to discard, and why."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -205,14 +207,14 @@ class DiscardRequest(BaseModel):
     why: str = Field(min_length=1, max_length=500, examples=["a test of the new judge"])
 
 
-class DiscardReport(Answer):
-    """How many."""
+class DiscardReport(Body):
+    """The number of discarded dead letters."""
 
     discarded: int = Field(examples=[1])
 
 
 class LagReport(BaseModel):
-    """How far each stage is behind the log; as `solve-projector lag --json`, with the past of the whole group."""
+    """How far each stage is behind the log, as in `solve-projector lag --json`, with the history of the group."""
 
     model_config = ConfigDict(extra="allow")
 
@@ -221,8 +223,8 @@ class LagReport(BaseModel):
     at: float = Field(examples=[1_795_511_390.0], description="Seconds since 1970.")
     status: str = Field(examples=["OK"])
     members: int = Field(examples=[1])
-    lag: int | None = Field(examples=[0], description="Messages that PostgreSQL has not.")
-    lag_seconds: float | None = Field(examples=[0.0], description="Age of the oldest of them.")
+    lag: int | None = Field(examples=[0], description="Events not yet in PostgreSQL.")
+    lag_seconds: float | None = Field(examples=[0.0], description="Age of the oldest of these.")
     partitions: list[dict[str, Any]] = Field(examples=[[EXAMPLE_PARTITION]])
     past: list[dict[str, float]] = Field(
         examples=[[{"at": 1_795_511_388.0, "postgresql": 2, "kafka_group": 2, "redis": 2}]]

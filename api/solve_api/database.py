@@ -1,0 +1,69 @@
+"""The API's connections to PostgreSQL: a pool for requests, and transactions on it or on a command's connection.
+
+Nothing waits for long: a request that finds no free connection fails with TimeoutError, which reads as PostgreSQL
+being unavailable.
+"""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import asyncpg
+import asyncpg.pool
+
+from solve_projector.settings import ProjectorSettings
+from solve_projector.store.postgresql import Connection, closing_pool, connect_options, keep_session
+
+Database = asyncpg.Pool | Connection
+
+# requests ask small questions, and the planner knows the tables better than a forced plan
+SESSION = {
+    "application_name": "solve-api",
+    "plan_cache_mode": "auto",
+    "enable_seqscan": "on",
+    "lock_timeout": "5000",
+    "statement_timeout": "20000",
+}
+COMMAND_TIMEOUT_S = 25.0
+CONNECT_TIMEOUT_S = 3.0
+ACQUIRE_TIMEOUT_S = 5.0
+
+
+class RequestPool(asyncpg.Pool):
+    """A pool whose `acquire` gives up after ACQUIRE_TIMEOUT_S."""
+
+    def acquire(self, *, timeout: float | None = None) -> asyncpg.pool.PoolAcquireContext:
+        """As asyncpg's; `pool.fetch` and the like go through it too."""
+        return super().acquire(timeout=ACQUIRE_TIMEOUT_S if timeout is None else timeout)
+
+
+@asynccontextmanager
+async def open_request_pool(settings: ProjectorSettings, size: int) -> AsyncIterator[asyncpg.Pool]:
+    """Opens a pool that connects on first use, so that the API starts while PostgreSQL is down."""
+    options = connect_options(settings)
+    options["server_settings"] |= SESSION
+    options |= {"command_timeout": COMMAND_TIMEOUT_S, "timeout": CONNECT_TIMEOUT_S}
+    pool = RequestPool(
+        **options,
+        init_size=0,
+        min_size=0,
+        max_size=size,
+        max_queries=50_000,
+        max_inactive_connection_lifetime=300.0,
+        reset=keep_session,
+        loop=None,
+        connection_class=asyncpg.Connection,
+        record_class=asyncpg.Record,
+    )
+    async with closing_pool(pool, settings):
+        yield pool
+
+
+@asynccontextmanager
+async def transaction(database: Database) -> AsyncIterator[Connection]:
+    """Opens a transaction on a pool or on a single connection."""
+    if isinstance(database, asyncpg.Pool):
+        async with database.acquire() as connection, connection.transaction():
+            yield connection
+    else:
+        async with database.transaction():
+            yield database

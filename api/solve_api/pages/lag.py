@@ -1,0 +1,40 @@
+"""The lag page: how far each stage is behind the log, per partition and over the last minutes."""
+
+from collections.abc import Mapping, Sequence
+
+from fastapi import APIRouter, Depends, Request, Response
+
+from solve_api.pages.charts import Chart, Point, Series, Size, Tick, draw
+from solve_api.pages.rendering import admin_page
+from solve_api.routes.callers import InSession, OpenStores, public
+
+POLL_MS = 2_000
+WIDE, NARROW = Size(960, 260), Size(340, 210)
+STAGES = {"postgresql": "PostgreSQL", "kafka_group": "Group commits", "redis": "Redis"}
+
+router = APIRouter(include_in_schema=False, dependencies=[Depends(public)])
+
+
+@router.api_route("/admin/lag", methods=["GET", "HEAD"])
+async def lag(request: Request, caller: InSession, stores: OpenStores) -> Response:
+    """The lag of each stage and partition, with its history."""
+    report = stores.lag.report()
+    charts = [("wide", lag_chart(report["past"], WIDE)), ("narrow", lag_chart(report["past"], NARROW))]
+    return admin_page(request, caller, "lag.html", poll_ms=POLL_MS, lag=report, charts=charts, stages=STAGES)
+
+
+def lag_chart(past: Sequence[Mapping[str, float]], size: Size) -> Chart | None:
+    """Events that each stage lacked over the last minutes; None before the second snapshot."""
+    if len(past) < 2:
+        return None
+    end = past[-1]["at"]
+    series = [
+        Series(name, stage, [Point(one["at"] - end, one[stage]) for one in past if stage in one])
+        for stage, name in STAGES.items()
+    ]
+    minutes = int((end - past[0]["at"]) // 60)
+    if minutes:
+        ticks = [Tick(-60.0 * ago, f"−{ago} min" if ago else "now") for ago in range(minutes, -1, -1)]
+    else:
+        ticks = [Tick(past[0]["at"] - end, f"−{end - past[0]['at']:.0f} s"), Tick(0, "now")]
+    return draw(series, ticks, size)
