@@ -77,5 +77,5 @@ def _message(error: Mapping[str, Any]) -> str:
         limit, one, several = SIZES[kind]
         # pydantic names the limit of a list by the same key
         return (one if context[limit] == 1 else several).format(context[limit])
-    message = MESSAGES.get(kind)
-    return message.format(**context) if message else "is not valid"
+    message = MESSAGES.get(kind, "is not valid")
+    return message.format(**context).replace("'", "")  # pydantic quotes the expected values

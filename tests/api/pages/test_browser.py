@@ -101,7 +101,7 @@ async def test_a_reader_is_offered_their_time_zone_where_it_has_a_name(
         await expect(offer).to_be_visible(visible=is_offered)
         if is_offered:
             await offer.click()
-            await expect(page.locator("#board")).to_contain_text(f"Days start at midnight, {reported} time.")
+            await expect(page.locator("#board")).to_contain_text(f"Days start at midnight ({reported}).")
 
 
 async def test_the_incident_is_repaired_with_clicks(world: World, chromium: Browser) -> None:

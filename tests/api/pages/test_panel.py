@@ -119,7 +119,7 @@ async def test_a_check_shows_who_differs_and_the_repair_is_one_button_away(world
         panel = seen(await client.get("/admin"))
         assert repairing.headers["location"] in panel.links
         audit = seen(await client.get("/admin/activity"))
-        assert "ada session backfill started dry run: yes; view job" in audit.text
+        assert "ada session backfill started view job ; dry run: yes" in audit.text
         synced = await sent(client, "/admin", "/admin/jobs", kind="sync-leaderboard", dry_run="true")
         assert "No differences found" in (await ended(client, synced.headers["location"])).text
 
