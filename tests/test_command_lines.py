@@ -45,7 +45,7 @@ ON_TABLES = [
     "solve-api serve --port 0",
     "solve-api admin list",
     "solve-api admin tokens",
-    "solve-api admin audit",
+    "solve-api admin activity",
     "solve-api admin create ada",
     "solve-api admin disable ada",
     "solve-api admin token ada --label x --scope read",

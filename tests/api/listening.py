@@ -133,7 +133,7 @@ class Api:
         self._listeners.append(listener)
         return listener.listen()
 
-    async def begun(self) -> None:
+    async def started(self) -> None:
         """Waits until the stream of changes is read."""
         await until(lambda: not self.changes.unavailable, "the stream of changes to be read")
 

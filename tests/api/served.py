@@ -21,7 +21,7 @@ NAME, PASSWORD = "ada", "correct horse battery staple"
 
 
 class Served:
-    """A running API. `anybody` is a client without a log-in."""
+    """A running API. `anybody` is a client that is not logged in."""
 
     def __init__(
         self, world: World, settings: ApiSettings, address: str, anybody: httpx.AsyncClient, server: uvicorn.Server

@@ -42,7 +42,7 @@ async def boards_of(api: Served) -> list[Any]:
     return [*({name: page[name] for name in page if name not in {"as_of", "source"}} for page in pages), ranks]
 
 
-async def test_while_redis_is_away_boards_are_the_same_and_say_where_they_come_from(
+async def test_while_redis_is_unavailable_boards_are_the_same_and_name_their_source(
     breakable: World, stack: Stack
 ) -> None:
     world = breakable
@@ -104,7 +104,7 @@ async def test_what_nobody_of_ours_wrote_into_redis_is_not_read_and_nothing_stop
 
 
 async def lag_problems(admin: httpx.AsyncClient, names: set[str]) -> bool:
-    """Whether the last look at the lag missed these servers."""
+    """Whether the latest snapshot of the lag missed these servers."""
     return (await admin.get("/api/admin/lag")).json()["problems"].keys() == names
 
 
@@ -175,10 +175,10 @@ async def test_without_kafka_pages_are_read_and_a_backfill_is_refused_with_nothi
         assert not [word for word in INSIDES if word in job["error"].lower()]
 
 
-async def test_who_finds_every_connection_taken_is_told_to_come_back(
+async def test_a_request_that_finds_no_free_connection_is_refused_with_a_time_to_retry(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """As behind a PostgreSQL that is frozen: the first wait for it, and the others do not wait for them."""
+    """As with a frozen PostgreSQL: the first requests wait for it, and the others do not wait for them."""
     await world.publish([registered("a")])
     await world.run_once()
     async with serving(world, api_pool_size=1) as api, world.database() as blocker:
@@ -204,15 +204,15 @@ async def _waits(world: World) -> bool:
     )
 
 
-async def test_all_who_ask_for_a_period_that_cannot_be_computed_are_told_at_once(
+async def test_requests_for_a_period_that_cannot_be_computed_all_fail_at_once(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """One after another, each would wait for all before them."""
-    begun: list[object] = []
+    started: list[object] = []
     plain = boards_module._PeriodBoard._compute
 
     async def compute(self: boards_module._PeriodBoard, pool: asyncpg.Pool) -> object:
-        begun.append(self)
+        started.append(self)
         return await plain(self, pool)
 
     monkeypatch.setattr(boards_module._PeriodBoard, "_compute", compute)
@@ -222,7 +222,7 @@ async def test_all_who_ask_for_a_period_that_cannot_be_computed_are_told_at_once
         asked = [asyncio.create_task(api.anybody.get("/api/leaderboard", params=one)) for one in questions]
         for found in await asyncio.gather(*asked):
             problem_of(found, 503, "postgresql-unavailable")
-        assert len(begun) == 1
+        assert len(started) == 1
         await blocker.execute("ROLLBACK")
         assert (await api.get("/api/leaderboard", params={"period": "day"}))["total"] == 0
 

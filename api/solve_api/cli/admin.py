@@ -113,7 +113,7 @@ def logout_everywhere(name: Name, as_json: Json = False) -> None:
     async def end(database: Connection) -> int:
         return await sessions.end_all_sessions(database, await accounts.admin_id_of(database, name))
 
-    ended = _act(name, "log-out-everywhere", end)
+    ended = _act(name, "logout-everywhere", end)
     _say({"sessions_ended": ended}, f"sessions ended: {ended}", as_json)
 
 
@@ -174,14 +174,14 @@ def revoke_token(
     _say(asdict(ended), f"token {token_id} of {ended.admin} ({readable(ended.label)}) is revoked", as_json)
 
 
-@admin_commands.command("audit")
-def list_audit(
+@admin_commands.command("activity")
+def list_activity(
     limit: Annotated[int, typer.Option("--limit", "-n", min=1, max=audit.ROWS_MAX, help="How many rows.")] = 50,
     as_json: Json = False,
 ) -> None:
     """Show who did what, newest first.
 
-    Example: solve-api admin audit -n 20
+    Example: solve-api admin activity -n 20
     """
     found = [asdict(one) for one in _ask(lambda db: audit.latest(db, limit))]
     columns = ("at", "who", "via", "action", "result", "detail", "client", "request_id")

@@ -1,6 +1,6 @@
 """Limits the size of a request's head and trailers, and answers what is not HTTP in our own words.
 
-uvicorn's own limit works with h11 alone, which answers a request that is hidden behind conflicting length headers.
+uvicorn's own limit works with h11 alone, which answers a request that conflicting length headers hide in a body.
 """
 
 from http import HTTPStatus

@@ -1,4 +1,4 @@
-"""Who acts, as plain values: what the audit trail records, and what a request may do."""
+"""Actors, visitors and callers as plain values: for the audit trail, and for what a request may do."""
 
 from dataclasses import dataclass, field
 

@@ -42,7 +42,7 @@ async def log_in(identity: Identity, visitor: Visitor, typed: str, password: str
             await is_right("", None)
     # a text that cannot be a name is not recorded: it may be a password typed into the wrong field
     actor = visitor.acting_as(name if possible else "(not a valid name)", "password")
-    await audit.record(identity.pool, actor, "log-in", result="refused" if session_id is None else "done")
+    await audit.record(identity.pool, actor, "login", result="refused" if session_id is None else "done")
     if session_id is None:
         raise login_refused()
     return session_id
@@ -59,7 +59,7 @@ def login_refused() -> LoginRefused:
 async def log_out(identity: Identity, caller: Caller) -> None:
     """Ends this browser's session."""
     await sessions.end_session(identity.pool, caller.visitor.session_id)
-    await audit.record(identity.pool, caller.actor, "log-out")
+    await audit.record(identity.pool, caller.actor, "logout")
 
 
 async def confirm(identity: Identity, caller: Caller, password: str) -> Account:

@@ -1,4 +1,4 @@
-"""What admins do to their own account: sessions, password and tokens. Each change commits with its audit row."""
+"""Changes of an admin to their own account: sessions, password, tokens. Each commits with its audit row."""
 
 from collections.abc import Collection
 
@@ -33,7 +33,7 @@ async def end_all_sessions(identity: Identity, caller: Caller, password: str) ->
     await confirm(identity, caller, password)
     async with transaction(identity.pool) as database:
         ended = await sessions.end_all_sessions(database, caller.admin_id)
-        await audit.record(database, caller.actor, "log-out-everywhere", {"sessions_ended": ended})
+        await audit.record(database, caller.actor, "logout-everywhere", {"sessions_ended": ended})
     return ended
 
 

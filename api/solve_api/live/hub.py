@@ -1,4 +1,4 @@
-"""Hands each change to the event streams that subscribed to it. No I/O, and no queue grows behind a slow reader.
+"""Hands each change to the event streams that subscribed to it. No I/O, and a slow reader does not make a queue grow.
 
 Changes are absolute, so a stream that is not read keeps only the newest change per user and one of the board. A
 stream id is sent only after, or together with, everything up to it.

@@ -214,7 +214,7 @@ class DiscardReport(Body):
 
 
 class LagReport(BaseModel):
-    """How far each stage is behind the log, as in `solve-projector lag --json`, with the history of the group."""
+    """The lag of each stage, as in `solve-projector lag --json`, with the history of the group."""
 
     model_config = ConfigDict(extra="allow")
 

@@ -1,4 +1,4 @@
-"""The lag page: how far each stage is behind the log, per partition and over the last minutes."""
+"""The lag page: what each stage still lacks of the log, per partition and over the last minutes."""
 
 from collections.abc import Mapping, Sequence
 

@@ -1,6 +1,6 @@
 """Checks once a second whether the board in Redis is in sync with PostgreSQL, so that no request has to.
 
-A board is always some milliseconds behind. It is stale if it lacks what PostgreSQL had at the previous check, since a
+A board always lags by some milliseconds. It is stale if it lacks what PostgreSQL had at the previous check, since a
 write takes far less than a second. That covers what lies below an offset, and what is still in the outbox, which no
 offset covers (a repair, a retried dead letter).
 """

@@ -34,7 +34,7 @@ async def leaderboard(pool: asyncpg.Pool, boards: Boards, asked: BoardQuestion) 
     myself = asked.me or asked.around
     period = time_range_of(asked.period, asked.zone, datetime.now(UTC))
     wanted = [*asked.friends, *([myself] if myself else [])]
-    found = await boards.read(_stretch(asked), wanted, period)
+    found = await boards.read(_page_request(asked), wanted, period)
     ranked = _ranked(found, asked)
     names = await _names(pool, {user_id for _, (_, _, user_id) in ranked} | set(wanted))
     if myself and myself not in names:
@@ -59,7 +59,7 @@ async def leaderboard(pool: asyncpg.Pool, boards: Boards, asked: BoardQuestion) 
     )
 
 
-def _stretch(asked: BoardQuestion) -> PageRequest:
+def _page_request(asked: BoardQuestion) -> PageRequest:
     if asked.friends:
         return PageRequest(0)
     if asked.cursor is not None:

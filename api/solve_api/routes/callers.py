@@ -58,7 +58,7 @@ OpenStores = Annotated[Stores, Depends(_stores)]
 
 
 def visitor_of(request: Request) -> Visitor:
-    """Where a request comes from; behind a trusted proxy, as the proxy reports it."""
+    """Where a request comes from, as a trusted proxy reports it."""
     return Visitor(
         client=request.client.host if request.client else "unknown",
         request_id=correlation_id.get() or "",

@@ -30,7 +30,7 @@ MayDecide = Annotated[Caller, Depends(require(Scope.DEAD_LETTERS))]
 
 @router.get("/lag", responses=problems(401, 403, 503))
 async def lag(_: MayRead, stores: OpenStores) -> LagReport:
-    """Get how far PostgreSQL, the group's commits and Redis are behind the log, per partition."""
+    """Get the lag of PostgreSQL, the group's commits and Redis, per partition."""
     return LagReport(**stores.lag.report())
 
 

@@ -96,11 +96,11 @@ async def test_from_nobody_to_an_admin_who_left(world: World) -> None:
     assert await done(world, "disable", NAME) == {"sessions_ended": 0}
     assert (await done(world, "list"))[0]["disabled_at"]
     assert (await admin(world, "enable", NAME)).stdout == "ada can log in again\n"
-    told = [(one["action"], one["via"], one["detail"]["about"]) for one in reversed(await done(world, "audit"))]
+    told = [(one["action"], one["via"], one["detail"]["about"]) for one in reversed(await done(world, "activity"))]
     assert told == [
         ("create-admin", "cli", "Ada"),
         ("change-password", "cli", NAME),
-        ("log-out-everywhere", "cli", NAME),
+        ("logout-everywhere", "cli", NAME),
         ("disable-admin", "cli", NAME),
         ("enable-admin", "cli", NAME),
     ]
@@ -131,7 +131,7 @@ async def test_a_token_is_printed_once_and_alone_on_standard_output(world: World
             assert bearer
             assert bearer.scopes == {Scope.READ, Scope.REPAIR}
         listed = await admin(world, "tokens")
-        everything = listed.stdout + str(await done(world, "audit")) + str(await done(world, "tokens"))
+        everything = listed.stdout + str(await done(world, "activity")) + str(await done(world, "tokens"))
         assert raw.removeprefix(PREFIX) not in everything
         assert second["token"].removeprefix(PREFIX) not in everything
         ended = await admin(world, "revoke-token", str(second["token_id"]))
@@ -199,7 +199,7 @@ async def test_what_strangers_wrote_steers_no_terminal(world: World) -> None:
         "INSERT INTO admin_audit (who, via, action, detail, result) "
         "VALUES (E'\\x1b[2J', 'x', 'y', jsonb_build_object('z', E'\\x1b]0;title\\x07'), 'done')"
     )
-    for words in (("audit",), ("audit", "--json")):
+    for words in (("activity",), ("activity", "--json")):
         found = await admin(world, *words)
         assert found.returncode == 0
         assert not {"\x1b", "\x07"} & set(found.stdout)

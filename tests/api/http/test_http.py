@@ -35,7 +35,7 @@ async def test_a_profile_over_http_and_its_entity_tag(world: World) -> None:
         assert (newer.status_code, newer.json()["problems_solved"]) == (200, 2)
 
 
-async def test_names_repeat_so_a_look_up_is_a_list(world: World) -> None:
+async def test_names_are_not_unique_so_a_lookup_is_a_list(world: World) -> None:
     await world.publish([registered("1", username="ada"), registered("2", username="ada"), solved("s", "2", "p", 1)])
     await world.run_once()
     async with serving(world) as api:
@@ -157,7 +157,7 @@ async def test_long_answers_are_compressed(world: World) -> None:
         assert plain.json()["entries"] == found.json()["entries"]
 
 
-async def test_who_asks_too_often_is_told_when_to_come_back(world: World) -> None:
+async def test_too_many_requests_are_refused_with_a_time_to_retry(world: World) -> None:
     async with serving(world, api_read_rate="3/minute") as api:
         statuses = [(await api.anybody.get("/api/leaderboard")).status_code for _ in range(4)]
         assert statuses == [200, 200, 200, 429]

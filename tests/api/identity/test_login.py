@@ -18,7 +18,7 @@ from tests.api.served import NAME, PASSWORD, Served, problem_of, serving
 from tests.world import World
 
 LOGIN, SESSION = "/api/admin/login", "/api/admin/session"
-BEHIND_TLS = {"X-Forwarded-Proto": "https"}
+OVER_TLS = {"X-Forwarded-Proto": "https"}
 WRONG = "not the right battery staple"
 GUESSES = 3
 
@@ -44,7 +44,7 @@ async def test_the_cookie_is_for_this_host_for_no_script_and_no_other_site(world
         await api.create_admin()
         plain = await tried(api.anybody, password=PASSWORD)
         assert attributes(plain) == {"solve_session", "httponly", "path=/", "samesite=lax"}
-        tls = await tried(api.anybody, password=PASSWORD, headers=BEHIND_TLS)
+        tls = await tried(api.anybody, password=PASSWORD, headers=OVER_TLS)
         assert attributes(tls) == {"__Host-solve_session", "httponly", "path=/", "samesite=lax", "secure"}
         (raw,) = [cookie.value for cookie in tls.cookies.jar if cookie.name.startswith("__Host-")]
         assert raw
@@ -53,16 +53,16 @@ async def test_the_cookie_is_for_this_host_for_no_script_and_no_other_site(world
         assert "includesubdomains" in tls.headers["strict-transport-security"].lower()
         assert "strict-transport-security" not in plain.headers
         # over TLS the name that a sister domain could plant is nobody
-        async with api.client(Cookie=f"solve_session={raw}", **BEHIND_TLS) as planted:
+        async with api.client(Cookie=f"solve_session={raw}", **OVER_TLS) as planted:
             problem_of(await planted.get(SESSION), 401, "login-required")
-        async with api.client(Cookie=f"__Host-solve_session={raw}", **BEHIND_TLS) as browser:
+        async with api.client(Cookie=f"__Host-solve_session={raw}", **OVER_TLS) as browser:
             assert (await browser.get(SESSION)).json()["name"] == NAME
 
 
 async def test_a_proxy_that_is_not_named_is_not_believed(world: World) -> None:
     async with serving(world, api_login_rate="2/minute") as api:
         await api.create_admin()
-        found = await tried(api.anybody, password=PASSWORD, headers=BEHIND_TLS)
+        found = await tried(api.anybody, password=PASSWORD, headers=OVER_TLS)
         assert "secure" not in attributes(found)
         for number, status in enumerate((401, 429, 429)):
             found = await tried(api.anybody, headers={"X-Forwarded-For": f"192.0.2.{number}"})
@@ -238,13 +238,13 @@ async def test_it_is_written_down_who_came_and_went_and_no_secret_is(world: Worl
         async with api.admin(create=False) as admin:
             await admin.post("/api/admin/logout-everywhere", json={"password": PASSWORD})
     assert await audit_rows(world) == [
-        (NAME, "password", "log-in", "done"),
-        (NAME, "password", "log-in", "refused"),
-        ("nobody", "password", "log-in", "refused"),
-        ("(not a valid name)", "password", "log-in", "refused"),
-        (NAME, "session", "log-out", "done"),
-        (NAME, "password", "log-in", "done"),
-        (NAME, "session", "log-out-everywhere", "done"),
+        (NAME, "password", "login", "done"),
+        (NAME, "password", "login", "refused"),
+        ("nobody", "password", "login", "refused"),
+        ("(not a valid name)", "password", "login", "refused"),
+        (NAME, "session", "logout", "done"),
+        (NAME, "password", "login", "done"),
+        (NAME, "session", "logout-everywhere", "done"),
     ]
     rows = await world.fetch("SELECT admin_audit::text, request_id, client FROM admin_audit")
     assert all(row["request_id"] and row["client"] == "127.0.0.1" for row in rows)
@@ -252,7 +252,7 @@ async def test_it_is_written_down_who_came_and_went_and_no_secret_is(world: Worl
     assert not [secret for secret in secrets for row in rows if secret in row[0]]
 
 
-async def test_when_too_many_passwords_wait_one_more_is_told_to_come_back_and_counts_as_no_failure(
+async def test_a_password_too_many_in_the_queue_is_refused_and_counts_as_no_failure(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Seven of ten at once find no place; three wait until all those have their answer."""

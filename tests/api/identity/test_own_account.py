@@ -89,9 +89,7 @@ async def test_a_new_password_ends_the_other_sessions_and_gives_this_browser_a_n
             assert not await is_logged_in(thief)
         assert not await may_log_in(api, PASSWORD)
         assert await may_log_in(api, NEW)
-        done = [
-            one for one in (await here.get("/api/admin/activity")).json()["activities"] if one["action"] != "log-in"
-        ]
+        done = [one for one in (await here.get("/api/admin/activity")).json()["activities"] if one["action"] != "login"]
         assert [(one["action"], one["detail"]) for one in done] == [("change-password", {"sessions_ended": 2})]
 
 

@@ -1,4 +1,4 @@
-"""Is a password kept so that whoever steals the table cannot read it, and are easy ones refused?"""
+"""Passwords: stored so that a stolen table reveals none, and refused if easy to guess."""
 
 import unicodedata
 

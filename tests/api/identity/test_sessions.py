@@ -181,16 +181,16 @@ async def test_a_row_that_is_left_of_a_disabled_admin_opens_nothing(world: World
         assert not await browsers.is_open(raw)
 
 
-@pytest.mark.parametrize("who_is_first", ["log-in", "password"])
+@pytest.mark.parametrize("who_is_first", ["login", "password"])
 async def test_a_log_in_beside_a_change_of_the_password_leaves_no_session(world: World, who_is_first: str) -> None:
     """Whoever has the admin's row first: the other waits for it, and then sees it."""
     async with browsers_of(world) as browsers, world.database() as holder:
         changing = "UPDATE admins SET password_changed_at = now()"
-        holding = "SELECT FROM admins FOR SHARE" if who_is_first == "log-in" else changing
+        holding = "SELECT FROM admins FOR SHARE" if who_is_first == "login" else changing
         held = holder.transaction()
         await held.start()
         await holder.execute(holding)
-        if who_is_first == "log-in":
+        if who_is_first == "login":
             await holder.execute(
                 "INSERT INTO admin_sessions (session_hash, admin_id, expires_at) SELECT '\\x01', admin_id, now() "
                 "FROM admins"
@@ -202,7 +202,7 @@ async def test_a_log_in_beside_a_change_of_the_password_leaves_no_session(world:
             )
         await until(lambda: waits_for_a_lock(world), "the other to wait")
         await held.commit()
-        assert await waiting == (1 if who_is_first == "log-in" else None)
+        assert await waiting == (1 if who_is_first == "login" else None)
         assert await browsers.rows() == 0
 
 

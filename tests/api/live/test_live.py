@@ -29,7 +29,7 @@ async def redis(world: World) -> AsyncIterator[Redis]:
 
 async def test_a_solve_is_heard_by_who_watches_the_user_and_the_board(world: World) -> None:
     async with world.running(), hearing(world) as api:
-        await api.begun()
+        await api.started()
         page, other = await api.listen("a", "é 𝄞", board=True), await api.listen("b")
         assert page.headers["content-type"].startswith("text/event-stream")
         assert (page.headers["cache-control"], page.headers["x-accel-buffering"]) == ("no-store", "no")
@@ -49,7 +49,7 @@ async def test_a_solve_is_heard_by_who_watches_the_user_and_the_board(world: Wor
         assert other.heard == []
 
 
-async def test_a_new_stream_is_told_how_its_users_stand(world: World) -> None:
+async def test_a_new_stream_starts_with_the_standings_of_its_users(world: World) -> None:
     await world.publish([registered("a"), registered("idle"), solved("1", "a", "p", 1)])
     await world.run_once()
     async with hearing(world) as api:
@@ -65,7 +65,7 @@ async def test_a_new_stream_is_told_how_its_users_stand(world: World) -> None:
 @pytest.mark.parametrize("by", ["header", "query"])
 async def test_a_stream_that_was_cut_off_goes_on_where_it_was(world: World, by: str) -> None:
     async with world.running(), hearing(world) as api:
-        await api.begun()
+        await api.started()
         page = await api.listen("a", "b", board=True)
         await world.publish([registered("a"), registered("b"), registered("c"), solved("1", "a", "p", 1)])
         await page.until_counts("a", 1)
@@ -84,16 +84,16 @@ async def test_a_stream_that_was_cut_off_goes_on_where_it_was(world: World, by: 
         await resumed.until_counts("a", 5)
         await resumed.until_counts("b", 1)
         assert resumed.of("reset") == []
-        assert resumed.counts("a") == [5]  # folded: what was between is not told any more
+        assert resumed.counts("a") == [5]  # only the newest is sent
         newest = {row["user_id"]: row["problems_solved"] for row in resumed.of("board")[0]["changed"]}
         assert newest == {"a": 5, "b": 1, "c": 1}
         await world.publish([solved("a6", "a", "p6", 10)])
         await resumed.until_counts("a", 6)
 
 
-async def test_who_missed_nothing_is_told_nothing(world: World) -> None:
+async def test_a_reader_that_missed_nothing_is_sent_nothing(world: World) -> None:
     async with world.running(), hearing(world) as api:
-        await api.begun()
+        await api.started()
         page = await api.listen(board=True)
         await world.publish([registered("a"), solved("1", "a", "p", 1)])
         await page.until_board("a")
@@ -102,9 +102,9 @@ async def test_who_missed_nothing_is_told_nothing(world: World) -> None:
         assert resumed.heard == []
 
 
-async def test_who_missed_more_than_can_be_named_is_told_so(world: World) -> None:
+async def test_a_reader_that_missed_too_many_changes_fetches_the_board(world: World) -> None:
     async with open_leaderboard(world.settings, world.connection.topic) as board, hearing(world) as api:
-        await api.begun()
+        await api.started()
         await board.write(1, [Standing("a", 1, at(1), 1)])
         page = await api.listen(board=True)
         await until(lambda: page.last_id != "0-0" and page.last_id)
@@ -121,10 +121,10 @@ async def test_who_missed_more_than_can_be_named_is_told_so(world: World) -> Non
 
 
 @pytest.mark.parametrize("last_id", ["trimmed", "malformed", "of the future", "never was"])
-async def test_who_cannot_go_on_is_told_to_begin_anew(world: World, redis: Redis, last_id: str) -> None:
+async def test_a_reader_that_cannot_continue_is_reset(world: World, redis: Redis, last_id: str) -> None:
     key = changes_key(world.settings.leaderboard_prefix)
     async with world.running(), hearing(world) as api:
-        await api.begun()
+        await api.started()
         page = await api.listen("a", board=True)
         await world.publish([registered("a"), solved("1", "a", "p", 1)])
         await page.until_counts("a", 1)
@@ -141,11 +141,11 @@ async def test_who_cannot_go_on_is_told_to_begin_anew(world: World, redis: Redis
         await until(lambda: resumed.of("reset"), "the reset")
         assert resumed.heard[0].kind == "reset"
         await resumed.until_counts("a", 2)
-        assert (await _told_first(await api.listen("a", last_id=said))) == "reset"
-        assert (await _told_first(await api.listen("a", last_id=here.last_id))) == "user"
+        assert (await _first_event(await api.listen("a", last_id=said))) == "reset"
+        assert (await _first_event(await api.listen("a", last_id=here.last_id))) == "user"
 
 
-async def _told_first(page: Listener) -> str:
+async def _first_event(page: Listener) -> str:
     await until(lambda: page.heard)
     return page.heard[0].kind
 
@@ -156,7 +156,7 @@ async def test_what_a_replay_repairs_and_what_a_sweep_applies_is_heard(world: Wo
     async with world.database() as connection:
         await connection.execute("UPDATE users SET problems_solved = 7 WHERE user_id = 'a'")
     async with world.running(), hearing(world) as api:
-        await api.begun()
+        await api.started()
         page = await api.listen("a", "late", board=True)
         await page.until_counts("a", 7)
         await replay(world.connection, world.settings, ReplayOptions(), lambda *_: None)
@@ -170,7 +170,7 @@ async def test_what_a_replay_repairs_and_what_a_sweep_applies_is_heard(world: Wo
 
 async def test_a_write_that_never_reached_redis_is_heard(world: World) -> None:
     async with world.running(redis_url=NOWHERE), hearing(world) as api:
-        await api.begun()
+        await api.started()
         page = await api.listen("a")
         await world.publish([registered("a"), solved("1", "a", "p", 1)])
         await page.until_counts("a", 1)
@@ -193,7 +193,7 @@ async def test_a_database_that_went_back_begins_everything_anew(world: World) ->
 async def test_redis_killed_costs_no_news_and_its_return_is_noticed(breakable: World, stack: Stack) -> None:
     world = breakable
     async with world.running(), hearing(world) as api:
-        await api.begun()
+        await api.started()
         page = await api.listen("a", board=True)
         await world.publish([registered("a"), solved("1", "a", "p1", 1)])
         await page.until_counts("a", 1)
@@ -204,12 +204,12 @@ async def test_redis_killed_costs_no_news_and_its_return_is_noticed(breakable: W
         await world.publish([solved("2", "a", "p2", 2)])
         await page.until_counts("a", 2)
         assert page.last_id == known
-        assert (await _told_first(await api.listen("a", last_id=known))) == "reset"
+        assert (await _first_event(await api.listen("a", last_id=known))) == "reset"
         boards = len(page.of("board"))
         stack.valkey.start()
         await world.until_right()
         await until(lambda: any(data["many"] for data in page.of("board")[boards:]), "the board to be fetched anew")
-        await api.begun()
+        await api.started()
         await world.publish([solved("3", "a", "p3", 3)])
         await page.until_counts("a", 3)
         await until(lambda: page.last_id not in ("", known), "ids to go on")
@@ -222,7 +222,7 @@ async def test_who_reads_the_board_fetches_it_anew_after_a_connection_that_broke
         hearing(breakable) as api,
         Redis.from_url(url) as redis,
     ):
-        await api.begun()
+        await api.started()
         page = await api.listen(board=True)
         await board.write(1, [Standing("a", 1, at(1), 1)])
         await page.until_board("a")
@@ -235,7 +235,7 @@ async def test_who_reads_the_board_fetches_it_anew_after_a_connection_that_broke
 
 async def test_an_entry_nobody_understands_is_a_reason_to_fetch_the_board_anew(world: World, redis: Redis) -> None:
     async with open_leaderboard(world.settings, world.connection.topic) as board, hearing(world) as api:
-        await api.begun()
+        await api.started()
         page = await api.listen("a", board=True)
         entry_id = await redis.xadd(changes_key(world.settings.leaderboard_prefix), {"of": "a later version"})
         await until(lambda: page.last_id == entry_id.decode() and page.of("board"), "the entry to be passed over")
@@ -244,10 +244,10 @@ async def test_an_entry_nobody_understands_is_a_reason_to_fetch_the_board_anew(w
         await page.until_counts("a", 1)
 
 
-async def test_streams_stay_open_while_postgresql_is_away(breakable: World, stack: Stack) -> None:
+async def test_streams_stay_open_while_postgresql_is_unavailable(breakable: World, stack: Stack) -> None:
     world = breakable
     async with world.running(), hearing(world) as api:
-        await api.begun()
+        await api.started()
         page = await api.listen("a", board=True)
         await world.publish([registered("a"), solved("1", "a", "p1", 1)])
         await page.until_counts("a", 1)

@@ -86,7 +86,7 @@ async def test_a_thousand_streams_all_hear_and_end_with_their_process(world: Wor
     assert [line for line in log.read_text().splitlines() if json.loads(line)["level"] not in ("info", "debug")] == []
 
 
-async def test_a_reader_that_sleeps_wakes_up_to_the_newest_and_is_not_told_the_rest(world: World) -> None:
+async def test_a_reader_that_sleeps_wakes_up_to_the_newest_and_skips_the_rest(world: World) -> None:
     users = ["𝄞" * 190 + f"{number:010}" for number in range(20)]
     version = 0
     async with open_leaderboard(world.settings, world.connection.topic) as board, hearing(world) as api:
@@ -97,7 +97,7 @@ async def test_a_reader_that_sleeps_wakes_up_to_the_newest_and_is_not_told_the_r
             await board.write(1, [Standing(user, version, at(version), version) for user in users])
             return any(connection.flow.write_paused for connection in api.server.server_state.connections)
 
-        await api.begun()
+        await api.started()
         sleeper = await Listener.begin(api.port, [("user_id", user) for user in users] + [("board", "true")])
         page = await api.listen(users[0])
         await until(write_round, "the sleeper's connection to be full")
@@ -114,7 +114,7 @@ async def test_a_reader_that_sleeps_wakes_up_to_the_newest_and_is_not_told_the_r
 async def test_a_quiet_stream_shows_that_it_lives(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(events, "PING_S", 0.02)
     async with hearing(world) as api:
-        await api.begun()
+        await api.started()
         page = await api.listen("a")
         await until(lambda: page.heartbeats > 3, "heart-beats")
         assert (page.heard, page.open) == ([], True)
@@ -189,7 +189,7 @@ async def test_one_address_does_not_take_the_room_of_all(world: World) -> None:
         await until(again, "the place of a stream that was left")
 
 
-async def test_who_comes_back_again_and_again_is_told_to_wait(world: World) -> None:
+async def test_a_client_that_reconnects_too_often_has_to_wait(world: World) -> None:
     async with hearing(world, api_read_rate="2/hour") as api:
         answers = [await api.listen("a") for _ in range(3)]
         assert [answer.status for answer in answers] == [200, 200, 429]
@@ -230,7 +230,7 @@ async def test_a_reader_of_the_standard_understands_it(world: World) -> None:
     await world.publish([registered("a"), solved("1", "a", "p", 1)])
     await world.run_once()
     async with hearing(world) as api, AsyncClient() as client:
-        await api.begun()
+        await api.started()
         url = f"http://127.0.0.1:{api.port}/api/events"
         async with aconnect_sse(client, "GET", url, params={"user_id": "a"}) as source:
             heard = aiter(source.aiter_sse())

@@ -36,13 +36,13 @@ async def show_wrong_count(world: World) -> None:
         (SYNC, "comparing", "Comparing 1 of 4"),
     ],
 )
-async def test_a_job_that_looks_again_says_so(world: World, path: str, phase: str, words: str) -> None:
+async def test_a_job_with_several_passes_reports_them(world: World, path: str, phase: str, words: str) -> None:
     await show_wrong_count(world)
-    # it is still between the first look and the second when the server is told to stop
+    # it is still between two passes when the server stops
     async with serving(world, leaderboard_check_interval_s=60) as api, api.admin() as admin:
-        begun = await admin.post(path, params={"dry_run": "true"}, headers={"Prefer": "respond-async"})
-        job = begun.headers["location"]
-        await until(lambda: progress_is(admin, job, {"phase": phase, "done": 1, "total": 4}), f"{phase} to be told")
+        started = await admin.post(path, params={"dry_run": "true"}, headers={"Prefer": "respond-async"})
+        job = started.headers["location"]
+        await until(lambda: progress_is(admin, job, {"phase": phase, "done": 1, "total": 4}), f"{phase} to be reported")
         async with browser(api, create=False) as person:
             page = seen(await person.get(job.replace("/api/", "/")))
         assert words in page.text

@@ -44,8 +44,8 @@ async def fill(world: World) -> dict[str, str]:
 async def check_counts(api: Served) -> str:
     """A job that found something."""
     async with api.admin() as admin:
-        begun = await admin.post("/api/admin/backfill-problems-solved", params={"dry_run": "true"})
-        assert begun.json()["users_updated"] > 0
+        started = await admin.post("/api/admin/backfill-problems-solved", params={"dry_run": "true"})
+        assert started.json()["users_updated"] > 0
         job: str = (await admin.get("/api/admin/jobs")).json()["jobs"][0]["job_id"]
         return job
 

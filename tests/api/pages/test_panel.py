@@ -90,23 +90,23 @@ async def test_a_session_that_ended_says_so(world: World) -> None:
         "",
     ],
 )
-def test_after_a_log_in_nobody_is_led_away_from_the_panel(said: str) -> None:
+def test_a_login_leads_nowhere_but_to_the_panel(said: str) -> None:
     assert local_path(said) == "/admin"
 
 
 @pytest.mark.parametrize("said", ["/admin", "/admin?x=1", "/admin/lag", "/admin/dead-letters?user_id=%2F%2Fx&reason="])
-def test_after_a_log_in_one_is_led_back(said: str) -> None:
+def test_a_login_leads_back(said: str) -> None:
     assert local_path(said) == said
 
 
-async def test_a_check_shows_who_differs_and_the_repair_is_one_button_away(world: World) -> None:
+async def test_a_check_lists_incorrect_counts_and_offers_the_repair(world: World) -> None:
     await fill(world)
     async with world.database() as database:
         await database.execute("UPDATE users SET problems_solved = 7 WHERE user_id = 'h/x'")
     async with serving(world) as api, browser(api) as client:
-        begun = await sent(client, "/admin", "/admin/jobs", kind="backfill", dry_run="true")
-        assert begun.status_code == 303
-        checked = await ended(client, begun.headers["location"])
+        started = await sent(client, "/admin", "/admin/jobs", kind="backfill", dry_run="true")
+        assert started.status_code == 303
+        checked = await ended(client, started.headers["location"])
         assert "Audit complete: 1 users would be updated out of 5" in checked.text
         assert f"{HOSTILE} h/x 7 1 −6" in checked.text
         assert {name: checked.fields[name] for name in ("kind", "dry_run")} == {"kind": "backfill", "dry_run": "false"}
@@ -180,7 +180,7 @@ async def test_dead_letters_are_shown_retried_and_discarded(world: World) -> Non
         assert "No open dead letters." in seen(await client.get("/admin/dead-letters")).text
         kept = seen(await client.get("/admin/dead-letters?with_discarded=true"))
         assert "Discarded by ada: a <test>" in kept.text
-        again = await sent(client, "/admin", "/admin/dead-letters/discard", ids=ids[:1], why="once more")
+        again = await sent(client, "/admin", "/admin/dead-letters/discard", ids=ids[:1], why="again")
         assert "Already decided" in seen(again, 409).text
         assert "Dead letter not found" in seen(await client.get("/admin/dead-letters/999999"), 404).text
 

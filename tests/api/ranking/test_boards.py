@@ -212,14 +212,14 @@ async def test_a_board_that_lacks_what_postgresql_had_before_is_not_read(world: 
         async with world.database() as database:  # as if a write to Redis had been lost
             await database.execute("UPDATE partition_offsets SET next_offset = next_offset + 1")
         await freshness.check()
-        assert freshness.in_sync, "one look cannot tell a lost write from one on its way"
+        assert freshness.in_sync, "one check cannot tell a lost write from one on its way"
         await freshness.check()
         assert not freshness.in_sync
         assert (await boards.read(PageRequest(1), [], None)).source == "postgresql"
         assert await boards.rank_of("b", 3) == (await board.place("b")).rank  # type: ignore[union-attr]
 
 
-async def test_a_process_that_begins_does_not_believe_a_board_that_is_behind(world: World) -> None:
+async def test_a_process_that_starts_does_not_read_a_stale_board(world: World) -> None:
     await crowd(world)
     async with world.database() as database:  # as if a write to Redis had been lost
         await database.execute("UPDATE partition_offsets SET next_offset = next_offset + 1")
@@ -249,12 +249,12 @@ async def test_a_board_whose_members_were_evicted_is_not_read(world: World) -> N
 async def test_a_board_that_lacks_what_no_offset_stands_for_is_not_read(world: World) -> None:
     """A dead letter that is retried while no projector runs: nobody but a projector writes to Redis."""
     await crowd(world)
-    buried = await add_dead_letters(world, [solved("late", "b", "late", 5000)])
+    dead = await add_dead_letters(world, [solved("late", "b", "late", 5000)])
     async with boards_of(world) as (_, boards, _, freshness), world.database() as database:
         await freshness.check()
         await freshness.check()
         assert freshness.in_sync
-        assert (await retry(database, world.connection.topic, Selection(tuple(buried)))).applied == 1
+        assert (await retry(database, world.connection.topic, Selection(tuple(dead)))).applied == 1
         retried_at = datetime.now(UTC)
         await freshness.check()
         await freshness.check()

@@ -11,7 +11,7 @@ from tests.world import World
 
 
 class Reads:
-    """Reads that end when they are told to; each answers how many began before it."""
+    """Reads that end on request; each returns how many started before it."""
 
     def __init__(self) -> None:
         self.started = 0
@@ -47,7 +47,7 @@ async def test_an_error_is_of_those_who_waited_for_it() -> None:
     flight = SingleFlight()
 
     async def fail() -> int:
-        raise LookupError("away")
+        raise LookupError("failed")
 
     async def succeed() -> int:
         return 7

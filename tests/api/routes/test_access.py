@@ -89,8 +89,8 @@ async def test_no_request_that_another_site_can_make_changes_anything(world: Wor
             ):
                 found = await ask(admin, method, path, headers=headers)
                 assert found.status_code == 403, (method, path, headers, found.status_code)
-        # nothing was done: the only rows are of the log-ins, and both are still in
-        assert await world.value("SELECT array_agg(DISTINCT action) FROM admin_audit") == ["log-in"]
+        # nothing was done: the only rows are of the logins, and both are still logged in
+        assert await world.value("SELECT array_agg(DISTINCT action) FROM admin_audit") == ["login"]
         assert await world.value("SELECT count(*) FROM admin_sessions") == 2
         assert await world.value("SELECT count(*) FROM admin_jobs") == 0
 
@@ -180,7 +180,7 @@ async def test_a_token_is_made_with_the_password_shown_once_and_taken_back(world
         assert (await admin.delete(f"/api/admin/tokens/{token_id}")).status_code == 200
         problem_of(await api.anybody.get("/api/admin/session", headers=bearer), 401, "login-required")
     rows = await world.fetch("SELECT action, result, admin_audit::text AS all FROM admin_audit ORDER BY audit_id")
-    assert [(row["action"], row["result"]) for row in rows if "log-in" not in row["action"]] == [
+    assert [(row["action"], row["result"]) for row in rows if "login" not in row["action"]] == [
         ("confirm-password", "refused"),
         ("create-token", "done"),
         ("revoke-token", "done"),
@@ -188,7 +188,7 @@ async def test_a_token_is_made_with_the_password_shown_once_and_taken_back(world
     assert not [row for row in rows if token.removeprefix("sct_") in row["all"] or PASSWORD in row["all"]]
 
 
-async def test_asking_for_the_password_once_more_is_limited_like_a_log_in(world: World) -> None:
+async def test_confirming_a_password_is_limited_like_a_login(world: World) -> None:
     asked = {"label": "nightly", "scopes": ["read"], "password": "not hers, but long"}
     async with serving(world, api_lockout_failures=2) as api, api.admin() as admin:
         statuses = [(await admin.post("/api/admin/tokens", json=asked)).status_code for _ in range(2)]
@@ -209,7 +209,7 @@ async def test_what_is_not_written_down_is_not_done(world: World) -> None:
     async with serving(world) as api, api.admin() as admin:
         kept = (await admin.post("/api/admin/tokens", json=asked)).json()["token_id"]
         (this,) = (await admin.get("/api/admin/sessions")).json()["sessions"]
-        await world.fetch("ALTER TABLE admin_audit RENAME TO admin_audit_away")
+        await world.fetch("ALTER TABLE admin_audit RENAME TO admin_audit_hidden")
         confirmed = {"password": PASSWORD}
         for method, path, body in (
             ("POST", "/api/admin/tokens", asked),

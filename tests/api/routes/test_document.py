@@ -26,8 +26,8 @@ def bodies(document: dict[str, Any]) -> dict[str, tuple[str, dict[str, Any]]]:
     found = {}
     for path, operations in document["paths"].items():
         for method, operation in operations.items():
-            told = {str(status): answer for status, answer in operation["responses"].items()}
-            for name, body in {**told, "request": operation.get("requestBody", {})}.items():
+            answers = {str(status): answer for status, answer in operation["responses"].items()}
+            for name, body in {**answers, "request": operation.get("requestBody", {})}.items():
                 for kind, media in body.get("content", {}).items():
                     found[f"{method} {path} {name} {kind}"] = (kind, media)
     return found

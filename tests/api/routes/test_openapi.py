@@ -64,7 +64,7 @@ async def test_every_answer_is_as_documented_for_very_many_requests(world: World
 
 async def ask_as(world: World, caller: str, folder: Path, *words: str) -> None:
     """Runs it, logged in as that."""
-    # not the name of the document's examples: their log-in would end this session
+    # not the name of the document's examples: their login would end this session
     async with serving(world, **UNLIMITED) as api, api.admin("grace") as admin, api.script(*Scope) as script:
         headers = {
             "anybody": [],

@@ -61,17 +61,17 @@ async def ended(client: httpx.AsyncClient, path: str) -> dict[str, Any]:
 async def test_a_backfill_as_a_job_that_is_polled(world: World) -> None:
     await drift(world)
     async with serving(world) as api, api.admin() as admin:
-        begun = await admin.post(BACKFILL, headers={"Prefer": "wait=1, respond-async"})
-        assert (begun.status_code, begun.headers["preference-applied"]) == (202, "respond-async")
-        job = await ended(admin, begun.headers["location"])
+        started = await admin.post(BACKFILL, headers={"Prefer": "wait=1, respond-async"})
+        assert (started.status_code, started.headers["preference-applied"]) == (202, "respond-async")
+        job = await ended(admin, started.headers["location"])
         assert (job["state"], job["kind"], job["dry_run"], job["started_by"]) == ("done", "backfill", False, "ada")
-        assert job["job_id"] == begun.json()["job_id"]
+        assert job["job_id"] == started.json()["job_id"]
         assert job["report"]["message"] == "Backfill complete: 1 users updated out of 2"
         assert (await api.get("/api/users/a"))["problems_solved"] == 1
         (latest,) = (await admin.get("/api/admin/jobs")).json()["jobs"]
         assert (latest["job_id"], "updates" in (latest["report"] or {})) == (job["job_id"], False)
         assert await audit_of(admin) == [
-            ("ada", "password", "log-in", "done"),
+            ("ada", "password", "login", "done"),
             ("ada", "session", "backfill", "started"),
             ("ada", "session", "backfill", "done"),
         ]
@@ -80,8 +80,8 @@ async def test_a_backfill_as_a_job_that_is_polled(world: World) -> None:
 async def test_a_job_that_is_watched_tells_its_end(world: World) -> None:
     await drift(world)
     async with serving(world) as api, api.admin() as admin:
-        begun = await admin.post(SYNC, headers={"Prefer": "respond-async"})
-        async with httpx_sse.aconnect_sse(admin, "GET", f"{begun.headers['location']}/events") as source:
+        started = await admin.post(SYNC, headers={"Prefer": "respond-async"})
+        async with httpx_sse.aconnect_sse(admin, "GET", f"{started.headers['location']}/events") as source:
             said = [(event.event, json.loads(event.data)["state"]) async for event in source.aiter_sse()]
         assert said[-1] == ("end", "done")
         assert {kind for kind, _ in said[:-1]} <= {"progress"}
@@ -93,9 +93,9 @@ async def test_two_backfills_at_once_are_one_and_a_refusal(world: World) -> None
         # the first one waits for these rows in its repair
         async with database.transaction():
             await database.execute("SELECT * FROM partition_offsets FOR UPDATE")
-            begun = await admin.post(BACKFILL, headers={"Prefer": "respond-async"})
-            job = begun.headers["location"]
-            await until(lambda: has_begun(admin, job), "the first to have begun")
+            started = await admin.post(BACKFILL, headers={"Prefer": "respond-async"})
+            job = started.headers["location"]
+            await until(lambda: has_started(admin, job), "the first to have started")
             problem_of(await admin.post(BACKFILL, params={"dry_run": "true"}), 409, "replay-running")
         assert (await ended(admin, job))["report"]["users_updated"] == 1
         results = [entry[3] for entry in await audit_of(admin) if entry[2] == "backfill"]
@@ -112,7 +112,7 @@ async def test_two_rebuilds_at_once_are_one_and_a_refusal(world: World) -> None:
         assert (await admin.post(SYNC)).status_code == 200
 
 
-async def has_begun(admin: httpx.AsyncClient, job: str) -> bool:
+async def has_started(admin: httpx.AsyncClient, job: str) -> bool:
     """Whether it is past taking the lock of replays."""
     return bool((await admin.get(job)).json()["progress"].get("phase", "starting") != "starting")
 
@@ -131,7 +131,7 @@ async def test_a_job_whose_process_is_gone_was_interrupted(world: World) -> None
         problem_of(await admin.get(f"/api/admin/jobs/{UUID(int=0)}"), 404, "job-unknown")
 
 
-async def test_a_server_that_is_told_to_stop_interrupts_its_jobs_and_says_so(world: World) -> None:
+async def test_a_server_that_stops_interrupts_its_jobs_and_says_so(world: World) -> None:
     await drift(world)
     async with world.database() as database, database.transaction():
         await database.execute("SELECT * FROM partition_offsets FOR UPDATE")
@@ -171,7 +171,7 @@ async def test_costly_calls_have_a_rate_of_their_own(world: World) -> None:
 @pytest.mark.parametrize(
     ("scope", "allowed"),
     [
-        (Scope.READ, {"lag", "dead-letters", "jobs", "audit"}),
+        (Scope.READ, {"lag", "dead-letters", "jobs", "activity"}),
         (Scope.REPAIR, {"backfill"}),
         (Scope.DEAD_LETTERS, {"retry"}),
     ],
@@ -235,7 +235,7 @@ async def test_a_retry_of_what_cannot_be_there_is_refused(world: World, asked: d
         problem_of(await admin.post("/api/admin/dead-letters/retry", json=asked), 422, "invalid-request")
 
 
-async def test_lag_is_told_by_partition_and_stage(world: World) -> None:
+async def test_lag_is_reported_by_partition_and_stage(world: World) -> None:
     await world.publish([registered("u"), solved("1", "u", "p", 1)])
     async with serving(world) as api, api.admin() as admin:
         assert await lag_of(api, admin, 2)
@@ -247,7 +247,7 @@ async def test_lag_is_told_by_partition_and_stage(world: World) -> None:
 
 
 async def lag_of(_: Served, admin: httpx.AsyncClient, messages: int) -> dict[str, Any]:
-    """The report, once it says that so many messages are behind."""
+    """The report, once it says that so many events are waiting."""
 
     async def says_so() -> dict[str, Any] | None:
         found: dict[str, Any] = (await admin.get("/api/admin/lag")).json()

@@ -17,8 +17,9 @@ import pytest
 import pytest_asyncio
 from pydantic import SecretStr
 
+from solve_api.database import open_request_pool
 from solve_projector.settings import ProjectorSettings
-from solve_projector.store.postgresql import connect, open_pages_pool
+from solve_projector.store.postgresql import connect
 from solve_runtime.sql import queries
 from tests.conftest import copy_of, url_of
 
@@ -136,7 +137,7 @@ async def projector_session(settings: ProjectorSettings) -> AsyncIterator[asyncp
 @asynccontextmanager
 async def pages_session(settings: ProjectorSettings) -> AsyncIterator[asyncpg.Connection]:
     """With the limits and planner settings of the API."""
-    async with open_pages_pool(settings, 1) as pool, pool.acquire() as connection:
+    async with open_request_pool(settings, 1) as pool, pool.acquire() as connection:
         yield connection
 
 
