@@ -17,6 +17,7 @@ from typing import Annotated, Any, NoReturn, Self
 
 import typer
 from pydantic import ValidationError
+from rich.cells import cell_len
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 from rich.table import Column, Table
@@ -28,6 +29,7 @@ from solve_runtime.settings import settings_problems
 DISTRIBUTION = "solve-counts"
 OWN_PACKAGES = "solve_"
 WIDTH_OF_A_FILE = 160
+FOLDED_CHARS = 8  # a folded column is not narrower
 INTERRUPTED_EXIT = 130  # as a shell reports SIGINT
 OPTIONS: dict[str, Any] = {
     "no_args_is_help": True,
@@ -169,9 +171,25 @@ def output_console() -> Console:
 
 
 def table(*headings: str | Column) -> Table:
-    """A table without rules. A column is folded where it is too narrow: what is cut cannot be copied."""
+    """A table without rules, whose columns fold where they are too narrow, except for those made by `whole`."""
     columns = [Column(one, overflow="fold") if isinstance(one, str) else one for one in headings]
     return Table(*columns, box=None, pad_edge=False)
+
+
+def whole(heading: str) -> Column:
+    """A column of what people copy, such as ids: never folded or cut."""
+    return Column(heading, no_wrap=True)
+
+
+def print_table(shown: Table) -> None:
+    """Prints it as wide as the terminal, or wider where a `whole` column needs that: the terminal then folds it."""
+    console = output_console()
+    needed = sum(
+        max(cell_len(str(one)) for one in (column.header, *column.cells)) if column.no_wrap else FOLDED_CHARS
+        for column in shown.columns
+    )
+    console.width = max(console.width, needed + len(shown.columns))
+    console.print(shown)
 
 
 def cell(text: str) -> Text:

@@ -17,7 +17,7 @@ from solve_api.settings import ApiSettings
 from solve_projector.store.command_session import command_session
 from solve_projector.store.dead_letters import GREATEST_ID
 from solve_projector.store.postgresql import Connection
-from solve_runtime.console import Json, cell, command_group, output_console, print_json, readable, run_async, table
+from solve_runtime.console import Json, cell, command_group, print_json, print_table, readable, run_async, table, whole
 from solve_runtime.logs import configure_logs
 
 admin_commands = command_group(
@@ -26,6 +26,7 @@ admin_commands = command_group(
     "Example: solve-api admin create ada"
 )
 Name = Annotated[str, typer.Argument(metavar="NAME")]
+WHOLE = ("name", "token_id", "admin")  # what other commands take
 Ask = Callable[[Connection], Awaitable[Any]]
 
 
@@ -234,10 +235,10 @@ def _list(found: list[dict[str, Any]], columns: tuple[str, ...], none: str, as_j
     elif not found:
         print(none)
     else:
-        shown = table(*columns)
+        shown = table(*(whole(name) if name in WHOLE else name for name in columns))
         for one in found:
             shown.add_row(*(cell(_text(one[name])) for name in columns))
-        output_console().print(shown)
+        print_table(shown)
 
 
 def _text(value: Any) -> str:

@@ -17,7 +17,18 @@ from solve_projector.store import dead_letters
 from solve_projector.store.command_session import command_session
 from solve_projector.store.dead_letters import Selection, StoredDeadLetter
 from solve_projector.store.postgresql import Connection
-from solve_runtime.console import Json, cell, command_group, output_console, print_json, readable, run_async, table
+from solve_runtime.console import (
+    Json,
+    cell,
+    command_group,
+    output_console,
+    print_json,
+    print_table,
+    readable,
+    run_async,
+    table,
+    whole,
+)
 from solve_schemas.record import Reason
 
 SHOWN_CHARS = 2_000
@@ -83,8 +94,7 @@ def list_letters(
     if as_json:
         print_json(rows, ascii_only=True)
     elif rows:
-        console = output_console()
-        console.print(layout(rows, console.width < NARROW))
+        print_table(layout(rows, output_console().width < NARROW))
     else:
         print("no parked events" if parked else "no dead letters")
     if more:
@@ -251,9 +261,9 @@ def _shown(content: bytes | None, limit: int | None) -> str:
 
 
 def _letter_table(rows: list[dict[str, Any]], narrow: bool) -> Table:
-    wide: list[str | Column] = [] if narrow else ["topic", Column("broker time (UTC)", no_wrap=True)]
-    offset = Column("partition:offset", no_wrap=True)
-    shown = table(Column("id", no_wrap=True), *wide, offset, "user", "reason", "detail")
+    wide: list[str | Column] = [] if narrow else ["topic", whole("broker time (UTC)")]
+    offset = whole("partition:offset")
+    shown = table(whole("id"), *wide, offset, "user", "reason", "detail")
     for row in rows:
         decided = row["discarded"]
         discarded = f" (discarded by {decided['by']}: {decided['why']})" if decided else ""
@@ -269,8 +279,8 @@ def _letter_table(rows: list[dict[str, Any]], narrow: bool) -> Table:
 
 
 def _parked_users_table(rows: list[dict[str, Any]], narrow: bool) -> Table:
-    oldest = Column("oldest" if narrow else "oldest parked (UTC)", no_wrap=True)
-    shown = table("user", Column("events", justify="right"), oldest, "acknowledged")
+    oldest = whole("oldest" if narrow else "oldest parked (UTC)")
+    shown = table(whole("user"), Column("events", justify="right"), oldest, "acknowledged")
     for row in rows:
         quiet = f"{row['acknowledged']}, by {row['acknowledged_by']}" if row["acknowledged"] else "no"
         shown.add_row(cell(row["user_id"]), str(row["events"]), _time(row["oldest_parked_at"]), cell(quiet))
@@ -279,7 +289,7 @@ def _parked_users_table(rows: list[dict[str, Any]], narrow: bool) -> Table:
 
 def _parked_table(rows: list[dict[str, Any]], narrow: bool) -> Table:
     places = [] if narrow else ["partition:offset"]
-    shown = table("problem", "submission", "verdict", Column("judged (UTC)", no_wrap=True), *places, "acknowledged")
+    shown = table("problem", "submission", "verdict", whole("judged (UTC)"), *places, "acknowledged")
     for row in rows:
         quiet = row["acknowledged"]
         shown.add_row(

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.table import Column, Table
+from rich.table import Table
 
 from solve_projector.cli.leaderboard import in_words
 from solve_projector.cli.options import load_settings
@@ -13,7 +13,7 @@ from solve_projector.errors import SettingsError
 from solve_projector.replay.history import By, Explanation, as_of_dict, counts_as_of, explain_user
 from solve_projector.replay.replaying import ReplayOptions, replay
 from solve_projector.replay.report import Report
-from solve_runtime.console import Bars, Json, cell, output_console, print_json, readable, run_async, table
+from solve_runtime.console import Bars, Json, cell, print_json, print_table, readable, run_async, table, whole
 
 DRIFT = 3
 ROWS_SHOWN = 50
@@ -84,11 +84,11 @@ def _as_of(options: ReplayOptions, moment: datetime, by: By, as_json: bool) -> N
     if as_json:
         print_json(as_of_dict(moment, by, counts))
         return
-    shown = table("user", "name", "solved", _time_column("last solve (UTC)"))
+    shown = table(whole("user"), "name", "solved", whole("last solve (UTC)"))
     for one in counts[:ROWS_SHOWN]:
         name = cell(one.username or "")
         shown.add_row(cell(one.user_id), name, str(one.problems_solved), _time(one.last_solved_at))
-    output_console().print(shown)
+    print_table(shown)
     if len(counts) > ROWS_SHOWN:
         print(f"… and {len(counts) - ROWS_SHOWN} more users; --json prints all of them")
     total = sum(one.problems_solved for one in counts)
@@ -102,7 +102,7 @@ def _explain(options: ReplayOptions, user_id: str, as_json: bool) -> None:
     if as_json:
         print_json(said.as_dict())
     else:
-        output_console().print(_verdicts(said))
+        print_table(_verdicts(said))
         print(
             f"{readable(said.user_id)} ({readable(said.username)}): {said.solved.problems_solved} problems solved in "
             f"the log, {said.postgresql.problems_solved} in PostgreSQL; {'they differ' if said.drifted else 'no drift'}"
@@ -112,7 +112,7 @@ def _explain(options: ReplayOptions, user_id: str, as_json: bool) -> None:
 
 
 def _verdicts(said: Explanation) -> Table:
-    submitted, judged = _time_column("submitted (UTC)"), _time_column("judged (UTC)")
+    submitted, judged = whole("submitted (UTC)"), whole("judged (UTC)")
     shown = table("problem", "submission", "verdict", submitted, judged, "topic partition:offset")
     for row in said.verdicts:
         shown.add_row(
@@ -128,7 +128,7 @@ def _verdicts(said: Explanation) -> Table:
 
 def _show(report: Report) -> None:
     if report.updates:
-        output_console().print(_updates(report))
+        print_table(_updates(report))
         if report.users_updated > ROWS_SHOWN:
             print(f"… and {report.users_updated - ROWS_SHOWN} more; --report FILE writes all of them")
     for name in ("verdicts", "parked_events", "dead_letters"):
@@ -161,18 +161,14 @@ def _show_repairs(report: Report) -> None:
 
 
 def _updates(report: Report) -> Table:
-    old, new = _time_column("old last solve (UTC)"), _time_column("new last solve (UTC)")
-    shown = table("user", "name", "old count", "new count", old, new)
+    old, new = whole("old last solve (UTC)"), whole("new last solve (UTC)")
+    shown = table(whole("user"), "name", "old count", "new count", old, new)
     for one in report.updates[:ROWS_SHOWN]:
         shown.add_row(
             cell(one.user_id), cell(one.username or ""), str(one.old_count), str(one.new_count),
             _time(one.old_last_solved_at), _time(one.new_last_solved_at),
         )  # fmt: skip
     return shown
-
-
-def _time_column(heading: str) -> Column:
-    return Column(heading, no_wrap=True)
 
 
 def _numbers(text: str) -> frozenset[int]:

@@ -7,12 +7,12 @@ from typing import Annotated, Any
 
 import asyncpg
 import typer
-from rich.table import Column, Table
+from rich.table import Table
 
 from solve_projector.cli.options import load_settings, open_stores
 from solve_projector.leaderboard.board import Leaderboard
 from solve_projector.operations.user_record import Place, top_places, user_record
-from solve_runtime.console import Json, cell, output_console, print_json, readable, run_async, table
+from solve_runtime.console import Json, cell, print_json, print_table, readable, run_async, table, whole
 
 
 def top(
@@ -30,7 +30,7 @@ def top(
     if as_json:
         print_json([asdict(place) | {"agrees": place.agrees} for place in places])
     elif places:
-        output_console().print(_board(places, asked=problem is None))
+        print_table(_board(places, asked=problem is None))
     else:
         print("nobody has solved a problem yet")
     if problem:
@@ -55,7 +55,7 @@ def user(user_id: Annotated[str, typer.Argument(metavar="USER_ID")], as_json: Js
     if record["parked_events"]:
         print(f"{record['parked_events']} parked events wait for the next sweep")
     if record["verdicts"]:
-        output_console().print(_verdicts(record["verdicts"]))
+        print_table(_verdicts(record["verdicts"]))
 
 
 def _ask(question: Callable[[asyncpg.Pool, Leaderboard], Awaitable[Any]]) -> Any:
@@ -76,7 +76,7 @@ def _solved(row: dict[str, Any]) -> str:
 
 
 def _board(places: list[Place], *, asked: bool) -> Table:
-    shown = table("rank", "user", "name", "solved", Column("last solve (UTC)", no_wrap=True), "Redis")
+    shown = table("rank", whole("user"), "name", "solved", whole("last solve (UTC)"), "Redis")
     for place in places:
         shown.add_row(
             str(place.rank),
@@ -101,7 +101,7 @@ def _in_redis(place: Place) -> str:
 
 
 def _verdicts(verdicts: list[dict[str, Any]]) -> Table:
-    submitted, judged = Column("submitted (UTC)", no_wrap=True), Column("judged (UTC)", no_wrap=True)
+    submitted, judged = whole("submitted (UTC)"), whole("judged (UTC)")
     shown = table("problem", "submission", "verdict", submitted, judged, "partition:offset")
     for row in verdicts:
         shown.add_row(

@@ -149,7 +149,7 @@ async def test_at_a_terminal_the_password_is_asked_twice_and_not_shown(world: Wo
     assert await is_password(world, PASSWORD)
     status, screen = await asyncio.to_thread(typed, world, ("password", NAME), (OTHER, PASSWORD))
     assert status == 1
-    assert "the two passwords differ; type the same twice" in screen
+    assert "the two passwords differ; type the same one twice" in screen
     assert not await is_password(world, OTHER)
 
 
