@@ -1,4 +1,4 @@
-"""What can be set? Every setting of the projector, read once, range-checked, secrets masked."""
+"""The settings of the projector: read once, range-checked, secrets masked."""
 
 from pathlib import Path
 from typing import Annotated, Literal, Self
@@ -6,16 +6,21 @@ from urllib.parse import urlsplit
 
 from pydantic import BeforeValidator, Field, SecretStr, field_validator, model_validator
 
-from solve_runtime.settings import Settings
+from solve_runtime.settings import Settings, matching
 
 
 def _level(named: object) -> object:
-    """The standard library knows the names in upper case, and people also write `info` and `WARN`."""
+    """The standard library knows upper case alone, and people also write `info` and `WARN`."""
     upper = named.upper() if isinstance(named, str) else named
     return "WARNING" if upper == "WARN" else upper
 
 
 LogLevel = Annotated[Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"], BeforeValidator(_level)]
+SchemaName = Annotated[
+    str,
+    matching(r"[a-z_][a-z0-9_]{0,62}", "must be 1 to 63 lower-case letters, digits or _, not beginning with a digit"),
+]
+KeyPrefix = Annotated[str, matching(r"[A-Za-z0-9_.-]{1,64}", "must be 1 to 64 letters, digits, dots, _ or -")]
 
 
 class ProjectorSettings(Settings):
@@ -32,10 +37,8 @@ class ProjectorSettings(Settings):
     database_url: SecretStr = Field(
         SecretStr("postgresql://localhost:5432/solves"), description="PostgreSQL 18 or newer; `?sslmode=…` for TLS."
     )
-    database_schema: str = Field(
-        "public",
-        pattern=r"^[a-z_][a-z0-9_]{0,62}$",
-        description="Schema of our tables; change it in a shared database.",
+    database_schema: SchemaName = Field(
+        "public", description="Schema of our tables; change it in a shared database."
     )
     database_ssl_cafile: Path | None = Field(
         None, description="CA certificates (PEM) to trust for PostgreSQL; also checks the host name."
@@ -45,9 +48,7 @@ class ProjectorSettings(Settings):
         SecretStr("redis://localhost:6379/0"), description="Redis or Valkey; `rediss://` for TLS."
     )
     redis_ssl_cafile: Path | None = Field(None, description="CA certificates (PEM) to trust for Redis.")
-    leaderboard_prefix: str = Field(
-        "solves", pattern=r"^[A-Za-z0-9_.-]{1,64}$", description="Prefix of every key in Redis."
-    )
+    leaderboard_prefix: KeyPrefix = Field("solves", description="Prefix of every key in Redis.")
 
     batch_max_records: int = Field(5_000, ge=1, le=50_000, description="Most records in one transaction.")
     batch_max_bytes: int = Field(
@@ -107,5 +108,5 @@ class ProjectorSettings(Settings):
         try:
             _ = urlsplit(url.get_secret_value()).port
         except ValueError:
-            raise ValueError("is no address; in a password, write / as %2F, # as %23, @ as %40, : as %3A") from None
+            raise ValueError("is not an address; in a password, write / as %2F, # as %23, @ as %40, : as %3A") from None
         return url

@@ -47,7 +47,9 @@ def publish(
     ] = False,
     as_json: Json = False,
 ) -> None:
-    """Send event files to the log. A file is checked first: with one bad line, nothing of any file is sent.
+    """Send event files to the log.
+
+    Files are checked first: if one line is bad, nothing of any file is sent.
 
     Standard input is sent as it is read, and stops at the first bad line. Sending the same file again is harmless.
 
@@ -84,7 +86,9 @@ def import_clics(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the events as NDJSON and publish nothing.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Publish a CLICS event feed, as contest systems write it: teams become users, judgements become verdicts.
+    """Publish a contest system's CLICS event feed.
+
+    Teams become users, judgements become verdicts.
 
     Example: solve-producer import clics event-feed.ndjson
     """
@@ -125,7 +129,9 @@ def simulate(
     live: Annotated[float, typer.Option(min=0, help="Then go on with so many solves a second, until Ctrl-C.")] = 0.0,
     as_json: Json = False,
 ) -> None:
-    """Publish a seeded, realistic season: popular problems, strong and weak users, rejudges, duplicates, wrong order.
+    """Publish a simulated season.
+
+    Seeded and realistic: popular problems, strong and weak users, rejudges, duplicates, wrong order.
 
     Example: solve-producer simulate --events 100000 --users 20000 --rate 1000
 

@@ -56,7 +56,9 @@ def import_problem_sessions(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the events as NDJSON and publish nothing.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Publish a platform's own PostgreSQL table of attempts. Run it again, or go on after a key: nothing counts twice.
+    """Publish a platform's own table of attempts.
+
+    Run it again, or go on after a key: nothing counts twice.
 
     The platform's address comes from SOURCE_DATABASE_URL, best of a role that may only read.
 

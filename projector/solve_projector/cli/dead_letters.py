@@ -44,7 +44,10 @@ LetterIds = Annotated[list[int], typer.Argument(metavar="ID", min=1, max=dead_le
 MaybeLetterIds = Annotated[
     list[int] | None, typer.Argument(metavar="ID", min=1, max=dead_letters.GREATEST_ID, show_default=False)
 ]
-ByReason = Annotated[Reason | None, typer.Option("--reason", help="Only those with this reason.")]
+ByReason = Annotated[
+    Reason | None,
+    typer.Option("--reason", metavar="REASON", help=f"Only those with a reason: {', '.join(Reason)}."),
+]
 ByUser = Annotated[str | None, typer.Option("--user", metavar="USER_ID", help="Only those of this user.")]
 ByPartition = Annotated[
     int | None, typer.Option("--partition", min=0, max=2**31 - 1, help="Only those of a partition.")

@@ -60,8 +60,8 @@ async def user_record(pool: asyncpg.Pool, board: Leaderboard, user_id: str) -> d
         row = await connection.fetchrow(USER_RECORD_SQL["user_record"], user_id)
         parked = await connection.fetchval("SELECT count(*) FROM parked_events WHERE user_id = $1", user_id)
         if row is None:
-            waiting = f"{parked} events are parked until they are registered" if parked else "check the id"
-            raise UserUnknown(f'there is no user "{readable(user_id)}" in PostgreSQL; {waiting}')
+            advice = f"parked events that wait for their registration: {parked}" if parked else "check the id"
+            raise UserUnknown(f'there is no user "{readable(user_id)}" in PostgreSQL; {advice}')
         verdicts = await connection.fetch(USER_RECORD_SQL["user_verdicts"], user_id)
     try:
         cached: BoardRow | None = await board.place(user_id)

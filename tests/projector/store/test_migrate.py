@@ -1,0 +1,109 @@
+"""The migration runner: resumable, one at a time, and never ended by the server while it waits."""
+
+import asyncio
+import time
+import uuid
+from collections.abc import AsyncIterator, Mapping
+
+import asyncpg
+import pytest
+import pytest_asyncio
+from pydantic import SecretStr
+
+from solve_projector.errors import SchemaMismatch
+from solve_projector.settings import ProjectorSettings
+from solve_projector.store import migrate as runner
+from solve_projector.store.migrate import migrate, migrations, newest_revision, require_schema
+from solve_projector.store.postgresql import connect
+from tests.conftest import url_of
+
+
+@pytest_asyncio.fixture
+async def settings(servers: Mapping[str, str]) -> AsyncIterator[ProjectorSettings]:
+    """A database without a single table."""
+    name = f"t_{uuid.uuid4().hex[:12]}"
+    admin = await asyncpg.connect(servers["DATABASE_URL"])
+    await admin.execute(f"CREATE DATABASE {name}")
+    yield ProjectorSettings(database_url=SecretStr(url_of(servers["DATABASE_URL"], name)), database_schema="solves")
+    await admin.execute(f"DROP DATABASE {name} WITH (FORCE)")
+    await admin.close()
+
+
+async def revisions(settings: ProjectorSettings) -> list[str]:
+    connection = await connect(settings)
+    try:
+        return [row[0] for row in await connection.fetch("SELECT version_num FROM solve_counts_migration")]
+    finally:
+        await connection.close()
+
+
+async def test_two_at_once_wait_for_each_other(settings: ProjectorSettings) -> None:
+    assert await asyncio.gather(*(migrate(settings) for _ in range(3))) == [newest_revision()] * 3
+    assert await revisions(settings) == [newest_revision()]
+
+
+async def test_a_busy_machine_does_not_cost_the_transaction(
+    settings: ProjectorSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    impatient = settings.model_copy(update={"transaction_idle_timeout_ms": 100})
+
+    def slowly() -> dict[str, str]:
+        time.sleep(0.3)  # the whole process gets no processor, inside the transaction
+        return migrations()
+
+    monkeypatch.setattr(runner, "migrations", slowly)
+    assert await migrate(impatient) == newest_revision()
+
+
+async def test_a_partly_migrated_database_goes_on_where_it_was(
+    settings: ProjectorSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first_two = dict(list(migrations().items())[:2])
+    with monkeypatch.context() as older:
+        older.setattr(runner, "migrations", lambda: first_two)
+        assert await migrate(settings) == "0002"
+    connection = await connect(settings)
+    try:
+        with pytest.raises(SchemaMismatch, match=r"at revision 0002 and this version needs .* solve-projector setup"):
+            await require_schema(connection, settings)
+        await connection.execute("INSERT INTO users (user_id, username) VALUES ('u', 'kept')")
+        assert await migrate(settings) == newest_revision()
+        await require_schema(connection, settings)
+        assert await connection.fetchval("SELECT username FROM users") == "kept"
+    finally:
+        await connection.close()
+    assert await revisions(settings) == [newest_revision()]
+
+
+async def test_a_failing_migration_leaves_nothing(settings: ProjectorSettings, monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as broken:
+        broken.setattr(runner, "migrations", lambda: migrations() | {"9999": "SELECT 1 / 0"})
+        with pytest.raises(asyncpg.DivisionByZeroError):
+            await migrate(settings)
+    assert await migrate(settings) == newest_revision()
+
+
+async def test_tables_of_a_newer_version_are_refused(settings: ProjectorSettings) -> None:
+    await migrate(settings)
+    connection = await connect(settings)
+    try:
+        await connection.execute("UPDATE solve_counts_migration SET version_num = '9999'")
+        with pytest.raises(
+            SchemaMismatch, match=r"revision 9999, which this version does not know.*upgrade solve-counts"
+        ):
+            await require_schema(connection, settings)
+        with pytest.raises(SchemaMismatch, match="upgrade solve-counts"):
+            await migrate(settings)
+    finally:
+        await connection.close()
+
+
+async def test_a_table_of_somebody_else_is_not_touched(settings: ProjectorSettings) -> None:
+    connection = await connect(settings)
+    try:
+        await connection.execute("CREATE SCHEMA solves; CREATE TABLE users (id integer)")
+        with pytest.raises(SchemaMismatch, match="already has a table users that is not ours"):
+            await migrate(settings)
+        assert await connection.fetchval("SELECT to_regclass('solve_counts_migration')") is None
+    finally:
+        await connection.close()
