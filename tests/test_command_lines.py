@@ -202,7 +202,7 @@ async def test_settings_that_cannot_be_are_named_in_plain_words(world: World) ->
     assert refused.status == 2
     assert refused.err == (
         "solve-projector: SOLVE_DATABASE_SCHEMA must be 1 to 63 lower-case letters, digits or _, not beginning with a "
-        "digit; SOLVE_LEADERBOARD_PREFIX must be 1 to 64 letters, digits, dots, _ or -; SOLVE_BATCH_MAX_RECORDS must be "
-        "a whole number; SOLVE_METRICS_PORT must be at most 65535; SOLVE_LOG_LEVEL must be one of DEBUG, INFO, WARNING, "
-        "ERROR, CRITICAL\n"
+        "digit; SOLVE_LEADERBOARD_PREFIX must be 1 to 64 letters, digits, dots, _ or -; SOLVE_BATCH_MAX_RECORDS must "
+        "be a whole number; SOLVE_METRICS_PORT must be at most 65535; SOLVE_LOG_LEVEL must be one of DEBUG, INFO, "
+        "WARNING, ERROR, CRITICAL\n"
     )
