@@ -37,9 +37,7 @@ class ProjectorSettings(Settings):
     database_url: SecretStr = Field(
         SecretStr("postgresql://localhost:5432/solves"), description="PostgreSQL 18 or newer; `?sslmode=…` for TLS."
     )
-    database_schema: SchemaName = Field(
-        "public", description="Schema of our tables; change it in a shared database."
-    )
+    database_schema: SchemaName = Field("public", description="Schema of our tables; change it in a shared database.")
     database_ssl_cafile: Path | None = Field(
         None, description="CA certificates (PEM) to trust for PostgreSQL; also checks the host name."
     )

