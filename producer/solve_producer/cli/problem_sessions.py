@@ -20,6 +20,7 @@ from solve_producer.sources.problem_sessions import (
     Users,
     import_sessions,
     publisher,
+    require_client,
     where_to_go_on,
 )
 from solve_producer.sources.sessions import MADE_ID, Reading
@@ -66,6 +67,7 @@ def import_problem_sessions(
 
     Example: solve-producer import problem-sessions --table app.attempts --completed-column accepted --after 120000
     """
+    require_client()
     sessions = Sessions(
         table, key_column, user_column, problem_column, completed_column, completed_at_column,
         submission_column, language_column, contest_column, query,

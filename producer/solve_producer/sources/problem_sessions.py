@@ -8,6 +8,7 @@ import re
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
@@ -161,12 +162,16 @@ def quoted(name: str) -> str:
     return ".".join(f'"{part}"' for part in parts)
 
 
+def require_client() -> None:
+    """Raises SourceUnusable where PostgreSQL's client is not installed."""
+    if find_spec("asyncpg") is None:
+        raise SourceUnusable("needs the extra `import`; install it: pip install 'solve-counts[import]'")
+
+
 async def connect(settings: SourceSettings) -> "asyncpg.Connection":
     """A session that can only read. Raises SourceUnusable, without the password."""
-    try:
-        import asyncpg
-    except ImportError:
-        raise SourceUnusable("PostgreSQL's client is missing; pip install 'solve-counts[import]'") from None
+    import asyncpg
+
     try:
         return await asyncpg.connect(
             settings.source_database_url.get_secret_value(),
