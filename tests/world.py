@@ -165,7 +165,9 @@ class World:
     async def board(self) -> dict[str, int]:
         """Redis' scores."""
         async with open_leaderboard(self.settings, self.connection.topic) as board:
-            return await board.all_scores()
+            user_ids = [user_id async for chunk in board.member_ids() for user_id in chunk]
+            scores = zip(user_ids, await board.scores_of(user_ids), strict=True)
+            return {user_id: member_score for user_id, member_score in scores if member_score is not None}
 
 
 def _kill(process: asyncio.subprocess.Process) -> None:

@@ -6,7 +6,7 @@ is the consumer's position and not the last record's offset plus one.
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from solve_projector.domain.rule import Registration, Verdict, VerdictKey, fold_registration, fold_verdict, verdict_of
 from solve_schemas.events import Event, UserRegistered
@@ -38,6 +38,21 @@ class DeadLetter(NamedTuple):
 
     record: LogRecord
     why: Rejected
+
+    def columns(self) -> tuple[Any, ...]:
+        """Place, broker timestamp, key, value, headers and reason, without the NUL that PostgreSQL's text refuses."""
+        record = self.record
+        return (
+            record.partition,
+            record.offset,
+            record.timestamp,
+            record.key,
+            record.value,
+            [name.replace("\x00", "\\x00") for name, _ in record.headers],
+            [content for _, content in record.headers],
+            self.why.reason.value,
+            self.why.detail.replace("\x00", "\\x00"),
+        )
 
 
 @dataclass(slots=True)

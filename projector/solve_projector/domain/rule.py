@@ -120,12 +120,6 @@ def count(verdicts: Iterable[Verdict]) -> dict[str, Solved]:
     return solved
 
 
-def board_order(user_id: str, solved: Solved) -> tuple[int, int, str]:
-    """Sort key of the leaderboard: most problems, then the earlier last solve in whole seconds, then the id."""
-    last = solved.last_solved_at
-    return (-solved.problems_solved, whole_seconds(last) if last else 0, user_id)
-
-
 def whole_seconds(time: datetime) -> int:
     """Epoch seconds, rounded down."""
     return int(time.timestamp() // 1)

@@ -221,14 +221,6 @@ class Leaderboard:
                 yield [user_id.decode() for user_id, _ in found]
                 cursor = cursor or None
 
-    async def all_scores(self) -> dict[str, int]:
-        """All scores that readers see now; for tests and proofs, not for pages."""
-        with translated():
-            if (board := await self._current_board()) is None:
-                return {}
-            found = await self._redis.zrange(board, 0, -1, withscores=True)
-        return {user_id.decode(): int(member_score) for user_id, member_score in found}
-
     def _watermark(self, partition: int) -> str:
         return f"{self._topic}:{partition}"
 

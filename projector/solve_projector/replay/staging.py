@@ -10,7 +10,7 @@ from datetime import datetime
 from io import BytesIO
 from typing import Any, NamedTuple
 
-from solve_projector.domain.batch import Fingerprint, LogRecord
+from solve_projector.domain.batch import DeadLetter, Fingerprint, LogRecord
 from solve_projector.domain.rule import Verdict, verdict_of
 from solve_projector.errors import ReplayRunning
 from solve_projector.replay.copy_lines import line_of_record, line_of_verdict
@@ -58,7 +58,7 @@ def stage(records: Iterable[LogRecord], wanted: Wanted = EVERYTHING) -> StagedRo
         if isinstance(said, UserRegistered):
             rows.registrations.append((said.user_id, said.username, said.registered_at))
         elif isinstance(said, Rejected):
-            rows.rejected.append(_rejection(record, said))
+            rows.rejected.append(DeadLetter(record, said).columns())
         elif until is None or said.judged_at <= until:
             verdicts(verdict_of(said, record.partition, record.offset))
     return rows
@@ -68,20 +68,6 @@ def _may_name(record: LogRecord, user_id: bytes) -> bool:
     """JSON may spell any character with a backslash; such records are decoded to see."""
     value = record.value or b""
     return user_id in value or b"\\" in value
-
-
-def _rejection(record: LogRecord, why: Rejected) -> Rejection:
-    return (
-        record.partition,
-        record.offset,
-        record.timestamp,
-        record.key,
-        record.value,
-        [name.replace("\x00", "\\x00") for name, _ in record.headers],
-        [content for _, content in record.headers],
-        why.reason.value,
-        why.detail.replace("\x00", "\\x00"),
-    )
 
 
 def mark_records(marks: dict[int, Fingerprint], records: Sequence[LogRecord]) -> None:

@@ -195,26 +195,9 @@ async def _unpark(
 
 
 async def _insert_dead_letters(connection: Connection, topic: str, dead_letters: Sequence[DeadLetter]) -> None:
-    if not dead_letters:
-        return
-    await connection.executemany(
-        DEAD_LETTERS_SQL["insert_dead_letters"],
-        [
-            (
-                topic,
-                record.partition,
-                record.offset,
-                record.timestamp,
-                record.key,
-                record.value,
-                [name.replace("\x00", "\\x00") for name, _ in record.headers],
-                [content for _, content in record.headers],
-                why.reason.value,
-                why.detail.replace("\x00", "\\x00"),
-            )
-            for record, why in dead_letters
-        ],
-    )
+    if dead_letters:
+        rows = [(topic, *one.columns()) for one in dead_letters]
+        await connection.executemany(DEAD_LETTERS_SQL["insert_dead_letters"], rows)
 
 
 async def _advance_offsets(connection: Connection, topic: str, rows: Rows) -> None:

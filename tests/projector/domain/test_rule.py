@@ -44,13 +44,6 @@ def test_any_order_and_duplication_gives_what_the_oracle_says(case: tuple[list[E
     assert folded(shuffled_twice) == folded(events) == model_of(events) == model_of(shuffled_twice)
 
 
-@given(st.lists(make.events, max_size=25))
-def test_the_board_is_in_the_oracles_order(events: list[Event]) -> None:
-    counts = rule.count(rule.verdict_of(event, 0, 0) for event in events if not isinstance(event, UserRegistered))
-    board = Model({}, {}, {}, {user_id: Solved(*one) for user_id, one in counts.items()}).board()  # type: ignore[arg-type]
-    assert [row[0] for row in board] == sorted(counts, key=lambda user_id: rule.board_order(user_id, counts[user_id]))
-
-
 def problems_solved(*events: Event) -> dict[str, int]:
     """By the product and by the oracle, which agree."""
     some = [registered("u"), *events]

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from redis.asyncio import Redis
 
-from solve_projector.domain.rule import Solved, board_order
+from bench.oracle import Model, Solved
 from solve_projector.leaderboard.board import Leaderboard, changes_key, open_leaderboard, score, solved_of
 from solve_projector.leaderboard.reconciler import BoardReconciler
 from solve_projector.store.counts import Standing
@@ -43,13 +43,9 @@ ranked = st.builds(Standing, st.text(min_size=1, max_size=3), st.integers(1, 3),
 
 @given(st.lists(ranked, max_size=10, unique_by=lambda one: one.user_id))
 def test_scores_then_ids_order_the_leaderboard_as_the_rule_does(standings: list[Standing]) -> None:
-    by_score = sorted(
-        standings, key=lambda one: (score(one.problems_solved, one.last_solved_at or BEGIN), one.user_id.encode())
-    )
-    by_rule = sorted(
-        standings, key=lambda one: board_order(one.user_id, Solved(one.problems_solved, one.last_solved_at))
-    )
-    assert by_score == by_rule
+    solves = {one.user_id: Solved(one.problems_solved, one.last_solved_at or BEGIN) for one in standings}
+    by_score = sorted(solves, key=lambda user_id: (score(*solves[user_id]), user_id.encode()))
+    assert by_score == [row[0] for row in Model({}, {}, {}, solves).board()]
 
 
 async def test_late_and_repeated_writes_change_nothing(board: Leaderboard) -> None:
@@ -59,7 +55,7 @@ async def test_late_and_repeated_writes_change_nothing(board: Leaderboard) -> No
     for write in shuffled:
         await board.write(1, [write])
     await board.publish(1)
-    assert await board.all_scores() == {"u": score(29, at(29))}
+    assert await board.scores_of(["u"]) == [score(29, at(29))]
 
 
 async def test_a_removed_member_keeps_its_version(board: Leaderboard) -> None:
@@ -67,7 +63,7 @@ async def test_a_removed_member_keeps_its_version(board: Leaderboard) -> None:
     await board.write(1, [Standing("u", 0, None, 7)])
     await board.write(1, [Standing("u", 1, at(1), 6)])
     await board.publish(1)
-    assert await board.all_scores() == {}
+    assert await board.scores_of(["u"]) == [None]
 
 
 async def test_a_watermark_moves_only_from_where_it_is(board: Leaderboard) -> None:
