@@ -56,7 +56,7 @@ RETIRED = {
     r"(?<!right )away": "unavailable, or by what happened",
     r"mend(s|ed|ing)?": "repair, fix",
     r"in step": "in sync",
-    r"behind(?! (a|the|one|your|another) (reverse )?(proxy|vpn))": "stale, lags, after",
+    r"behind(?! tls| (a|the|one|your|another) (reverse )?(proxy|vpn))": "stale, lags, after",
     r"bur(y|ies|ied|ying)": "dead-letter",
     r"died": "dead-letter, stopped",
     r"(a|an|the|one|each|every|last|first|next|no|another|its|our|two) looks?": "snapshot, check",
