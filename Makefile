@@ -58,7 +58,7 @@ generate: $(READY) ## Write what is generated: JSON Schemas, the AsyncAPI docume
 	$(BIN)/python -m solve_schemas
 	$(BIN)/python -m bench.settings_page
 
-screenshots: $(READY) ## Take the README's pictures anew, of a simulated season; needs chromium
+screenshots: $(READY) ## Take the README's screenshots, of a simulated season; needs chromium
 	@$(BIN)/python -m devstack run -- $(BIN)/python -m bench.screenshots
 
 lock: $(READY) ## Pin every dependency again, with hashes and without addresses

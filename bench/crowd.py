@@ -1,4 +1,4 @@
-"""Who is there to look at? Many users with a year of verdicts, made inside PostgreSQL, and their board in Redis.
+"""Creates many users with a year of verdicts inside PostgreSQL, and their leaderboard in Redis.
 
 The events never were in Kafka: 100,000 users take seconds this way, and pages read what is in the stores alone.
 """

@@ -1,4 +1,4 @@
--- A crowd with a year behind it: a third solved nothing, the rest a number of Pareto's law, of problems by Zipf's.
+-- A crowd after a year: a third solved nothing, the rest a number of Pareto's law, of problems by Zipf's.
 -- Written in the order of the judge's clock, as a projector would have.
 SELECT setseed(0.5);
 

@@ -1,4 +1,4 @@
-"""What is there to look at? The pages, live: an admin made for this run, and solves that go on until Ctrl-C."""
+"""Serves the demo's pages with an admin made for this run, and publishes solves until Ctrl-C."""
 
 import asyncio
 import secrets

@@ -1,4 +1,4 @@
-"""How soon does a verdict show? Single probes beside a steady load, from publish to PostgreSQL and to Redis."""
+"""Measures the delay of single verdicts beside a steady load, from publish to PostgreSQL and to Redis."""
 
 import asyncio
 import sys
@@ -79,11 +79,11 @@ async def _until(ask: Callable[[], Awaitable[Any]]) -> None:
 
 async def _load(producer: SolveProducer) -> None:
     """A thousand events a second, in pieces of ten."""
-    begun, sent = perf_counter(), 0
+    started, sent = perf_counter(), 0
     for number in count():
         piece = [
             SubmissionSolved(
-                submission_id=f"load-{begun}-{number}-{one}",
+                submission_id=f"load-{started}-{number}-{one}",
                 user_id=f"load-{(number * 7 + one * 131) % LOAD_USERS}",
                 problem_id=f"p{number % 500}",
                 judged_at=datetime.now(UTC),
@@ -92,7 +92,7 @@ async def _load(producer: SolveProducer) -> None:
         ]
         await producer.publish(piece)
         sent += len(piece)
-        if (early := begun + sent / LOAD_PER_SECOND - perf_counter()) > 0:
+        if (early := started + sent / LOAD_PER_SECOND - perf_counter()) > 0:
             await asyncio.sleep(early)
 
 

@@ -1,4 +1,4 @@
-"""How does the bench hear Server-Sent Events? A socket and little else, so that a hundred cost next to nothing."""
+"""A listener for Server-Sent Events: a socket and little else, so that a hundred cost next to nothing."""
 
 import asyncio
 import json

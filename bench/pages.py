@@ -1,4 +1,4 @@
-"""How fast are the pages, beside a route that does nothing; and how soon does an open page see a solve?
+"""Benchmark of pages and API, beside a route that does nothing, and of the delay of a live update.
 
 The workload: 100,000 users with about a million verdicts of a year, made by SQL (`bench/crowd.sql`), and their board in
 Redis. One `solve-api serve` process, asked by `wrk` from 16 connections for profiles of random users, the first page of

@@ -1,4 +1,4 @@
-"""How do the programs under measure run? As processes of their own, from the same code as the bench."""
+"""The measured programs as processes of their own, from the same code as the bench."""
 
 import asyncio
 import json
@@ -18,7 +18,7 @@ class Running:
     process: psutil.Process
 
     def cpu_seconds(self) -> float:
-        """Of all its threads, until now."""
+        """CPU time of all its threads so far."""
         times = self.process.cpu_times()
         return float(times.user + times.system)
 

@@ -1,4 +1,4 @@
-"""How fast does one process read and decode its share of the log, and nothing else? A floor of `bench.replay`."""
+"""Reads and decodes one process' share of the log, and does nothing else. A floor of `bench.replay`."""
 
 import asyncio
 import json
@@ -18,4 +18,4 @@ async def main(ranges: dict[int, tuple[int, int]]) -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(main({int(partition): tuple(stretch) for partition, stretch in json.loads(sys.argv[1]).items()}))
+    asyncio.run(main({int(partition): tuple(span) for partition, span in json.loads(sys.argv[1]).items()}))

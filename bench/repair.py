@@ -1,4 +1,4 @@
-"""How long does projection stand still while a replay repairs beside it? The longest gap between two commits.
+"""Measures how long a repairing replay delays projection: the longest gap between two commits.
 
 A tenth of the users drift by SQL; a judge publishes as fast as projection takes it; one projector process, one replay.
 The same gap is measured before, with nothing but the stream.
@@ -25,7 +25,7 @@ from solve_runtime.kafka_settings import KafkaConnection
 from solve_schemas.events import Event
 
 STREAM_ALONE_S = 5.0
-MOST_BEHIND = 20_000
+MOST_BACKLOG = 20_000
 PIECE = 2_000
 POLL_S = 0.002
 DRIFT = "UPDATE users SET problems_solved = problems_solved + 1 WHERE problems_solved > 0 AND right(user_id, 1) = '7'"
@@ -94,8 +94,8 @@ async def measure_repair(connection: KafkaConnection, settings: ProjectorSetting
 
 
 async def _moving(database: asyncpg.Connection, topic: str) -> None:
-    begun = await database.fetchval(APPLIED, topic)
-    while await database.fetchval(APPLIED, topic) == begun:  # noqa: ASYNC110 - another process moves it
+    started = await database.fetchval(APPLIED, topic)
+    while await database.fetchval(APPLIED, topic) == started:  # noqa: ASYNC110 - another process moves it
         await asyncio.sleep(POLL_S)
 
 
@@ -105,7 +105,7 @@ async def _stream(producer: SolveProducer, settings: ProjectorSettings, topic: s
     try:
         sent = await database.fetchval(APPLIED, topic)
         for piece in _pieces():
-            while sent - await database.fetchval(APPLIED, topic) > MOST_BEHIND:  # noqa: ASYNC110 - likewise
+            while sent - await database.fetchval(APPLIED, topic) > MOST_BACKLOG:  # noqa: ASYNC110 - likewise
                 await asyncio.sleep(POLL_S)
             sent += await producer.publish(piece)
     finally:

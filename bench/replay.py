@@ -1,4 +1,4 @@
-"""How fast is a replay, beside live projection of the same log and beside what no replay can beat? A table and JSON.
+"""Benchmark of a replay, beside live projection of the same log and beside its floors; a table and JSON.
 
 The workload: a simulated season of 20,000 users and 3,000 problems in a topic of 12 partitions, projected live by one
 process; then, in the same run, an audit over the full tables and a rebuild into empty ones, as processes of their own.

@@ -1,4 +1,4 @@
-"""How fast is each page beside a route that does nothing? Rounds of bare, page, bare, page …, and the medians."""
+"""Rounds of bare route, page, bare route, page …, and their medians."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace

@@ -1,4 +1,4 @@
-"""How many answers a second does a server give? As `wrk` finds it, from one thread with a few connections."""
+"""Requests a second of a server as `wrk` measures them, from one thread with a few connections."""
 
 import asyncio
 import json

@@ -1,4 +1,4 @@
-"""What can keep the local stack from starting?"""
+"""Errors that keep the local stack from starting."""
 
 
 class StackError(Exception):

@@ -1,4 +1,4 @@
-"""How do the three servers run as one? Started together, found again by a later command, stopped together."""
+"""The three servers as one: started together, found again by a later command, stopped together."""
 
 import json
 import shutil
@@ -43,7 +43,7 @@ class Stack:
         return (self.kafka, self.postgres, self.valkey)
 
     def start(self) -> None:
-        """Starts what does not run, and waits until all answer. Raises StackError; then none is left behind."""
+        """Starts what does not run, and waits until all answer. Raises StackError; then none is left running."""
         self.folder.mkdir(parents=True, exist_ok=True)
         stopped = [server for server in self.servers if not server.running()]
         try:

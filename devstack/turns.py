@@ -1,4 +1,4 @@
-"""What may only one process of this machine do at a time? Touch what stacks share: Kafka's jars, the system's users."""
+"""Locks for what all stacks of a machine share: Kafka's jars, the system's users."""
 
 import fcntl
 from collections.abc import Iterator

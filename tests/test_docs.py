@@ -9,6 +9,7 @@ import yaml
 from typer.core import TyperCommand, TyperGroup
 
 from bench import settings_page
+from devstack.__main__ import app as devstack
 from solve_api.cli.main import app as api
 from solve_producer.cli.main import app as producer
 from solve_projector.cli.main import app as projector
@@ -23,6 +24,12 @@ DEPLOYED = [
 FOLDERS = "schemas|runtime|producer|projector|api|tests|devstack|bench|docs|deploy"
 APPS = {"producer": producer, "projector": projector, "api": api}
 PROGRAMS = {f"solve-{name}": typer.main.get_command(app) for name, app in APPS.items()}
+PROGRAMS["python -m devstack"] = typer.main.get_command(devstack)
+# A command in code: in backticks, in an indented block, or in a unit file.
+RUN = re.compile(
+    r"(?:`|bin/|^ +|\$ |\$\(|&& )(solve-producer|solve-projector|solve-api|python -m devstack) ([^`\n#|&>)]*)",
+    re.MULTILINE,
+)
 # An old name stands in the changelog beside the new one.
 OLD_SETTINGS = re.compile(r"^  \| `[^|]+\|", re.MULTILINE)
 VARIABLES = re.compile(r"\b(?:SOLVE|KAFKA|DATABASE|REDIS|SOURCE|OTEL)_[A-Z_]*[A-Z]\b")
@@ -81,17 +88,15 @@ def test_a_page_names_only_make_targets_that_exist(page: Path) -> None:
 
 @pytest.mark.parametrize("page", [*PAGES, *DEPLOYED], ids=named)
 def test_a_page_names_only_commands_and_options_that_exist(page: Path) -> None:
-    for line in re.findall(
-        r"(?:`|bin/|^ +|\$ )(solve-(?:producer|projector|api) [^`\n#|&>]*)", page.read_text(), re.MULTILINE
-    ):
-        program, *words = line.split()
+    for program, line in RUN.findall(page.read_text()):
+        words = line.split(" -- ")[0].split()
         command: Command = PROGRAMS[program]
         while isinstance(command, TyperGroup) and words and re.fullmatch("[a-z][a-z-]+", words[0]):
-            assert words[0] in command.commands, line
+            assert words[0] in command.commands, (program, line)
             command = command.commands[words.pop(0)]
         known = {option for parameter in command.params for option in parameter.opts} | {"--help", "--version"}
         options = {word.partition("=")[0].rstrip(",;)") for word in words if re.match("--?[a-z]", word)}
-        assert isinstance(command, TyperGroup) or options <= known, line
+        assert isinstance(command, TyperGroup) or options <= known, (program, line)
 
 
 @pytest.mark.parametrize("words", COMMANDS, ids=" ".join)

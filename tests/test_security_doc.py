@@ -1,4 +1,4 @@
-"""Is docs/security.md complete and honest? Every requirement once, every proof there, every gap counted."""
+"""docs/security.md, complete and honest: every requirement once, every proof present, every gap counted."""
 
 import ast
 import re

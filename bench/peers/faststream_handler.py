@@ -1,4 +1,4 @@
-"""How would FastStream do it? A handler an event, with a transaction of its own that inserts and counts."""
+"""The FastStream alternative: one handler call per event, with a transaction of its own that inserts and counts."""
 
 import asyncio
 import os

@@ -1,4 +1,4 @@
-"""How would Quix Streams do it? Its PostgreSQL sink in upsert mode: the rows alone, no counts, fence or cache."""
+"""The Quix Streams alternative: its PostgreSQL sink in upsert mode; rows only, no counts, fence or cache."""
 
 import json
 import os
