@@ -3,7 +3,7 @@
 TOPIC = "judge-events"
 PARTITIONS = 12
 
-# Nothing may be deleted or compacted away, and the broker's clock stamps each record: replay depends on both.
+# Nothing may be deleted or compacted, and the broker's clock stamps each record: replay depends on both.
 TOPIC_SETTINGS = {
     "cleanup.policy": "delete",
     "retention.ms": "-1",
