@@ -46,7 +46,8 @@ async def _demo() -> AsyncIterator[tuple[str, ...]]:
             sys.exit("screenshots: the demo ended before its pages were there; its error is above")
         yield found.groups()
     finally:
-        process.terminate()
+        if process.returncode is None:
+            process.terminate()
         await process.communicate()
 
 
