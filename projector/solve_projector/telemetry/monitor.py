@@ -10,7 +10,7 @@ from typing import Self
 from prometheus_client import Gauge
 
 from solve_projector.settings import ProjectorSettings
-from solve_projector.store.postgresql import is_away
+from solve_projector.store.postgresql import is_unavailable
 from solve_projector.telemetry.health import Condition, Health
 from solve_projector.telemetry.metrics import ProjectorMetrics, Server
 from solve_projector.telemetry.tracing import Tracing, Untraced
@@ -50,7 +50,7 @@ class Monitor:
     def database_failed(self, error: BaseException) -> None:
         """PostgreSQL failed and will be retried; a refused statement is an answer too."""
         self.metrics.retried(Server.POSTGRESQL)
-        if is_away(error):
+        if is_unavailable(error):
             self.health.missing(Condition.POSTGRESQL, f"PostgreSQL: {str(error) or type(error).__name__}")
         else:
             self.health.met(Condition.POSTGRESQL)
