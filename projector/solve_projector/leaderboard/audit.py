@@ -16,9 +16,9 @@ from solve_projector.leaderboard.board import Leaderboard, score
 from solve_projector.leaderboard.reconciler import BoardReconciler
 from solve_projector.store.counts import Standing
 from solve_projector.store.locks import Lock, try_lock, unlock
+from solve_projector.store.offsets import next_offsets
 from solve_runtime.sql import queries
 
-OFFSETS_SQL = queries("solve_projector.store", "offsets")
 STANDINGS_SQL = queries("solve_projector.leaderboard", "standings")
 
 CHUNK_USERS = 2_000
@@ -107,10 +107,9 @@ async def rebuild_board(
 
 
 async def _sync(reconciler: BoardReconciler, pool: asyncpg.Pool, topic: str) -> None:
-    rows = await pool.fetch(OFFSETS_SQL["read_offsets"], topic)
     try:
         async with asyncio.timeout(SYNC_TIMEOUT_S):
-            await reconciler.sync({row["partition"]: row["next_offset"] for row in rows})
+            await reconciler.sync(await next_offsets(pool, topic))
     except TimeoutError:
         raise LeaderboardUnavailable("the leaderboard was not in sync within a minute; see the log above") from None
 

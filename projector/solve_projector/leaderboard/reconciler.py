@@ -17,14 +17,14 @@ from solve_projector.errors import LeaderboardUnavailable
 from solve_projector.leaderboard.board import BoardState, Leaderboard
 from solve_projector.store.counts import Standing
 from solve_projector.store.locks import Lock, try_lock_transaction
-from solve_projector.store.postgresql import DATABASE_ERRORS, Connection, Failure, classify
+from solve_projector.store.offsets import next_offsets
+from solve_projector.store.postgresql import DATABASE_ERRORS, Connection, Failure, classify, said_of
 from solve_projector.telemetry.health import Condition
 from solve_projector.telemetry.monitor import Monitor
 from solve_runtime.sql import queries
 from solve_runtime.tasks import cancelled
 
 STANDINGS_SQL = queries("solve_projector.leaderboard", "standings")
-OFFSETS_SQL = queries("solve_projector.store", "offsets")
 
 CHUNK_USERS = 2_000
 OUTBOX_ROWS = 1_000
@@ -93,7 +93,7 @@ class BoardReconciler:
             if classify(error) is Failure.FINAL:
                 raise
             self.monitor.database_failed(error)
-            log.warning("leaderboard not checked", action="leaderboard_check", error=str(error) or type(error).__name__)
+            log.warning("leaderboard not checked", action="leaderboard_check", error=said_of(error))
             return False
         if not self.available:
             log.info("leaderboard available", action="leaderboard_available")
@@ -105,7 +105,7 @@ class BoardReconciler:
         self.monitor.database_answered()
         # Redis first: PostgreSQL, read later, is never older, unless it went back
         state = await self._board.state(epoch)
-        offsets = await self._offsets()
+        offsets = await next_offsets(self._pool, self._topic)
         if self._rewound or self._is_ahead(epoch, state, offsets):
             await self._start_epoch(max(epoch, state.current or 0))
             self._rewound = False
@@ -145,8 +145,7 @@ class BoardReconciler:
         self._idle_checks += 1
         if self._idle_checks % IDLE_CHECKS_PER_COUNT != 1:
             return False
-        async with self._pool.acquire() as connection:
-            ranked = await connection.fetchval("SELECT count(*) FROM users WHERE problems_solved > 0")
+        ranked = await self._pool.fetchval("SELECT count(*) FROM users WHERE problems_solved > 0")
         return bool(ranked > state.members or ranked > state.versions)
 
     async def rebuild_beside(self) -> None:
@@ -156,10 +155,8 @@ class BoardReconciler:
         await self._start_epoch(max(epoch, state.current or 0))
 
     async def _start_epoch(self, at_least: int) -> None:
-        async with self._pool.acquire() as connection:
-            epoch = await connection.fetchval(
-                "UPDATE leaderboard_epoch SET epoch = greatest(epoch, $1) + 1 RETURNING epoch", at_least
-            )
+        start = "UPDATE leaderboard_epoch SET epoch = greatest(epoch, $1) + 1 RETURNING epoch"
+        epoch = await self._pool.fetchval(start, at_least)
         log.warning("new leaderboard epoch", action="epoch_started", epoch=epoch)
         await self._rebuild(reason="new epoch")
         self._stale = {}
@@ -171,7 +168,7 @@ class BoardReconciler:
             if not await try_lock_transaction(connection, Lock.BOARD_REWRITE):
                 return  # another process does it
             epoch = await connection.fetchval("SELECT epoch FROM leaderboard_epoch")
-            offsets = await self._snapshot_offsets(connection)
+            offsets = await next_offsets(connection, self._topic)
             users = 0
             async for chunk in self._standings(connection):
                 await self._board.write(epoch, chunk)
@@ -196,12 +193,6 @@ class BoardReconciler:
         while rows := await cursor.fetch(CHUNK_USERS):
             yield [Standing(*row) for row in rows]
 
-    async def _snapshot_offsets(self, connection: Connection) -> dict[int, int]:
-        return {
-            row["partition"]: row["next_offset"]
-            for row in await connection.fetch(OFFSETS_SQL["read_offsets"], self._topic)
-        }
-
     async def _drain_outbox(self, epoch: int) -> None:
         async with self._pool.acquire() as connection:
             while rows := await connection.fetch(STANDINGS_SQL["read_outbox"], OUTBOX_ROWS):
@@ -211,9 +202,4 @@ class BoardReconciler:
                 )
 
     async def _epoch(self) -> int:
-        async with self._pool.acquire() as connection:
-            return int(await connection.fetchval("SELECT epoch FROM leaderboard_epoch"))
-
-    async def _offsets(self) -> dict[int, int]:
-        async with self._pool.acquire() as connection:
-            return await self._snapshot_offsets(connection)
+        return int(await self._pool.fetchval("SELECT epoch FROM leaderboard_epoch"))

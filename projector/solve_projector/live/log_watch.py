@@ -16,7 +16,7 @@ from solve_projector.live.start_offsets import StartOffsets
 from solve_projector.log.inspection import LogInspector
 from solve_projector.log.state import LogState
 from solve_projector.store.offsets import read_offsets
-from solve_projector.store.postgresql import DATABASE_ERRORS, Failure, classify
+from solve_projector.store.postgresql import DATABASE_ERRORS, Failure, classify, said_of
 from solve_projector.telemetry.health import Condition
 from solve_projector.telemetry.monitor import Monitor
 from solve_runtime.tasks import cancelled
@@ -70,7 +70,7 @@ class LogWatch:
                     raise
                 standstill.pause()
                 self._monitor.database_failed(error)
-                log.warning("log not checked", action="log_check", error=str(error) or type(error).__name__)
+                log.warning("log not checked", action="log_check", error=said_of(error))
             await asyncio.sleep(interval_s)
 
     async def _check(self) -> None:

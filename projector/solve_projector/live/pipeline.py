@@ -213,12 +213,7 @@ class Pipeline:
     def _count(self, applied: Applied) -> None:
         totals = self.totals
         totals.batches += 1
-        totals.records += applied.records
-        totals.verdicts += applied.verdicts
-        totals.registered += applied.registered
-        totals.parked += applied.parked
-        totals.unparked += applied.unparked
-        totals.dead_letters += applied.dead_letters
-        totals.mis_keyed += applied.mis_keyed
+        for name in ("records", "verdicts", "registered", "parked", "unparked", "dead_letters", "mis_keyed"):
+            setattr(totals, name, getattr(totals, name) + getattr(applied, name))
         totals.fetch_seconds = self._reader.fetch_seconds
         totals.decode_seconds = self._reader.decode_seconds

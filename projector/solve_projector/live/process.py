@@ -24,8 +24,8 @@ from solve_projector.live.sweep import sweep
 from solve_projector.log.inspection import LogInspector, has_fast_client, open_inspector
 from solve_projector.settings import ProjectorSettings
 from solve_projector.store.migrate import require_schema
-from solve_projector.store.offsets import read_offsets
-from solve_projector.store.postgresql import DATABASE_ERRORS, Failure, classify, open_pool
+from solve_projector.store.offsets import next_offsets
+from solve_projector.store.postgresql import DATABASE_ERRORS, Failure, classify, open_pool, said_of
 from solve_projector.telemetry.monitor import Monitor
 from solve_projector.telemetry.probes import serving_probes
 from solve_projector.telemetry.tracing import open_tracing
@@ -56,7 +56,6 @@ class Projector:
     reconciler: BoardReconciler
     pipeline: Pipeline
     start_offsets: StartOffsets
-    topic: str
     monitor: Monitor
     metrics_port: int | None = None
 
@@ -96,7 +95,6 @@ async def open_projector(
                 reconciler,
                 pipeline,
                 start_offsets,
-                connection.topic,
                 monitor,
                 metrics_port,
             )
@@ -139,7 +137,7 @@ async def _refuse_unsafe_first_run(pool: asyncpg.Pool, inspector: LogInspector) 
     if not has_fast_client():
         log.warning("aiokafka has no C extension and is six times slower; install its wheel", action="slow_client")
     state = await inspector.state()
-    if not any(row.next_offset for row in (await read_offsets(pool, inspector.topic)).values()):
+    if not any((await next_offsets(pool, inspector.topic)).values()):
         state.require_safe()
 
 
@@ -167,16 +165,12 @@ async def _sweep(projector: Projector) -> None:
     while not cancelled():
         await asyncio.sleep(projector.settings.sweep_interval_s)
         try:
-            await sweep(projector.pool, projector.topic, projector.monitor.metrics)
+            await sweep(projector.pool, projector.inspector.topic, projector.monitor.metrics)
         except DATABASE_ERRORS as error:
             if classify(error) is not Failure.TRANSIENT:
                 raise
             projector.monitor.database_failed(error)
-            log.warning(
-                "sweep failed, retrying",
-                action="sweep_failed",
-                error=str(error) or type(error).__name__,
-            )
+            log.warning("sweep failed, retrying", action="sweep_failed", error=said_of(error))
 
 
 async def _stop_on_request(projector: Projector, stopping: asyncio.Event) -> None:
@@ -209,13 +203,13 @@ async def _stop_at_end(projector: Projector, on_progress: OnProgress | None) -> 
 
 
 async def _done(projector: Projector, ends: Mapping[int, int]) -> int:
-    reached = await read_offsets(projector.pool, projector.topic)
-    return sum(min(reached[p].next_offset, end) if p in reached else 0 for p, end in ends.items())
+    reached = await next_offsets(projector.pool, projector.inspector.topic)
+    return sum(min(reached.get(p, 0), end) for p, end in ends.items())
 
 
 async def _finish_once(projector: Projector) -> None:
-    await sweep(projector.pool, projector.topic, projector.monitor.metrics)
-    offsets = {p: row.next_offset for p, row in (await read_offsets(projector.pool, projector.topic)).items()}
+    await sweep(projector.pool, projector.inspector.topic, projector.monitor.metrics)
+    offsets = await next_offsets(projector.pool, projector.inspector.topic)
     try:
         async with asyncio.timeout(SYNC_TIMEOUT_S):
             await projector.reconciler.sync(offsets)

@@ -64,11 +64,6 @@ class LogReader(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka is 
         self._consumer = new_consumer(self._connection, self._settings)
 
     @property
-    def assigned(self) -> frozenset[int]:
-        """The partitions whose positions are known; empty during a rebalance."""
-        return frozenset(self._positions)
-
-    @property
     def member_of(self) -> frozenset[int] | None:
         """The partitions that the group gave this process, perhaps none; None while it is no member."""
         return frozenset(self._assigned) if self.group_problem() is None else None

@@ -1,4 +1,4 @@
-"""How is PostgreSQL reached, and what does each of its failures ask of us? The one module that connects.
+"""Connects to PostgreSQL, and tells its failures apart by what a caller must do.
 
 Limits on each session keep a writer that stops inside a transaction from holding its locks for longer than
 seconds (I3): the server ends an idle transaction, notices a client that is gone, and no lock is waited for long.
@@ -20,7 +20,7 @@ import asyncpg.pool
 from solve_projector.errors import DatabaseUnavailable, SettingsError
 from solve_projector.settings import ProjectorSettings
 
-# what a pool lends stands for a connection
+# a connection of a pool is a proxy
 Connection = asyncpg.Connection | asyncpg.pool.PoolConnectionProxy
 
 CONNECT_TIMEOUT_S = 10.0
@@ -28,8 +28,7 @@ COMMAND_TIMEOUT_S = 120.0
 LOCK_TIMEOUT_MS = 15_000
 POOL_SIZE = 4
 
-# What asyncpg raises. Its internal error too: a session that the server ended while this process was stopped is met
-# in the middle of a message.
+# What asyncpg raises. Its internal error too: a process that was stopped meets the end of its session mid-message.
 DATABASE_ERRORS = (
     asyncpg.PostgresError,
     asyncpg.InterfaceError,
@@ -47,15 +46,15 @@ MISSING_STATES = ("42P01", "42703", "3F000")  # no such table, column or schema
 
 
 class Failure(Enum):
-    """What a failed transaction asks for."""
+    """What a caller must do about a failed transaction."""
 
     DATA = auto()  # a record of the batch is refused: halve it
-    TRANSIENT = auto()  # perhaps committed, perhaps not: read the offsets again and build again
+    TRANSIENT = auto()  # perhaps committed: read the offsets again and rebuild the batch
     FINAL = auto()  # somebody must act
 
 
 def classify(error: BaseException) -> Failure:
-    """Tells PostgreSQL's failures apart by SQLSTATE; a client-side encoding error counts as data."""
+    """Classifies by SQLSTATE; a client-side encoding error counts as data."""
     if isinstance(error, asyncpg.DataError):  # also the client's, for a value it cannot encode
         return Failure.DATA
     if isinstance(error, asyncpg.PostgresError):
@@ -71,7 +70,7 @@ def classify(error: BaseException) -> Failure:
 
 
 def first_of(error: BaseException) -> BaseException:
-    """What ended the connection, where asyncpg says only that a transaction cannot be left through it."""
+    """The error that ended the connection, if asyncpg only says that it cannot leave a transaction."""
     while isinstance(error, asyncpg.InterfaceError) and error.__context__ is not None:
         error = error.__context__
     return error
@@ -83,7 +82,7 @@ def took_too_long(error: BaseException) -> bool:
 
 
 def said_of(error: BaseException) -> str:
-    """For people: the first cause, and the setting where one is to blame."""
+    """The first cause for people, with the setting that can help."""
     first = first_of(error)
     said = str(first) or ("no answer in time" if isinstance(first, TimeoutError) else type(first).__name__)
     if took_too_long(error):
@@ -107,21 +106,21 @@ def explain(error: BaseException) -> str | None:
     return f"PostgreSQL refuses this: {said}; correct that and run the same command again"
 
 
-def is_away(error: BaseException) -> bool:
-    """Whether PostgreSQL does not serve us, where a refused statement is an answer."""
+def is_unavailable(error: BaseException) -> bool:
+    """Whether PostgreSQL does not serve us; a refused statement counts as an answer."""
     if not isinstance(error, asyncpg.PostgresError):
         return True
     state = error.sqlstate or ""
     return state[:2] in ("08", "53") or state[:3] == "57P" or state == "25006"
 
 
-# A replay's statements are few, long and planned for what they meet; its transactions wait for Kafka in between.
+# A replay's statements are few and long, and planned for their arguments; its transactions wait for Kafka.
 REPLAY_SESSION = {
     "application_name": "solve-projector replay",
     "plan_cache_mode": "auto",
     "enable_seqscan": "on",
     "work_mem": "128MB",
-    # sorts and joins of the whole log: over all cores
+    # sorts and joins of the whole log, on all cores
     "parallel_setup_cost": "0",
     "parallel_tuple_cost": "0",
     "maintenance_work_mem": "256MB",
@@ -146,14 +145,14 @@ def connect_options(settings: ProjectorSettings) -> dict[str, Any]:
         "dsn": settings.database_url.get_secret_value(),
         "timeout": CONNECT_TIMEOUT_S,
         "command_timeout": COMMAND_TIMEOUT_S,
-        "max_cached_statement_lifetime": 0,  # a statement is prepared once a connection, not anew every five minutes
+        "max_cached_statement_lifetime": 0,  # a connection prepares a statement once, not every five minutes
         "server_settings": {
             "application_name": "solve-projector",
             "search_path": f"{settings.database_schema},pg_catalog",
             "timezone": "UTC",
             "jit": "off",
-            # planning a large batch again costs more than it brings; but a plan made while a table was empty must not
-            # scan it whole for ever after
+            # planning a large batch again costs more than it gains; but a plan made while a table was empty must not
+            # scan all of it for ever
             "plan_cache_mode": "force_generic_plan",
             "enable_seqscan": "off",
             "work_mem": "64MB",
@@ -200,7 +199,7 @@ async def keep_session(_connection: asyncpg.Connection) -> None:
 
 @asynccontextmanager
 async def open_pool(settings: ProjectorSettings, *, lazily: bool = False) -> AsyncIterator[asyncpg.Pool]:
-    """The process's connections; closed on exit, by force where PostgreSQL no longer answers.
+    """The process's connections; closed on exit, forcibly if PostgreSQL does not answer.
 
     Raises DatabaseUnavailable where there is no connection to begin with; `lazily`, connects when first used.
     """

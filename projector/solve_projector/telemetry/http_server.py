@@ -48,6 +48,10 @@ class _Handler(WSGIRequestHandler):
 
 
 class _Server(ThreadingWSGIServer):
+    def __init__(self, host: str, port: int) -> None:
+        self.address_family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        super().__init__((host, port), _Handler)
+
     def handle_error(self, _request: object, _client: object) -> None:
         """A client that hangs up is no traceback among lines of JSON."""
         log.debug("request not answered", action="request_failed", error=str(sys.exception()))
@@ -89,24 +93,15 @@ async def serving_metrics(
 
     Raises MetricsUnservable, ending in `advice`, where the address cannot be used.
     """
-    server = _listen(host, port, advice)
+    try:
+        server = _Server(host, port)
+    except OSError as error:
+        raise MetricsUnservable(f"cannot listen on {host}:{port}: {error}; {advice}") from error
     server.set_app(_application(registry, probes))
     Thread(target=server.serve_forever, args=(STOP_POLL_S,), name="metrics", daemon=True).start()
-    log.info(
-        "serving metrics", action="metrics_serving", host=host, port=server.server_port, paths=["/metrics", *probes]
-    )
+    log.info("serving metrics", action="metrics_serving", host=host, port=server.server_port)
     try:
         yield server.server_port
     finally:
         await asyncio.to_thread(server.shutdown)
         server.server_close()
-
-
-def _listen(host: str, port: int, advice: str) -> _Server:
-    class ServerOfFamily(_Server):
-        address_family = socket.AF_INET6 if ":" in host else socket.AF_INET
-
-    try:
-        return ServerOfFamily((host, port), _Handler)
-    except OSError as error:
-        raise MetricsUnservable(f"cannot listen on {host}:{port}: {error}; {advice}") from error

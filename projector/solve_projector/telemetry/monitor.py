@@ -10,7 +10,7 @@ from typing import Self
 from prometheus_client import Gauge
 
 from solve_projector.settings import ProjectorSettings
-from solve_projector.store.postgresql import is_away
+from solve_projector.store.postgresql import is_unavailable, said_of
 from solve_projector.telemetry.health import Condition, Health
 from solve_projector.telemetry.metrics import ProjectorMetrics, Server
 from solve_projector.telemetry.tracing import Tracing, Untraced
@@ -50,8 +50,8 @@ class Monitor:
     def database_failed(self, error: BaseException) -> None:
         """PostgreSQL failed and will be retried; a refused statement is an answer too."""
         self.metrics.retried(Server.POSTGRESQL)
-        if is_away(error):
-            self.health.missing(Condition.POSTGRESQL, f"PostgreSQL: {str(error) or type(error).__name__}")
+        if is_unavailable(error):
+            self.health.missing(Condition.POSTGRESQL, f"PostgreSQL: {said_of(error)}")
         else:
             self.health.met(Condition.POSTGRESQL)
 
@@ -62,9 +62,9 @@ class Monitor:
     def log_failed(self, error: BaseException) -> None:
         """Kafka failed and will be retried."""
         self.metrics.retried(Server.KAFKA)
-        self.health.missing(Condition.KAFKA, str(error) or type(error).__name__)
+        self.health.missing(Condition.KAFKA, said_of(error))
 
     def board_failed(self, error: BaseException) -> None:
         """Redis failed; the next check retries."""
         self.metrics.retried(Server.REDIS)
-        self.health.missing(Condition.LEADERBOARD, str(error) or type(error).__name__)
+        self.health.missing(Condition.LEADERBOARD, said_of(error))
