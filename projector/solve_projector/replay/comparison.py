@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from solve_projector.errors import ReplayInterrupted
 from solve_projector.log.scan import LogScan
 from solve_projector.replay.report import UPDATES_IN_REPORT, Report, Update
-from solve_projector.replay.staging import copy_rows, stage_lines
+from solve_projector.replay.staging import copy_rows, stage
 from solve_projector.replay.targets import Targets
 from solve_projector.store.postgresql import Connection
 from solve_runtime.sql import queries
@@ -36,7 +36,7 @@ async def read_tail(connection: Connection, scan: LogScan, staged: Mapping[int, 
     ranges = {partition: (staged.get(partition, 0), end) for partition, end in to.items()}
     async for records in scan.read(ranges):
         number += len(records)
-        await copy_rows(connection, stage_lines(records))
+        await copy_rows(connection, stage(records))
     return number
 
 

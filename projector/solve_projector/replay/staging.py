@@ -7,18 +7,16 @@ dropping what an interrupted one left.
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from io import BytesIO
 from typing import Any, NamedTuple
 
 from solve_projector.domain.batch import DeadLetter, Fingerprint, LogRecord
-from solve_projector.domain.rule import Verdict, verdict_of
+from solve_projector.domain.decoding import decode_record
+from solve_projector.domain.rule import Verdict
 from solve_projector.errors import ReplayRunning
-from solve_projector.replay.copy_lines import line_of_record, line_of_verdict
 from solve_projector.store.locks import Lock, holder_of, try_lock
 from solve_projector.store.postgresql import Connection
 from solve_runtime.sql import queries
 from solve_schemas.events import UserRegistered
-from solve_schemas.record import Rejected, decode
 
 STAGING_SQL = queries("solve_projector.replay", "staging")
 
@@ -31,7 +29,6 @@ class StagedRows:
     """What some records of the log come down to, as rows of the staging tables."""
 
     verdicts: list[Verdict] = field(default_factory=list)
-    lines: list[str] = field(default_factory=list)
     registrations: list[tuple[str, str, datetime]] = field(default_factory=list)
     rejected: list[Rejection] = field(default_factory=list)
 
@@ -49,18 +46,18 @@ EVERYTHING = Wanted()
 def stage(records: Iterable[LogRecord], wanted: Wanted = EVERYTHING) -> StagedRows:
     """Decodes records as live projection does."""
     rows = StagedRows()
-    verdicts = rows.verdicts.append
     until, only = wanted
     if only is not None:
         records = [record for record in records if _may_name(record, only.encode())]
     for record in records:
-        said = decode(record.value, record.headers, record.timestamp)
-        if isinstance(said, UserRegistered):
+        said = decode_record(record)
+        if isinstance(said, Verdict):
+            if until is None or said.judged_at <= until:
+                rows.verdicts.append(said)
+        elif isinstance(said, UserRegistered):
             rows.registrations.append((said.user_id, said.username, said.registered_at))
-        elif isinstance(said, Rejected):
+        else:
             rows.rejected.append(DeadLetter(record, said).columns())
-        elif until is None or said.judged_at <= until:
-            verdicts(verdict_of(said, record.partition, record.offset))
     return rows
 
 
@@ -78,29 +75,10 @@ def mark_records(marks: dict[int, Fingerprint], records: Sequence[LogRecord]) ->
     marks[first.partition] = Fingerprint(*begin, last.offset, last.timestamp)
 
 
-def stage_lines(records: Iterable[LogRecord], wanted: Wanted = EVERYTHING) -> StagedRows:
-    """Like `stage`, for rows that are only to be copied: most verdicts become lines by the short way."""
-    if wanted != EVERYTHING:
-        return stage(records, wanted)
-    lines: list[str] = []
-    others: list[LogRecord] = []
-    for record in records:
-        line = line_of_record(record)
-        if line is None:
-            others.append(record)
-        else:
-            lines.append(line)
-    rows = stage(others)
-    rows.lines = lines
-    return rows
-
-
 async def copy_rows(connection: Connection, rows: StagedRows) -> None:
     """Appends rows to the staging tables."""
-    lines = rows.lines + [line_of_verdict(verdict) for verdict in rows.verdicts]
-    if lines:
-        await connection.copy_to_table("solve_replay_verdicts", source=BytesIO("".join(lines).encode()))
     found: tuple[tuple[str, list[Any]], ...] = (
+        ("solve_replay_verdicts", rows.verdicts),
         ("solve_replay_registrations", rows.registrations),
         ("solve_replay_rejected", rows.rejected),
     )

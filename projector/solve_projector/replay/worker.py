@@ -17,7 +17,7 @@ import structlog
 
 from solve_projector.domain.batch import Fingerprint
 from solve_projector.log.scan import open_scan
-from solve_projector.replay.staging import Wanted, copy_rows, mark_records, stage_lines
+from solve_projector.replay.staging import Wanted, copy_rows, mark_records, stage
 from solve_projector.settings import ProjectorSettings
 from solve_projector.store.postgresql import DATABASE_ERRORS, connect
 from solve_runtime.errors import SolveCountsError
@@ -39,7 +39,7 @@ async def work(task: dict[str, Any]) -> None:
             async for records in scan.read(ranges):
                 if records:
                     mark_records(marks, records)
-                    await copy_rows(database, stage_lines(records, wanted))
+                    await copy_rows(database, stage(records, wanted))
                     say(read=len(records))
     finally:
         await close(database)
