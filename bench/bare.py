@@ -1,4 +1,4 @@
-"""What does the framework alone cost? One FastAPI route that answers a constant, served as `solve-api` is served."""
+"""A FastAPI route that answers a constant, served as `solve-api` is served: what the framework alone costs."""
 
 from contextlib import closing
 

@@ -1,4 +1,4 @@
-"""Does the main job work on this machine? Publishes a season, projects it, shows the board, and proves every count."""
+"""Publishes a simulated season, projects it, shows the board, and checks every count with the oracle."""
 
 import argparse
 import asyncio

@@ -1,4 +1,4 @@
-"""What is there to look at? The pages, live: an admin made for this run, and solves that go on until Ctrl-C."""
+"""Serves the live pages, with an admin made for this run and solves that go on until Ctrl-C."""
 
 import asyncio
 import secrets

@@ -1,4 +1,4 @@
-"""How does the bench hear Server-Sent Events? A socket and little else, so that a hundred cost next to nothing."""
+"""Reads Server-Sent Events with a socket and little else, so that a hundred listeners cost next to nothing."""
 
 import asyncio
 import json

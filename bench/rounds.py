@@ -1,4 +1,4 @@
-"""How fast is each page beside a route that does nothing? Rounds of bare, page, bare, page …, and the medians."""
+"""Measures pages in rounds of bare, page, bare, page …, and reports the medians."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace

@@ -1,4 +1,4 @@
-"""How fast is the projector, beside the least that any sink must do? One table, and a JSON file.
+"""Measures the projector beside the least that any sink must do; prints a table and writes JSON.
 
 The workload: a simulated season of 20,000 users and 3,000 problems with duplicates, rejudges and wrong order, in a
 topic of 12 partitions; the projector as one process of its own, from an empty database to the end of the log. The
@@ -99,17 +99,17 @@ async def project(database: asyncpg.Connection, topic: str, number: int) -> Run:
         stdout=asyncio.subprocess.PIPE, env=None,
     )  # fmt: skip
     watched = psutil.Process(process.pid)
-    begun = perf_counter()
+    started = perf_counter()
     done, memory = 0, list[float]()
     reached = "SELECT coalesce(sum(next_offset), -1)::bigint FROM partition_offsets WHERE topic = $1"
     while done < number and process.returncode is None:
         done = await database.fetchval(reached, topic)
         if done <= 0:
-            begun = perf_counter()  # starting Python and joining the group are no part of a rate
+            started = perf_counter()  # starting Python and joining the group are no part of a rate
         elif done > number * (len(memory) + 1) / 10:
             memory.append(round(watched.memory_info().rss / 2**20, 1))
         await asyncio.sleep(POLL_S)
-    seconds = perf_counter() - begun
+    seconds = perf_counter() - started
     out, _ = await process.communicate()
     if process.returncode:
         raise SystemExit(f"the projector ended with {process.returncode}")

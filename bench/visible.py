@@ -1,7 +1,7 @@
-"""How soon is a solve seen in an open page? From the moment it should be published to the event that a listener reads.
+"""Measures from the moment a solve should be published to the event that a listener of an open page reads.
 
 An event is timed from when it was due, not from when it was sent, so that a stall counts against everything behind it.
-A later count stands for the earlier ones: solves of one user in a row may be told together.
+A later count stands for the earlier ones: solves of one user in a row may be reported together.
 """
 
 import asyncio
@@ -51,7 +51,7 @@ class Watch:
         while waiting and waiting[0][0] <= solved:
             self.took_s.append(now - waiting.popleft()[1])
 
-    async def until_begun(self, users: int) -> None:
+    async def until_started(self, users: int) -> None:
         """Until each watched user was heard of."""
         async with asyncio.timeout(PATIENCE_S):
             while len(self._counts) < users:  # noqa: ASYNC110 - the listeners' tasks move it
@@ -73,8 +73,8 @@ async def measure_visible(
     watch = Watch()
     watched = [f"user-{number * users // streams}" for number in range(streams)]
     listeners = [Listener(user_id, watch.hear) for user_id in watched]
-    async with running("projector", "run"), SolveProducer(connection) as producer, _listening(listeners, url):
-        await watch.until_begun(streams)
+    async with running("solve_projector", "run"), SolveProducer(connection) as producer, _listening(listeners, url):
+        await watch.until_started(streams)
         solves = _solves(watched, users)
         await _publish(producer, watch, solves, rate, WARM_UP_S)  # the projector joins its group meanwhile
         if await watch.until_heard():
@@ -114,10 +114,10 @@ async def _listening(listeners: list[Listener], url: str) -> AsyncIterator[None]
 def _solves(watched: list[str], users: int) -> Iterator[SubmissionSolved]:
     """Without an end; each of a problem that nobody has solved before."""
     rng = Random(7)
-    begun = datetime.now(UTC)
+    started = datetime.now(UTC)
     for number in count():
         user_id = rng.choice(watched) if rng.random() < WATCHED_SHARE else f"user-{rng.randrange(users)}"
-        name = f"live-{begun:%H%M%S}-{number}"
+        name = f"live-{started:%H%M%S}-{number}"
         yield SubmissionSolved(submission_id=name, user_id=user_id, problem_id=name, judged_at=datetime.now(UTC))
 
 
@@ -130,10 +130,10 @@ async def _publish(
     bar: Any = lambda _more: None,
 ) -> None:
     """At a steady rate, in small pieces; none waits for the broker to have the one before."""
-    begun, total, sent = perf_counter(), round(rate * seconds), 0
+    started, total, sent = perf_counter(), round(rate * seconds), 0
     async with asyncio.TaskGroup() as group:
         while sent < total:
-            due = begun + sent / rate
+            due = started + sent / rate
             if (early := due - perf_counter()) > 0:
                 await asyncio.sleep(early)
             watch.late_s = max(watch.late_s, perf_counter() - due)

@@ -1,4 +1,4 @@
-"""How many answers a second does a server give? As `wrk` finds it, from one thread with a few connections."""
+"""Runs `wrk` from one thread with a few connections, and reads its figures."""
 
 import asyncio
 import json

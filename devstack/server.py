@@ -1,4 +1,4 @@
-"""How is one server process started, waited for, stopped, killed and paused? Its port stays over restarts."""
+"""One server process: started, waited for, stopped, killed and paused. It keeps its port over restarts."""
 
 import contextlib
 import ctypes

@@ -1,4 +1,4 @@
-"""How do the three servers run as one? Started together, found again by a later command, stopped together."""
+"""The three servers as one: started together, found again by a later command, stopped together."""
 
 import json
 import shutil

@@ -1,4 +1,4 @@
-"""What may only one process of this machine do at a time? Touch what stacks share: Kafka's jars, the system's users."""
+"""Locks between the stacks of this machine, which share Kafka's jars and a system user."""
 
 import fcntl
 from collections.abc import Iterator

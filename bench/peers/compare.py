@@ -1,4 +1,4 @@
-"""How fast are the tools that a user would pick instead, on the same log and the same server, in the same run?"""
+"""Measures the tools that a user would choose instead, on the same log and the same server, in the same run."""
 
 import asyncio
 import os

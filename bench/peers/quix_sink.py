@@ -1,4 +1,4 @@
-"""How would Quix Streams do it? Its PostgreSQL sink in upsert mode: the rows alone, no counts, fence or cache."""
+"""Quix Streams: its PostgreSQL sink in upsert mode, with rows alone and no counts, fence or cache."""
 
 import json
 import os

@@ -1,20 +1,26 @@
-"""Where does a replay keep what it read? In unlogged tables of its own, filled by COPY, folded by PostgreSQL.
+"""Keeps what a replay read in unlogged tables of its own, filled by COPY and folded by PostgreSQL.
 
 Every table's name begins with `solve_replay_`; one replay at a time has them (`lock_replay`), and each begins by
 dropping what an interrupted one left.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, NamedTuple
+
+import asyncpg
 
 from solve_projector.domain.batch import DeadLetter, Fingerprint, LogRecord
 from solve_projector.domain.decoding import decode_record
 from solve_projector.domain.rule import Verdict
 from solve_projector.errors import ReplayRunning
+from solve_projector.log.scan import open_scan
+from solve_projector.settings import ProjectorSettings
 from solve_projector.store.locks import Lock, holder_of, try_lock
-from solve_projector.store.postgresql import Connection
+from solve_projector.store.postgresql import DATABASE_ERRORS, Connection, connect
+from solve_runtime.kafka_settings import KafkaConnection
 from solve_runtime.sql import queries
 from solve_schemas.events import UserRegistered
 
@@ -26,7 +32,7 @@ Rejection = tuple[int, int, int, bytes | None, bytes | None, list[str], list[byt
 
 @dataclass(slots=True)
 class StagedRows:
-    """What some records of the log come down to, as rows of the staging tables."""
+    """Records of the log as rows of the staging tables."""
 
     verdicts: list[Verdict] = field(default_factory=list)
     registrations: list[tuple[str, str, datetime]] = field(default_factory=list)
@@ -34,7 +40,7 @@ class StagedRows:
 
 
 class Wanted(NamedTuple):
-    """What of the log is staged: what was judged `until` then, and of the user `only`; by default everything."""
+    """The part of the log to stage: judged `until` then, and of the user `only`; by default everything."""
 
     until: datetime | None = None
     only: str | None = None
@@ -43,7 +49,7 @@ class Wanted(NamedTuple):
 EVERYTHING = Wanted()
 
 
-def stage(records: Iterable[LogRecord], wanted: Wanted = EVERYTHING) -> StagedRows:
+def decode_rows(records: Iterable[LogRecord], wanted: Wanted = EVERYTHING) -> StagedRows:
     """Decodes records as live projection does."""
     rows = StagedRows()
     until, only = wanted
@@ -62,17 +68,17 @@ def stage(records: Iterable[LogRecord], wanted: Wanted = EVERYTHING) -> StagedRo
 
 
 def _may_name(record: LogRecord, user_id: bytes) -> bool:
-    """JSON may spell any character with a backslash; such records are decoded to see."""
+    """Whether a record can name the user; JSON may spell any character with a backslash."""
     value = record.value or b""
     return user_id in value or b"\\" in value
 
 
-def mark_records(marks: dict[int, Fingerprint], records: Sequence[LogRecord]) -> None:
+def extend_fingerprints(fingerprints: dict[int, Fingerprint], records: Sequence[LogRecord]) -> None:
     """Extends the partition's fingerprint by records in log order."""
     first, last = records[0], records[-1]
-    known = marks.get(first.partition)
+    known = fingerprints.get(first.partition)
     begin = (known.first_offset, known.first_timestamp_ms) if known else (first.offset, first.timestamp)
-    marks[first.partition] = Fingerprint(*begin, last.offset, last.timestamp)
+    fingerprints[first.partition] = Fingerprint(*begin, last.offset, last.timestamp)
 
 
 async def copy_rows(connection: Connection, rows: StagedRows) -> None:
@@ -87,8 +93,39 @@ async def copy_rows(connection: Connection, rows: StagedRows) -> None:
             await connection.copy_records_to_table(table, records=records)
 
 
+@asynccontextmanager
+async def replay_session(settings: ProjectorSettings) -> AsyncIterator[asyncpg.Connection]:
+    """A connection of a replay, closed by force if PostgreSQL no longer answers."""
+    database = await connect(settings, replay=True)
+    try:
+        yield database
+    finally:
+        try:
+            await database.close(timeout=5)
+        except DATABASE_ERRORS:
+            database.terminate()
+
+
+async def stage_ranges(
+    connection: KafkaConnection,
+    settings: ProjectorSettings,
+    ranges: Mapping[int, tuple[int, int]],
+    on_read: Callable[[int], None],
+    wanted: Wanted = EVERYTHING,
+) -> dict[int, Fingerprint]:
+    """Reads `[from, to)` of each partition into staging; returns fingerprints."""
+    fingerprints: dict[int, Fingerprint] = {}
+    async with replay_session(settings) as database, open_scan(connection) as scan:
+        async for records in scan.read(ranges):
+            if records:
+                extend_fingerprints(fingerprints, records)
+                await copy_rows(database, decode_rows(records, wanted))
+                on_read(len(records))
+    return fingerprints
+
+
 async def lock_replay(connection: Connection) -> None:
-    """Makes this session the one that replays. Raises ReplayRunning, which says who does already."""
+    """Takes the lock of a replay for this session. Raises ReplayRunning, which names the holder."""
     if await try_lock(connection, Lock.REPLAY):
         return
     holder = await holder_of(connection, Lock.REPLAY)
@@ -96,9 +133,9 @@ async def lock_replay(connection: Connection) -> None:
         f"{holder['application_name']} from {holder['client']} since {holder['since']:%Y-%m-%d %H:%M:%S}Z, "
         f"PostgreSQL process {holder['pid']}"
         if holder
-        else "somebody who has just ended"
+        else "it has just ended"
     )
-    raise ReplayRunning(f"another replay is at work: {who}; wait for its end, or stop it, and run this again")
+    raise ReplayRunning(f"another replay is running: {who}; wait for it or stop it, then run this again")
 
 
 async def begin_staging(connection: Connection) -> None:

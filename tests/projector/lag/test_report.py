@@ -1,4 +1,4 @@
-"""Can the table be read, narrow and wide, and is a limit what it says?"""
+"""The report of the lag: tables that can be read, narrow and wide, and limits."""
 
 import json
 from io import StringIO

@@ -1,4 +1,4 @@
-"""Is a partition assessed by Burrow's rules, in their order? From tables of what its consumer did."""
+"""Burrow's rules, in their order, on windows of commits."""
 
 import pytest
 
