@@ -27,16 +27,13 @@ from solve_schemas.events import UserRegistered
 STAGING_SQL = queries("solve_projector.replay", "staging")
 
 
-Rejection = tuple[int, int, int, bytes | None, bytes | None, list[str], list[bytes | None], str, str]
-
-
 @dataclass(slots=True)
 class StagedRows:
     """Records of the log as rows of the staging tables."""
 
     verdicts: list[Verdict] = field(default_factory=list)
     registrations: list[tuple[str, str, datetime]] = field(default_factory=list)
-    rejected: list[Rejection] = field(default_factory=list)
+    rejected: list[tuple[Any, ...]] = field(default_factory=list)
 
 
 class Wanted(NamedTuple):
