@@ -1,4 +1,4 @@
-"""A FastAPI route that answers a constant, served like `solve-api`: what the framework alone costs."""
+"""A FastAPI route that answers a constant, served as `solve-api` is served: what the framework alone costs."""
 
 from contextlib import closing
 

@@ -1,4 +1,4 @@
-"""Creates many users with a year of verdicts inside PostgreSQL, and their leaderboard in Redis.
+"""Makes many users with a year of verdicts inside PostgreSQL, and their board in Redis.
 
 The events never were in Kafka: 100,000 users take seconds this way, and pages read what is in the stores alone.
 """
@@ -31,7 +31,7 @@ async def make_crowd(connection: KafkaConnection, users: int) -> dict[str, Any]:
         size = await _size(database)
     finally:
         await database.close()
-    await run("projector", "sync-leaderboard", "--json")
+    await run("solve_projector", "sync-leaderboard", "--json")
     return {"users": users, **size}
 
 

@@ -1,4 +1,4 @@
-"""Publishes a season, projects it, shows the leaderboard, and checks every count on this machine."""
+"""Publishes a simulated season, projects it, shows the board, and checks every count with the oracle."""
 
 import argparse
 import asyncio
@@ -68,7 +68,7 @@ async def demo(events: list[Event], *, pages: bool) -> bool:
         wrong = await _check(model, settings, connection.topic)
     print(
         f"\n{totals.records} records: {totals.verdicts} verdicts, {totals.registered} registrations, "
-        f"{len(model.parked)} events parked for unknown users, {totals.dead_letters} dead letters"
+        f"{len(model.parked)} events parked for users nobody registered, {totals.dead_letters} dead letters"
     )
     print("took " + ", ".join(f"{name} {seconds:.1f} s" for name, seconds in took.items()))
     agrees = _say_check(model, wrong)

@@ -1,4 +1,4 @@
-"""Serves the demo's pages with an admin made for this run, and publishes solves until Ctrl-C."""
+"""Serves the live pages, with an admin made for this run and solves that go on until Ctrl-C."""
 
 import asyncio
 import secrets

@@ -1,4 +1,4 @@
-"""The floor of any idempotent sink: the same verdict rows, only inserted; no Kafka, no counts, no Redis."""
+"""The floor of every idempotent sink: the same verdict rows inserted alone, without Kafka, counts and Redis."""
 
 from collections.abc import Iterable, Sequence
 from itertools import islice

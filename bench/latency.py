@@ -1,18 +1,18 @@
-"""Measures the delay of single verdicts beside a steady load, from publish to PostgreSQL and to Redis."""
+"""Measures from publish to PostgreSQL and to Redis, with single probes beside a steady load."""
 
 import asyncio
-import sys
 from collections.abc import Awaitable, Callable
-from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from itertools import count
-from pathlib import Path
 from statistics import quantiles
 from time import perf_counter
 from typing import Any
 
+import asyncpg
+
+from bench.processes import running
 from solve_producer.client import SolveProducer
-from solve_projector.leaderboard.board import open_leaderboard
+from solve_projector.leaderboard.board import Leaderboard, open_leaderboard
 from solve_projector.settings import ProjectorSettings
 from solve_projector.store.postgresql import connect
 from solve_runtime.kafka_settings import KafkaConnection
@@ -22,12 +22,13 @@ LOAD_PER_SECOND = 1_000
 LOAD_USERS = 1_000
 PIECE_S = 0.01
 POLL_S = 0.001
+WARM_UP_PROBES = 20  # the first ones prepare statements
 
 
 async def measure_latency(connection: KafkaConnection, settings: ProjectorSettings, seconds: float) -> dict[str, Any]:
     """p50 and p99 in milliseconds, by store."""
     async with (
-        _projector(),
+        running("solve_projector", "run"),
         SolveProducer(connection) as producer,
         open_leaderboard(settings, connection.topic) as board,
     ):
@@ -42,23 +43,10 @@ async def measure_latency(connection: KafkaConnection, settings: ProjectorSettin
         for number in count():
             if perf_counter() > deadline:
                 break
-            user_id = f"probe-{now:%H%M%S}-{number}"
-            await producer.send(UserRegistered(user_id=user_id, username="probe", registered_at=now))
-            began = perf_counter()
-            await producer.send(
-                SubmissionSolved(submission_id=user_id, user_id=user_id, problem_id="p", judged_at=datetime.now(UTC))
-            )
-
-            async def in_postgresql(user_id: str = user_id) -> Any:
-                return await database.fetchval("SELECT problems_solved FROM users WHERE user_id = $1", user_id)
-
-            async def in_redis(user_id: str = user_id) -> Any:
-                return await board.place(user_id)
-
-            for name, ask in (("PostgreSQL", in_postgresql), ("Redis", in_redis)):
-                await _until(ask)
-                if number >= 20:  # the first ones warm the statements up
-                    figures[name].append((perf_counter() - began) * 1000)
+            took = await _probe(producer, database, board, f"probe-{now:%H%M%S}-{number}")
+            if number >= WARM_UP_PROBES:
+                for name, seconds_taken in took.items():
+                    figures[name].append(seconds_taken * 1000)
         load.cancel()
         await asyncio.wait([load])
         await database.close()
@@ -70,6 +58,20 @@ async def measure_latency(connection: KafkaConnection, settings: ProjectorSettin
         }
         for name, took in figures.items()
     }
+
+
+async def _probe(
+    producer: SolveProducer, database: asyncpg.Connection, board: Leaderboard, user_id: str
+) -> dict[str, float]:
+    """Seconds from publishing one solve of a new user until each store has it."""
+    now = datetime.now(UTC)
+    await producer.send(UserRegistered(user_id=user_id, username="probe", registered_at=now))
+    started = perf_counter()
+    await producer.send(SubmissionSolved(submission_id=user_id, user_id=user_id, problem_id="p", judged_at=now))
+    await _until(lambda: database.fetchval("SELECT problems_solved FROM users WHERE user_id = $1", user_id))
+    in_postgresql_s = perf_counter() - started
+    await _until(lambda: board.place(user_id))
+    return {"PostgreSQL": in_postgresql_s, "Redis": perf_counter() - started}
 
 
 async def _until(ask: Callable[[], Awaitable[Any]]) -> None:
@@ -94,13 +96,3 @@ async def _load(producer: SolveProducer) -> None:
         sent += len(piece)
         if (early := started + sent / LOAD_PER_SECOND - perf_counter()) > 0:
             await asyncio.sleep(early)
-
-
-@asynccontextmanager
-async def _projector() -> Any:
-    process = await asyncio.create_subprocess_exec(str(Path(sys.executable).with_name("solve-projector")), "run")
-    try:
-        yield
-    finally:
-        process.terminate()
-        await process.wait()

@@ -1,4 +1,4 @@
-"""A listener for Server-Sent Events: a socket and little else, so that a hundred cost next to nothing."""
+"""Reads Server-Sent Events with a socket and little else, so that a hundred listeners cost next to nothing."""
 
 import asyncio
 import json

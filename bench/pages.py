@@ -1,4 +1,4 @@
-"""Benchmark of pages and API, beside a route that does nothing, and of the delay of a live update.
+"""Measures the pages beside a route that does nothing, and the time until an open page sees a solve.
 
 The workload: 100,000 users with about a million verdicts of a year, made by SQL (`bench/crowd.sql`), and their board in
 Redis. One `solve-api serve` process, asked by `wrk` from 16 connections for profiles of random users, the first page of
@@ -66,7 +66,7 @@ async def measure(options: argparse.Namespace) -> dict[str, Any]:
     connection = KafkaConnection()
     say(f"making {options.users} users")
     result: dict[str, Any] = {"workload": await make_crowd(connection, options.users) | {"connections": CONNECTIONS}}
-    async with serving("api", "serve", "--host", "127.0.0.1", "--port", "0", "--json") as api:
+    async with serving("solve_api", "serve", "--host", "127.0.0.1", "--port", "0", "--json") as api:
         if options.pages:
             say("asking for pages")
             plan = Plan(options.pages, options.users, options.rounds, options.seconds)

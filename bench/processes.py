@@ -1,4 +1,4 @@
-"""The measured programs as processes of their own, from the same code as the bench."""
+"""Runs the measured programs as processes, from the same code as the bench."""
 
 import asyncio
 import json
@@ -18,7 +18,7 @@ class Running:
     process: psutil.Process
 
     def cpu_seconds(self) -> float:
-        """CPU time of all its threads so far."""
+        """Of all its threads, until now."""
         times = self.process.cpu_times()
         return float(times.user + times.system)
 
@@ -28,7 +28,7 @@ async def run(*words: str) -> bytes:
     process = await asyncio.create_subprocess_exec(sys.executable, "-m", *words, stdout=asyncio.subprocess.PIPE)
     out, _ = await process.communicate()
     if process.returncode:
-        raise SystemExit(f"{' '.join(words)} ended with {process.returncode}")
+        raise SystemExit(f"{' '.join(words)} ended with status {process.returncode}")
     return out
 
 
@@ -51,5 +51,5 @@ async def serving(*words: str) -> AsyncIterator[Running]:
         assert process.stdout
         line = await process.stdout.readline()
         if not line:
-            raise SystemExit(f"{' '.join(words)} did not begin")
+            raise SystemExit(f"{' '.join(words)} did not start")
         yield Running(json.loads(line)["url"], psutil.Process(process.pid))

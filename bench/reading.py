@@ -1,12 +1,12 @@
-"""Reads and decodes one process' share of the log, and does nothing else. A floor of `bench.replay`."""
+"""Reads and decodes a share of the log in one process, and nothing else: a floor of `bench.replay`."""
 
 import asyncio
 import json
 import sys
 
+from solve_projector.domain.decoding import decode_record
 from solve_projector.log.scan import open_scan
 from solve_runtime.kafka_settings import KafkaConnection
-from solve_schemas.record import decode
 
 
 async def main(ranges: dict[int, tuple[int, int]]) -> None:
@@ -14,8 +14,8 @@ async def main(ranges: dict[int, tuple[int, int]]) -> None:
     async with open_scan(KafkaConnection()) as scan:
         async for records in scan.read(ranges):
             for record in records:
-                decode(record.value, record.headers, record.timestamp)
+                decode_record(record)
 
 
 if __name__ == "__main__":
-    asyncio.run(main({int(partition): tuple(span) for partition, span in json.loads(sys.argv[1]).items()}))
+    asyncio.run(main({int(partition): tuple(bounds) for partition, bounds in json.loads(sys.argv[1]).items()}))

@@ -1,4 +1,4 @@
-"""Measures how long a repairing replay delays projection: the longest gap between two commits.
+"""Measures how long projection stands still while a replay repairs beside it: the longest gap between two commits.
 
 A tenth of the users drift by SQL; a judge publishes as fast as projection takes it; one projector process, one replay.
 The same gap is measured before, with nothing but the stream.
@@ -6,17 +6,16 @@ The same gap is measured before, with nothing but the stream.
 
 import asyncio
 import json
-import sys
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from itertools import islice
-from pathlib import Path
 from time import perf_counter
 from typing import Any
 
 import asyncpg
 
+from bench.processes import run, running
 from solve_producer.client import SolveProducer
 from solve_producer.demo.simulation import Season, simulate
 from solve_projector.settings import ProjectorSettings
@@ -25,12 +24,11 @@ from solve_runtime.kafka_settings import KafkaConnection
 from solve_schemas.events import Event
 
 STREAM_ALONE_S = 5.0
-MOST_BACKLOG = 20_000
+MOST_BEHIND = 20_000
 PIECE = 2_000
 POLL_S = 0.002
 DRIFT = "UPDATE users SET problems_solved = problems_solved + 1 WHERE problems_solved > 0 AND right(user_id, 1) = '7'"
 APPLIED = "SELECT coalesce(sum(next_offset), 0)::bigint FROM partition_offsets WHERE topic = $1"
-COMMAND = str(Path(sys.executable).with_name("solve-projector"))
 
 
 class CommitGaps:
@@ -68,8 +66,7 @@ async def measure_repair(connection: KafkaConnection, settings: ProjectorSetting
     """On a log that is projected already: gaps in milliseconds, and what the replay said."""
     database = await connect(settings, replay=True)  # the drift is one long statement
     gaps = CommitGaps(database, connection.topic)
-    projector = await asyncio.create_subprocess_exec(COMMAND, "run")
-    async with SolveProducer(connection) as producer:
+    async with running("solve_projector", "run"), SolveProducer(connection) as producer:
         stream = asyncio.create_task(_stream(producer, settings, connection.topic))
         await _moving(database, connection.topic)
         async with gaps.watching():
@@ -77,12 +74,9 @@ async def measure_repair(connection: KafkaConnection, settings: ProjectorSetting
         alone_s = gaps.longest_s
         await database.execute(DRIFT)
         async with gaps.watching():
-            replay = await asyncio.create_subprocess_exec(COMMAND, "replay", "--json", stdout=asyncio.subprocess.PIPE)
-            out, _ = await replay.communicate()
+            out = await run("solve_projector", "replay", "--json")
         stream.cancel()
         await asyncio.wait([stream])
-    projector.terminate()
-    await projector.wait()
     await database.close()
     report = json.loads(out)
     return {
@@ -105,7 +99,7 @@ async def _stream(producer: SolveProducer, settings: ProjectorSettings, topic: s
     try:
         sent = await database.fetchval(APPLIED, topic)
         for piece in _pieces():
-            while sent - await database.fetchval(APPLIED, topic) > MOST_BACKLOG:  # noqa: ASYNC110 - likewise
+            while sent - await database.fetchval(APPLIED, topic) > MOST_BEHIND:  # noqa: ASYNC110 - likewise
                 await asyncio.sleep(POLL_S)
             sent += await producer.publish(piece)
     finally:

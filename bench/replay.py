@@ -1,4 +1,4 @@
-"""Benchmark of a replay, beside live projection of the same log and beside its floors; a table and JSON.
+"""Measures a replay beside live projection of the same log and beside two floors; prints a table and writes JSON.
 
 The workload: a simulated season of 20,000 users and 3,000 problems in a topic of 12 partitions, projected live by one
 process; then, in the same run, an audit over the full tables and a rebuild into empty ones, as processes of their own.
@@ -28,7 +28,7 @@ from bench.throughput import RESULTS, project, say
 from solve_producer.client import SolveProducer
 from solve_producer.demo.simulation import Season, simulate
 from solve_projector.operations.setup import provision
-from solve_projector.replay.reading import shares
+from solve_projector.replay.worker_pool import shares
 from solve_projector.settings import ProjectorSettings
 from solve_projector.store.postgresql import connect
 from solve_runtime.kafka_settings import KafkaConnection

@@ -1,4 +1,4 @@
-"""Rounds of bare route, page, bare route, page …, and their medians."""
+"""Measures pages in rounds of bare, page, bare, page …, and reports the medians."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace

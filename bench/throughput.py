@@ -1,4 +1,4 @@
-"""Benchmark of the projector, beside the least that any sink must do; a table and a JSON file.
+"""Measures the projector beside the least that any sink must do; prints a table and writes JSON.
 
 The workload: a simulated season of 20,000 users and 3,000 problems with duplicates, rejudges and wrong order, in a
 topic of 12 partitions; the projector as one process of its own, from an empty database to the end of the log. The

@@ -1,7 +1,7 @@
-"""Measures the delay of a live update, from when a solve is due to be published until a listener reads its event.
+"""Measures from the moment a solve should be published to the event that a listener of an open page reads.
 
-An event is timed from when it was due, not from when it was sent, so that a stall counts against everything after it.
-A later count stands for the earlier ones: solves of one user in a row may arrive together.
+An event is timed from when it was due, not from when it was sent, so that a stall counts against everything behind it.
+A later count stands for the earlier ones: solves of one user in a row may be reported together.
 """
 
 import asyncio
@@ -73,7 +73,7 @@ async def measure_visible(
     watch = Watch()
     watched = [f"user-{number * users // streams}" for number in range(streams)]
     listeners = [Listener(user_id, watch.hear) for user_id in watched]
-    async with running("projector", "run"), SolveProducer(connection) as producer, _listening(listeners, url):
+    async with running("solve_projector", "run"), SolveProducer(connection) as producer, _listening(listeners, url):
         await watch.until_started(streams)
         solves = _solves(watched, users)
         await _publish(producer, watch, solves, rate, WARM_UP_S)  # the projector joins its group meanwhile

@@ -1,4 +1,4 @@
-"""Requests a second of a server as `wrk` measures them, from one thread with a few connections."""
+"""Runs `wrk` from one thread with a few connections, and reads its figures."""
 
 import asyncio
 import json

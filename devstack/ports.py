@@ -1,4 +1,4 @@
-"""TCP ports for servers, reserved until the server has started."""
+"""TCP ports that nobody else takes before their server has started."""
 
 import atexit
 import random

@@ -1,4 +1,4 @@
-"""Locks for what all stacks of a machine share: Kafka's jars, the system's users."""
+"""Locks between the stacks of this machine, which share Kafka's jars and a system user."""
 
 import fcntl
 from collections.abc import Iterator

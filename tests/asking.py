@@ -1,4 +1,4 @@
-"""How does a test ask a running projector what it tells? Over HTTP, as those who watch it do."""
+"""Reads a running projector's health and metrics over HTTP."""
 
 import asyncio
 import json

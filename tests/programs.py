@@ -1,4 +1,4 @@
-"""What if a test needs a program that this machine lacks? It skips and says what to install; in CI it fails."""
+"""Programs that a test needs: without one it skips and says what to install; in CI it fails."""
 
 import os
 import shutil

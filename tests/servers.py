@@ -1,4 +1,4 @@
-"""Where do the tests' servers come from? Given addresses first, then Docker, then the local stack."""
+"""The tests' servers: given addresses first, then Docker, then the local stack."""
 
 import os
 import socket

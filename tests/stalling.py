@@ -1,4 +1,4 @@
-"""How does a writer stop between two messages of a statement? A proxy lets the first through, and nothing more."""
+"""A proxy that stops a writer between two messages of one statement."""
 
 import asyncio
 from collections.abc import AsyncIterator

@@ -1,4 +1,4 @@
-"""What does a test of the whole see? One topic, one database, one board, and the commands that work on them."""
+"""A test's world: one topic, one database, one board, and the commands that work on them."""
 
 import asyncio
 import os
@@ -153,7 +153,7 @@ class World:
             nonlocal last
             try:
                 last = await self.differences(events)
-            except (OSError, asyncpg.PostgresError, Exception) as error:  # noqa: BLE001 - a server may be away
+            except (OSError, asyncpg.PostgresError, Exception) as error:  # noqa: BLE001 - a server may be unavailable
                 last = [repr(error)]
             return not last
 

@@ -1,4 +1,4 @@
-"""Measures the alternatives on the same log and the same server, in the same run."""
+"""Measures the tools that a user would choose instead, on the same log and the same server, in the same run."""
 
 import asyncio
 import os

@@ -1,4 +1,4 @@
-"""The FastStream alternative: one handler call per event, with a transaction of its own that inserts and counts."""
+"""FastStream: a handler per event, with a transaction of its own that inserts and counts."""
 
 import asyncio
 import os

@@ -1,4 +1,4 @@
-"""The Quix Streams alternative: its PostgreSQL sink in upsert mode; rows only, no counts, fence or cache."""
+"""Quix Streams: its PostgreSQL sink in upsert mode, with rows alone and no counts, fence or cache."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""Does the demo do what the README shows: check, live pages that move, a clean end by Ctrl-C, and a check again?"""
+"""The demo as the README shows it: check, live pages that move, a clean end by Ctrl-C, and a check again."""
 
 import asyncio
 import re
@@ -42,7 +42,7 @@ async def test_the_demo_shows_pages_that_move_and_ends_by_ctrl_c_with_every_coun
             await process.wait()
 
 
-async def test_the_demo_ends_after_the_check_where_it_is_told_to(world: World) -> None:
+async def test_the_demo_ends_after_the_check_with_once(world: World) -> None:
     process = await asyncio.create_subprocess_exec(
         sys.executable, *WORDS, "--once", env=world.environment, stdout=asyncio.subprocess.PIPE
     )

@@ -1,4 +1,4 @@
-"""Does the bench of the pages run to its end and say what it measured? Tiny, and nothing about how fast."""
+"""The bench of the pages at a tiny size: it runs to its end and reports what it measured."""
 
 import asyncio
 import json

@@ -1,4 +1,4 @@
-"""Which metrics do the alert rules and the dashboard need? Read from their PromQL, for comparison with a real scrape.
+"""Reads from PromQL which metrics the alert rules and the dashboard need.
 
     metrics_used(Path("deploy/prometheus/alerts.yml"))
     metrics_used(Path("deploy/grafana/dashboards/solve-counts.json"))

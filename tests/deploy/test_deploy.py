@@ -1,4 +1,4 @@
-"""Do the alerts fire when they should, lead to a runbook, and do rules and dashboard ask for what is exposed?
+"""The alerts fire when they should and lead to a runbook; rules and dashboard use metrics that exist.
 
 The rules' own tests are `deploy/prometheus/alerts*_test.yml`, run by promtool (Debian's package `prometheus`).
 """
@@ -92,7 +92,7 @@ def test_links_within_the_runbooks_lead_somewhere() -> None:
         ("time() - (max(a) > 0) > 36 * 3600 or vector(1) * inf", {"a"}),
     ],
 )
-def test_metrics_are_told_from_labels_functions_and_words(expression: str, metrics: set[str]) -> None:
+def test_metrics_are_distinguished_from_labels_functions_and_words(expression: str, metrics: set[str]) -> None:
     assert metrics_in(expression) == metrics
 
 

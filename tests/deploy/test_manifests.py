@@ -1,4 +1,4 @@
-"""Would compose, Kubernetes and systemd take what is in deploy/, and does it fit the program?
+"""Compose, Kubernetes and systemd take what is in deploy/, and it fits the programs.
 
 Kubernetes' own kinds are checked against its published schemas (strictly: no unknown field); the ScaledObject, whose
 schema is KEDA's, by what matters in it.

@@ -1,4 +1,4 @@
-"""Does every metric that an alert or a panel asks for exist? Compared with real scrapes of both processes."""
+"""Every metric that an alert or a panel uses exists, compared with scrapes of both processes."""
 
 from pathlib import Path
 

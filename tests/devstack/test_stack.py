@@ -1,4 +1,4 @@
-"""Does the local stack start, come back with its data, and say clearly why it cannot?"""
+"""The local stack: starts, comes back with its data, and says clearly why it cannot."""
 
 import json
 import os
@@ -167,7 +167,7 @@ def test_stacks_that_start_at_once_fetch_the_jars_once(tmp_path: Path, monkeypat
     fetched = []
 
     def fetch() -> tuple[Path, ...]:
-        fetched.append("begun")
+        fetched.append("started")
         time.sleep(0.05)  # in which the others, who began at the same moment, would get in
         jar = tmp_path / "kafka.jar"
         jar.touch()
@@ -183,11 +183,11 @@ def test_stacks_that_start_at_once_fetch_the_jars_once(tmp_path: Path, monkeypat
 
     with ThreadPoolExecutor(4) as stacks:
         found = list(stacks.map(ask, range(4)))
-    assert fetched == ["begun", "done"]
+    assert fetched == ["started", "done"]
     assert set(found) == {(tmp_path / "kafka.jar",)}
     (tmp_path / "kafka.jar").unlink()
     kafka_module.jars.__wrapped__()
-    assert fetched == ["begun", "done"] * 2
+    assert fetched == ["started", "done"] * 2
 
 
 def test_a_cache_that_cannot_be_made_is_one_clear_line(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,12 +1,12 @@
-"""Projectors that are frozen, dead or moved back, as an operator sees them."""
+"""Faults made for real: a projector that is frozen, killed or moved back shows within a few snapshots."""
 
 import signal
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
-from solve_projector.lag.history import History
-from solve_projector.lag.snapshot import Look, open_observer
-from solve_projector.lag.status import Judgement, Status, worst
+from solve_projector.lag.snapshot import Snapshot, open_observer
+from solve_projector.lag.status import Assessment, Status, worst
+from solve_projector.lag.windows import CommitWindows
 from tests.events import registered, solved
 from tests.faults.test_processes import flow
 from tests.waiting import until
@@ -18,15 +18,15 @@ PARTITION = 0
 class Monitor:
     """Takes snapshots for as long as the test waits, as the exporter does."""
 
-    def __init__(self, look: Callable[[], object]) -> None:
-        self._look = look
-        self._history = History(5)
+    def __init__(self, snapshot: Callable[[], object]) -> None:
+        self._snapshot = snapshot
+        self._windows = CommitWindows(5)
         self.seen: list[Status] = []
 
     async def status(self) -> Status:
-        look: Look = await self._look()  # type: ignore[misc]
-        judgements: dict[int, Judgement] = dict(self._history.add(look))
-        self.seen.append(worst(list(judgements.values())))
+        snapshot: Snapshot = await self._snapshot()  # type: ignore[misc]
+        assessments: dict[int, Assessment] = dict(self._windows.add(snapshot))
+        self.seen.append(worst(list(assessments.values())))
         return self.seen[-1]
 
     async def until(self, *wanted: Status) -> None:
@@ -39,7 +39,7 @@ class Monitor:
 @asynccontextmanager
 async def monitoring(world: World) -> AsyncIterator[Monitor]:
     async with open_observer(world.connection, world.settings) as observer:
-        yield Monitor(observer.look)
+        yield Monitor(observer.snapshot)
 
 
 async def test_a_frozen_projector_stalls_or_stops_and_is_well_again_when_it_goes_on(world: World) -> None:
@@ -102,6 +102,6 @@ async def test_projectors_added_and_removed_under_load_share_the_work_and_lose_n
 
 async def _members(world: World, number: int) -> bool:
     async with open_observer(world.connection, world.settings) as observer:
-        look = await observer.look()
-    owners = {one.owner.consumer_id for one in look.partitions if one.owner}
-    return len(owners) == number == look.members and all(one.owner for one in look.partitions)
+        snapshot = await observer.snapshot()
+    owners = {one.owner.consumer_id for one in snapshot.partitions if one.owner}
+    return len(owners) == number == snapshot.members and all(one.owner for one in snapshot.partitions)

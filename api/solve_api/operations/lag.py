@@ -10,10 +10,10 @@ import structlog
 
 from solve_api.settings import ApiSettings
 from solve_projector.errors import ProjectorError
-from solve_projector.lag.history import History
 from solve_projector.lag.report import as_dict, totals_of
-from solve_projector.lag.snapshot import Look, Observer, Stage, open_observer
-from solve_projector.lag.status import Judgement
+from solve_projector.lag.snapshot import Observer, Snapshot, Stage, open_observer
+from solve_projector.lag.status import Assessment
+from solve_projector.lag.windows import CommitWindows
 from solve_runtime.kafka_settings import KafkaConnection
 from solve_runtime.tasks import cancel_and_wait, cancelled
 
@@ -35,8 +35,8 @@ class LagWatch:
     """The latest snapshot and its history."""
 
     def __init__(self, group: str, topic: str) -> None:
-        self._nothing = Look(0.0, group, topic, problems={"kafka": "not measured yet"})
-        self._judgements: Mapping[int, Judgement] = {}
+        self._nothing = Snapshot(0.0, group, topic, problems={"kafka": "not measured yet"})
+        self._judgements: Mapping[int, Assessment] = {}
         self.snapshot = self._nothing
         self.past: deque[LagPoint] = deque(maxlen=SNAPSHOTS_CHARTED)
 
@@ -60,10 +60,10 @@ class LagWatch:
             await asyncio.sleep(INTERVAL_S)
 
     async def _measure(self, observer: Observer) -> None:
-        history = History(SNAPSHOTS_JUDGED)
+        windows = CommitWindows(SNAPSHOTS_JUDGED)
         while not cancelled():
-            snapshot = await observer.look()
-            self._judgements = history.add(snapshot)
+            snapshot = await observer.snapshot()
+            self._judgements = windows.add(snapshot)
             self.snapshot = snapshot
             self.past.append(LagPoint(snapshot.at_s, totals_of(snapshot, self._judgements).lags))
             await asyncio.sleep(INTERVAL_S)

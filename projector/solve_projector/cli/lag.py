@@ -15,10 +15,10 @@ from rich.text import Text
 from solve_projector.cli.options import load_settings
 from solve_projector.errors import DatabaseUnavailable, KafkaUnavailable, SettingsError
 from solve_projector.lag.exporter import STALE_AFTER_S, LagCollector, serve
-from solve_projector.lag.history import History
 from solve_projector.lag.report import Limit, as_dict, parse_limit, sentences, table_of, totals_of, width_of
-from solve_projector.lag.snapshot import Look, Observer, open_observer
-from solve_projector.lag.status import Judgement
+from solve_projector.lag.snapshot import Observer, Snapshot, open_observer
+from solve_projector.lag.status import Assessment
+from solve_projector.lag.windows import CommitWindows
 from solve_projector.settings import ProjectorSettings
 from solve_projector.store.command_session import command_session
 from solve_runtime.console import Json, output_console, print_json, run_async
@@ -30,7 +30,7 @@ SNAPSHOTS = 10  # Burrow's default number of intervals
 SPAN_OF_ONE_REPORT_S = 2.0
 PORT = 9308  # kafka_exporter's
 
-Judged = tuple[Look, Mapping[int, Judgement]]
+Assessed = tuple[Snapshot, Mapping[int, Assessment]]
 Result = TypeVar("Result")
 
 
@@ -46,7 +46,7 @@ def lag_command(
     window: Annotated[
         float | None,
         typer.Option(
-            min=0.0, max=86_400, help="Seconds that the status is judged by; by default 50, or 2 for a single report."
+            min=0.0, max=86_400, help="Seconds that the status is assessed by; by default 50, or 2 for a single report."
         ),
     ] = None,
     host: Annotated[str, typer.Option(help="Address for --serve.")] = "127.0.0.1",
@@ -70,84 +70,88 @@ def lag_command(
     if ((watch or serve_metrics) and limit) or (watch and serve_metrics):
         raise SettingsError("choose one of --watch, --serve and --fail-over")
     connection, settings = load_settings()
-    looks = SNAPSHOTS if window is None else max(1, round(window / interval))
+    snapshots = SNAPSHOTS if window is None else max(1, round(window / interval))
     observe = partial(_observe, connection, settings)
     if serve_metrics:
         collector = LagCollector(cluster, max(STALE_AFTER_S, 3 * interval))
-        work = partial(serve, collector=collector, host=host, port=port, looks=looks, interval_s=interval)
+        work = partial(serve, collector=collector, host=host, port=port, snapshots=snapshots, interval_s=interval)
         _until_stopped(lambda: observe(work, with_backlog=True))
     elif watch:
-        _until_stopped(lambda: observe(partial(_watch, looks=looks, interval_s=interval, as_json=as_json)))
+        _until_stopped(lambda: observe(partial(_watch, snapshots=snapshots, interval_s=interval, as_json=as_json)))
     else:
         # a limit asks for numbers, not for movement
         span = window if window is not None else 0.0 if limit else SPAN_OF_ONE_REPORT_S
-        _report(run_async(lambda: observe(partial(_look_for, span_s=span))), limit, as_json)
+        _report(run_async(lambda: observe(partial(_snapshots_for, span_s=span))), limit, as_json)
 
 
-def _report(judged: Judged, limit: Limit | None, as_json: bool) -> None:
-    look, judgements = judged
+def _report(assessed: Assessed, limit: Limit | None, as_json: bool) -> None:
+    snapshot, assessments = assessed
     if as_json:
-        print_json(as_dict(look, judgements))
+        print_json(as_dict(snapshot, assessments))
     else:
-        show(look, judgements)
+        show(snapshot, assessments)
     # a limit cannot be checked without the two that the lag is between
-    if "kafka" in look.problems:
-        raise KafkaUnavailable(look.problems["kafka"])
-    if "postgresql" in look.problems:
-        raise DatabaseUnavailable(f"PostgreSQL: {look.problems['postgresql']}; check DATABASE_URL and the server")
-    if limit and limit.exceeded(totals_of(look, judgements)):
+    if "kafka" in snapshot.problems:
+        raise KafkaUnavailable(snapshot.problems["kafka"])
+    if "postgresql" in snapshot.problems:
+        raise DatabaseUnavailable(f"PostgreSQL: {snapshot.problems['postgresql']}; check DATABASE_URL and the server")
+    if limit and limit.exceeded(totals_of(snapshot, assessments)):
         raise typer.Exit(STALE)
 
 
-def show(look: Look, judgements: Mapping[int, Judgement]) -> None:
+def show(snapshot: Snapshot, assessments: Mapping[int, Assessment]) -> None:
     """The table and what is not in order; in a file nothing is cut."""
     console = output_console()
-    table = table_of(look, judgements, console.width if console.is_terminal else None)
+    table = table_of(snapshot, assessments, console.width if console.is_terminal else None)
     (console if console.is_terminal else Console(width=width_of(table))).print(table)
-    for sentence in sentences(look, judgements):
+    for sentence in sentences(snapshot, assessments):
         print(sentence)
     sys.stdout.flush()
 
 
-async def _look_for(observer: Observer, span_s: float) -> Judged:
-    """A few looks, because one cannot tell what moves; the last of them, judged by all."""
-    history = History(SNAPSHOTS)
-    look = await observer.look()
-    judgements = history.add(look)
-    begun_s = look.at_s
-    while look.at_s - begun_s < span_s and any(one.lag for found in look.partitions for one in found.stages.values()):
+async def _snapshots_for(observer: Observer, span_s: float) -> Assessed:
+    """The last of a few snapshots, assessed by all of them: one alone shows no movement."""
+    windows = CommitWindows(SNAPSHOTS)
+    snapshot = await observer.snapshot()
+    assessments = windows.add(snapshot)
+    started_s = snapshot.at_s
+    while snapshot.at_s - started_s < span_s and not _caught_up(snapshot):
         await asyncio.sleep(span_s / 4)
-        look = await observer.look()
-        judgements = history.add(look)
-    return look, judgements
+        snapshot = await observer.snapshot()
+        assessments = windows.add(snapshot)
+    return snapshot, assessments
 
 
-async def _watch(observer: Observer, looks: int, interval_s: float, as_json: bool) -> None:
-    history = History(looks)
+def _caught_up(snapshot: Snapshot) -> bool:
+    return not any(stage.lag for partition in snapshot.partitions for stage in partition.stages.values())
+
+
+async def _watch(observer: Observer, snapshots: int, interval_s: float, as_json: bool) -> None:
+    windows = CommitWindows(snapshots)
     if as_json:
         while not cancelled():
-            look = await observer.look()
-            print_json(as_dict(look, history.add(look)))
+            snapshot = await observer.snapshot()
+            print_json(as_dict(snapshot, windows.add(snapshot)))
             await asyncio.sleep(interval_s)
     console = Console()
     if not console.is_terminal:
         while not cancelled():
-            look = await observer.look()
-            show(look, history.add(look))
+            snapshot = await observer.snapshot()
+            show(snapshot, windows.add(snapshot))
             await asyncio.sleep(interval_s)
     with Live(console=console, screen=True, auto_refresh=False) as live:
         while not cancelled():
-            look = await observer.look()
-            live.update(_screen(look, history.add(look), console.width), refresh=True)
+            snapshot = await observer.snapshot()
+            live.update(_screen(snapshot, windows.add(snapshot), console.width), refresh=True)
             await asyncio.sleep(interval_s)
 
 
-def _screen(look: Look, judgements: Mapping[int, Judgement], width: int) -> Group:
+def _screen(snapshot: Snapshot, assessments: Mapping[int, Assessment], width: int) -> Group:
     """What is wrong comes first: a table of many partitions may be longer than the screen."""
-    projectors = "1 projector" if look.members == 1 else f"{look.members} projectors"
-    title = f"{look.group} on {look.topic}: {projectors}, {totals_of(look, judgements).status.name}"
-    lines = [Text(sentence) for sentence in sentences(look, judgements)]
-    return Group(Text(title, style="bold"), *lines, Text(), table_of(look, judgements, width))
+    projectors = "1 projector" if snapshot.members == 1 else f"{snapshot.members} projectors"
+    title = f"{snapshot.group} on {snapshot.topic}: {projectors}, {totals_of(snapshot, assessments).status.name}"
+    lines = [Text(sentence) for sentence in sentences(snapshot, assessments)]
+    return Group(Text(title, style="bold"), *lines, Text(), table_of(snapshot, assessments, width))
 
 
 def _until_stopped(work: Callable[[], Coroutine[Any, Any, None]]) -> None:

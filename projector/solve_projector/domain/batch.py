@@ -8,9 +8,10 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Protocol
 
+from solve_projector.domain.decoding import decode_record
 from solve_projector.domain.rule import Registration, Verdict, VerdictKey, fold_registration, fold_verdict, verdict_of
 from solve_schemas.events import Event, UserRegistered
-from solve_schemas.record import Reason, Rejected, decode
+from solve_schemas.record import Reason, Rejected
 
 Ranges = Mapping[int, tuple[int, int]]
 
@@ -30,7 +31,7 @@ class DecodedRecord(NamedTuple):
     """A record with its event, or with the reason why it has none."""
 
     record: LogRecord
-    said: Event | Rejected
+    said: Verdict | Event | Rejected
 
 
 class DeadLetter(NamedTuple):
@@ -112,7 +113,7 @@ class Rows:
 
 def decode_records(records: Iterable[LogRecord]) -> list[DecodedRecord]:
     """Each record with its event, or with the reason why it has none."""
-    return [DecodedRecord(record, decode(record.value, record.headers, record.timestamp)) for record in records]
+    return [DecodedRecord(record, decode_record(record)) for record in records]
 
 
 def fold(batch: Batch) -> Rows:
@@ -133,6 +134,8 @@ def fold_into(rows: Rows, records: Sequence[DecodedRecord]) -> None:
             rows.mis_keyed += 1
         if isinstance(said, UserRegistered):
             fold_registration(registrations, said)
+        elif isinstance(said, Verdict):
+            fold_verdict(verdicts, said)
         else:
             fold_verdict(verdicts, verdict_of(said, record.partition, record.offset))
     rows.records += len(records)

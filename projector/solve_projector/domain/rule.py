@@ -36,6 +36,11 @@ class Verdict(NamedTuple):
         """Identifies the submission. The same id with another user or problem is another submission."""
         return (self.user_id, self.problem_id, self.submission_id)
 
+    @property
+    def type_name(self) -> str:
+        """Of the event that decided it."""
+        return SubmissionSolved.type_name if self.solved else SubmissionRevoked.type_name
+
 
 class Registration(NamedTuple):
     """A user's name, and since when."""

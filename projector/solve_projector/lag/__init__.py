@@ -1,1 +1,1 @@
-"""How far are the counts behind the log, and is that getting better? Looks at all stages, judges them, and shows it."""
+"""The lag: how far each stage is behind the log, whether it catches up, as a report and as metrics."""

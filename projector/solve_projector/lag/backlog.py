@@ -1,4 +1,4 @@
-"""What waits for a person? Dead letters, parked events, and drift that the last audit found."""
+"""Counts what needs an operator: dead letters, parked events, and drift that the last audit found."""
 
 import json
 from collections.abc import Mapping
@@ -21,7 +21,7 @@ class LastReplay:
 
 @dataclass(frozen=True, slots=True)
 class Backlog:
-    """Open dead letters by reason, parked events that nobody acknowledged, rows of the board's outbox."""
+    """Open dead letters by reason, unacknowledged parked events, and rows of the board's outbox."""
 
     dead_letters: Mapping[str, int]
     parked_users: int
@@ -31,7 +31,7 @@ class Backlog:
 
 
 async def read_backlog(connection: Connection, topic: str) -> Backlog:
-    """Counts it in PostgreSQL. Raises asyncpg's errors."""
+    """Reads the backlog of one topic from PostgreSQL. Raises asyncpg's errors."""
     (row,) = await connection.fetch(LAG_SQL["backlog"], topic)
     run = await connection.fetchrow(LAG_SQL["last_replay"], topic)
     return Backlog(

@@ -10,8 +10,8 @@ from rich.table import Table
 from rich.text import Text
 
 from solve_projector.errors import SettingsError
-from solve_projector.lag.snapshot import Look, PartitionLook, Stage
-from solve_projector.lag.status import Judgement, Status, worst
+from solve_projector.lag.snapshot import PartitionSnapshot, Snapshot, Stage
+from solve_projector.lag.status import Assessment, Status, worst
 from solve_runtime.console import readable
 
 STYLES = {Status.OK: "green", Status.WARN: "yellow"}
@@ -51,33 +51,33 @@ def parse_limit(text: str) -> Limit:
     return Limit(seconds=int(number) * UNITS_S[unit]) if unit else Limit(messages=int(number))
 
 
-def totals_of(look: Look, judgements: Mapping[int, Judgement]) -> Totals:
+def totals_of(snapshot: Snapshot, assessments: Mapping[int, Assessment]) -> Totals:
     """Sums over the partitions."""
-    found = {stage: [one.stages[stage] for one in look.partitions if stage in one.stages] for stage in Stage}
+    found = {stage: [one.stages[stage] for one in snapshot.partitions if stage in one.stages] for stage in Stage}
     return Totals(
         {stage: sum(one.lag for one in some) for stage, some in found.items() if some},
         {stage: max(one.seconds for one in some) for stage, some in found.items() if some},
-        worst(list(judgements.values())),
+        worst(list(assessments.values())),
     )
 
 
-def as_dict(look: Look, judgements: Mapping[int, Judgement]) -> dict[str, Any]:
+def as_dict(snapshot: Snapshot, assessments: Mapping[int, Assessment]) -> dict[str, Any]:
     """For `--json`."""
-    totals = totals_of(look, judgements)
+    totals = totals_of(snapshot, assessments)
     return {
-        "group": look.group,
-        "topic": look.topic,
-        "at": look.at_s,
+        "group": snapshot.group,
+        "topic": snapshot.topic,
+        "at": snapshot.at_s,
         "status": totals.status.name,
-        "members": look.members,
+        "members": snapshot.members,
         "lag": totals.lags.get(Stage.POSTGRESQL),
         "lag_seconds": totals.seconds.get(Stage.POSTGRESQL),
-        "partitions": [_partition_as_dict(one, judgements.get(one.partition)) for one in look.partitions],
-        "problems": dict(look.problems),
+        "partitions": [_partition_as_dict(one, assessments.get(one.partition)) for one in snapshot.partitions],
+        "problems": dict(snapshot.problems),
     }
 
 
-def _partition_as_dict(one: PartitionLook, judgement: Judgement | None) -> dict[str, Any]:
+def _partition_as_dict(one: PartitionSnapshot, assessment: Assessment | None) -> dict[str, Any]:
     applied = one.stages.get(Stage.POSTGRESQL)
     return {
         "partition": one.partition,
@@ -86,8 +86,8 @@ def _partition_as_dict(one: PartitionLook, judgement: Judgement | None) -> dict[
         "log_end_offset": one.end,
         "lag": applied and applied.lag,
         "lag_seconds": applied and round(applied.seconds, 3),
-        "status": judgement and judgement.status.name,
-        "why": judgement and judgement.why,
+        "status": assessment and assessment.status.name,
+        "why": assessment and assessment.why,
         "consumer_id": one.owner and one.owner.consumer_id,
         "host": one.owner and one.owner.host,
         "client_id": one.owner and one.owner.client_id,
@@ -98,12 +98,12 @@ def _partition_as_dict(one: PartitionLook, judgement: Judgement | None) -> dict[
     }
 
 
-def table_of(look: Look, judgements: Mapping[int, Judgement], width: int | None = None) -> Table:
+def table_of(snapshot: Snapshot, assessments: Mapping[int, Assessment], width: int | None = None) -> Table:
     """One row a partition and the totals; without group, topic and member where `width` has no room for them."""
-    table = _table(look, judgements, wide=True)
+    table = _table(snapshot, assessments, wide=True)
     if width is None or width_of(table) <= width:
         return table
-    return _table(look, judgements, wide=False)
+    return _table(snapshot, assessments, wide=False)
 
 
 def width_of(table: Table) -> int:
@@ -112,9 +112,9 @@ def width_of(table: Table) -> int:
     return Measurement.get(console, console.options, table).maximum
 
 
-def _table(look: Look, judgements: Mapping[int, Judgement], *, wide: bool) -> Table:
+def _table(snapshot: Snapshot, assessments: Mapping[int, Assessment], *, wide: bool) -> Table:
     table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0), show_footer=True)
-    totals = totals_of(look, judgements)
+    totals = totals_of(snapshot, assessments)
     if wide:
         table.add_column("GROUP", footer="TOTAL", no_wrap=True)
         table.add_column("TOPIC", no_wrap=True)
@@ -126,45 +126,47 @@ def _table(look: Look, judgements: Mapping[int, Judgement], *, wide: bool) -> Ta
         for name in ("CONSUMER-ID", "HOST", "CLIENT-ID"):
             table.add_column(name, no_wrap=True)
     seconds = totals.seconds.get(Stage.POSTGRESQL)
-    footer = _styled(totals.status) if judgements else "-"
+    footer = _styled(totals.status) if assessments else "-"
     table.add_column("LAG-SECONDS" if wide else "SECONDS", footer=_seconds(seconds), justify="right", no_wrap=True)
     table.add_column("STATUS", footer=footer, no_wrap=True)
     table.add_column("KAFKA-LAG", footer=_total(totals, Stage.KAFKA_GROUP), justify="right", no_wrap=True)
     table.add_column("REDIS-LAG", footer=_total(totals, Stage.REDIS), justify="right", no_wrap=True)
-    for one in look.partitions:
-        table.add_row(*_cells(look, one, judgements.get(one.partition), wide))
+    for one in snapshot.partitions:
+        table.add_row(*_cells(snapshot, one, assessments.get(one.partition), wide))
     return table
 
 
-def _cells(look: Look, one: PartitionLook, judgement: Judgement | None, wide: bool) -> list[str | Text]:
+def _cells(snapshot: Snapshot, one: PartitionSnapshot, assessment: Assessment | None, wide: bool) -> list[str | Text]:
     applied = one.stages.get(Stage.POSTGRESQL)
     owner = one.owner
     # a member chooses its names itself
     names = [owner.consumer_id, owner.host, owner.client_id] if owner else ["-", "-", "-"]
     member = [Text(readable(name)) for name in names]
     return [
-        *([Text(readable(look.group)), Text(look.topic)] if wide else []),
+        *([Text(readable(snapshot.group)), Text(snapshot.topic)] if wide else []),
         str(one.partition),
         str(applied.offset) if applied else "-",
         str(one.end),
         str(applied.lag) if applied else "-",
         *(member if wide else []),
         _seconds(applied.seconds if applied else None),
-        _styled(judgement.status) if judgement else "-",
+        _styled(assessment.status) if assessment else "-",
         *(str(one.stages[stage].lag) if stage in one.stages else "-" for stage in (Stage.KAFKA_GROUP, Stage.REDIS)),
     ]
 
 
-def sentences(look: Look, judgements: Mapping[int, Judgement]) -> list[str]:
+def sentences(snapshot: Snapshot, assessments: Mapping[int, Assessment]) -> list[str]:
     """What is wrong, in words: for each status that is not OK the partition with the most lag, then the servers."""
     said = []
-    lags = {one.partition: one.stages[Stage.POSTGRESQL].lag for one in look.partitions if one.partition in judgements}
-    for status in sorted({found.status for found in judgements.values()} - {Status.OK}, reverse=True):
-        partitions = [partition for partition, found in judgements.items() if found.status is status]
+    lags = {
+        one.partition: one.stages[Stage.POSTGRESQL].lag for one in snapshot.partitions if one.partition in assessments
+    }
+    for status in sorted({found.status for found in assessments.values()} - {Status.OK}, reverse=True):
+        partitions = [partition for partition, found in assessments.items() if found.status is status]
         most = max(partitions, key=lambda partition: lags[partition])
         others = f" (and {len(partitions) - 1} more)" if len(partitions) > 1 else ""
-        said.append(f"partition {most} {status.name}{others}: {judgements[most].why}")
-    return said + [f"{source} could not be asked: {readable(problem)}" for source, problem in look.problems.items()]
+        said.append(f"partition {most} {status.name}{others}: {assessments[most].why}")
+    return said + [f"{source} did not answer: {readable(problem)}" for source, problem in snapshot.problems.items()]
 
 
 def _styled(status: Status) -> Text:

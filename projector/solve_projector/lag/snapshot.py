@@ -1,11 +1,11 @@
-"""How far is each stage of each partition, now? One look at Kafka, PostgreSQL and Redis.
+"""Snapshots of the lag: how far each stage of each partition is, read from Kafka, PostgreSQL and Redis.
 
-Positions are read before the log's ends, so that no lag is ever negative. The seconds are the age, by its broker
-timestamp, of the oldest event that a stage has not: read from the log itself, so that a quiet partition has none.
+Offsets are read before the log's ends, so that no lag is ever negative. The seconds are the age, by its broker
+timestamp, of the oldest event that a stage does not have: read from the log, so that a quiet partition has none.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -27,11 +27,11 @@ from solve_runtime.sql import queries
 LAG_SQL = queries("solve_projector.lag", "lag")
 
 STORE_TIMEOUT_S = 10.0
-REMEMBER_S = 30.0
+OLDEST_KEPT_S = 30.0
 
 
 class Stage(StrEnum):
-    """Where an event can have arrived."""
+    """A place that events pass."""
 
     POSTGRESQL = "postgresql"
     KAFKA_GROUP = "kafka_group"
@@ -40,7 +40,7 @@ class Stage(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class StageLag:
-    """One stage of one partition: the next offset it needs, and how much and how old is what it has not."""
+    """One stage of one partition: the next offset it needs, and the number and age of the events it lacks."""
 
     offset: int
     lag: int
@@ -48,8 +48,8 @@ class StageLag:
 
 
 @dataclass(frozen=True, slots=True)
-class PartitionLook:
-    """One partition; a stage that could not be asked, or has nothing to say, is missing."""
+class PartitionSnapshot:
+    """One partition; a stage whose server did not answer, or that has no offset, is missing."""
 
     partition: int
     begin: int
@@ -60,14 +60,14 @@ class PartitionLook:
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
-    """Everything at one moment (seconds since 1970). `problems` says which server could not be asked, and why."""
+class Snapshot:
+    """All partitions at one moment (seconds since 1970). `problems` says which server did not answer, and why."""
 
     at_s: float
     group: str
     topic: str
     members: int = 0
-    partitions: tuple[PartitionLook, ...] = ()
+    partitions: tuple[PartitionSnapshot, ...] = ()
     log: LogState | None = None
     retention_margin_s: float | None = None
     backlog: Backlog | None = None
@@ -76,7 +76,7 @@ class Look:
 
 @dataclass(frozen=True, slots=True)
 class _Applied:
-    """PostgreSQL's side of a look."""
+    """PostgreSQL's part of a snapshot."""
 
     offsets: Mapping[int, int]
     moved_at_s: Mapping[int, float]
@@ -85,7 +85,7 @@ class _Applied:
 
 
 class Observer:
-    """Looks again and again over the same connections. Made by `open_observer`."""
+    """Takes snapshots over the same connections. Made by `open_observer`."""
 
     def __init__(
         self,
@@ -103,50 +103,40 @@ class Observer:
         self._pool = pool
         self._board = board
         self._inspector = inspector
-        # the first record at or after an offset: (asked, offset, broker timestamp); it stays true while it waits
+        # by partition, the first record at or after an offset: (asked, offset, broker timestamp)
         self._oldest: dict[int, list[tuple[int, int, int]]] = {}
         self._oldest_until_s = 0.0
 
-    async def look(self) -> Look:
-        """Never raises because a server is away: `problems` names it. Raises TopicMissing."""
+    async def snapshot(self) -> Snapshot:
+        """A server that is unavailable is named in `problems`. Raises TopicMissing."""
         problems: dict[str, str] = {}
         group = await self._group(problems)
         applied = await self._applied(problems)
         watermarks = await self._watermarks(applied, problems)
         log = await self._log(problems)
         if log is None:
-            return self.nothing(problems)
-        positions: dict[Stage, Mapping[int, int]] = {}
+            return self.empty(problems)
+        offsets: dict[Stage, Mapping[int, int]] = {}
         if applied:
-            positions[Stage.POSTGRESQL] = {p: applied.offsets.get(p, 0) for p in log.ends}
+            offsets[Stage.POSTGRESQL] = {p: applied.offsets.get(p, 0) for p in log.ends}
         if group:
-            positions[Stage.KAFKA_GROUP] = {p: at for p, at in group.committed.items() if p in log.ends}
+            offsets[Stage.KAFKA_GROUP] = {p: at for p, at in group.committed.items() if p in log.ends}
         if watermarks is not None:
-            positions[Stage.REDIS] = {p: watermarks.get(p, 0) for p in log.ends}
+            offsets[Stage.REDIS] = {p: watermarks.get(p, 0) for p in log.ends}
         try:
-            stages = {stage: await self._lags(offsets, log) for stage, offsets in positions.items()}
+            stages = {stage: await self._lags(reached, log) for stage, reached in offsets.items()}
             margin = await self._retention_margin(log)
         except KafkaUnavailable as error:
             problems["kafka"] = str(error)
             stages, margin = {}, None
-        partitions = tuple(
-            PartitionLook(
-                partition,
-                log.earliest[partition],
-                end,
-                {stage: found[partition] for stage, found in stages.items() if partition in found},
-                group.owner_of(partition) if group else None,
-                applied.moved_at_s.get(partition) if applied else None,
-            )
-            for partition, end in sorted(log.ends.items())
-        )
         members = len(group.members) if group else 0
+        partitions = tuple(_partitions(log, stages, group, applied))
         backlog = applied.backlog if applied else None
-        return Look(time(), self._group_id, self._topic, members, partitions, log, margin, backlog, problems)
+        return Snapshot(time(), self._group_id, self._topic, members, partitions, log, margin, backlog, problems)
 
-    def nothing(self, problems: Mapping[str, str]) -> Look:
-        """A look that saw nothing."""
-        return Look(time(), self._group_id, self._topic, problems=problems)
+    def empty(self, problems: Mapping[str, str]) -> Snapshot:
+        """A snapshot without partitions."""
+        return Snapshot(time(), self._group_id, self._topic, problems=problems)
 
     async def _group(self, problems: dict[str, str]) -> GroupState | None:
         try:
@@ -164,7 +154,7 @@ class Observer:
 
     async def _applied(self, problems: dict[str, str]) -> _Applied | None:
         try:
-            # the pool waits as long again for a connection to come back
+            # a pool waits as long again to take a connection back
             async with asyncio.timeout(STORE_TIMEOUT_S), self._pool.acquire(timeout=STORE_TIMEOUT_S) as connection:
                 rows = await connection.fetch(LAG_SQL["offsets"], self._topic)
                 epoch = await connection.fetchval("SELECT epoch FROM leaderboard_epoch")
@@ -180,7 +170,7 @@ class Observer:
         )
 
     async def _backlog(self, problems: dict[str, str]) -> Backlog | None:
-        """Apart from the offsets: tables that are slow to count or locked must not hide the lag."""
+        """Apart from the offsets: a table that is slow to count, or locked, must not hide the lag."""
         try:
             async with asyncio.timeout(STORE_TIMEOUT_S), self._pool.acquire(timeout=STORE_TIMEOUT_S) as connection:
                 return await read_backlog(connection, self._topic)
@@ -190,7 +180,7 @@ class Observer:
 
     async def _watermarks(self, applied: _Applied | None, problems: dict[str, str]) -> Mapping[int, int] | None:
         try:
-            # readers see the board's own epoch; during a rebuild it is behind PostgreSQL's
+            # readers see the board's own epoch, which during a rebuild is older than PostgreSQL's
             epoch = await self._board.current_epoch()
             if epoch is None and applied:
                 epoch = applied.epoch
@@ -200,24 +190,24 @@ class Observer:
             return None
 
     async def _lags(self, offsets: Mapping[int, int], log: LogState) -> dict[int, StageLag]:
-        # what was deleted before a stage had it is told by the status; the oldest that can be read is the log's first
+        # the status reports what was deleted too early; the oldest event that can be read is the log's first
         begins = {p: max(at, log.earliest[p]) for p, at in offsets.items()}
         await self._find_oldest({p: (at, log.ends[p]) for p, at in begins.items() if at < log.ends[p]})
         now_s = time()
         lags = {}
         for partition, offset in offsets.items():
             end = log.ends[partition]
-            mark = self._known(partition, begins[partition], end) if offset < end else None
-            # what no record stands for (transaction markers, compaction) is nothing that waits
+            mark = self._oldest_known(partition, begins[partition], end) if offset < end else None
+            # offsets without a record (transaction markers, compaction) are no lag
             lag, seconds = (end - offset, max(0.0, now_s - mark[1] / 1000)) if mark else (0, 0.0)
             lags[partition] = StageLag(offset, lag, seconds)
         return lags
 
     async def _find_oldest(self, ranges: Mapping[int, tuple[int, int]]) -> None:
-        if time() > self._oldest_until_s:  # a log may be recreated and look the same
+        if time() > self._oldest_until_s:  # a log may be recreated with the same offsets
             self._oldest.clear()
-            self._oldest_until_s = time() + REMEMBER_S
-        unknown = {p: bounds for p, bounds in ranges.items() if self._known(p, *bounds) is None}
+            self._oldest_until_s = time() + OLDEST_KEPT_S
+        unknown = {p: bounds for p, bounds in ranges.items() if self._oldest_known(p, *bounds) is None}
         if not unknown:
             return
         for partition, (offset, timestamp_ms) in (await self._inspector.oldest(unknown)).items():
@@ -225,17 +215,14 @@ class Observer:
             known.append((unknown[partition][0], offset, timestamp_ms))
             del known[: -len(Stage)]
 
-    def _known(self, partition: int, offset: int, end: int) -> tuple[int, int] | None:
+    def _oldest_known(self, partition: int, offset: int, end: int) -> tuple[int, int] | None:
         for asked, found, timestamp_ms in self._oldest.get(partition, ()):
-            if asked <= offset <= found < end:  # beyond the end, it is of a log that was recreated
+            if asked <= offset <= found < end:  # beyond the end: from before the log was recreated
                 return found, timestamp_ms
         return None
 
     async def _retention_margin(self, log: LogState) -> float | None:
-        """Seconds until retention may delete the log's first record; infinite where it never does.
-
-        None where only its size is limited: then nobody can say when.
-        """
+        """Seconds until retention may delete the log's first record: infinite without a limit, None by size alone."""
         retention_ms = int(log.settings.get("retention.ms", "-1"))
         if retention_ms < 0:
             return float("inf") if log.settings.get("retention.bytes") == "-1" else None
@@ -246,13 +233,31 @@ class Observer:
         return max(0.0, min(timestamp_ms for _, timestamp_ms in first.values()) / 1000 + retention_ms / 1000 - time())
 
 
+def _partitions(
+    log: LogState,
+    stages: Mapping[Stage, Mapping[int, StageLag]],
+    group: GroupState | None,
+    applied: _Applied | None,
+) -> Iterator[PartitionSnapshot]:
+    for partition, end in sorted(log.ends.items()):
+        yield PartitionSnapshot(
+            partition,
+            log.earliest[partition],
+            end,
+            {stage: lags[partition] for stage, lags in stages.items() if partition in lags},
+            group.owner_of(partition) if group else None,
+            applied.moved_at_s.get(partition) if applied else None,
+        )
+
+
 @asynccontextmanager
 async def open_observer(
     connection: KafkaConnection, settings: ProjectorSettings, *, with_backlog: bool = False
 ) -> AsyncIterator[Observer]:
-    """Looks `with_backlog` count tables that may be long, which only the exporter shows.
+    """Connects to Kafka now, and to the stores at the first snapshot. Raises KafkaUnavailable, SettingsError.
 
-    Connects to Kafka now and to the stores when first asked. Raises KafkaUnavailable, SettingsError."""
+    `with_backlog` counts tables that may be long; only the exporter shows them.
+    """
     async with AsyncExitStack() as opened:
         pool = await opened.enter_async_context(open_pool(settings, lazily=True))
         board = await opened.enter_async_context(open_leaderboard(settings, connection.topic))

@@ -1,1 +1,1 @@
-"""How are all counts proved, and rebuilt, from the log? See docs/replay.md."""
+"""The replay: proves all counts against the log and rebuilds them. See docs/replay.md."""

@@ -1,6 +1,7 @@
-"""How does an empty database get everything at once? One transaction that holds the offset rows from its beginning.
+"""Loads everything at once into an empty database, in one transaction that holds the offset rows.
 
-A projector that is started meanwhile waits (`positions.py` says so) and goes on from where this ended.
+A projector that is started meanwhile waits (`live/start_offsets.py` says so) and goes on from where this ended.
+A crash leaves nothing: the transaction never commits.
 """
 
 import asyncio
@@ -38,14 +39,14 @@ async def is_cold(connection: Connection, topic: str) -> bool:
 
 
 async def lock_cold(connection: Connection, state: LogState) -> bool:
-    """Locks the offset rows in a transaction of the caller's; False where somebody has begun to apply meanwhile."""
+    """Locks the offset rows in a transaction of the caller's; False if a projector has started to apply the log."""
     await connection.fetch(OFFSETS_SQL["lock_offsets"], state.topic, list(state.ends))
     return await is_cold(connection, state.topic)
 
 
 @asynccontextmanager
 async def rebuild_announced(connection: Connection, state: LogState) -> AsyncIterator[None]:
-    """Tells projectors to wait, and gives every partition an offset row to lock."""
+    """Makes projectors wait, and gives every partition an offset row to lock."""
     await wait_lock(connection, Lock.COLD_REBUILD)
     try:
         await connection.execute(OFFSETS_SQL["add_partitions"], state.topic, sorted(state.ends))
@@ -57,9 +58,9 @@ async def rebuild_announced(connection: Connection, state: LogState) -> AsyncIte
 
 @asynccontextmanager
 async def heartbeat(connection: Connection) -> AsyncIterator[None]:
-    """Keeps the transaction from counting as idle while other processes work for it; it is dead when we are."""
+    """Keeps the transaction from counting as idle while workers fill staging for it; it ends with this process."""
 
-    # told, not cancelled: a statement that is cancelled ends the transaction that it is in
+    # an event, not a cancellation: a cancelled statement ends its transaction
     done = asyncio.Event()
 
     async def beat() -> None:
@@ -75,40 +76,40 @@ async def heartbeat(connection: Connection) -> AsyncIterator[None]:
         yield
     finally:
         done.set()
-        # what it met, the statement that follows meets as well
+        # the next statement meets the same error
         await asyncio.wait([beating], timeout=HEARTBEAT_S)
         beating.cancel()
         await asyncio.gather(beating, return_exceptions=True)
 
 
 async def audit(
-    connection: Connection, offsets: Mapping[int, int], report: Report, on_step: Callable[[int, int], None]
+    connection: Connection, offsets: Mapping[int, int], report: Report, on_progress: Callable[[int, int], None]
 ) -> None:
-    """Folds staging and notes what a rebuild would change for whom."""
+    """Folds staging and reports what a rebuild would change."""
     await connection.execute(STAGING_SQL["fold"])
-    on_step(1, 2)
+    on_progress(1, 2)
     await connection.execute(COMPARISON_SQL["compare_users"])
     await summarise_users(connection, report)
     report.verdicts["missing"] = await connection.fetchval(
         "SELECT count(*) FROM solve_replay_standing JOIN solve_replay_known USING (user_id)"
     )
     report.offsets = dict(offsets)
-    on_step(2, 2)
+    on_progress(2, 2)
 
 
 async def load(
     connection: Connection,
     state: LogState,
-    marks: Mapping[int, Fingerprint],
+    fingerprints: Mapping[int, Fingerprint],
     report: Report,
-    on_step: Callable[[int, int], None],
+    on_progress: Callable[[int, int], None],
 ) -> None:
     """Folds staging, writes all tables and moves the offsets; the caller holds the offset rows, and commits."""
-    await audit(connection, state.ends, report, lambda done, _total: on_step(done, 3))
+    await audit(connection, state.ends, report, lambda done, _total: on_progress(done, 3))
     await connection.execute(COLD_SQL["load_cold"])
-    await connection.execute(COLD_SQL["clear_letters"], state.topic)
-    await connection.execute(REPAIR_SQL["insert_letters"], state.topic)
+    await connection.execute(COLD_SQL["clear_dead_letters"], state.topic)
+    await connection.execute(REPAIR_SQL["insert_dead_letters"], state.topic)
     nothing = (None, None, None, None)
-    moved = [(partition, end, *marks.get(partition, nothing)) for partition, end in state.ends.items()]
+    moved = [(partition, end, *fingerprints.get(partition, nothing)) for partition, end in state.ends.items()]
     await connection.execute(OFFSETS_SQL["advance_offsets"], state.topic, *zip(*moved, strict=True))
-    on_step(3, 3)
+    on_progress(3, 3)

@@ -1,7 +1,7 @@
-"""Where are the tables not what the log says? One snapshot, in which the log's tail is read up to its offsets.
+"""Compares the tables with the log in one snapshot, in which the log's tail is read up to the tables' offsets.
 
-Staging then speaks of the same point of the log as the tables, so that every difference is drift. Rows that others
-commit meanwhile are invisible in the snapshot; the tail is copied inside of it, because its own rows are not.
+Staging then stands at the same point of the log as the tables, so that every difference is drift. Rows that others
+commit meanwhile are invisible in the snapshot; the tail is copied inside it, because its own rows are not.
 """
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
@@ -9,9 +9,9 @@ from dataclasses import dataclass
 
 from solve_projector.errors import ReplayInterrupted
 from solve_projector.log.scan import LogScan
+from solve_projector.replay.applied_offsets import AppliedOffsets
 from solve_projector.replay.report import UPDATES_IN_REPORT, Report, Update
-from solve_projector.replay.staging import copy_rows, stage_lines
-from solve_projector.replay.targets import Targets
+from solve_projector.replay.staging import copy_rows, decode_rows
 from solve_projector.store.postgresql import Connection
 from solve_runtime.sql import queries
 
@@ -23,7 +23,7 @@ NAMES_SHOWN = 1_000
 
 
 @dataclass(frozen=True, slots=True)
-class LetterDrift:
+class DeadLetterDrift:
     """Dead letters by (partition, offset)."""
 
     missing: list[tuple[int, int]]
@@ -31,73 +31,73 @@ class LetterDrift:
 
 
 async def read_tail(connection: Connection, scan: LogScan, staged: Mapping[int, int], to: Mapping[int, int]) -> int:
-    """Copies the log between what is staged and `to` into staging; how many records."""
+    """Copies the log between what is staged and `to` into staging; the number of records."""
     number = 0
     ranges = {partition: (staged.get(partition, 0), end) for partition, end in to.items()}
     async for records in scan.read(ranges):
         number += len(records)
-        await copy_rows(connection, stage_lines(records))
+        await copy_rows(connection, decode_rows(records))
     return number
 
 
 async def compare(
     connection: Connection,
     scan: LogScan,
-    read_targets: Callable[[], Awaitable[Targets]],
+    read_applied_offsets: Callable[[], Awaitable[AppliedOffsets]],
     staged: Mapping[int, int],
     report: Report,
-    on_step: Callable[[int, int], None],
-) -> tuple[Targets, LetterDrift]:
+    on_progress: Callable[[int, int], None],
+) -> tuple[AppliedOffsets, DeadLetterDrift]:
     """Fills the drift tables and the report's figures, in one repeatable-read transaction.
 
-    Of an audit of some partitions, differences that other partitions may explain are left out.
-    Raises ReplayInterrupted where PostgreSQL went back behind what is staged.
+    An audit of some partitions leaves out differences that other partitions may explain.
+    Raises ReplayInterrupted if PostgreSQL went back behind what is staged.
     """
     async with connection.transaction(isolation="repeatable_read"):
-        targets = await read_targets()
-        if any(targets.offsets.get(p, 0) < at for p, at in staged.items()):
+        applied = await read_applied_offsets()
+        if any(applied.offsets.get(p, 0) < at for p, at in staged.items()):
             raise ReplayInterrupted("PostgreSQL's offsets went back during the replay; run it again")
-        report.records_read += await read_tail(connection, scan, staged, targets.offsets)
-        on_step(1, 4)
+        report.records_read += await read_tail(connection, scan, staged, applied.offsets)
+        on_progress(1, 4)
         await connection.execute(STAGING_SQL["fold"])
-        on_step(2, 4)
+        on_progress(2, 4)
         await connection.execute(COMPARISON_SQL["compare_rows"])
-        on_step(3, 4)
+        on_progress(3, 4)
         await connection.execute(COMPARISON_SQL["compare_users"])
         if report.partitions:
             await connection.execute(
                 "DELETE FROM solve_replay_row_drift WHERE live_partition <> ALL ($1::integer[])", report.partitions
             )
             await connection.execute(COMPARISON_SQL["leave_others_out"], report.partitions)
-        letters = await _letters(connection, scan.topic, targets)
-        await _summarise(connection, report, letters)
-        on_step(4, 4)
-    report.offsets = dict(targets.offsets)
-    report.offsets_moved = targets.moved
-    return targets, letters
+        dead_letters = await _dead_letters(connection, scan.topic, applied)
+        await _summarise(connection, report, dead_letters)
+        on_progress(4, 4)
+    report.offsets = dict(applied.offsets)
+    report.offsets_moved = applied.moved
+    return applied, dead_letters
 
 
-async def _letters(connection: Connection, topic: str, targets: Targets) -> LetterDrift:
+async def _dead_letters(connection: Connection, topic: str, applied: AppliedOffsets) -> DeadLetterDrift:
     rows = await connection.fetch(
-        COMPARISON_SQL["compare_letters"], topic, list(targets.offsets), list(targets.offsets.values())
+        COMPARISON_SQL["compare_dead_letters"], topic, list(applied.offsets), list(applied.offsets.values())
     )
     found: dict[str, list[tuple[int, int]]] = {"missing": [], "extra": []}
     for row in rows:
         found[row["kind"]].append((row["partition"], row["offset"]))
-    return LetterDrift(**found)
+    return DeadLetterDrift(**found)
 
 
-async def _summarise(connection: Connection, report: Report, letters: LetterDrift) -> None:
+async def _summarise(connection: Connection, report: Report, dead_letters: DeadLetterDrift) -> None:
     for parked, kind, number in await connection.fetch(
         "SELECT parked, kind, count(*) FROM solve_replay_row_drift GROUP BY parked, kind ORDER BY parked, kind"
     ):
         (report.parked_events if parked else report.verdicts)[kind] = number
-    report.dead_letters = {"missing": len(letters.missing), "extra": len(letters.extra)}
+    report.dead_letters = {"missing": len(dead_letters.missing), "extra": len(dead_letters.extra)}
     await summarise_users(connection, report)
 
 
 async def summarise_users(connection: Connection, report: Report) -> None:
-    """The report's figures of users, from the drift table."""
+    """Fills the report's figures about users from the drift table."""
     report.total_users = await connection.fetchval("SELECT count(*) FROM solve_replay_known")
     report.users_updated = await connection.fetchval("SELECT count(*) FROM solve_replay_user_drift WHERE updated")
     report.users_renamed_or_created = await connection.fetchval(
@@ -115,7 +115,7 @@ async def summarise_users(connection: Connection, report: Report) -> None:
 
 
 async def updates(connection: Connection, limit: int | None = None) -> AsyncIterator[Update]:
-    """The users whose number was wrong, by id, in bounded memory."""
+    """Users whose count was wrong, by id, in bounded memory."""
     async with connection.transaction():
         cursor = await connection.cursor(
             "SELECT user_id, username, coalesce(old_count, 0), new_count, old_last_solved_at, new_last_solved_at "

@@ -1,4 +1,4 @@
-"""What did, or does, the log alone say? Counts as of a time, and one user's number explained; both change nothing."""
+"""Reads history from the log: counts as of a time, and one user's count explained. Changes nothing."""
 
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
@@ -6,8 +6,8 @@ from typing import Any, Literal
 
 from solve_projector.domain.rule import Solved, Verdict, VerdictKey, count, fold_verdict
 from solve_projector.errors import UserUnknown
-from solve_projector.replay.replaying import OnProgress, ReplayOptions, database_errors_said, open_replay
-from solve_projector.replay.staging import Wanted, stage
+from solve_projector.replay.replaying import OnProgress, ReplayOptions, open_replay, translating_database_errors
+from solve_projector.replay.staging import Wanted, decode_rows
 from solve_projector.settings import ProjectorSettings
 from solve_runtime.kafka_settings import KafkaConnection
 from solve_runtime.sql import queries
@@ -20,7 +20,7 @@ By = Literal["judged", "submitted"]
 
 @dataclass(frozen=True, slots=True)
 class Count:
-    """One user's number at a time."""
+    """One user's count at a time."""
 
     user_id: str
     username: str | None
@@ -30,7 +30,7 @@ class Count:
 
 @dataclass(slots=True)
 class Explanation:
-    """One user: what the log says at the offsets that PostgreSQL has applied, and what PostgreSQL says."""
+    """One user: what the log says up to the applied offsets, and what PostgreSQL says."""
 
     user_id: str
     username: str
@@ -59,12 +59,12 @@ async def counts_as_of(
     by: By,
     on_progress: OnProgress,
 ) -> list[Count]:
-    """Every user's count from the verdicts judged by `moment`; by `submitted`, from all verdicts of what was handed
-    in by then. In the board's order, users without a solved problem last.
+    """Every user's count from the verdicts judged by `moment`; by `submitted`, from all verdicts on submissions
+    handed in by then. In the board's order, users without a solved problem last.
 
     Raises what `replay` raises.
     """
-    with database_errors_said():
+    with translating_database_errors():
         async with open_replay(connection, settings, options, on_progress) as replay:
             ranges = {partition: (0, end) for partition, end in replay.state.ends.items()}
             await replay.read(ranges, Wanted(until=moment if by == "judged" else None))
@@ -80,30 +80,30 @@ async def explain_user(
     user_id: str,
     on_progress: OnProgress,
 ) -> Explanation:
-    """One user's verdicts with their places in the log, which of them count, and whether PostgreSQL has the same.
+    """One user's verdicts with their offsets, which of them count, and whether PostgreSQL has the same.
 
     Raises UserUnknown, and what `replay` raises.
     """
-    with database_errors_said():
+    with translating_database_errors():
         async with open_replay(connection, settings, options, on_progress) as replay:
             database, topic, wanted = replay.database, connection.topic, Wanted(only=user_id)
-            staged = (await replay.targets()).offsets
+            staged = (await replay.applied_offsets()).offsets
             await replay.read({partition: (0, end) for partition, end in staged.items()}, wanted)
             standing: dict[VerdictKey, Verdict] = {}
             async with database.transaction(isolation="repeatable_read", readonly=True):
-                to = (await replay.targets()).offsets
+                to = (await replay.applied_offsets()).offsets
                 for row in await database.fetch("SELECT * FROM solve_replay_verdicts WHERE user_id = $1", user_id):
                     fold_verdict(standing, Verdict(*row))
                 async for records in replay.scan.read({p: (staged[p], end) for p, end in to.items()}):
-                    for verdict in stage(records, wanted).verdicts:
+                    for verdict in decode_rows(records, wanted).verdicts:
                         if verdict.user_id == user_id:
                             fold_verdict(standing, verdict)
                 user = await database.fetchrow("SELECT * FROM users WHERE user_id = $1", user_id)
                 rows = [tuple(row) for row in await database.fetch(HISTORY_SQL["user_rows"], user_id)]
             if user is None:
                 raise UserUnknown(
-                    f"no user {user_id!r}; {len(standing)} verdicts of this id in the log are parked until the log "
-                    "registers one"
+                    f"no user {user_id}; {len(standing)} verdicts of this id in the log are parked until the log "
+                    "registers the user"
                 )
             return _explanation(user, topic, standing, {row[:3]: row for row in rows})
 

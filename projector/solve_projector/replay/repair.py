@@ -1,8 +1,11 @@
-"""How do drifted users become what the log says while projection goes on? Chunk by chunk, under its locks (I8, I11).
+"""Repairs drifted users chunk by chunk, under projection's locks, while projection goes on (I8, I11).
 
-Each chunk is one transaction: the offset rows first, so that PostgreSQL stands still at known offsets; the log's tail
-up to them is folded into what is known of the users under repair; then their rows become exactly that. Nothing newer
-is undone, since nothing newer is applied yet, and projection goes on with the commit.
+Each chunk is one transaction:
+1. lock the offset rows, so that PostgreSQL stands still at known offsets;
+2. fold the log's tail up to them into the rows of the users under repair;
+3. make their rows in the tables exactly that, and count them anew.
+
+Nothing newer is undone, since nothing newer is applied yet. A crash leaves whole chunks.
 """
 
 import asyncio
@@ -14,9 +17,9 @@ from tenacity import AsyncRetrying, retry_if_exception, stop_after_attempt, wait
 
 from solve_projector.domain.rule import Registration, Verdict, VerdictKey, fold_verdict
 from solve_projector.log.scan import LogScan
-from solve_projector.replay.comparison import LetterDrift
-from solve_projector.replay.staging import stage
-from solve_projector.replay.targets import Targets
+from solve_projector.replay.applied_offsets import AppliedOffsets
+from solve_projector.replay.comparison import DeadLetterDrift
+from solve_projector.replay.staging import decode_rows
 from solve_projector.store.counts import verdict_columns
 from solve_projector.store.postgresql import DATABASE_ERRORS, Connection, Failure, classify
 from solve_runtime.sql import queries
@@ -28,31 +31,31 @@ PARKED_EVENTS_SQL = queries("solve_projector.store", "parked_events")
 
 CHUNK_USERS = 100
 ATTEMPTS = 8
-# Longer than a batch takes; who waited may be somebody else than a projector, or gone.
-LET_PASS_S = 2.0
-LET_PASS_POLL_S = 0.002
+# longer than a batch takes; the waiter may be no projector, or gone
+YIELD_S = 2.0
+YIELD_POLL_S = 0.002
 
 log = structlog.get_logger()
 
 
 class Repair:
-    """Repairs the users that the comparison named."""
+    """Repairs the users whom the comparison found."""
 
     def __init__(
-        self, connection: Connection, scan: LogScan, topic: str, targets: Targets, transaction_timeout_ms: int
+        self, connection: Connection, scan: LogScan, topic: str, applied: AppliedOffsets, transaction_timeout_ms: int
     ) -> None:
         self._connection = connection
-        # a replay that freezes must not hold up projection for longer (I3)
+        # a frozen replay must not block projection for longer (I3)
         self._limit = f"SET LOCAL transaction_timeout = {transaction_timeout_ms:d}"
         self._scan = scan
         self._topic = topic
-        self._targets = targets
-        self._staged: Mapping[int, int] = dict(targets.offsets)
+        self._applied = applied
+        self._staged: Mapping[int, int] = dict(applied.offsets)
         self.refused: list[str] = []
         self.longest_chunk_s = 0.0
 
     async def run(self, on_progress: Callable[[int, int], None]) -> None:
-        """Repairs all; users whom PostgreSQL refuses are left as they were, in `refused`. Raises asyncpg's errors."""
+        """Repairs all users; those whom PostgreSQL refuses stay as they were, in `refused`. Raises asyncpg's errors."""
         await self._connection.execute(REPAIR_SQL["prepare_repairs"])
         total = await self._connection.fetchval("SELECT count(*) FROM solve_replay_repairs")
         done, last = 0, ""
@@ -69,23 +72,25 @@ class Repair:
             done, last = done + len(user_ids), user_ids[-1]
             on_progress(done, total)
 
-    async def finish(self, letters: LetterDrift) -> None:
-        """Dead letters, and offsets that somebody moved."""
+    async def finish(self, dead_letters: DeadLetterDrift) -> None:
+        """Repairs dead letters, and offsets that were moved by hand."""
         connection = self._connection
         async with connection.transaction():
             await connection.execute(self._limit)
             await self._lock_offsets()
-            for moved in self._targets.moved:
+            for moved in self._applied.moved:
                 await connection.execute(
                     "UPDATE partition_offsets SET next_offset = $4, updated_at = now() "
                     "WHERE topic = $1 AND partition = $2 AND next_offset = $3",
                     self._topic, moved["partition"], moved["found"], moved["restored"],
                 )  # fmt: skip
-            if letters.missing:
-                await connection.execute(REPAIR_SQL["insert_letters"], self._topic)
-            if letters.extra:
-                partitions, offsets = zip(*letters.extra, strict=True)
-                await connection.execute(REPAIR_SQL["delete_letters"], self._topic, partitions, offsets, self.refused)
+            if dead_letters.missing:
+                await connection.execute(REPAIR_SQL["insert_dead_letters"], self._topic)
+            if dead_letters.extra:
+                partitions, offsets = zip(*dead_letters.extra, strict=True)
+                await connection.execute(
+                    REPAIR_SQL["delete_dead_letters"], self._topic, partitions, offsets, self.refused
+                )
 
     async def _repair(self, user_ids: Sequence[str]) -> None:
         try:
@@ -115,11 +120,11 @@ class Repair:
 
     async def _repair_chunk(self, user_ids: Sequence[str]) -> None:
         connection = self._connection
-        await self._advance(await self._offsets("read_offsets", self._topic))  # most of the tail, without a lock
+        await self._advance(await self._offsets("read_offsets", self._topic))  # most of the tail, before the locks
         async with connection.transaction():
             await connection.execute(self._limit)
             reached = await self._lock_offsets()
-            began = perf_counter()
+            started = perf_counter()
             staged = await self._fold_tail(reached)
             await connection.execute(USERS_SQL["lock_users"], user_ids)
             await connection.execute(REPAIR_SQL["repair_users"], user_ids)
@@ -133,28 +138,28 @@ class Repair:
                 "recount",
             ):
                 await connection.execute(REPAIR_SQL[step], user_ids)
-            waited_for = await connection.fetchval(REPAIR_SQL["somebody_waits"])
+            has_waiters = await connection.fetchval(REPAIR_SQL["has_waiters"])
         self._staged = staged
-        self.longest_chunk_s = max(self.longest_chunk_s, perf_counter() - began)
-        if waited_for:
-            await self._let_pass(reached)
+        self.longest_chunk_s = max(self.longest_chunk_s, perf_counter() - started)
+        if has_waiters:
+            await self._yield_to_waiters(reached)
 
-    async def _let_pass(self, reached: Mapping[int, int]) -> None:
-        """A row goes to whoever asks first after a commit, not to who has waited: chunk could follow upon chunk."""
-        deadline = perf_counter() + LET_PASS_S
+    async def _yield_to_waiters(self, reached: Mapping[int, int]) -> None:
+        """Lets a waiting projector commit: after a commit a lock goes to whoever asks first, perhaps the next chunk."""
+        deadline = perf_counter() + YIELD_S
         while perf_counter() < deadline and await self._offsets("read_offsets", self._topic) == reached:  # noqa: ASYNC110
-            await asyncio.sleep(LET_PASS_POLL_S)
+            await asyncio.sleep(YIELD_POLL_S)
 
     async def _lock_offsets(self) -> dict[int, int]:
-        return await self._offsets("lock_offsets", self._topic, list(self._targets.offsets))
+        return await self._offsets("lock_offsets", self._topic, list(self._applied.offsets))
 
     async def _offsets(self, query: str, *arguments: object) -> dict[int, int]:
-        """Up to where the tables speak of the log now; where nothing has moved, as far as the comparison found."""
-        targets = self._targets
+        """The offsets that the tables stand at; for a partition that has not moved, those of the comparison."""
+        applied = self._applied
         return {
-            partition: found if next_offset == targets.claimed[partition] else max(next_offset, found)
+            partition: found if next_offset == applied.claimed[partition] else max(next_offset, found)
             for partition, next_offset, *_ in await self._connection.fetch(OFFSETS_SQL[query], *arguments)
-            if (found := targets.offsets.get(partition)) is not None
+            if (found := applied.offsets.get(partition)) is not None
         }
 
     async def _advance(self, to: Mapping[int, int]) -> None:
@@ -168,7 +173,7 @@ class Repair:
         names: dict[str, Registration] = {}
         ranges = {partition: (self._staged.get(partition, 0), end) for partition, end in to.items()}
         async for records in self._scan.read(ranges):
-            rows = stage(records)
+            rows = decode_rows(records)
             for verdict in rows.verdicts:
                 fold_verdict(verdicts, verdict)
             for user_id, username, registered_at in rows.registrations:

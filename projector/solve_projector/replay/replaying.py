@@ -1,11 +1,10 @@
-"""What does a replay do, in order? Reads the log, compares it with the tables, repairs, and says what was wrong.
+"""Runs a replay: reads the log, compares it with the tables, repairs them, and reports what was wrong.
 
-Warm: staged up to PostgreSQL's offsets, compared in one snapshot, repaired by chunks while projection goes on.
+Warm: staged up to PostgreSQL's offsets, compared in one snapshot, repaired in chunks while projection goes on.
 Cold (nothing was ever applied): loaded in bulk in one transaction, for which projectors wait.
 """
 
-import os
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -23,15 +22,15 @@ from solve_projector.log.inspection import LogInspector, open_inspector
 from solve_projector.log.scan import LogScan, open_scan
 from solve_projector.log.state import LogState, PartitionOffset
 from solve_projector.replay import cold
+from solve_projector.replay.applied_offsets import AppliedOffsets, provable, read_applied_offsets, read_row_offsets
 from solve_projector.replay.comparison import compare, updates
-from solve_projector.replay.reading import Ranges, read_in_parallel
 from solve_projector.replay.repair import Repair
 from solve_projector.replay.report import Report, write_updates
-from solve_projector.replay.staging import EVERYTHING, Wanted, begin_staging, end_staging, lock_replay
-from solve_projector.replay.targets import Targets, provable, read_applied, read_targets
+from solve_projector.replay.staging import EVERYTHING, Wanted, begin_staging, end_staging, lock_replay, replay_session
+from solve_projector.replay.worker_pool import Ranges, read_in_parallel
 from solve_projector.settings import ProjectorSettings
 from solve_projector.store.migrate import require_schema
-from solve_projector.store.postgresql import DATABASE_ERRORS, connect, open_pool, said_of
+from solve_projector.store.postgresql import DATABASE_ERRORS, open_pool, said_of
 from solve_runtime.kafka_settings import KafkaConnection
 from solve_runtime.sql import queries
 
@@ -47,7 +46,7 @@ OnProgress = Callable[[str, int, int], None]
 
 @dataclass(frozen=True, slots=True)
 class ReplayOptions:
-    """What an operator asked for."""
+    """The choices of an operator."""
 
     dry_run: bool = False
     workers: int = 0
@@ -66,34 +65,29 @@ class Replay:
     inspector: LogInspector
     scan: LogScan
     state: LogState
-    applied: Mapping[int, int]
+    row_offsets: Mapping[int, int]
     report: Report
     on_progress: OnProgress
 
-    @property
-    def workers(self) -> int:
-        """Reading processes: as asked, or one a core."""
-        return self.options.workers or os.cpu_count() or 1
-
-    async def targets(self) -> Targets:
-        """Up to where the tables speak of the log now."""
-        return await read_targets(self.database, self.inspector, self.state.ends, self.applied)
+    async def applied_offsets(self) -> AppliedOffsets:
+        """The offsets that the tables stand at now."""
+        return await read_applied_offsets(self.database, self.inspector, self.state.ends, self.row_offsets)
 
     @contextmanager
     def timed(self, phase: str) -> Iterator[None]:
         """Adds a phase's seconds to the report."""
-        began = perf_counter()
+        started = perf_counter()
         try:
             yield
         finally:
-            self.report.seconds[phase] = self.report.seconds.get(phase, 0.0) + perf_counter() - began
+            self.report.seconds[phase] = self.report.seconds.get(phase, 0.0) + perf_counter() - started
 
     def step(self, phase: str) -> Callable[[int, int], None]:
-        """Tells the progress of one phase."""
+        """Reports the progress of one phase."""
         return lambda done, total: self.on_progress(phase, done, total)
 
     async def read(self, ranges: Ranges, wanted: Wanted = EVERYTHING) -> dict[int, Fingerprint]:
-        """Stages a stretch of the log in parallel."""
+        """Stages ranges of the log in parallel."""
         total = sum(max(0, end - begin) for begin, end in ranges.values())
         done = 0
 
@@ -104,18 +98,18 @@ class Replay:
             self.on_progress("reading", done, total)
 
         with self.timed("reading"):
-            return await read_in_parallel(self.connection, self.settings, ranges, self.workers, on_read, wanted)
+            return await read_in_parallel(self.connection, self.settings, ranges, self.options.workers, on_read, wanted)
 
 
 async def replay(
     connection: KafkaConnection, settings: ProjectorSettings, options: ReplayOptions, on_progress: OnProgress
 ) -> Report:
-    """Proves all counts against the log, and repairs what differs (or with `dry_run` only says so).
+    """Proves all counts against the log, and repairs what differs; with `dry_run` only reports it.
 
     Raises ReplayRunning, ReplayInterrupted, LogHeadGone, TopicUnsafe, LogRewritten, OffsetOutOfRange, TopicMissing,
     KafkaUnavailable, DatabaseUnavailable, SchemaMismatch.
     """
-    with database_errors_said():
+    with translating_database_errors():
         async with open_replay(connection, settings, options, on_progress) as opened:
             if await cold.is_cold(opened.database, connection.topic):
                 opened.report.cold = True
@@ -126,14 +120,14 @@ async def replay(
             if options.report_file:
                 await write_updates(options.report_file, updates(opened.database))
             if not options.dry_run:
-                await _mend_board(opened)
-            await _leave_word(opened)
+                await _repair_board(opened)
+            await _record_run(opened)
             return opened.report
 
 
 @contextmanager
-def database_errors_said() -> Iterator[None]:
-    """PostgreSQL's errors as ours: nothing half done is visible, whatever happened."""
+def translating_database_errors() -> Iterator[None]:
+    """Turns PostgreSQL's errors into ReplayInterrupted: nothing half done is ever visible."""
     try:
         yield
     except DATABASE_ERRORS as error:
@@ -146,31 +140,23 @@ def database_errors_said() -> Iterator[None]:
 async def open_replay(
     connection: KafkaConnection, settings: ProjectorSettings, options: ReplayOptions, on_progress: OnProgress
 ) -> AsyncIterator[Replay]:
-    """Connects, takes the lock, refuses a log that proves nothing, and gives empty staging tables, dropped on exit."""
-    async with open_inspector(connection) as inspector, _session(settings) as database, open_scan(connection) as scan:
+    """Connects, takes the lock, refuses a log that proves nothing, and makes staging tables, dropped on exit."""
+    async with (
+        open_inspector(connection) as inspector,
+        replay_session(settings) as database,
+        open_scan(connection) as scan,
+    ):
         await require_schema(database, settings)
         await lock_replay(database)
         state = _chosen(await _provable_state(database, inspector), options)
         await begin_staging(database)
         try:
             report = Report(options.dry_run, sorted(options.partitions))
-            applied = await read_applied(database)
-            yield Replay(connection, settings, options, database, inspector, scan, state, applied, report, on_progress)
+            rows = await read_row_offsets(database)
+            yield Replay(connection, settings, options, database, inspector, scan, state, rows, report, on_progress)
         finally:
             if not database.is_closed():
                 await end_staging(database)
-
-
-@asynccontextmanager
-async def _session(settings: ProjectorSettings) -> AsyncIterator[asyncpg.Connection]:
-    database = await connect(settings, replay=True)
-    try:
-        yield database
-    finally:
-        try:
-            await database.close(timeout=5)
-        except DATABASE_ERRORS:
-            database.terminate()
 
 
 async def _provable_state(database: asyncpg.Connection, inspector: LogInspector) -> LogState:
@@ -185,11 +171,15 @@ async def _provable_state(database: asyncpg.Connection, inspector: LogInspector)
 def _chosen(state: LogState, options: ReplayOptions) -> LogState:
     if not options.partitions:
         return state
-    if strange := options.partitions - state.ends.keys():
-        raise SettingsError(f"topic {state.topic} has no partitions {sorted(strange)}; it has {sorted(state.ends)}")
+    if unknown := options.partitions - state.ends.keys():
+        raise SettingsError(f"topic {state.topic} has no partition {_listed(unknown)}; it has {_listed(state.ends)}")
     if not options.dry_run:
         raise SettingsError("a repair needs all partitions, because records may lie in any; add --dry-run")
     return replace(state, ends={partition: state.ends[partition] for partition in options.partitions})
+
+
+def _listed(partitions: Iterable[int]) -> str:
+    return ", ".join(map(str, sorted(partitions)))
 
 
 async def _replay_cold(replay: Replay) -> None:
@@ -203,11 +193,11 @@ async def _replay_cold(replay: Replay) -> None:
     async with cold.rebuild_announced(database, state):
         async with database.transaction():
             if not await cold.lock_cold(database, state):
-                raise ReplayInterrupted("a projector began to apply the log at the same moment; run the replay again")
+                raise ReplayInterrupted("a projector started to apply the log at the same moment; run the replay again")
             async with cold.heartbeat(database):
-                marks = await replay.read(everything)
+                fingerprints = await replay.read(everything)
             with replay.timed("rebuilding"):
-                await cold.load(database, state, marks, replay.report, replay.step("rebuilding"))
+                await cold.load(database, state, fingerprints, replay.report, replay.step("rebuilding"))
         with replay.timed("rebuilding"):
             await database.execute("ANALYZE users, verdicts, parked_events")
 
@@ -219,25 +209,25 @@ async def _replay_warm(replay: Replay) -> None:
             await sweep(pool, state.topic)
     staged = await _stage_until_near(replay)
     with replay.timed("comparing"):
-        targets, letters = await compare(
-            database, replay.scan, replay.targets, staged, report, replay.step("comparing")
+        applied, dead_letters = await compare(
+            database, replay.scan, replay.applied_offsets, staged, report, replay.step("comparing")
         )
     if replay.options.dry_run:
         return
     with replay.timed("repairing"):
-        repair = Repair(database, replay.scan, state.topic, targets, replay.settings.transaction_timeout_ms)
+        repair = Repair(database, replay.scan, state.topic, applied, replay.settings.transaction_timeout_ms)
         await repair.run(replay.step("repairing"))
-        await repair.finish(letters)
+        await repair.finish(dead_letters)
         report.users_refused = repair.refused
         report.longest_chunk_seconds = round(repair.longest_chunk_s, 4)
 
 
 async def _stage_until_near(replay: Replay) -> Mapping[int, int]:
-    """Reads until projection is not far ahead of what is staged: the rest is read inside the snapshot."""
+    """Stages until projection is not far ahead; the rest is read inside the snapshot."""
     staged: dict[int, int] = dict.fromkeys(replay.state.ends, 0)
     for _ in range(CATCH_UP_ROUNDS):
-        targets = await replay.targets()
-        ranges = {partition: (staged[partition], end) for partition, end in targets.offsets.items()}
+        applied = await replay.applied_offsets()
+        ranges = {partition: (staged[partition], end) for partition, end in applied.offsets.items()}
         if sum(end - begin for begin, end in ranges.values()) < CATCH_UP_RECORDS:
             break
         await replay.read(ranges)
@@ -245,8 +235,8 @@ async def _stage_until_near(replay: Replay) -> Mapping[int, int]:
     return staged
 
 
-async def _leave_word(replay: Replay) -> None:
-    """One small row, so that monitors see when the counts were last proved; not of some partitions alone."""
+async def _record_run(replay: Replay) -> None:
+    """One row for monitors: when the counts were last proved. A replay of some partitions proves too little."""
     report = replay.report
     if report.partitions:
         return
@@ -256,12 +246,12 @@ async def _leave_word(replay: Replay) -> None:
     try:
         await replay.database.execute(RUNS_SQL["record_run"], replay.state.topic, *figures)
     except DATABASE_ERRORS as error:
-        log.warning("the replay is done, monitors do not know", action="replay_not_recorded", error=str(error))
+        log.warning("could not record the replay for monitors", action="replay_not_recorded", error=str(error))
 
 
 @contextmanager
-def _board_may_be_away(replay: Replay) -> Iterator[None]:
-    """Redis is a cache: that it is away is said, and does not fail the replay."""
+def _board_is_optional(replay: Replay) -> Iterator[None]:
+    """Redis is a cache: if it is unavailable, the report says so and the replay goes on."""
     try:
         with replay.timed("leaderboard"):
             yield
@@ -270,16 +260,16 @@ def _board_may_be_away(replay: Replay) -> Iterator[None]:
 
 
 async def _compare_board(replay: Replay) -> None:
-    """Before anything is repaired: a board that shows what PostgreSQL says is not to blame."""
+    """Before the repair, so that a board in sync with wrong counts is not reported as drift."""
     topic, pause_s = replay.connection.topic, replay.settings.leaderboard_check_interval_s
-    with _board_may_be_away(replay):
+    with _board_is_optional(replay):
         async with open_pool(replay.settings) as pool, open_leaderboard(replay.settings, topic) as board:
             on_pass = replay.step("checking leaderboard")
             replay.report.leaderboard = await compare_board(pool, board, pause_s, on_pass)
 
 
-async def _mend_board(replay: Replay) -> None:
+async def _repair_board(replay: Replay) -> None:
     topic, pause_s = replay.connection.topic, replay.settings.leaderboard_check_interval_s
-    with _board_may_be_away(replay):
+    with _board_is_optional(replay):
         async with open_pool(replay.settings) as pool, open_leaderboard(replay.settings, topic) as board:
-            await repair_board(pool, board, topic, pause_s, replay.step("mending leaderboard"))
+            await repair_board(pool, board, topic, pause_s, replay.step("repairing leaderboard"))

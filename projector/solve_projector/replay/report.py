@@ -1,4 +1,4 @@
-"""What did a replay find? Counts of drift by kind, and each user whose number was wrong."""
+"""The result of a replay: drift by kind, and each user whose count was wrong."""
 
 import csv
 import json
@@ -29,7 +29,7 @@ class Update:
 
 @dataclass(slots=True)
 class Report:
-    """Figures of one replay; `updates` holds the first ten thousand."""
+    """Figures of one replay; `updates` holds the first ten thousand users."""
 
     dry_run: bool
     partitions: list[int] = field(default_factory=list)
@@ -71,7 +71,7 @@ class Report:
         return f"{did}: {self.users_updated} users {verb} out of {self.total_users}"
 
     def as_dict(self) -> dict[str, Any]:
-        """For `--json`: the keys that scripts rely on first."""
+        """For `--json`; the keys that scripts rely on come first."""
         found = asdict(self)
         return {
             "success": not self.users_refused,
@@ -88,7 +88,7 @@ class Report:
 
 
 async def write_updates(path: Path, updates: AsyncIterator[Update]) -> int:
-    """All updates as CSV, or as NDJSON where the name ends so; how many. Raises SettingsError."""
+    """Writes all updates as CSV, or as NDJSON by the name's suffix; returns how many. Raises SettingsError."""
     number = 0
     try:
         with path.open("w", encoding="utf-8", newline="") as stream:
@@ -103,11 +103,11 @@ async def write_updates(path: Path, updates: AsyncIterator[Update]) -> int:
                     stream.write(json.dumps(row, default=str, ensure_ascii=False) + "\n")
                 number += 1
     except OSError as error:
-        raise SettingsError(f"cannot write the report: {error}; name another file with --report") from error
+        raise SettingsError(f"cannot write {path}: {error.strerror}; choose another file with --report") from error
     return number
 
 
 def _cell(value: Any) -> str:
-    """A spreadsheet takes text that begins like a formula for one; names come from users."""
+    """Quotes what a spreadsheet would run as a formula; names come from users."""
     text = "" if value is None else str(value)
     return f"'{text}" if text[:1] in {"=", "+", "-", "@", "\t", "\r"} else text

@@ -1,43 +1,43 @@
-"""Where does a replay keep what it read? In unlogged tables of its own, filled by COPY, folded by PostgreSQL.
+"""Keeps what a replay read in unlogged tables of its own, filled by COPY and folded by PostgreSQL.
 
 Every table's name begins with `solve_replay_`; one replay at a time has them (`lock_replay`), and each begins by
 dropping what an interrupted one left.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
-from io import BytesIO
 from typing import Any, NamedTuple
 
+import asyncpg
+
 from solve_projector.domain.batch import DeadLetter, Fingerprint, LogRecord
-from solve_projector.domain.rule import Verdict, verdict_of
+from solve_projector.domain.decoding import decode_record
+from solve_projector.domain.rule import Verdict
 from solve_projector.errors import ReplayRunning
-from solve_projector.replay.copy_lines import line_of_record, line_of_verdict
+from solve_projector.log.scan import open_scan
+from solve_projector.settings import ProjectorSettings
 from solve_projector.store.locks import Lock, holder_of, try_lock
-from solve_projector.store.postgresql import Connection
+from solve_projector.store.postgresql import DATABASE_ERRORS, Connection, connect
+from solve_runtime.kafka_settings import KafkaConnection
 from solve_runtime.sql import queries
 from solve_schemas.events import UserRegistered
-from solve_schemas.record import Rejected, decode
 
 STAGING_SQL = queries("solve_projector.replay", "staging")
 
 
-Rejection = tuple[int, int, int, bytes | None, bytes | None, list[str], list[bytes | None], str, str]
-
-
 @dataclass(slots=True)
 class StagedRows:
-    """What some records of the log come down to, as rows of the staging tables."""
+    """Records of the log as rows of the staging tables."""
 
     verdicts: list[Verdict] = field(default_factory=list)
-    lines: list[str] = field(default_factory=list)
     registrations: list[tuple[str, str, datetime]] = field(default_factory=list)
-    rejected: list[Rejection] = field(default_factory=list)
+    rejected: list[tuple[Any, ...]] = field(default_factory=list)
 
 
 class Wanted(NamedTuple):
-    """What of the log is staged: what was judged `until` then, and of the user `only`; by default everything."""
+    """The part of the log to stage: judged `until` then, and of the user `only`; by default everything."""
 
     until: datetime | None = None
     only: str | None = None
@@ -46,61 +46,42 @@ class Wanted(NamedTuple):
 EVERYTHING = Wanted()
 
 
-def stage(records: Iterable[LogRecord], wanted: Wanted = EVERYTHING) -> StagedRows:
+def decode_rows(records: Iterable[LogRecord], wanted: Wanted = EVERYTHING) -> StagedRows:
     """Decodes records as live projection does."""
     rows = StagedRows()
-    verdicts = rows.verdicts.append
     until, only = wanted
     if only is not None:
         records = [record for record in records if _may_name(record, only.encode())]
     for record in records:
-        said = decode(record.value, record.headers, record.timestamp)
-        if isinstance(said, UserRegistered):
+        said = decode_record(record)
+        if isinstance(said, Verdict):
+            if until is None or said.judged_at <= until:
+                rows.verdicts.append(said)
+        elif isinstance(said, UserRegistered):
             rows.registrations.append((said.user_id, said.username, said.registered_at))
-        elif isinstance(said, Rejected):
+        else:
             rows.rejected.append(DeadLetter(record, said).columns())
-        elif until is None or said.judged_at <= until:
-            verdicts(verdict_of(said, record.partition, record.offset))
     return rows
 
 
 def _may_name(record: LogRecord, user_id: bytes) -> bool:
-    """JSON may spell any character with a backslash; such records are decoded to see."""
+    """Whether a record can name the user; JSON may spell any character with a backslash."""
     value = record.value or b""
     return user_id in value or b"\\" in value
 
 
-def mark_records(marks: dict[int, Fingerprint], records: Sequence[LogRecord]) -> None:
+def extend_fingerprints(fingerprints: dict[int, Fingerprint], records: Sequence[LogRecord]) -> None:
     """Extends the partition's fingerprint by records in log order."""
     first, last = records[0], records[-1]
-    known = marks.get(first.partition)
+    known = fingerprints.get(first.partition)
     begin = (known.first_offset, known.first_timestamp_ms) if known else (first.offset, first.timestamp)
-    marks[first.partition] = Fingerprint(*begin, last.offset, last.timestamp)
-
-
-def stage_lines(records: Iterable[LogRecord], wanted: Wanted = EVERYTHING) -> StagedRows:
-    """Like `stage`, for rows that are only to be copied: most verdicts become lines by the short way."""
-    if wanted != EVERYTHING:
-        return stage(records, wanted)
-    lines: list[str] = []
-    others: list[LogRecord] = []
-    for record in records:
-        line = line_of_record(record)
-        if line is None:
-            others.append(record)
-        else:
-            lines.append(line)
-    rows = stage(others)
-    rows.lines = lines
-    return rows
+    fingerprints[first.partition] = Fingerprint(*begin, last.offset, last.timestamp)
 
 
 async def copy_rows(connection: Connection, rows: StagedRows) -> None:
     """Appends rows to the staging tables."""
-    lines = rows.lines + [line_of_verdict(verdict) for verdict in rows.verdicts]
-    if lines:
-        await connection.copy_to_table("solve_replay_verdicts", source=BytesIO("".join(lines).encode()))
     found: tuple[tuple[str, list[Any]], ...] = (
+        ("solve_replay_verdicts", rows.verdicts),
         ("solve_replay_registrations", rows.registrations),
         ("solve_replay_rejected", rows.rejected),
     )
@@ -109,8 +90,39 @@ async def copy_rows(connection: Connection, rows: StagedRows) -> None:
             await connection.copy_records_to_table(table, records=records)
 
 
+@asynccontextmanager
+async def replay_session(settings: ProjectorSettings) -> AsyncIterator[asyncpg.Connection]:
+    """A connection of a replay, closed by force if PostgreSQL no longer answers."""
+    database = await connect(settings, replay=True)
+    try:
+        yield database
+    finally:
+        try:
+            await database.close(timeout=5)
+        except DATABASE_ERRORS:
+            database.terminate()
+
+
+async def stage_ranges(
+    connection: KafkaConnection,
+    settings: ProjectorSettings,
+    ranges: Mapping[int, tuple[int, int]],
+    on_read: Callable[[int], None],
+    wanted: Wanted = EVERYTHING,
+) -> dict[int, Fingerprint]:
+    """Reads `[from, to)` of each partition into staging; returns fingerprints."""
+    fingerprints: dict[int, Fingerprint] = {}
+    async with replay_session(settings) as database, open_scan(connection) as scan:
+        async for records in scan.read(ranges):
+            if records:
+                extend_fingerprints(fingerprints, records)
+                await copy_rows(database, decode_rows(records, wanted))
+                on_read(len(records))
+    return fingerprints
+
+
 async def lock_replay(connection: Connection) -> None:
-    """Makes this session the one that replays. Raises ReplayRunning, which says who does already."""
+    """Takes the lock of a replay for this session. Raises ReplayRunning, which names the holder."""
     if await try_lock(connection, Lock.REPLAY):
         return
     holder = await holder_of(connection, Lock.REPLAY)
@@ -118,9 +130,9 @@ async def lock_replay(connection: Connection) -> None:
         f"{holder['application_name']} from {holder['client']} since {holder['since']:%Y-%m-%d %H:%M:%S}Z, "
         f"PostgreSQL process {holder['pid']}"
         if holder
-        else "somebody who has just ended"
+        else "it has just ended"
     )
-    raise ReplayRunning(f"another replay is at work: {who}; wait for its end, or stop it, and run this again")
+    raise ReplayRunning(f"another replay is running: {who}; wait for it or stop it, then run this again")
 
 
 async def begin_staging(connection: Connection) -> None:

@@ -1,7 +1,7 @@
-"""How does one process read its share of the log into staging? Started by `reading`, one for each core.
+"""A process that reads its share of the log into staging. Started by `worker_pool`.
 
-Told what to read by one line of JSON on standard input, it answers in lines of JSON: `read` (records since the last
-line), `done` (fingerprints by partition) or `error`. It ends at once when standard input does: its replay is gone.
+Its task is one line of JSON on standard input; it answers in lines of JSON: `read` (records since the last line),
+`done` (fingerprints by partition) or `error`. When standard input closes, its replay is gone and it ends at once.
 """
 
 import asyncio
@@ -12,14 +12,11 @@ import sys
 from datetime import datetime
 from typing import Any
 
-import asyncpg
 import structlog
 
-from solve_projector.domain.batch import Fingerprint
-from solve_projector.log.scan import open_scan
-from solve_projector.replay.staging import Wanted, copy_rows, mark_records, stage_lines
+from solve_projector.replay.staging import Wanted, stage_ranges
 from solve_projector.settings import ProjectorSettings
-from solve_projector.store.postgresql import DATABASE_ERRORS, connect
+from solve_projector.store.postgresql import DATABASE_ERRORS
 from solve_runtime.errors import SolveCountsError
 from solve_runtime.kafka_settings import KafkaConnection
 from solve_runtime.logs import configure_logs
@@ -28,39 +25,20 @@ ORPHANED = 4
 
 
 async def work(task: dict[str, Any]) -> None:
-    """Reads `ranges` and copies what they say."""
-    settings = ProjectorSettings(**task["settings"])
+    """Stages the task's ranges."""
     wanted = Wanted(datetime.fromisoformat(task["until"]) if task["until"] else None, task["only"])
     ranges = {int(partition): (begin, end) for partition, (begin, end) in task["ranges"].items()}
-    marks: dict[int, Fingerprint] = {}
-    database = await connect(settings, replay=True)
-    try:
-        async with open_scan(KafkaConnection(**task["connection"])) as scan:
-            async for records in scan.read(ranges):
-                if records:
-                    mark_records(marks, records)
-                    await copy_rows(database, stage_lines(records, wanted))
-                    say(read=len(records))
-    finally:
-        await close(database)
-    say(done=marks)
-
-
-async def close(database: asyncpg.Connection) -> None:
-    """By force where PostgreSQL no longer answers."""
-    try:
-        await database.close(timeout=5)
-    except DATABASE_ERRORS:
-        database.terminate()
+    connection, settings = KafkaConnection(**task["connection"]), ProjectorSettings(**task["settings"])
+    say(done=await stage_ranges(connection, settings, ranges, lambda number: say(read=number), wanted))
 
 
 def say(**words: Any) -> None:
-    """One line to the replay."""
+    """Writes one line to the replay."""
     print(json.dumps(words), flush=True)
 
 
 async def main() -> None:
-    """Reads the task, and works until it is done or nobody waits for it."""
+    """Reads the task, and works until it is done or its replay has ended."""
     loop = asyncio.get_running_loop()
     reader = asyncio.StreamReader(limit=2**24)
     await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)

@@ -8,7 +8,6 @@ import time
 from collections import Counter as Tally
 from collections.abc import Set as AbstractSet
 from enum import StrEnum
-from operator import itemgetter
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from prometheus_client.gc_collector import GCCollector
@@ -191,17 +190,9 @@ class ProjectorMetrics:
 
 
 def outcomes(batch: Batch, unknown_users: AbstractSet[str]) -> Tally[tuple[str, str]]:
-    """How many records of each type were applied, parked and dead-lettered by a committed batch.
-
-    Types are counted in C; single records are inspected only if one was set aside.
-    """
-    kinds: Tally[type] = Tally(map(type, map(itemgetter(1), batch.records)))
-    found: Tally[tuple[str, str]] = Tally()
-    rejected = kinds.pop(Rejected, 0)
-    for kind, number in kinds.items():
-        found[kind.type_name, APPLIED] = number  # type: ignore[attr-defined]
-    if rejected:
-        found.update((_named_type(record), DEAD_LETTER) for record, said in batch.records if isinstance(said, Rejected))
+    """How many records of each type were applied, parked and dead-lettered by a committed batch."""
+    found = Tally((said.type_name, APPLIED) for _, said in batch.records if not isinstance(said, Rejected))
+    found.update((_named_type(record), DEAD_LETTER) for record, said in batch.records if isinstance(said, Rejected))
     if unknown_users:
         for _, said in batch.records:
             if not isinstance(said, Rejected) and said.user_id in unknown_users:

@@ -42,7 +42,7 @@ async def described(world: World) -> dict[str, tuple[str, str, str]]:
     return {row[2]: (row[3], row[4], row[5]) for row in rows}
 
 
-async def told(world: World) -> dict[str, tuple[str, str, str]]:
+async def reported(world: World) -> dict[str, tuple[str, str, str]]:
     """The same three, of our command's table."""
     _, out, _ = await lag(world)
     rows = [line.split() for line in out.splitlines() if world.connection.topic in line]
@@ -53,14 +53,14 @@ async def test_kafkas_own_tool_sees_the_truth_and_resetting_its_offsets_changes_
     await world.publish(simulate(SEASON))
     await world.run_once()
     everything = await described(world)
-    assert everything == await told(world)
+    assert everything == await reported(world)
     assert sum(int(end) for _, end, _ in everything.values()) == 600
     assert {lag for _, _, lag in everything.values()} == {"0"}
     await consumer_groups_tool(
         world, "--reset-offsets", "--to-earliest", "--topic", world.connection.topic, "--execute"
     )
     assert {row[0] for row in (await described(world)).values()} == {"0"}
-    assert await told(world) == everything  # ours reads PostgreSQL
+    assert await reported(world) == everything  # ours reads PostgreSQL
     assert (await world.run_once()).records == 0
     assert await described(world) == everything
     assert await world.differences() == []
@@ -73,7 +73,7 @@ async def test_a_script_can_fail_over_an_age_or_a_number(world: World) -> None:
     assert [(await lag(world, "--fail-over", limit))[0] for limit in ("0", "0s")] == [0, 0]
 
 
-async def test_json_has_everything_and_watch_gives_a_line_a_look(world: World) -> None:
+async def test_json_has_everything_and_watch_gives_a_line_a_snapshot(world: World) -> None:
     await world.publish(simulate(SEASON))
     code, out, _ = await lag(world, "--json")
     said = json.loads(out)
@@ -86,11 +86,11 @@ async def test_json_has_everything_and_watch_gives_a_line_a_look(world: World) -
         env=world.environment, stdout=asyncio.subprocess.PIPE,
     )  # fmt: skip
     assert watch.stdout
-    looks = [json.loads(await watch.stdout.readline()) for _ in range(3)]
+    snapshots = [json.loads(await watch.stdout.readline()) for _ in range(3)]
     watch.terminate()
     await watch.communicate()
     assert watch.returncode == 0
-    assert looks[0]["at"] < looks[1]["at"] < looks[2]["at"]
+    assert snapshots[0]["at"] < snapshots[1]["at"] < snapshots[2]["at"]
 
 
 @pytest.mark.parametrize(

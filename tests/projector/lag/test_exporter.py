@@ -1,4 +1,4 @@
-"""Does a scrape say what existing dashboards expect? From the real process, read by Prometheus' own parser."""
+"""Scrapes of the real exporter process, read by Prometheus' own parser."""
 
 import asyncio
 import math
@@ -13,7 +13,7 @@ from devstack import Stack
 from devstack.ports import free_port
 from solve_producer.demo.simulation import Season, simulate
 from solve_projector.lag.exporter import LagCollector
-from solve_projector.lag.snapshot import Look
+from solve_projector.lag.snapshot import Snapshot
 from solve_projector.lag.status import Status
 from solve_projector.replay.replaying import ReplayOptions, replay
 from tests.events import BEGIN, solved
@@ -125,7 +125,7 @@ async def test_each_partition_has_one_status(world: World) -> None:
     assert statuses == {**dict.fromkeys(statuses, 0), "OK": 1}
 
 
-async def test_what_waits_for_a_person_can_be_alerted_on(world: World) -> None:
+async def test_what_needs_an_operator_can_be_alerted_on(world: World) -> None:
     topic = world.connection.topic
     async with world.raw_producer() as producer:
         await producer.send_and_wait(topic, b"{", key=b"k")
@@ -141,7 +141,7 @@ async def test_what_waits_for_a_person_can_be_alerted_on(world: World) -> None:
         assert value(scrape, "solve_audit_last_timestamp_seconds")
 
 
-async def test_a_log_that_can_lose_its_proof_shows(world: World) -> None:
+async def test_an_unsafe_topic_setting_shows(world: World) -> None:
     topic = world.connection.topic
     await world.publish(simulate(SEASON))
     async with exporting(world) as port:
@@ -152,29 +152,27 @@ async def test_a_log_that_can_lose_its_proof_shows(world: World) -> None:
         assert 0 < (value(scrape, "solve_retention_margin_seconds", topic=topic) or 0) <= 86_400
 
 
-async def test_a_store_that_is_away_is_said_and_its_figures_are_absent_not_stale(
-    breakable: World, stack: Stack
-) -> None:
+async def test_figures_of_an_unavailable_store_are_absent_not_stale(breakable: World, stack: Stack) -> None:
     world = breakable
     await world.publish(simulate(SEASON))
     await world.run_once()
     async with exporting(world) as port:
         await until_scraped(port, "solve_source_up", 1, source="postgresql")
         stack.postgres.kill()
-        away = await until_scraped(port, "solve_source_up", 0, source="postgresql")
-        assert value(away, "kafka_consumergroup_lag_sum") is None
-        assert value(away, "solve_stage_lag", stage="kafka_group", partition="0") == 0
+        down = await until_scraped(port, "solve_source_up", 0, source="postgresql")
+        assert value(down, "kafka_consumergroup_lag_sum") is None
+        assert value(down, "solve_stage_lag", stage="kafka_group", partition="0") == 0
         await asyncio.to_thread(stack.start)
         back = await until_scraped(port, "solve_source_up", 1, source="postgresql")
         assert value(back, "kafka_consumergroup_lag_sum") == 0
         stack.kafka.kill()
-        away = await until_scraped(port, "solve_source_up", 0, source="kafka")
-        assert value(away, "kafka_topic_partitions") is None
+        down = await until_scraped(port, "solve_source_up", 0, source="kafka")
+        assert value(down, "kafka_topic_partitions") is None
         await asyncio.to_thread(stack.start)
         await until_scraped(port, "kafka_consumergroup_lag_sum", 0)
 
 
-async def test_a_log_that_is_gone_is_said_by_a_monitor_that_goes_on(world: World) -> None:
+async def test_a_missing_log_does_not_end_the_exporter(world: World) -> None:
     async with exporting(world) as port:
         await until_scraped(port, "solve_source_up", 1, source="kafka")
         await delete_topic(world)
@@ -185,5 +183,5 @@ async def test_a_log_that_is_gone_is_said_by_a_monitor_that_goes_on(world: World
 
 def test_figures_that_are_old_are_absent() -> None:
     collector = LagCollector("default", stale_after_s=60)
-    collector.show(Look(1.0, "g", "t", problems={}), {})
+    collector.show(Snapshot(1.0, "g", "t", problems={}), {})
     assert [family.name for family in collector.collect()] == ["solve_last_snapshot_timestamp_seconds"]

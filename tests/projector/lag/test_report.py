@@ -1,4 +1,4 @@
-"""Can the table be read, narrow and wide, and is a limit what it says?"""
+"""The report of the lag: tables that can be read, narrow and wide, and limits."""
 
 import json
 from io import StringIO
@@ -7,10 +7,10 @@ import pytest
 from rich.console import Console
 
 from solve_projector.errors import SettingsError
-from solve_projector.lag.history import History
 from solve_projector.lag.report import Limit, as_dict, parse_limit, sentences, table_of, totals_of
-from solve_projector.lag.snapshot import Look, PartitionLook, Stage, StageLag
-from solve_projector.lag.status import Judgement, Status
+from solve_projector.lag.snapshot import PartitionSnapshot, Snapshot, Stage, StageLag
+from solve_projector.lag.status import Assessment, Status
+from solve_projector.lag.windows import CommitWindows
 from solve_projector.log.group import Member
 
 COLUMNS_OF_KAFKA = [  # of kafka-consumer-groups.sh --describe
@@ -25,18 +25,18 @@ def stage(offset: int, seconds: float) -> StageLag:
     return StageLag(offset, 123_456_789 - offset, seconds)
 
 
-LOOK = Look(
+LOOK = Snapshot(
     1.0, "solve-projector", "judge-events", 1,
     (
-        PartitionLook(0, 0, 123_456_789, {
+        PartitionSnapshot(0, 0, 123_456_789, {
             Stage.POSTGRESQL: stage(123_456_789, 0.0), Stage.KAFKA_GROUP: stage(123_456_700, 0.4),
             Stage.REDIS: stage(123_456_780, 0.2),
         }, OWNER, 1.0),
-        PartitionLook(11, 5, 123_456_789, {Stage.POSTGRESQL: stage(100_000_000, 86_400.0)}, None, 1.0),
+        PartitionSnapshot(11, 5, 123_456_789, {Stage.POSTGRESQL: stage(100_000_000, 86_400.0)}, None, 1.0),
     ),
     problems={"redis": "Redis: refused; check REDIS_URL"},
 )  # fmt: skip
-JUDGEMENTS = {0: Judgement(Status.OK, "fine"), 11: Judgement(Status.STALL, "it does not move")}
+JUDGEMENTS = {0: Assessment(Status.OK, "fine"), 11: Assessment(Status.STALL, "it does not move")}
 
 
 def drawn(width: int) -> list[str]:
@@ -63,7 +63,7 @@ def test_a_wide_table_begins_with_the_columns_of_kafkas_own_tool() -> None:
 def test_what_is_not_in_order_is_said_in_words() -> None:
     assert sentences(LOOK, JUDGEMENTS) == [
         "partition 11 STALL: it does not move",
-        "redis could not be asked: Redis: refused; check REDIS_URL",
+        "redis did not answer: Redis: refused; check REDIS_URL",
     ]
 
 
@@ -105,13 +105,13 @@ def test_a_limit_is_exceeded_by_more_and_not_by_as_much() -> None:
 
 def test_a_member_that_names_itself_oddly_steers_neither_the_table_nor_the_terminal() -> None:
     odd = Member("a[/b]", "/10.0.0.1", "c[d]\x1b[31m", frozenset({0}))
-    partition = PartitionLook(0, 0, 1, {Stage.POSTGRESQL: StageLag(1, 0, 0.0)}, odd, 1.0)
+    partition = PartitionSnapshot(0, 0, 1, {Stage.POSTGRESQL: StageLag(1, 0, 0.0)}, odd, 1.0)
     written = StringIO()
-    Console(width=200, file=written).print(table_of(Look(1.0, "g", "t", 1, (partition,)), {}, 200))
+    Console(width=200, file=written).print(table_of(Snapshot(1.0, "g", "t", 1, (partition,)), {}, 200))
     assert "a[/b]" in written.getvalue()
     assert "c[d]\\x1b[31m" in written.getvalue()
 
 
 def test_a_group_that_could_not_be_asked_is_not_judged() -> None:
-    partition = PartitionLook(0, 0, 9, {Stage.POSTGRESQL: StageLag(1, 8, 5.0)}, None, 1.0)
-    assert History(3).add(Look(9.0, "g", "t", 0, (partition,), problems={"kafka": "loading"})) == {}
+    partition = PartitionSnapshot(0, 0, 9, {Stage.POSTGRESQL: StageLag(1, 8, 5.0)}, None, 1.0)
+    assert CommitWindows(3).add(Snapshot(9.0, "g", "t", 0, (partition,), problems={"kafka": "loading"})) == {}

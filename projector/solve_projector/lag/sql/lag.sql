@@ -1,5 +1,5 @@
 -- name: backlog
--- What was set aside and waits for somebody: open dead letters by reason, and what else there is a single number of.
+-- What needs an operator: open dead letters by reason, parked events, and changes that the board does not have.
 SELECT
     (
         SELECT coalesce(jsonb_object_agg(reason, letters), '{}')
@@ -15,7 +15,7 @@ SELECT
     (SELECT count(*) FROM leaderboard_outbox) AS outbox_rows
 
 -- name: last_replay
--- What the newest replay of this log left.
+-- The newest replay of this topic.
 SELECT extract(epoch FROM finished_at)::float8 AS finished_at_s, drift, drifted_users
 FROM replay_runs
 WHERE topic = $1
@@ -23,7 +23,7 @@ ORDER BY replay_run_id DESC
 LIMIT 1
 
 -- name: offsets
--- How far each partition has been applied, and when that last moved (seconds since 1970).
+-- The applied offset of each partition, and when it last moved (seconds since 1970).
 SELECT partition, next_offset, extract(epoch FROM updated_at) AS moved_at_s
 FROM partition_offsets
 WHERE topic = $1

@@ -1,5 +1,5 @@
--- name: clear_letters
--- Before a cold rebuild: dead letters that the log does not have. A discarded one keeps who and why.
+-- name: clear_dead_letters
+-- Removes dead letters that the log does not have. A discarded one stays, with who discarded it and why.
 DELETE FROM dead_letters
 WHERE topic = $1
     AND discarded_at IS NULL
@@ -10,7 +10,7 @@ WHERE topic = $1
     )
 
 -- name: load_cold
--- Writes everything at once into empty tables; the caller holds the offset rows. Users whom the site made are kept.
+-- Writes everything at once into empty tables; the caller holds the offset rows. Users of the site are kept.
 INSERT INTO users AS live (user_id, username, registered_at, origin, problems_solved, last_solved_at, version)
 SELECT
     names.user_id, names.username, names.registered_at, 'log',

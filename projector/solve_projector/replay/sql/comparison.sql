@@ -1,5 +1,5 @@
 -- name: compare_rows
--- Where the tables are not what the log says, both at the same offsets: whatever is found here is drift.
+-- Rows that differ from the log, both at the same offsets: every one of them is drift.
 CREATE UNLOGGED TABLE solve_replay_row_drift WITH (autovacuum_enabled = off) AS
 SELECT
     coalesce(said.user_id, live.user_id) AS user_id,
@@ -47,7 +47,7 @@ WHERE (said.solved, said.judged_at, said.submitted_at, said.language, said.conte
     IS DISTINCT FROM (live.solved, live.judged_at, live.submitted_at, live.language, live.contest_id, live.reason);
 
 -- name: compare_users
--- Whose name, count or last solve is not what the log says, and who is missing.
+-- Users whose name, count or last solve differs from the log, and missing users.
 CREATE UNLOGGED TABLE solve_replay_user_drift WITH (autovacuum_enabled = off) AS
 SELECT
     known.user_id,
@@ -74,9 +74,8 @@ WHERE users.user_id IS NULL
         AND NOT EXISTS (SELECT FROM parked_events WHERE parked_events.user_id = users.user_id)
     )
 
--- name: compare_letters
--- Dead letters that are missing, and those whose record applies by now. $1 is the topic, $2 and $3 the offsets of the
--- snapshot by partition.
+-- name: compare_dead_letters
+-- Missing dead letters, and those whose record applies by now. $1 is the topic, $2 and $3 are the snapshot's offsets.
 SELECT
     coalesce(said.partition, live.partition) AS partition,
     coalesce(said."offset", live."offset") AS "offset",
@@ -88,11 +87,11 @@ FULL JOIN (
     JOIN unnest($2::integer[], $3::bigint[]) AS reached (partition, next_offset) USING (partition)
     WHERE dead_letters.topic = $1 AND dead_letters."offset" < reached.next_offset
 ) AS live USING (partition, "offset")
--- one that was discarded keeps who and why, also where its record counts by now
+-- a discarded one stays, also if its record applies by now
 WHERE live.partition IS NULL OR (said.partition IS NULL AND live.discarded_at IS NULL)
 
 -- name: leave_others_out
--- Of an audit of some partitions: users whose verdicts come from others as well cannot be judged by these alone.
+-- For an audit of some partitions: drops users with verdicts from others, whom these alone cannot prove.
 DELETE FROM solve_replay_user_drift AS drift
 USING verdicts
 WHERE verdicts.user_id = drift.user_id AND verdicts.source_partition <> ALL ($1::integer[])

@@ -16,7 +16,7 @@ GROUP BY user_id
 ORDER BY count(first) DESC, date_trunc('second', max(first) AT TIME ZONE 'UTC'), user_id
 
 -- name: user_rows
--- A user's verdicts, with those that wait for the next sweep.
+-- A user's verdicts and parked events.
 SELECT user_id, problem_id, submission_id, solved, judged_at, submitted_at, language, contest_id, reason
 FROM verdicts
 WHERE user_id = $1

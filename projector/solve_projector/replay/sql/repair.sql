@@ -1,5 +1,5 @@
 -- name: advance_fix
--- Folds verdicts of the log's tail into what is known of the users under repair, by the same rule.
+-- Folds verdicts of the log's tail into those of the users under repair, by the same rule.
 INSERT INTO solve_replay_fix AS standing
 SELECT tail.*
 FROM unnest(
@@ -41,7 +41,7 @@ ON CONFLICT (user_id) DO UPDATE SET username = excluded.username, registered_at 
 WHERE (excluded.registered_at, excluded.username COLLATE "C") > (standing.registered_at, standing.username)
 
 -- name: delete_extra_parked
--- Removes parked events of users who exist by now (their verdicts were written), and those that the log does not know.
+-- Removes parked events of users who exist by now (their verdicts were written), and those that the log does not have.
 DELETE FROM parked_events
 WHERE user_id = ANY ($1::text[])
     AND (
@@ -55,7 +55,7 @@ WHERE user_id = ANY ($1::text[])
     )
 
 -- name: delete_extra_verdicts
--- Removes verdicts that the log does not know, and those of nobody.
+-- Removes verdicts that the log does not have, and those of unknown users.
 DELETE FROM verdicts
 WHERE user_id = ANY ($1::text[])
     AND (
@@ -68,7 +68,7 @@ WHERE user_id = ANY ($1::text[])
         )
     )
 
--- name: delete_letters
+-- name: delete_dead_letters
 -- Removes the dead letters whose record is counted by now; not those of users whom PostgreSQL still refuses ($4).
 DELETE FROM dead_letters
 USING unnest($2::integer[], $3::bigint[]) AS applied (partition, "offset")
@@ -83,7 +83,7 @@ WHERE dead_letters.topic = $1
             AND said.user_id = ANY ($4::text[])
     )
 
--- name: insert_letters
+-- name: insert_dead_letters
 -- Keeps the records that cannot be applied and were not kept.
 INSERT INTO dead_letters (
     topic, partition, "offset", broker_timestamp_ms, key, value, header_names, header_values, reason, detail
@@ -94,7 +94,7 @@ ORDER BY partition, "offset"
 ON CONFLICT (topic, partition, "offset") DO NOTHING
 
 -- name: prepare_repairs
--- Who is to be repaired, and what the log says of them; kept up to date with the log's tail while repairs go on.
+-- The users to repair and what the log says of them; kept up to date with the log's tail during the repair.
 CREATE UNLOGGED TABLE solve_replay_repairs AS
 SELECT user_id FROM solve_replay_user_drift UNION SELECT user_id FROM solve_replay_row_drift;
 ALTER TABLE solve_replay_repairs ADD PRIMARY KEY (user_id);
@@ -107,7 +107,7 @@ ALTER TABLE solve_replay_names ADD PRIMARY KEY (user_id);
 ANALYZE solve_replay_repairs, solve_replay_fix, solve_replay_names;
 
 -- name: recount
--- Counts users again from their verdicts, with a newer version, and leaves word for the board: no offset stands for it.
+-- Counts users again from their verdicts, with a newer version, and leaves them in the outbox, since no offset stands for this change.
 WITH counted AS (
     SELECT ids.user_id, count(firsts.first)::integer AS problems_solved, max(firsts.first) AS last_solved_at
     FROM unnest($1::text[]) AS ids (user_id)
@@ -131,7 +131,7 @@ raised AS (
 INSERT INTO leaderboard_outbox (user_id) SELECT user_id FROM raised
 
 -- name: repair_names
--- Gives users the name that the log gave them last.
+-- Gives users their latest name in the log.
 UPDATE users SET username = names.username, registered_at = names.registered_at, origin = 'log'
 FROM solve_replay_names AS names
 WHERE users.user_id = names.user_id
@@ -139,7 +139,7 @@ WHERE users.user_id = names.user_id
     AND (users.username, users.registered_at, users.origin) IS DISTINCT FROM (names.username, names.registered_at, 'log')
 
 -- name: repair_parked
--- Makes the parked events of unknown users what the log says; who acknowledged one is kept.
+-- Makes the parked events of unknown users what the log says; acknowledgements stay.
 INSERT INTO parked_events AS live (
     user_id, problem_id, submission_id, solved, judged_at, submitted_at, language, contest_id, reason,
     source_partition, source_offset
@@ -196,8 +196,8 @@ WHERE (live.solved, live.judged_at, live.submitted_at, live.language, live.conte
     IS DISTINCT FROM (excluded.solved, excluded.judged_at, excluded.submitted_at, excluded.language,
         excluded.contest_id, excluded.reason, excluded.source_partition, excluded.source_offset)
 
--- name: somebody_waits
--- Whether somebody waits for what this transaction has locked.
+-- name: has_waiters
+-- Whether another session waits for a lock of this transaction.
 SELECT EXISTS (
     SELECT FROM pg_locks WHERE NOT granted AND pg_backend_pid() = ANY (pg_blocking_pids(pid))
 )

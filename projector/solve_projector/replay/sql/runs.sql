@@ -1,4 +1,4 @@
 -- name: record_run
--- Leaves word of a replay for monitors.
+-- Records a replay for monitors.
 INSERT INTO replay_runs (topic, dry_run, drift, total_users, drifted_users, records_read)
 VALUES ($1, $2, $3, $4, $5, $6)

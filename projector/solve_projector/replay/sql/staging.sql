@@ -1,5 +1,5 @@
 -- name: create_staging
--- What the log says, as it was read: unlogged, since a replay that is interrupted begins anew.
+-- Tables for what was read; unlogged, since an interrupted replay starts again.
 CREATE UNLOGGED TABLE solve_replay_verdicts (LIKE verdicts) WITH (autovacuum_enabled = off);
 CREATE UNLOGGED TABLE solve_replay_registrations (
     user_id text COLLATE "C" NOT NULL,
@@ -19,16 +19,16 @@ CREATE UNLOGGED TABLE solve_replay_rejected (
 ) WITH (autovacuum_enabled = off);
 
 -- name: drop_staging
--- What a replay leaves, also one that was killed.
+-- Everything that a replay leaves, also a killed one.
 DROP TABLE IF EXISTS
     solve_replay_verdicts, solve_replay_registrations, solve_replay_rejected,
     solve_replay_standing, solve_replay_names, solve_replay_known, solve_replay_counts,
-    solve_replay_user_drift, solve_replay_row_drift, solve_replay_letter_drift,
+    solve_replay_user_drift, solve_replay_row_drift, solve_replay_dead_letter_drift,
     solve_replay_repairs, solve_replay_fix
 
 -- name: fold
 -- Folds what was read by the rule: which verdict of a submission stands, which name a user has, who is known, and
--- what each has solved. `rule.py` says the same; tests hold the two together.
+-- what each has solved. `domain/rule.py` says the same; tests compare the two.
 CREATE UNLOGGED TABLE solve_replay_standing WITH (autovacuum_enabled = off) AS
 SELECT DISTINCT ON (user_id, problem_id, submission_id) *
 FROM solve_replay_verdicts
@@ -41,7 +41,7 @@ SELECT DISTINCT ON (user_id) *
 FROM solve_replay_registrations
 ORDER BY user_id, registered_at DESC, username COLLATE "C" DESC;
 
--- no user is ever unknown whom PostgreSQL has, be it from the site
+-- a user of the site is known without a registration
 CREATE UNLOGGED TABLE solve_replay_known WITH (autovacuum_enabled = off) AS
 SELECT user_id FROM users UNION SELECT user_id FROM solve_replay_names;
 

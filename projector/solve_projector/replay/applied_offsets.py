@@ -1,4 +1,4 @@
-"""Up to which offset does PostgreSQL speak of the log? Where its offsets were moved by hand, its rows tell."""
+"""The offsets that the tables stand at; where PostgreSQL's own were moved by hand, its rows prove more."""
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
@@ -14,15 +14,15 @@ OFFSETS_SQL = queries("solve_projector.store", "offsets")
 
 
 @dataclass(frozen=True, slots=True)
-class Targets:
-    """Per partition: the offset up to which the tables are to be what the log says, and what PostgreSQL claims."""
+class AppliedOffsets:
+    """By partition: the offset up to which the tables must be what the log says, and the one PostgreSQL claims."""
 
     offsets: Mapping[int, int]
     claimed: Mapping[int, int]
 
     @property
     def moved(self) -> list[dict[str, int]]:
-        """Offsets that somebody moved: back behind what was applied, or ahead of the log's end."""
+        """Offsets that were moved by hand: back behind what was applied, or ahead of the log's end."""
         return [
             {"partition": p, "found": self.claimed[p], "restored": at}
             for p, at in sorted(self.offsets.items())
@@ -30,15 +30,15 @@ class Targets:
         ]
 
 
-async def read_applied(connection: Connection) -> dict[int, int]:
-    """Per partition, the offset after the latest one that a row names."""
+async def read_row_offsets(connection: Connection) -> dict[int, int]:
+    """By partition, the offset after the latest that a row names."""
     return {row[0]: row[1] + 1 for row in await connection.fetch(COMPARISON_SQL["reached"])}
 
 
-async def read_targets(
-    connection: Connection, inspector: LogInspector, partitions: Collection[int], applied: Mapping[int, int]
-) -> Targets:
-    """What PostgreSQL says now, in the caller's transaction, beside the log's ends; `applied` from `read_applied`."""
+async def read_applied_offsets(
+    connection: Connection, inspector: LogInspector, partitions: Collection[int], row_offsets: Mapping[int, int]
+) -> AppliedOffsets:
+    """The offsets now, in the caller's transaction; `row_offsets` come from `read_row_offsets`."""
     rows = await connection.fetch(OFFSETS_SQL["read_offsets"], inspector.topic)
     progress = {row["partition"]: PartitionOffset(*row) for row in rows}
     # PostgreSQL first: the log only grows, so an offset beyond its end is no race
@@ -48,13 +48,13 @@ async def read_targets(
     for partition in partitions:
         row, end = progress.get(partition), ends[partition]
         last = row.last_offset + 1 if row and row.last_offset is not None else 0
-        offsets[partition] = min(max(claimed[partition], last, applied.get(partition, 0)), end)
-    return Targets(offsets, claimed)
+        offsets[partition] = min(max(claimed[partition], last, row_offsets.get(partition, 0)), end)
+    return AppliedOffsets(offsets, claimed)
 
 
 def provable(progress: Mapping[int, PartitionOffset], state: LogState) -> Mapping[int, PartitionOffset]:
-    """What to compare the log's fingerprints with: an offset ahead of the log's end may be moved by hand, and the
-    records that PostgreSQL remembers prove the log all the same.
+    """The offsets to verify the log by: one ahead of the log's end may have been moved by hand, while the records
+    that PostgreSQL remembers still prove the log.
 
     Raises LogHeadGone, and TopicUnsafe for a compacted log: neither can prove a count.
     """

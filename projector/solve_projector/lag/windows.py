@@ -1,0 +1,48 @@
+"""Sliding windows of each partition's commits, filled by snapshots, from which its status is assessed.
+
+Burrow's windows hold commits to Kafka. Here a commit is added when PostgreSQL's offset has moved, and at each snapshot
+in which a member of the group reads the partition: by not moving, that member says where it is. A partition without a
+reader gets no commits, so that STOP shows. While a window is empty, the row's own time stands for a commit.
+"""
+
+from collections import defaultdict, deque
+from collections.abc import Mapping
+
+from solve_projector.lag.snapshot import PartitionSnapshot, Snapshot, Stage
+from solve_projector.lag.status import Assessment, Commit, CommitWindow, assess
+
+
+class CommitWindows:
+    """One window a partition, each over the last `snapshots` snapshots of a group."""
+
+    def __init__(self, snapshots: int) -> None:
+        self._commits: dict[int, deque[Commit]] = defaultdict(lambda: deque(maxlen=snapshots))
+        self._ends: dict[int, deque[int]] = defaultdict(lambda: deque(maxlen=snapshots))
+
+    def add(self, snapshot: Snapshot) -> Mapping[int, Assessment]:
+        """Adds a snapshot and assesses each partition; none where PostgreSQL or Kafka did not answer."""
+        assessments: dict[int, Assessment] = {}
+        if "kafka" in snapshot.problems:
+            return assessments  # nobody knows who reads a partition
+        for one in snapshot.partitions:
+            applied = one.stages.get(Stage.POSTGRESQL)
+            if applied is None:
+                continue
+            self._ends[one.partition].append(one.end)
+            self._remember(one, snapshot.at_s)
+            window = CommitWindow(
+                tuple(self._commits[one.partition]),
+                tuple(self._ends[one.partition]),
+                one.begin,
+                applied.offset,
+                applied.lag,
+            )
+            assessments[one.partition] = assess(window, snapshot.at_s)
+        return assessments
+
+    def _remember(self, one: PartitionSnapshot, at_s: float) -> None:
+        commits, applied = self._commits[one.partition], one.stages[Stage.POSTGRESQL]
+        if one.owner or (commits and commits[-1].offset != applied.offset):
+            commits.append(Commit(at_s, applied.offset, applied.lag))
+        elif not commits and one.applied_at_s is not None and applied.offset > 0:
+            commits.append(Commit(one.applied_at_s, applied.offset, None))
