@@ -18,7 +18,7 @@ class Running:
     process: psutil.Process
 
     def cpu_seconds(self) -> float:
-        """Of all its threads, until now."""
+        """CPU time of all its threads so far."""
         times = self.process.cpu_times()
         return float(times.user + times.system)
 

@@ -24,7 +24,7 @@ from solve_runtime.kafka_settings import KafkaConnection
 from solve_schemas.events import Event
 
 STREAM_ALONE_S = 5.0
-MOST_BEHIND = 20_000
+MOST_BACKLOG = 20_000
 PIECE = 2_000
 POLL_S = 0.002
 DRIFT = "UPDATE users SET problems_solved = problems_solved + 1 WHERE problems_solved > 0 AND right(user_id, 1) = '7'"
@@ -99,7 +99,7 @@ async def _stream(producer: SolveProducer, settings: ProjectorSettings, topic: s
     try:
         sent = await database.fetchval(APPLIED, topic)
         for piece in _pieces():
-            while sent - await database.fetchval(APPLIED, topic) > MOST_BEHIND:  # noqa: ASYNC110 - likewise
+            while sent - await database.fetchval(APPLIED, topic) > MOST_BACKLOG:  # noqa: ASYNC110 - likewise
                 await asyncio.sleep(POLL_S)
             sent += await producer.publish(piece)
     finally:

@@ -1,6 +1,6 @@
 """Measures from the moment a solve should be published to the event that a listener of an open page reads.
 
-An event is timed from when it was due, not from when it was sent, so that a stall counts against everything behind it.
+An event is timed from when it was due, not from when it was sent, so that a stall counts against everything after it.
 A later count stands for the earlier ones: solves of one user in a row may be reported together.
 """
 

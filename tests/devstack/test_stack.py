@@ -152,7 +152,7 @@ def no_jars_yet(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Non
 
 @pytest.mark.usefixtures("no_jars_yet")
 def test_no_network_for_the_jars_is_one_clear_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Without jars in the cache and a repository that answers; the network cannot be taken away for real here."""
+    """Without jars in the cache and a repository that answers; the network cannot really be cut here."""
 
     def nothing(*_: object, **__: object) -> None:
         raise ConnectionError("network is unreachable")

@@ -1,1 +1,1 @@
-"""The lag: how far each stage is behind the log, whether it catches up, as a report and as metrics."""
+"""The lag: how far each stage is from the end of the log, whether it catches up, as a report and as metrics."""

@@ -22,7 +22,7 @@ class AppliedOffsets:
 
     @property
     def moved(self) -> list[dict[str, int]]:
-        """Offsets that were moved by hand: back behind what was applied, or ahead of the log's end."""
+        """Offsets that were moved by hand: below what was applied, or ahead of the log's end."""
         return [
             {"partition": p, "found": self.claimed[p], "restored": at}
             for p, at in sorted(self.offsets.items())

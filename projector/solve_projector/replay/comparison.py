@@ -51,7 +51,7 @@ async def compare(
     """Fills the drift tables and the report's figures, in one repeatable-read transaction.
 
     An audit of some partitions leaves out differences that other partitions may explain.
-    Raises ReplayInterrupted if PostgreSQL went back behind what is staged.
+    Raises ReplayInterrupted if PostgreSQL went back below what is staged.
     """
     async with connection.transaction(isolation="repeatable_read"):
         applied = await read_applied_offsets()

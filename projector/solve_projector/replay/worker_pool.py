@@ -1,7 +1,7 @@
 """Reads the log into staging over all cores, with one process for each share of the partitions.
 
 Processes rather than threads, because decoding is Python's work; plain subprocesses rather than a pool, so that a
-worker can be killed and a killed replay leaves none behind. A worker that fails ends the others, and the replay. A
+worker can be killed and a killed replay leaves none running. A worker that fails ends the others, and the replay. A
 small log is read by the replay's own process, because starting another one takes longer.
 """
 

@@ -5,8 +5,8 @@ from solve_projector.replay.replaying import ReplayOptions, replay
 from tests.events import registered, solved
 from tests.world import World
 
-CHECKING, MENDING = "checking leaderboard", "mending leaderboard"
-ALL_LOOKS = [(look, 4) for look in range(5)]
+CHECKING, REPAIRING = "checking leaderboard", "repairing leaderboard"
+ALL_PASSES = [(done, 4) for done in range(5)]
 
 
 async def steps_of(world: World, *, dry_run: bool) -> list[tuple[str, int, int]]:
@@ -17,7 +17,7 @@ async def steps_of(world: World, *, dry_run: bool) -> list[tuple[str, int, int]]
     return said
 
 
-def looks(steps: list[tuple[str, int, int]], phase: str) -> list[tuple[int, int]]:
+def passes(steps: list[tuple[str, int, int]], phase: str) -> list[tuple[int, int]]:
     """How far one phase was, each time."""
     return [(done, total) for name, done, total in steps if name == phase]
 
@@ -26,13 +26,13 @@ async def test_each_pass_over_a_differing_leaderboard_is_reported(world: World) 
     await world.publish([registered("a"), registered("b"), solved("1", "a", "p", 1), solved("2", "b", "p", 2)])
     await world.run_once()
     right = await steps_of(world, dry_run=True)
-    assert looks(right, CHECKING) == [(0, 4), (4, 4)]
+    assert passes(right, CHECKING) == [(0, 4), (4, 4)]
     async with open_leaderboard(world.settings, world.connection.topic) as board:
         state = await board.state(await world.value("SELECT epoch FROM leaderboard_epoch"))
         await board._redis.zadd(f"{{{world.settings.leaderboard_prefix}}}:{state.current}:board", {"a": -1})
     wrong = await steps_of(world, dry_run=True)
     assert wrong[0] == (CHECKING, 0, 4)  # it takes longest, so it is reported before it starts
-    assert looks(wrong, CHECKING) == ALL_LOOKS
+    assert passes(wrong, CHECKING) == ALL_PASSES
     repaired = await steps_of(world, dry_run=False)
-    assert (looks(repaired, CHECKING), looks(repaired, MENDING)) == (ALL_LOOKS, ALL_LOOKS)
+    assert (passes(repaired, CHECKING), passes(repaired, REPAIRING)) == (ALL_PASSES, ALL_PASSES)
     assert await world.differences() == []

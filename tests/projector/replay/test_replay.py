@@ -144,7 +144,7 @@ async def test_users_of_the_site_keep_their_rows_and_get_their_counts(world: Wor
             "INSERT INTO users (user_id, username) VALUES ('site', 'from the site'), ('idle', 'i')"
         )
     await world.publish(
-        [registered("u"), solved("1", "u", "p"), solved("2", "site", "p", 5), solved("3", "stranger", "p")]
+        [registered("u"), solved("1", "u", "p"), solved("2", "site", "p", 5), solved("3", "ghost", "p")]
     )
     await world.run_once()
     live = await tables(world)
