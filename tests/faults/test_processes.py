@@ -19,7 +19,7 @@ from tests.waiting import until
 from tests.world import World
 
 EVENTS_A_ROUND = 4_000
-MOST_BACKLOG = 2_000
+MAX_BACKLOG = 2_000
 
 
 def season(seed: int, events: int) -> Season:
@@ -34,7 +34,7 @@ async def flow(world: World, seed: int, at_least: int = EVENTS_A_ROUND) -> Async
     async def publish() -> None:
         events = simulate(season(seed, 1_000_000))
         while len(world.published) < at_least or not done.is_set():
-            if len(world.published) - await applied(world) > MOST_BACKLOG:
+            if len(world.published) - await applied(world) > MAX_BACKLOG:
                 await asyncio.sleep(0.05)  # a judge that never waits would only make the end longer
             else:
                 await world.publish(islice(events, 250))

@@ -221,7 +221,7 @@ async def test_projection_that_waits_for_a_chunk_goes_before_the_next(
         async def lock_offsets(self: repair_module.Repair) -> dict[int, int]:
             reached = await plain(self)
             at_each_chunk.append(sum(reached.values()))
-            if (chunk := len(at_each_chunk)) <= len(users):  # not when the offsets are locked again at the end
+            if (chunk := len(at_each_chunk)) <= len(users):  # not the lock of the offsets at the end
                 await world.publish([solved(f"more {chunk}", "u0", f"q{chunk}", 2)])
                 backend = await until(lambda: _waiting_backend(world), "the projector to wait for the chunk")
                 os.kill(backend, signal.SIGSTOP)
@@ -232,8 +232,8 @@ async def test_projection_that_waits_for_a_chunk_goes_before_the_next(
         async with world.process():
             await replay(world.connection, world.settings, ReplayOptions(), lambda *_: None)
             await world.until_right()
-    first = 2 * len(users)
-    assert at_each_chunk[: len(users)] == list(range(first, first + len(users)))
+    at_start = 2 * len(users)
+    assert at_each_chunk[: len(users)] == list(range(at_start, at_start + len(users)))
 
 
 async def _waiting_backend(world: World) -> int | None:

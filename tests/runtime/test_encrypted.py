@@ -1,4 +1,4 @@
-"""Do the settings for TLS and SASL reach servers that ask for them? SASL over TLS to a broker, TLS to both stores.
+"""Settings for TLS and SASL, on servers that require them. SASL over TLS to a broker, TLS to both stores.
 
 The stores of the local stack are built without TLS, so a proxy stands before each and speaks it; ours is the
 client's side.
@@ -147,7 +147,7 @@ async def test_sasl_over_tls_carries_the_main_job(
     ],
 )
 @pytest.mark.parametrize("words", [("setup",), ("lag",)])
-async def test_who_is_refused_is_told_in_one_line_without_a_password(
+async def test_a_refusal_is_reported_in_one_line_without_a_password(
     world: World,
     secured_kafka: SecuredKafka,
     certificates: Certificates,
@@ -173,7 +173,7 @@ async def test_who_is_refused_is_told_in_one_line_without_a_password(
 
 
 class TlsProxy:
-    """Speaks TLS to its clients and plainly to a server behind it; counts the connections that were encrypted."""
+    """Speaks TLS to its clients and plainly to its server; counts the connections that were encrypted."""
 
     def __init__(self, target: str, context: ssl.SSLContext, *, asks_first: bool) -> None:
         parts = urlsplit(target)

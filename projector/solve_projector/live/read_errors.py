@@ -1,4 +1,4 @@
-"""What the Kafka client raises while it reads, as errors that say what to do."""
+"""Turns the errors of a reading Kafka client into ours, which say what to do."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager

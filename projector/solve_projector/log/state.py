@@ -1,4 +1,4 @@
-"""What PostgreSQL remembers of each partition, what the brokers say of the log, and whether the two agree (I10).
+"""The state of the log in PostgreSQL and at the brokers, and the checks that the two agree (I10).
 
 aiokafka does not see topic ids. So PostgreSQL keeps a fingerprint of each partition, offset and broker timestamp of the
 first record and of the last one applied, and the log must still have the same records there.

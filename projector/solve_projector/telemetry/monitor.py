@@ -1,6 +1,6 @@
-"""What the parts of a projector report to: metrics, health and traces in one object.
+"""The one object that the parts of a projector report to: metrics, health and traces.
 
-A part that is given none makes its own, so that a part can run alone.
+A part that is given none makes its own, so that it can run alone.
 """
 
 from dataclasses import dataclass, field

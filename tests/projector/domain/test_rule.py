@@ -56,10 +56,10 @@ def test_two_submissions_to_one_problem_count_once() -> None:
 
 
 def test_a_rejudge_takes_a_solve_back_and_gives_it_again() -> None:
-    first, gone, back = solved("1", "u", "p", 1), revoked("1", "u", "p", 2), solved("1", "u", "p", 3)
-    for order in permutations([first, gone]):
+    first, taken, back = solved("1", "u", "p", 1), revoked("1", "u", "p", 2), solved("1", "u", "p", 3)
+    for order in permutations([first, taken]):
         assert problems_solved(*order) == {}
-    for order in permutations([first, gone, back]):
+    for order in permutations([first, taken, back]):
         assert problems_solved(*order) == {"u": 1}
 
 
