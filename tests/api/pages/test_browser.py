@@ -162,7 +162,7 @@ async def test_a_wrong_password_is_refused_and_too_many_lock_the_name(world: Wor
         await page.goto("/admin")
         for _ in range(3):
             await log_in(page, "not the password")
-            await expect(page.get_by_role("alert")).to_contain_text("wrong")
+            await expect(page.get_by_role("alert")).to_contain_text("Wrong name or password")
         # the right one, of a name that is locked
         await log_in(page)
         await expect(page.get_by_role("alert")).to_contain_text("locked after too many attempts")
