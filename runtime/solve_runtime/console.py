@@ -144,7 +144,7 @@ def run_async(work: Callable[[], Coroutine[Any, Any, Any]]) -> Any:
 
 
 def print_json(value: Any, *, ascii_only: bool = False) -> None:
-    """One line of JSON; `ascii_only` for what strangers wrote, which may hold surrogates or steer a terminal."""
+    """One line of JSON; `ascii_only` for text from outside, which may hold surrogates or steer a terminal."""
     print(json.dumps(value, default=_plain, ensure_ascii=ascii_only), flush=True)
 
 
@@ -193,7 +193,7 @@ def print_table(shown: Table) -> None:
 
 
 def cell(text: str) -> Text:
-    """What strangers wrote: escaped, and never read as markup."""
+    """Text from outside: escaped, and never read as markup."""
     return Text(readable(text))
 
 

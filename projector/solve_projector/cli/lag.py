@@ -1,4 +1,4 @@
-"""The command `lag`: how far PostgreSQL, the group's commits and Redis are behind the log."""
+"""The command `lag`: the lag of PostgreSQL, of the group's commits and of Redis."""
 
 import asyncio
 import sys

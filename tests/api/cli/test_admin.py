@@ -1,4 +1,4 @@
-"""Can an operator look after admins from the shell, without a secret in its history or in the list of processes?"""
+"""Admins managed from the shell, without a secret in its history or in the list of processes."""
 
 import asyncio
 import json
@@ -183,7 +183,7 @@ async def test_what_cannot_be_done_is_one_line_with_what_to_do(world: World) -> 
         assert said in line
         assert given == "" or given not in line
     actions = await world.value("SELECT array_agg(action) FROM admin_audit")
-    assert actions == ["create-admin"], "what was not done is not told as done"
+    assert actions == ["create-admin"], "what was not done is not logged as done"
 
 
 async def test_without_the_database_it_is_one_line_too(world: World) -> None:
@@ -194,7 +194,7 @@ async def test_without_the_database_it_is_one_line_too(world: World) -> None:
     assert "PostgreSQL" in line
 
 
-async def test_what_strangers_wrote_steers_no_terminal(world: World) -> None:
+async def test_text_from_outside_steers_no_terminal(world: World) -> None:
     await world.fetch(
         "INSERT INTO admin_audit (who, via, action, detail, result) "
         "VALUES (E'\\x1b[2J', 'x', 'y', jsonb_build_object('z', E'\\x1b]0;title\\x07'), 'done')"

@@ -1,4 +1,4 @@
-"""Does an operator see dead letters whole, and are decisions kept? The commands, and what they leave. (I4, I11)"""
+"""The commands under `dead-letters`: records shown whole, and decisions that are kept. (I4, I11)"""
 
 import base64
 import json

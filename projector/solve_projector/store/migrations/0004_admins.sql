@@ -45,7 +45,7 @@ CREATE TABLE admin_tokens (
     CONSTRAINT admin_tokens_admin_id_fkey FOREIGN KEY (admin_id) REFERENCES admins ON DELETE CASCADE
 );
 
--- Failed log-ins in a row, of names that exist and of names that do not, so that nobody can tell them apart.
+-- Failed logins in a row, of names that exist and of names that do not, so that nobody can tell them apart.
 CREATE TABLE admin_lockouts (
     name text COLLATE "C" NOT NULL,
     failures integer NOT NULL,
