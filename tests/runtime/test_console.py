@@ -6,6 +6,7 @@ import re
 import signal
 import sys
 from collections.abc import Callable, Coroutine
+from types import ModuleType
 from typing import Any
 
 import pytest
@@ -31,15 +32,17 @@ from solve_runtime.settings import Settings, settings_problems
 FOREIGN = re.compile(r"Input should|String should|Value error|valid integer|parse|pattern|\^|\\|\[type=|'")
 
 
-def ending(work: Callable[[], object], **options: Any) -> int | str | None:
+def ending(work: Callable[[], object], explain: object = None, **options: Any) -> int | str | None:
     """The exit status of a program of one command."""
     app = command_line("A program.")
     app.command("work")(work)
     app.command("other")(lambda: None)
-    program = Program("solve-test", lambda: app, **options)
+    module = ModuleType("commands_of_a_test")
+    vars(module).update(app=app, explain=explain)
+    sys.modules[module.__name__] = module
     sys.argv = ["solve-test", "work"]
     with pytest.raises(SystemExit) as end:
-        program.run()
+        Program("solve-test", module.__name__, **options).run()
     return end.value.code
 
 
