@@ -96,8 +96,8 @@ async def test_from_nobody_to_an_admin_who_left(world: World) -> None:
     assert await done(world, "disable", NAME) == {"sessions_ended": 0}
     assert (await done(world, "list"))[0]["disabled_at"]
     assert (await admin(world, "enable", NAME)).stdout == "ada can log in again\n"
-    told = [(one["action"], one["via"], one["detail"]["about"]) for one in reversed(await done(world, "activity"))]
-    assert told == [
+    logged = [(one["action"], one["via"], one["detail"]["about"]) for one in reversed(await done(world, "activity"))]
+    assert logged == [
         ("create-admin", "cli", "Ada"),
         ("change-password", "cli", NAME),
         ("logout-everywhere", "cli", NAME),
