@@ -1,38 +1,38 @@
-"""What can stop a projector, and who must do what about it?"""
+"""The errors of the projector. Those that reach a person end with what to do; the last four are handled within."""
 
 from solve_runtime.errors import SolveCountsError
 
 
 class ProjectorError(SolveCountsError):
-    """Root of what the projector raises; every message ends with what to do."""
+    """Root of what the projector raises: the message says what happened, to what, and what to do."""
 
 
 class SettingsError(ProjectorError):
-    """The environment says something that cannot be."""
+    """A setting or an option cannot be used."""
 
 
 class DatabaseUnavailable(ProjectorError):
-    """PostgreSQL does not answer or refuses us."""
+    """PostgreSQL does not answer, or refuses the login."""
 
 
 class DatabaseRefused(ProjectorError):
-    """PostgreSQL refuses our statements for a reason that trying again does not change."""
+    """PostgreSQL refuses a statement, and would refuse it again."""
 
 
 class SchemaMismatch(ProjectorError):
-    """The tables are missing, older or newer than this version needs, or somebody else's."""
+    """The tables are missing, of another version, or somebody else's."""
 
 
 class KafkaUnavailable(ProjectorError):
-    """The brokers do not answer or refuse us."""
+    """The brokers do not answer, or refuse the login."""
 
 
 class TopicMissing(ProjectorError):
-    """The log does not exist."""
+    """The topic does not exist."""
 
 
 class TopicUnsafe(ProjectorError):
-    """The log's settings let it lose or reorder what it must prove (I10)."""
+    """The topic's settings let it lose or reorder what it must prove (I10)."""
 
 
 class LogHeadGone(ProjectorError):
@@ -44,7 +44,7 @@ class LogRewritten(ProjectorError):
 
 
 class OffsetOutOfRange(ProjectorError):
-    """PostgreSQL's offset is not within the log: records are missing (I10)."""
+    """PostgreSQL's offset is outside the log: records are missing (I10)."""
 
 
 class RecordUnreadable(ProjectorError):
@@ -56,15 +56,15 @@ class LeaderboardUnavailable(ProjectorError):
 
 
 class RebuildRunning(ProjectorError):
-    """Somebody else builds the leaderboard anew."""
+    """Another process is rebuilding the leaderboard."""
 
 
 class ReplayRunning(ProjectorError):
-    """Another replay holds the lock."""
+    """Another replay is running."""
 
 
 class ReplayInterrupted(ProjectorError):
-    """A replay could not come to its end; nothing half done is visible, and running it again finishes the job."""
+    """A replay did not finish; nothing half done is visible, and running it again finishes the job."""
 
 
 class MetricsUnservable(ProjectorError):
@@ -72,15 +72,15 @@ class MetricsUnservable(ProjectorError):
 
 
 class UserUnknown(ProjectorError):
-    """Nobody has this id."""
+    """No user has this id."""
 
 
 class DeadLetterUnknown(ProjectorError):
-    """No dead letter has this id, or it belongs to another log."""
+    """No dead letter has this id, or it belongs to another topic."""
 
 
 class AlreadyDecided(ProjectorError):
-    """Somebody discarded this dead letter, or acknowledged these parked events, before."""
+    """The dead letter is discarded already, or the parked events are acknowledged already."""
 
 
 class SelectorUnclear(ProjectorError):
@@ -92,10 +92,10 @@ class NothingParked(ProjectorError):
 
 
 class WhoUnknown(ProjectorError):
-    """A decision needs the name of who took it, and why."""
+    """A decision lacks who took it, or why."""
 
 
-class LettersMoved(Exception):
+class DeadLettersChanged(Exception):
     """Another process retried or discarded some of these dead letters meanwhile; nothing was applied."""
 
 

@@ -12,6 +12,7 @@ import sys
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from importlib import import_module
 from importlib.metadata import version
 from typing import Annotated, Any, NoReturn, Self
 
@@ -67,28 +68,23 @@ def command_group(text: str) -> typer.Typer:
     return typer.Typer(**OPTIONS, help=text)
 
 
-def _unexplained(_error: BaseException) -> str | None:
-    return None
-
-
 @dataclass(frozen=True, slots=True)
 class Program:
-    """A program that is installed: its commands are loaded when it runs, because an extra may be missing.
+    """A program that is installed. Its module is imported when it runs, because an extra may be missing.
 
-    `explain` puts a driver's error into words, or returns None.
+    The module has the commands as `app`; its `explain`, if any, puts a driver's error into words or returns None.
     """
 
     name: str
-    load: Callable[[], typer.Typer]
+    module: str
     extra: str | None = None
     interrupted: str = "interrupted"
-    explain: Callable[[BaseException], str | None] = _unexplained
 
     def run(self) -> NoReturn:
         """Runs the command line of this process, and exits."""
         _print_version(sys.argv[1:] == ["--version"])  # also where the extra is missing
         try:
-            self.load()(prog_name=self.name)
+            import_module(self.module).app(prog_name=self.name)
         except asyncio.CancelledError:
             self._fail(self.interrupted, INTERRUPTED_EXIT)
         except Exception as error:
@@ -106,8 +102,9 @@ class Program:
             return str(error)
         if isinstance(error, ModuleNotFoundError) and self.extra and not (error.name or "").startswith(OWN_PACKAGES):
             return f"needs the extra `{self.extra}`; install it: pip install '{DISTRIBUTION}[{self.extra}]'"
-        if said := self.explain(error):
-            return said
+        explain = getattr(sys.modules.get(self.module), "explain", None)
+        if explain and (said := explain(error)):
+            return str(said)
         if isinstance(error, OSError) and error.strerror:
             return f"{error.filename}: {error.strerror}" if error.filename else error.strerror
         return None
@@ -144,7 +141,7 @@ def run_async(work: Callable[[], Coroutine[Any, Any, Any]]) -> Any:
 
 
 def print_json(value: Any, *, ascii_only: bool = False) -> None:
-    """One line of JSON; `ascii_only` for what strangers wrote, which may hold surrogates or steer a terminal."""
+    """One line of JSON; `ascii_only` for text from outside, which may hold surrogates or steer a terminal."""
     print(json.dumps(value, default=_plain, ensure_ascii=ascii_only), flush=True)
 
 
@@ -193,7 +190,7 @@ def print_table(shown: Table) -> None:
 
 
 def cell(text: str) -> Text:
-    """What strangers wrote: escaped, and never read as markup."""
+    """Text from outside: escaped, and never read as markup."""
     return Text(readable(text))
 
 

@@ -1,4 +1,4 @@
-"""Settings for TLS and SASL, on servers that require them. SASL over TLS to a broker, TLS to both stores.
+"""Settings for TLS and SASL, against servers that require them.
 
 The stores of the local stack are built without TLS, so a proxy stands before each and speaks it; ours is the
 client's side.
@@ -147,7 +147,7 @@ async def test_sasl_over_tls_carries_the_main_job(
     ],
 )
 @pytest.mark.parametrize("words", [("setup",), ("lag",)])
-async def test_a_refusal_is_reported_in_one_line_without_a_password(
+async def test_a_refused_login_is_one_line_without_a_password(
     world: World,
     secured_kafka: SecuredKafka,
     certificates: Certificates,
@@ -173,7 +173,7 @@ async def test_a_refusal_is_reported_in_one_line_without_a_password(
 
 
 class TlsProxy:
-    """Speaks TLS to its clients and plainly to its server; counts the connections that were encrypted."""
+    """Speaks TLS to its clients and plainly to the real server; counts the connections that were encrypted."""
 
     def __init__(self, target: str, context: ssl.SSLContext, *, asks_first: bool) -> None:
         parts = urlsplit(target)
@@ -212,7 +212,7 @@ async def _pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> N
 
 
 @asynccontextmanager
-async def behind_tls(world: World, certificates: Certificates) -> AsyncIterator[tuple[World, TlsProxy, TlsProxy]]:
+async def through_tls(world: World, certificates: Certificates) -> AsyncIterator[tuple[World, TlsProxy, TlsProxy]]:
     """The same world, whose stores are reached through TLS."""
     database_url = world.settings.database_url.get_secret_value()
     redis_url = world.settings.redis_url.get_secret_value()
@@ -234,7 +234,7 @@ async def behind_tls(world: World, certificates: Certificates) -> AsyncIterator[
 
 async def test_both_stores_are_reached_by_tls(world: World, certificates: Certificates) -> None:
     await world.publish(EVENTS)
-    async with behind_tls(world, certificates) as (safe, database, redis):
+    async with through_tls(world, certificates) as (safe, database, redis):
         await provision(safe.connection, safe.settings)
         await safe.run_once()
         assert database.encrypted
@@ -249,7 +249,7 @@ async def test_a_certificate_that_nobody_vouches_for_is_refused(
     world: World, certificates: Certificates, variable: str, said: str
 ) -> None:
     async with (
-        behind_tls(world, certificates) as (safe, _, _),
+        through_tls(world, certificates) as (safe, _, _),
         safe.process("top", **{variable: str(certificates.strange_cafile)}) as process,
     ):
         _, log = await process.output  # type: ignore[attr-defined]
@@ -263,7 +263,7 @@ async def test_a_projector_goes_on_without_a_redis_whose_certificate_is_wrong(
 ) -> None:
     await world.publish(EVENTS)
     async with (
-        behind_tls(world, certificates) as (safe, _, _),
+        through_tls(world, certificates) as (safe, _, _),
         safe.process("run", REDIS_SSL_CAFILE=str(certificates.strange_cafile)),
     ):
         await until(lambda: world.value("SELECT problems_solved = 1 FROM users"), "PostgreSQL to have it")

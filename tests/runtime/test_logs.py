@@ -39,7 +39,7 @@ def test_a_level_that_is_none_is_refused() -> None:
 
 async def test_a_batch_is_one_line_at_debug_and_names_nobody(world: World) -> None:
     await world.publish(
-        [registered("u-name"), solved("s-name", "u-name", "p-name"), solved("s2", "unknown-id", "p")], 0
+        [registered("u-name"), solved("s-name", "u-name", "p-name"), solved("s2", "unregistered", "p")], 0
     )
     async with world.process("run", "--once", SOLVE_LOG_LEVEL="debug") as process:
         _, log = await process.output  # type: ignore[attr-defined]
@@ -60,7 +60,7 @@ async def test_a_batch_is_one_line_at_debug_and_names_nobody(world: World) -> No
     (set_aside,) = [line for line in lines if line.get("action") == "set_aside"]
     assert (set_aside["level"], set_aside["parked"]) == ("warning", 1)
     ours = [json.dumps(line) for line in lines if not str(line.get("logger", "")).startswith(("aiokafka", "asyncio"))]
-    assert [line for line in ours if "-name" in line or "nobody" in line] == []
+    assert [line for line in ours if "-name" in line or "unregistered" in line] == []
 
 
 async def test_a_batch_is_no_line_by_default(world: World) -> None:

@@ -7,9 +7,12 @@ from rich.console import Console
 
 from solve_api.cli.admin import admin_commands
 from solve_api.settings import ApiSettings
+from solve_projector.store.postgresql import explain
 from solve_runtime.console import Json, command_line, print_json, run_async
 from solve_runtime.kafka_settings import KafkaConnection
 from solve_runtime.logs import configure_logs
+
+__all__ = ["app", "explain"]
 
 app = command_line(
     "Serves profiles, the leaderboard and the admin panel, as pages and as an API.\n\n"

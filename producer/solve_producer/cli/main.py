@@ -1,4 +1,4 @@
-"""What can a judge's operator type? Thin commands over functions that tests call too; errors are printed here alone."""
+"""The command line of the producer: thin commands over functions that tests call too."""
 
 import asyncio
 import signal
@@ -69,7 +69,7 @@ def publish(
             bad = check_files(files, now, bar)
         show_bad_lines(bad)
         if bad and not skip_invalid:
-            raise BadLine(f"{len(bad)} bad lines; nothing was sent. Mend them, or send the rest with --skip-invalid")
+            raise BadLine(f"{len(bad)} bad lines; nothing was sent. Correct them, or send the rest with --skip-invalid")
         with progress_bar("publishing", sum(_size(file) for file in files)) as bar:
             result = run_async(lambda: publish_files(KafkaConnection(), files, now, bar))
     if files == [STANDARD_INPUT]:

@@ -33,7 +33,7 @@ from solve_schemas.record import Reason
 
 SHOWN_CHARS = 2_000
 NARROW = 120  # columns; below, only what tells the rows apart
-STILL_DEAD = 3
+STILL_DEAD = 1
 dead_letter_commands = command_group(
     "Handle dead letters and parked events.\n\n"
     "A dead letter is a record that could not be applied. A parked event waits until its user is registered.\n\n"
@@ -138,7 +138,7 @@ def retry(
     """Apply dead letters that can be applied by now.
 
     They are decoded and applied as if the log had just delivered them; the rule decides, so a late one never overrides
-    a later verdict. Those that still cannot be applied stay, with today's reason, and the exit status is 3. Safe to
+    a later verdict. Those that still cannot be applied stay, with today's reason, and the exit status is 1. Safe to
     repeat, and while projectors run. Discarded ones are retried only if you name their ids.
 
     Example, after an upgrade: solve-projector dead-letters retry --reason unknown-type

@@ -1,4 +1,4 @@
-"""The command `lag`: how far PostgreSQL, the group's commits and Redis are behind the log."""
+"""The command `lag`: the lag of PostgreSQL, of the group's commits and of Redis."""
 
 import asyncio
 import sys
@@ -128,17 +128,12 @@ def _caught_up(snapshot: Snapshot) -> bool:
 
 async def _watch(observer: Observer, snapshots: int, interval_s: float, as_json: bool) -> None:
     windows = CommitWindows(snapshots)
-    if as_json:
-        while not cancelled():
-            snapshot = await observer.snapshot()
-            print_json(as_dict(snapshot, windows.add(snapshot)))
-            await asyncio.sleep(interval_s)
     console = Console()
-    if not console.is_terminal:
-        while not cancelled():
-            snapshot = await observer.snapshot()
-            show(snapshot, windows.add(snapshot))
-            await asyncio.sleep(interval_s)
+    while not cancelled() and (as_json or not console.is_terminal):
+        snapshot = await observer.snapshot()
+        assessed = snapshot, windows.add(snapshot)
+        print_json(as_dict(*assessed)) if as_json else show(*assessed)
+        await asyncio.sleep(interval_s)
     with Live(console=console, screen=True, auto_refresh=False) as live:
         while not cancelled():
             snapshot = await observer.snapshot()

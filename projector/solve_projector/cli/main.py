@@ -6,7 +6,10 @@ from solve_projector.cli.leaderboard import sync_leaderboard_command
 from solve_projector.cli.project import run, setup
 from solve_projector.cli.replay import replay_command
 from solve_projector.cli.users import top, user
+from solve_projector.store.postgresql import explain
 from solve_runtime.console import command_line
+
+__all__ = ["app", "explain"]
 
 app = command_line(
     "Counts solved problems: projects the log of judge events into PostgreSQL and a Redis leaderboard.\n\n"

@@ -1,4 +1,4 @@
-"""What the commands share: their settings, and the two stores on tables of this version."""
+"""Settings and stores, opened in one way for every command."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager

@@ -26,7 +26,7 @@ def replay_command(
     as_of: Annotated[
         str | None, typer.Option(metavar="TIME", help="Report the counts as of a time (RFC 3339); changes nothing.")
     ] = None,
-    by: Annotated[str, typer.Option(help="Which time counts for --as-of: judged or submitted.")] = "judged",
+    by: Annotated[By, typer.Option(help="Which time counts for --as-of.")] = "judged",
     user: Annotated[
         str | None, typer.Option(metavar="USER_ID", help="Explain the count of one user; changes nothing.")
     ] = None,
@@ -56,7 +56,7 @@ def replay_command(
     chosen = _numbers(partitions)
     options = ReplayOptions(dry_run or bool(as_of or user), workers, chosen, report)
     if as_of:
-        _as_of(options, _moment(as_of), _by(by), as_json)
+        _as_of(options, _moment(as_of), by, as_json)
     elif user is not None:
         _explain(options, user, as_json)
     else:
@@ -184,14 +184,6 @@ def _moment(text: str) -> datetime:
     except ValueError:
         raise SettingsError(f"--as-of {readable(text)} is not a time; write --as-of 2026-05-01T12:00:00Z") from None
     return found if found.tzinfo else found.replace(tzinfo=UTC)
-
-
-def _by(text: str) -> By:
-    if text == "judged":
-        return "judged"
-    if text == "submitted":
-        return "submitted"
-    raise SettingsError(f"--by {readable(text)} is not known; write --by judged or --by submitted")
 
 
 def _time(value: datetime | None) -> str:

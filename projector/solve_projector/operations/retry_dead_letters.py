@@ -1,9 +1,9 @@
-"""Which dead letters can be applied by now? Reads them again as if the log had just given them (I1, I4, I5, I11).
+"""Applies dead letters that can be applied by now, as if the log had just delivered them (I1, I4, I5, I11).
 
-After an upgrade that knows a new type, or once PostgreSQL takes what it refused, a kept record goes through the same
-decoding, folding and statements as a live one. By the rule, its late arrival changes nothing about what comes out.
-One transaction a chunk: users are locked by id, then parked events, then dead letters by id. Those come last, because
-only what a person or another retry did to them could be met there, and that rolls the chunk back to be read again.
+After an upgrade that knows a new type, or once PostgreSQL accepts what it refused, a kept record goes through the same
+decoding, folding and statements as a live one. By the rule, its late arrival does not change the result.
+One transaction a chunk: users are locked by id, then parked events, then dead letters by id. If a person or another
+retry changed one of these dead letters meanwhile, the chunk is rolled back and read again; a crash leaves whole chunks.
 """
 
 from collections import Counter
@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 import structlog
 
 from solve_projector.domain.batch import Batch, DeadLetter, DecodedRecord, fold
-from solve_projector.errors import DeadLetterUnknown, LettersMoved, RegistrationCrossed
+from solve_projector.errors import DeadLettersChanged, DeadLetterUnknown, RegistrationCrossed
 from solve_projector.store.counts import Applied, add_to_outbox, apply_events
 from solve_projector.store.dead_letters import Selection, StoredDeadLetter, read_pages, unknown_dead_letters
 from solve_projector.store.postgresql import DATABASE_ERRORS, Connection, Failure, classify
@@ -71,8 +71,8 @@ async def _require_ours(connection: Connection, topic: str, ids: Sequence[int]) 
     for dead_letter_id, found in rows:
         if found != topic:
             raise DeadLetterUnknown(
-                f"dead letter {dead_letter_id} is of topic {found}, not of {topic}, whose counts these are; "
-                "nothing was changed: leave it out, or set SOLVE_TOPIC"
+                f"dead letter {dead_letter_id} belongs to topic {found}, not to {topic}; nothing was changed: "
+                "leave it out, or set SOLVE_TOPIC"
             )
 
 
@@ -85,7 +85,7 @@ async def _retry(
             await _apply(connection, [_read_again(one) for one in letters], selection, retried)
         except RegistrationCrossed:
             continue
-        except LettersMoved:
+        except DeadLettersChanged:
             letters = await _still_there(connection, letters, selection)
             continue
         except DATABASE_ERRORS as error:
@@ -115,7 +115,7 @@ async def _retry_refused(
                 await _apply(connection, [attempt], selection, retried, unpark=unpark)
             except RegistrationCrossed:
                 continue
-            except LettersMoved:
+            except DeadLettersChanged:
                 return  # somebody else applied or discarded it
             except DATABASE_ERRORS as error:
                 if attempt is refused or classify(error) is not Failure.DATA:
@@ -145,10 +145,10 @@ async def _apply(
     *,
     unpark: bool = True,
 ) -> None:
-    """Applies a chunk and forgets its letters, or changes nothing.
+    """Applies a chunk and deletes its dead letters, or changes nothing.
 
-    Raises LettersMoved where the chunk is not what it was when it was read, RegistrationCrossed where it should be
-    tried again, and asyncpg's errors.
+    Raises DeadLettersChanged if the chunk is not what was read, RegistrationCrossed if it should be tried again, and
+    asyncpg's errors.
     """
     rows = fold(Batch({}, list(decoded)))
     async with connection.transaction():
@@ -172,7 +172,7 @@ async def _lock(connection: Connection, decoded: Sequence[DecodedRecord], select
     rows = await connection.fetch(DEAD_LETTERS_SQL["lock_dead_letters"], sorted(wanted))
     found = {row["dead_letter_id"] for row in rows if selection.with_discarded or row["discarded_at"] is None}
     if found != wanted:
-        raise LettersMoved
+        raise DeadLettersChanged
 
 
 async def _refresh(connection: Connection, letters: Sequence[DeadLetter]) -> None:

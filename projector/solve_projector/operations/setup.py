@@ -1,4 +1,4 @@
-"""What must exist before the first event? `setup` makes the tables and the topic, again and again without harm."""
+"""Creates or upgrades the tables, then creates the topic or checks it; safe to repeat."""
 
 from dataclasses import dataclass
 
@@ -11,7 +11,7 @@ from solve_schemas.topic import PARTITIONS
 
 @dataclass(frozen=True, slots=True)
 class Provisioned:
-    """What `setup` found or made."""
+    """What `setup` created or found."""
 
     revision: str
     topic: str

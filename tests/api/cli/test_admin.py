@@ -1,4 +1,4 @@
-"""Can an operator look after admins from the shell, without a secret in its history or in the list of processes?"""
+"""Admins managed from the shell, without a secret in its history or in the list of processes."""
 
 import asyncio
 import json
@@ -96,8 +96,8 @@ async def test_from_nobody_to_an_admin_who_left(world: World) -> None:
     assert await done(world, "disable", NAME) == {"sessions_ended": 0}
     assert (await done(world, "list"))[0]["disabled_at"]
     assert (await admin(world, "enable", NAME)).stdout == "ada can log in again\n"
-    told = [(one["action"], one["via"], one["detail"]["about"]) for one in reversed(await done(world, "activity"))]
-    assert told == [
+    logged = [(one["action"], one["via"], one["detail"]["about"]) for one in reversed(await done(world, "activity"))]
+    assert logged == [
         ("create-admin", "cli", "Ada"),
         ("change-password", "cli", NAME),
         ("logout-everywhere", "cli", NAME),
@@ -183,7 +183,7 @@ async def test_what_cannot_be_done_is_one_line_with_what_to_do(world: World) -> 
         assert said in line
         assert given == "" or given not in line
     actions = await world.value("SELECT array_agg(action) FROM admin_audit")
-    assert actions == ["create-admin"], "what was not done is not told as done"
+    assert actions == ["create-admin"], "what was not done is not logged as done"
 
 
 async def test_without_the_database_it_is_one_line_too(world: World) -> None:
@@ -194,7 +194,7 @@ async def test_without_the_database_it_is_one_line_too(world: World) -> None:
     assert "PostgreSQL" in line
 
 
-async def test_what_strangers_wrote_steers_no_terminal(world: World) -> None:
+async def test_text_from_outside_steers_no_terminal(world: World) -> None:
     await world.fetch(
         "INSERT INTO admin_audit (who, via, action, detail, result) "
         "VALUES (E'\\x1b[2J', 'x', 'y', jsonb_build_object('z', E'\\x1b]0;title\\x07'), 'done')"

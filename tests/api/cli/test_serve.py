@@ -1,4 +1,4 @@
-"""Does `solve-api serve` say where it serves, end cleanly, and refuse to begin where waiting would not help?"""
+"""`solve-api serve`: says where it serves, ends cleanly, and refuses to start where waiting would not help."""
 
 import asyncio
 import json
@@ -58,7 +58,7 @@ async def refusal(world: World, **changes: str) -> str:
     return line
 
 
-async def test_an_address_or_a_database_that_waiting_does_not_mend_is_refused(world: World) -> None:
+async def test_an_address_or_a_database_that_waiting_cannot_repair_is_refused(world: World) -> None:
     for url in ("nonsense", "mysql://x/y", urlsplit(world.environment["DATABASE_URL"])._replace(path="/none").geturl()):
         line = await refusal(world, DATABASE_URL=url)
         assert "check DATABASE_URL" in line, line

@@ -1,4 +1,4 @@
-"""Does `solve-projector lag` answer people and scripts? As a process, beside Kafka's own tool."""
+"""`solve-projector lag` for people and for scripts, as a process, beside Kafka's own tool."""
 
 import asyncio
 import json
@@ -139,7 +139,7 @@ async def _waits(world: World) -> bool:
     return bool(await world.value(waiting))
 
 
-async def test_watch_into_a_pipe_gives_each_look_at_once(world: World) -> None:
+async def test_watch_into_a_pipe_prints_each_snapshot_at_once(world: World) -> None:
     watch = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "solve_projector", "lag", "--watch", "--interval", "0.1",
         env=world.environment, stdout=asyncio.subprocess.PIPE,

@@ -152,7 +152,7 @@ async def test_filters_choose_what_is_retried(world: World) -> None:
 async def test_dead_letters_of_another_topic_are_not_applied_to_these_counts(world: World) -> None:
     (other,) = await add_dead_letters(world, [registered("u")], topic="another-log")
     assert (await retry(world)).applied == 0
-    with pytest.raises(DeadLetterUnknown, match="is of topic another-log"):
+    with pytest.raises(DeadLetterUnknown, match="belongs to topic another-log"):
         await retry(world, Selection(ids=(other,)))
     assert await world.value("SELECT count(*) FROM users") == 0
 

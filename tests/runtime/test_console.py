@@ -1,0 +1,169 @@
+"""The one console: errors, settings in words, safe text and quiet bars."""
+
+import asyncio
+import os
+import re
+import signal
+import sys
+from collections.abc import Callable, Coroutine
+from types import ModuleType
+from typing import Any
+
+import pytest
+from pydantic import BaseModel, Field, ValidationError
+
+from solve_api.settings import ApiSettings
+from solve_runtime.console import (
+    Bars,
+    Program,
+    command_line,
+    print_json,
+    print_table,
+    readable,
+    run_async,
+    table,
+    whole,
+)
+from solve_runtime.errors import SolveCountsError
+from solve_runtime.kafka_settings import KafkaConnection
+from solve_runtime.settings import Settings, settings_problems
+
+# pydantic's own words, and what only a programmer reads
+FOREIGN = re.compile(r"Input should|String should|Value error|valid integer|parse|pattern|\^|\\|\[type=|'")
+
+
+def ending(work: Callable[[], object], explain: object = None, **options: Any) -> int | str | None:
+    """The exit status of a program of one command."""
+    app = command_line("A program.")
+    app.command("work")(work)
+    app.command("other")(lambda: None)
+    module = ModuleType("commands_of_a_test")
+    vars(module).update(app=app, explain=explain)
+    sys.modules[module.__name__] = module
+    sys.argv = ["solve-test", "work"]
+    with pytest.raises(SystemExit) as end:
+        Program("solve-test", module.__name__, **options).run()
+    return end.value.code
+
+
+@pytest.fixture(autouse=True)
+def arguments(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "argv", sys.argv)
+
+
+def raising(error: BaseException) -> Callable[[], None]:
+    def work() -> None:
+        raise error
+
+    return work
+
+
+def test_an_error_of_ours_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    assert ending(raising(SolveCountsError("the log is gone;\n  make it again"))) == 1
+    assert capsys.readouterr() == ("", "solve-test: the log is gone; make it again\n")
+
+
+def test_of_a_group_of_errors_ours_is_shown(capsys: pytest.CaptureFixture[str]) -> None:
+    group = BaseExceptionGroup("tasks", [ValueError("bug"), ExceptionGroup("more", [SolveCountsError("act")])])
+    assert ending(raising(group)) == 1
+    assert capsys.readouterr().err == "solve-test: act\n"
+
+
+def test_a_bug_keeps_its_traceback() -> None:
+    with pytest.raises(ZeroDivisionError):
+        ending(raising(ZeroDivisionError()))
+
+
+def test_an_error_of_a_driver_is_explained(capsys: pytest.CaptureFixture[str]) -> None:
+    assert ending(raising(ConnectionResetError("peer")), explain=lambda error: f"PostgreSQL: {error}") == 1
+    assert capsys.readouterr().err == "solve-test: PostgreSQL: peer\n"
+
+
+def test_a_file_that_cannot_be_opened_is_named(capsys: pytest.CaptureFixture[str]) -> None:
+    assert ending(lambda: open("no-such-file")) == 1  # noqa: PTH123, SIM115 - it is not there
+    assert capsys.readouterr().err == "solve-test: no-such-file: No such file or directory\n"
+
+
+def test_a_missing_extra_is_named_and_a_missing_module_of_ours_is_a_bug(capsys: pytest.CaptureFixture[str]) -> None:
+    missing = ModuleNotFoundError("No module named 'asyncpg'", name="asyncpg")
+    assert ending(raising(missing), extra="projector") == 1
+    assert capsys.readouterr().err == (
+        "solve-test: needs the extra `projector`; install it: pip install 'solve-counts[projector]'\n"
+    )
+    with pytest.raises(ModuleNotFoundError):
+        ending(raising(ModuleNotFoundError(name="solve_projector.typo")), extra="projector")
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_the_work_with_130(number: signal.Signals, capsys: pytest.CaptureFixture[str]) -> None:
+    async def waits() -> None:
+        os.kill(os.getpid(), number)
+        await asyncio.Event().wait()
+
+    work: Callable[[], Coroutine[Any, Any, None]] = waits
+    assert ending(lambda: run_async(work), interrupted="interrupted; run it again") == 130
+    assert capsys.readouterr().err == "solve-test: interrupted; run it again\n"
+
+
+@pytest.mark.parametrize("settings", [KafkaConnection, ApiSettings])
+def test_every_setting_is_refused_in_words_by_the_name_of_its_variable(
+    settings: type[Settings], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for variable in settings.variables().values():
+        for value in ("\x07 no *", "", "-1", "nan", "99999999999999999999", "1.5"):
+            with monkeypatch.context() as environment:
+                environment.setenv(variable, value)
+                try:
+                    settings()
+                except ValidationError as error:
+                    (said,) = settings_problems(error)
+                    assert said.startswith(("SOLVE_", "KAFKA_", "DATABASE_", "REDIS_")), said
+                    assert not FOREIGN.search(said), said
+                    assert "cannot be used" not in said, (variable, value)
+
+
+def test_a_kind_of_error_without_words_still_names_the_setting() -> None:
+    class Odd(BaseModel):
+        number: int = Field(multiple_of=7)
+
+    with pytest.raises(ValidationError) as found:
+        Odd(number=8)
+    assert settings_problems(found.value) == ["number has a value that cannot be used"]
+
+
+def test_text_from_outside_cannot_steer_a_terminal() -> None:
+    assert readable("\x1b[2J\u202eé") == r"\x1b[2J\u202eé"
+    assert readable(b"\xffa\n") == r"\xffa\n"
+
+
+def test_json_is_one_line_and_ascii_where_text_comes_from_outside(capsys: pytest.CaptureFixture[str]) -> None:
+    print_json({"é": "\ud800"}, ascii_only=True)
+    assert capsys.readouterr().out == '{"\\u00e9": "\\ud800"}\n'
+
+
+def test_bars_say_nothing_where_no_terminal_is(capsys: pytest.CaptureFixture[str]) -> None:
+    with Bars() as bars:
+        bars("reading", 1, 2)
+    assert capsys.readouterr() == ("", "")
+
+
+def test_a_table_folds_text_and_keeps_ids_whole(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "40")
+    shown = table(whole("id"), "text")
+    shown.add_row("x" * 60, "y" * 60)
+    print_table(shown)
+    out = capsys.readouterr().out
+    assert "x" * 60 in out
+    assert out.count("y") == 60
+    assert "…" not in out
+
+
+def test_no_color_is_respected(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setenv("NO_COLOR", "1")
+    monkeypatch.setenv("FORCE_COLOR", "")
+    shown = table("status")
+    shown.add_row("[red]OK")
+    print_table(shown)
+    assert "\x1b" not in capsys.readouterr().out
