@@ -59,11 +59,9 @@ class _Rfc3339:
     """In JSON a time is text in the form of RFC 3339 with a zone; pydantic alone would take "1700000000" too."""
 
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
-        steps = [
-            core_schema.str_schema(pattern=RFC3339),
-            core_schema.datetime_schema(tz_constraint="aware", strict=False),
-        ]
-        text = _said(core_schema.chain_schema(steps), f"must be a time with a zone, such as {A_TIME}")
+        time = core_schema.datetime_schema(tz_constraint="aware", strict=False)
+        chain = core_schema.chain_schema([core_schema.str_schema(pattern=RFC3339), time])
+        text = _said(chain, f"must be a time with a zone, such as {A_TIME}")
         return core_schema.json_or_python_schema(json_schema=text, python_schema=handler(source))
 
     def __get_pydantic_json_schema__(self, _schema: CoreSchema, _handler: Any) -> dict[str, Any]:

@@ -57,11 +57,13 @@ def _predicate(problem: ErrorDetails) -> str:
     if kind in _LIMIT:
         words, name = _LIMIT[kind]
         return f"{words} {str(context[name]).replace(chr(39), '')}"
-    if kind == "string_too_short":
-        least = context["min_length"]
-        return "may not be empty" if least == 1 else f"must have at least {least} characters"
-    if kind == "string_too_long":
-        return f"must have at most {context['max_length']} characters"
+    if kind in {"string_too_short", "string_too_long"}:
+        least, most = context.get("min_length"), context.get("max_length")
+        return (
+            "may not be empty"
+            if least == 1
+            else f"must have at {'most' if most else 'least'} {most or least} characters"
+        )
     if kind == "json_invalid":
         return f"is not JSON; the first error is at {str(context['error']).rpartition(' at ')[2]}"
     if kind == "value_error":

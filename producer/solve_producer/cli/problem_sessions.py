@@ -1,4 +1,4 @@
-"""What can be typed to bring a platform's history into the log? The command `import problem-sessions`."""
+"""The command `import problem-sessions`: publishes a platform's history."""
 
 import asyncio
 import sys
@@ -9,8 +9,8 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import typer
 
+from solve_producer.cli.publishing import connected_producer
 from solve_producer.cli.summary import print_summary, show_bad_lines
-from solve_producer.client import SolveProducer
 from solve_producer.errors import SourceUnusable
 from solve_producer.sources.problem_sessions import (
     Import,
@@ -95,7 +95,7 @@ def import_problem_sessions(
 async def _publish(wanted: Import, done: Imported) -> None:
     settings = SourceSettings()
     try:
-        async with SolveProducer() as producer:
+        async with connected_producer() as producer:
             with progress_bar("importing", 0) as bar:
                 await import_sessions(wanted, settings, publisher(producer, bar), done)
     except asyncio.CancelledError:
@@ -117,12 +117,12 @@ def _zone(name: str) -> Any:
     try:
         return ZoneInfo(name)
     except (ZoneInfoNotFoundError, ValueError, OSError):
-        raise SourceUnusable(f"--timezone {name!r} is no time zone; write a name such as Europe/Berlin") from None
+        raise SourceUnusable(f"--timezone {name!r} is not a time zone; write a name such as Europe/Berlin") from None
 
 
 def _moment(text: str) -> datetime:
     try:
         found = datetime.fromisoformat(text)
     except ValueError:
-        raise SourceUnusable(f"--default-time {text!r} is no time; write 2024-01-01T00:00:00Z") from None
+        raise SourceUnusable(f"--default-time {text!r} is not a time; write 2024-01-01T00:00:00Z") from None
     return found if found.tzinfo else found.replace(tzinfo=UTC)

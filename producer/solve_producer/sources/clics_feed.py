@@ -1,4 +1,4 @@
-"""What does a line of a CLICS event feed say? Reads the forms of 2020-03 (`op`), 2022-07 and 2023-06 (`token`) alike.
+"""Reads the lines of a CLICS event feed, in the forms of 2020-03 (`op`), 2022-07 and 2023-06 (`token`).
 
 The Contest API's event feed: https://ccs-specs.icpc.io/2023-06/contest_api#event-feed. A feed promises neither order
 nor uniqueness; per object the latest state counts.
@@ -19,7 +19,7 @@ TYPE_NAMES = {"contests": "contest"}
 
 
 class FeedError(ProducerError):
-    """The file is no event feed, or says too little; nothing was published."""
+    """The file is not an event feed, or says too little; nothing was published."""
 
 
 class Change(NamedTuple):
@@ -41,7 +41,7 @@ def changes(lines: Iterable[bytes], name: str) -> Iterator[Change]:
         except (ValueError, RecursionError) as error:
             raise FeedError(f"{name}:{number}: not JSON: {error}") from error
         if not isinstance(said, dict) or not isinstance(said.get("type"), str) or "data" not in said:
-            raise FeedError(f'{name}:{number}: no line of a CLICS event feed: it has no "type" and "data"')
+            raise FeedError(f'{name}:{number}: not a line of a CLICS event feed: it has no "type" and "data"')
         for change in _of_line(said, members):
             if change.state is not None:
                 members.setdefault(change.type, set()).add(change.id)

@@ -1,4 +1,4 @@
-"""What does a row of a platform's own table say? Attempts become verdicts and users registrations, without any I/O.
+"""Turns rows of a platform's own tables into records: attempts into verdicts, users into registrations. No I/O.
 
 A row always gives the same event, so that an import can be run again: the same event counts once.
 """
@@ -13,6 +13,7 @@ from pydantic import ValidationError
 
 from solve_producer.errors import BadRow
 from solve_schemas.events import Event, SubmissionSolved, UserRegistered
+from solve_schemas.messages import message_of
 from solve_schemas.record import EncodedRecord, Rejected, decode, encode
 
 CONTROL_CHARS = re.compile(r"[\x00-\x1f\x7f-\x9f]|[\ud800-\udfff]")
@@ -23,7 +24,7 @@ Row = Mapping[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """How times are read: the zone of those without one, and what stands for one that is missing."""
+    """How times are read: the zone of those without one, and what replaces one that is missing."""
 
     zone: tzinfo = UTC
     default_time: datetime | None = None
@@ -32,11 +33,11 @@ class Reading:
         """A time with its zone. Raises BadRow."""
         if value is None:
             if self.default_time is None:
-                raise BadRow(f"{what} has no time; mend the row, or give one for all such rows with --default-time")
+                raise BadRow(f"{what} has no time; fix the row, or give one for all such rows with --default-time")
             return self.default_time
         if isinstance(value, datetime):
             if value.year in {MINYEAR, MAXYEAR}:
-                raise BadRow(f"{what} has the time infinity; mend the row")
+                raise BadRow(f"{what} has the time infinity; fix the row")
             return value if value.tzinfo else value.replace(tzinfo=self.zone).astimezone(UTC)
         if isinstance(value, date):
             return datetime(value.year, value.month, value.day, tzinfo=self.zone).astimezone(UTC)
@@ -78,11 +79,9 @@ def _record(model: type[Event], fields: dict[str, Any], what: str, now: datetime
     try:
         event = model.model_validate(fields)
     except ValidationError as error:
-        problems = error.errors(include_url=False, include_context=False, include_input=False)
-        said = "; ".join(f"{'.'.join(map(str, p['loc']))}: {p['msg']}" for p in problems)
-        raise BadRow(f"{what} is no event: {said}; mend the row") from None
+        raise BadRow(f"{what} is not an event: {message_of(error)}; fix the row") from None
     record = encode(event)
     said_of_it = decode(record.value, record.headers, int(now.timestamp() * 1000))
     if isinstance(said_of_it, Rejected):
-        raise BadRow(f"{what} is no event: {said_of_it.detail}; mend the row")
+        raise BadRow(f"{what} is not an event: {said_of_it.detail}; fix the row")
     return record

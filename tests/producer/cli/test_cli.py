@@ -63,7 +63,7 @@ async def test_nothing_of_a_file_with_a_bad_line_is_sent(world: World, tmp_path:
     done = await run(world, "publish", str(file))
     lines = done.stderr.decode().splitlines()
     assert done.returncode == 1
-    assert lines[0].startswith(f"{file}:4: invalid-event: user_id: ")
+    assert lines[0].startswith(f"{file}:4: invalid-event: `user_id` ")
     assert lines[1].startswith(f"{file}:5: not-json: ")
     assert "nothing was sent" in lines[2]
     assert await counted(world) == 0

@@ -97,7 +97,7 @@ async def test_a_bad_row_stops_and_says_where_to_go_on(world: World, site) -> No
     truth = dict(await site.fetch(TRUTH))
     when = await site.fetchval("SELECT completed_at FROM site.problem_sessions WHERE id = 200")
     await site.execute("UPDATE site.problem_sessions SET completed_at = NULL WHERE id = 200")
-    with pytest.raises(ImportStopped, match=r"key 200 has no time.*--default-time.*go on with --after 180"):
+    with pytest.raises(ImportStopped, match=r"key 200 has no time.*--default-time.*continue with --after 180"):
         await imported(world, Import(SESSIONS, USERS, page_rows=20))
     await site.execute("UPDATE site.problem_sessions SET completed_at = $1 WHERE id = 200", when)
     done = await imported(world, Import(SESSIONS, None, after="180", page_rows=20))
