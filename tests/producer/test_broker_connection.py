@@ -33,9 +33,7 @@ def frozen(breakable: World, stack: Stack) -> Iterator[Stack]:
 
 
 @pytest.mark.parametrize("events", [1, 500, 30_000])
-async def test_a_call_ends_within_its_timeout_when_kafka_freezes(
-    breakable: World, frozen: Stack, events: int
-) -> None:
+async def test_a_call_ends_within_its_timeout_when_kafka_freezes(breakable: World, frozen: Stack, events: int) -> None:
     async with SolveProducer(breakable.connection, delivery_timeout_s=TIMEOUT_S) as producer:
         await producer.send(registered("u"))
         frozen.kafka.pause()

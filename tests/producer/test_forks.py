@@ -1,5 +1,6 @@
 """A producer and the processes that are forked from its own: named errors, and never the parent's connection."""
 
+import asyncio
 import subprocess
 import sys
 
@@ -50,9 +51,12 @@ asyncio.run(main())
 
 async def test_the_async_client_names_the_fork_and_starts_anew_in_the_child(world: World) -> None:
     words = [sys.executable, "-c", ASYNC_PROGRAM, world.connection.bootstrap_servers, world.connection.topic]
-    said = subprocess.check_output(words, text=True).splitlines()
+    done = await asyncio.to_thread(subprocess.run, words, capture_output=True, text=True, check=True)
+    said = done.stdout.splitlines()
     assert len(said) == 1
-    assert said[0].startswith("this producer was started in process PARENT before the fork of this one, CHILD; start it")
+    assert said[0].startswith(
+        "this producer was started in process PARENT before the fork of this one, CHILD; start it"
+    )
     sent = await records_of(world)
     assert [record["user_id"] for record in sent] == ["parent-1", "child", "parent-2"]
 
@@ -104,9 +108,7 @@ async def test_the_sync_client_connects_anew_in_each_child_and_leaves_the_parent
             "assert all(", "producer._lock.release()\nassert all("
         )
     words = [sys.executable, "-c", code, world.connection.bootstrap_servers, world.connection.topic]
-    done = subprocess.run(words, capture_output=True, text=True, check=False)
+    done = await asyncio.to_thread(subprocess.run, words, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")
     users = sorted(record["user_id"] for record in await records_of(world))
     assert users == ["child"] * 4 + [f"parent-{number}" for number in range(1, 5)]
-
-
