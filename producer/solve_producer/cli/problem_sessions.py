@@ -23,7 +23,7 @@ from solve_producer.sources.problem_sessions import (
     require_client,
     where_to_go_on,
 )
-from solve_producer.sources.sessions import MADE_ID, Reading
+from solve_producer.sources.sessions import MADE_ID, TimeRules
 from solve_runtime.console import Json, progress_bar, run_async
 from solve_schemas.record import EncodedRecord
 
@@ -73,8 +73,8 @@ def import_problem_sessions(
         submission_column, language_column, contest_column, query,
     )  # fmt: skip
     users = Users(users_table, users_id_column, users_name_column, users_registered_column, users_query)
-    reading = Reading(_zone(timezone), _moment(default_time) if default_time else None)
-    wanted = Import(sessions, None if no_users else users, reading, after, skip_invalid)
+    times = TimeRules(_zone(timezone), _moment(default_time) if default_time else None)
+    wanted = Import(sessions, None if no_users else users, times, after, skip_invalid)
     if not submission_column and not query:
         made = MADE_ID.format(key="KEY")
         print(

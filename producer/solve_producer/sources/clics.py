@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
-from solve_producer.sources.clics_feed import FeedError, absolute_time, changes, parse_time
+from solve_producer.sources.clics_feed import FeedError, absolute_time, feed_changes, parse_time
 from solve_schemas.events import TEXT_MAX_CHARS, Event, SubmissionRevoked, SubmissionSolved, UserRegistered
 
 TICK = timedelta(microseconds=1)
@@ -96,7 +96,7 @@ def convert(
 
     Raises FeedError on a line that is not of a feed, and where no contest is named.
     """
-    feed = list(changes(lines, name))
+    feed = list(feed_changes(lines, name))
     report = Report(lines=len(feed))
     context = _context(feed, name, contest_id)
     report.contest_id = context.contest_id

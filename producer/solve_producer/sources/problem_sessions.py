@@ -16,7 +16,7 @@ from pydantic import Field, SecretStr
 
 from solve_producer.client import SolveProducer
 from solve_producer.errors import BadRow, ImportStopped, ProducerError, SourceUnusable
-from solve_producer.sources.sessions import Reading, Row, record_of_session, record_of_user
+from solve_producer.sources.sessions import Row, TimeRules, record_of_session, record_of_user
 from solve_runtime.settings import Settings
 from solve_schemas.record import EncodedRecord
 
@@ -106,7 +106,7 @@ class Import:
 
     sessions: Sessions = field(default_factory=Sessions)
     users: Users | None = field(default_factory=Users)
-    reading: Reading = field(default_factory=Reading)
+    times: TimeRules = field(default_factory=TimeRules)
     after: str | None = None
     skip_invalid: bool = False
     page_rows: int = PAGE_ROWS
@@ -244,7 +244,7 @@ def _records(page: list[Row], convert: Any, wanted: Import, done: Imported) -> l
     records = []
     for row in page:
         try:
-            record = convert(row, wanted.reading, now)
+            record = convert(row, wanted.times, now)
         except BadRow as error:
             if not wanted.skip_invalid:
                 raise

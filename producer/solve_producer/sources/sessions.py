@@ -23,7 +23,7 @@ Row = Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
-class Reading:
+class TimeRules:
     """How times are read: the zone of those without one, and what replaces one that is missing."""
 
     zone: tzinfo = UTC
@@ -44,7 +44,7 @@ class Reading:
         raise BadRow(f"{what} has {value!r} for a time; its column must be a timestamp")
 
 
-def record_of_session(row: Row, reading: Reading, now: datetime) -> EncodedRecord | None:
+def record_of_session(row: Row, times: TimeRules, now: datetime) -> EncodedRecord | None:
     """The record of a completed attempt; None for one that was not completed. Raises BadRow, with the row's key."""
     if not row["completed"]:
         return None
@@ -55,7 +55,7 @@ def record_of_session(row: Row, reading: Reading, now: datetime) -> EncodedRecor
             "submission_id": row.get("submission_id") or MADE_ID.format(key=row["key_text"]),
             "user_id": row["user_id"],
             "problem_id": row["problem_id"],
-            "judged_at": reading.moment(row["completed_at"], what),
+            "judged_at": times.moment(row["completed_at"], what),
             "language": row.get("language"),
             "contest_id": row.get("contest_id"),
         },
@@ -64,13 +64,13 @@ def record_of_session(row: Row, reading: Reading, now: datetime) -> EncodedRecor
     )
 
 
-def record_of_user(row: Row, reading: Reading, now: datetime) -> EncodedRecord:
+def record_of_user(row: Row, times: TimeRules, now: datetime) -> EncodedRecord:
     """The record of a user's registration; control characters in the name become spaces. Raises BadRow."""
     what = f"the user with id {row['key_text']}"
     fields = {
         "user_id": row["key_text"],
         "username": CONTROL_CHARS.sub(" ", row["username"] or ""),
-        "registered_at": reading.moment(row["registered_at"], what),
+        "registered_at": times.moment(row["registered_at"], what),
     }
     return _record(UserRegistered, fields, what, now)
 
