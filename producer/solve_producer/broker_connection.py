@@ -199,6 +199,7 @@ async def _stop(client: Any, patience_s: float) -> None:
     stopping = asyncio.create_task(client.stop())
     await asyncio.wait([stopping], timeout=patience_s)
     if stopping.done():
+        _ = stopping.cancelled() or stopping.exception()  # or asyncio warns that nobody read it
         return
     client._message_accumulator.fail_all(KafkaConnectionError("the connection was given up"))
     sender = client._sender.sender_task
