@@ -15,7 +15,6 @@ from solve_runtime.errors import SolveCountsError
 from solve_runtime.settings import ENV_FILE, Settings, matching, secrets_dir
 from solve_schemas.topic import TOPIC
 
-
 _SERVER = r"\s*(?:[^\s:,\[\]]+|\[[0-9a-fA-F:.]+\])(?::[0-9]{1,5})?\s*"
 SERVERS = f"{_SERVER}(?:,{_SERVER})*"
 
