@@ -22,6 +22,7 @@ from solve_producer.errors import InvalidEvent, InvalidSettings, ProducerMisused
 from solve_producer.metrics import metrics_in, type_of
 from solve_producer.tracing import sending
 from solve_runtime.kafka_settings import KafkaConnection
+from solve_runtime.settings import settings_problems
 from solve_schemas.events import Event, SubmissionRevoked, SubmissionSolved, UserRegistered
 from solve_schemas.messages import message_of
 from solve_schemas.record import DEFAULT_SOURCE, EncodedRecord, encode
@@ -238,7 +239,7 @@ def _settings_of(
     try:
         return connection or KafkaConnection(**given)
     except ValidationError as error:
-        raise InvalidSettings(f"settings: {message_of(error)}") from None
+        raise InvalidSettings("; ".join(settings_problems(error))) from None
 
 
 async def _encoded(

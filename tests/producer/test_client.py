@@ -181,8 +181,8 @@ def test_arguments_come_before_the_environment_and_nothing_else_is_read(
 @pytest.mark.parametrize("make", [SolveProducer, SyncSolveProducer])
 def test_settings_that_cannot_be_are_named_where_it_is_made(make: Callable[..., Any]) -> None:
     for given, message in (
-        ({"topic": "a b"}, "`topic` must have 1 to 249 letters"),
-        ({"bootstrap_servers": "host:port"}, "`bootstrap_servers` must be host:port"),
+        ({"topic": "a b"}, "topic must be 1 to 249 letters"),
+        ({"bootstrap_servers": "host:port"}, "bootstrap_servers must be host:port"),
         ({"connection": KafkaConnection(), "topic": "t"}, "`connection` and `topic` are both given"),
         ({"delivery_timeout_s": 0}, "`delivery_timeout_s` must be above 0"),
     ):

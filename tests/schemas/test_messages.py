@@ -2,11 +2,11 @@
 
 import json
 from datetime import UTC, datetime
-from typing import Any, Literal
+from typing import Any
 from uuid import UUID
 
 import pytest
-from pydantic import BaseModel, Field, ValidationError, field_validator
+from pydantic import ValidationError
 
 from solve_schemas.events import SubmissionRevoked, SubmissionSolved
 from solve_schemas.messages import message_of
@@ -65,39 +65,3 @@ def test_a_time_without_a_zone_and_text_for_a_time_are_named() -> None:
         with pytest.raises(ValidationError) as caught:
             SubmissionRevoked(submission_id="s", user_id="u", problem_id="p", judged_at=given)  # type: ignore[arg-type]
         assert message_of(caught.value) == f"`judged_at` {message}"
-
-
-class Limits(BaseModel):
-    count: int = Field(1, ge=1, le=9)
-    rate: float = Field(1, gt=0.5)
-    kind: Literal["a", "b"] = "a"
-    name: str = Field("n", min_length=1, max_length=3, pattern="^[a-z]*$")
-    on: bool = False
-
-    @field_validator("on")
-    @classmethod
-    def _off(cls, value: bool) -> bool:
-        if value:
-            raise ValueError("may not be on")
-        return value
-
-
-@pytest.mark.parametrize(
-    ("given", "message"),
-    [
-        ({"count": 0}, "`X_COUNT` must be at least 1"),
-        ({"count": 10}, "`X_COUNT` must be at most 9"),
-        ({"count": "many"}, "`X_COUNT` must be a whole number"),
-        ({"rate": 0}, "`X_RATE` must be above 0.5"),
-        ({"kind": "c"}, "`X_KIND` must be a or b"),
-        ({"name": ""}, "`X_NAME` may not be empty"),
-        ({"name": "long"}, "`X_NAME` must have at most 3 characters"),
-        ({"name": "A"}, "`X_NAME` is not in the right form"),
-        ({"on": "perhaps"}, "`X_ON` must be true or false"),
-        ({"on": True}, "`X_ON` may not be on"),
-    ],
-)
-def test_a_setting_is_refused_in_the_same_words_under_its_own_name(given: dict[str, Any], message: str) -> None:
-    with pytest.raises(ValidationError) as caught:
-        Limits(**given)
-    assert message_of(caught.value, lambda name: f"X_{name.upper()}") == message
