@@ -1,4 +1,4 @@
-"""What every process needs once: settings, logs, errors, tasks, the console."""
+"""The base of every process: settings, logs, errors, tasks, the console."""
 
 from importlib.metadata import version
 

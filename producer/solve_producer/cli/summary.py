@@ -1,4 +1,4 @@
-"""What a command of the producer reports at its end."""
+"""The summary that a command of the producer prints at its end."""
 
 import sys
 from typing import Any

@@ -104,7 +104,7 @@ def _registrations(season: Season, rng: Random, *, late: bool) -> Iterator[UserR
 
 
 def _rejudge(solved: SubmissionSolved, now: datetime, rng: Random) -> Iterator[Event]:
-    """A rejudge takes the solve away; half of them give it back."""
+    """A rejudge takes the solve back; half of them give it back."""
     judged_at = max(now, solved.judged_at + timedelta(seconds=1))
     yield SubmissionRevoked(
         submission_id=solved.submission_id,
