@@ -1,4 +1,4 @@
-"""Which events of one call has the broker confirmed? Keeps those that are under way, in order, and not too many."""
+"""The events of one call that are on their way: in order, not too many, and none for longer than the timeout."""
 
 import asyncio
 from collections import Counter, deque
@@ -12,8 +12,9 @@ class Deliveries:
 
     def __init__(self, timeout_s: float) -> None:
         self._timeout_s = timeout_s
-        self._waiting: deque[tuple[asyncio.Future[Any], str]] = deque()
-        self.handed = 0  # to the client, also where it refused
+        self._waiting: deque[tuple[asyncio.Future[Any], str, float]] = deque()
+        self._due = 0.0
+        self.handed = 0  # to the client, also if it refused
         self.confirmed: Counter[str] = Counter()
 
     @property
@@ -26,9 +27,25 @@ class Deliveries:
         """How many were handed to the client and are not known to have arrived."""
         return self.handed - self.sent
 
+    @property
+    def in_flight(self) -> int:
+        """How many the client has taken and the broker has not confirmed."""
+        return len(self._waiting)
+
+    def take(self) -> float:
+        """One more event; its time begins now. Returns the loop's time by which the oldest one must be confirmed.
+
+        Raises aiokafka's errors.
+        """
+        self.handed += 1
+        self._due = asyncio.get_running_loop().time() + self._timeout_s
+        while self._waiting and self._waiting[0][0].done():
+            self._count_first()
+        return self._waiting[0][2] if self._waiting else self._due
+
     async def add(self, delivery: asyncio.Future[Any], type_name: str) -> None:
-        """One more is under way; waits for the first where there are too many."""
-        self._waiting.append((delivery, type_name))
+        """The client has the event now; waits for the oldest if there are too many. Raises as `confirm_all` does."""
+        self._waiting.append((delivery, type_name, self._due))
         if len(self._waiting) >= IN_FLIGHT_EVENTS:
             await self._confirm_first()
 
@@ -38,21 +55,25 @@ class Deliveries:
             await self._confirm_first()
 
     def abandon(self) -> None:
-        """What became of the others is part of "may be in the log or not"; asyncio need not warn of it."""
-        for delivery, _ in self._waiting:
-            delivery.add_done_callback(_look_at)
+        """Nobody waits any more; asyncio need not warn about errors that nobody reads."""
+        for delivery, _, _ in self._waiting:
+            delivery.add_done_callback(_read_error)
 
     async def _confirm_first(self) -> None:
-        """aiokafka's idempotent producer tries for ever; a judge must hear that it cannot be sure."""
-        delivery, type_name = self._waiting[0]
+        """aiokafka's idempotent producer retries for ever; a judge must learn that it cannot be sure."""
+        delivery, _, due = self._waiting[0]
         if not delivery.done():
-            async with asyncio.timeout(self._timeout_s):
+            async with asyncio.timeout_at(due):
                 await asyncio.shield(delivery)
+        self._count_first()
+
+    def _count_first(self) -> None:
+        delivery, type_name, _ = self._waiting[0]
         delivery.result()
         self._waiting.popleft()
         self.confirmed[type_name] += 1
 
 
-def _look_at(future: asyncio.Future[Any]) -> None:
+def _read_error(future: asyncio.Future[Any]) -> None:
     if not future.cancelled():
         future.exception()

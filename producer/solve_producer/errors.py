@@ -1,4 +1,4 @@
-"""What can keep an event from the log, and what should the judge do?"""
+"""The errors of publishing, each named after what the judge must act on."""
 
 from solve_runtime.errors import SolveCountsError
 
@@ -31,17 +31,25 @@ class InvalidEvent(ProducerError):
     """A field is missing or out of its limits; nothing was sent."""
 
 
+class InvalidSettings(ProducerError):
+    """An argument or a variable of the environment cannot be used."""
+
+
+class ProducerMisused(ProducerError):
+    """The producer is not usable here: not started, stopped, of another event loop or of another process."""
+
+
 class BadLine(ProducerError):
-    """A line of an event file is no event; the message begins with `file:line`."""
+    """A line of an event file is not an event; the message begins with `file:line`."""
 
 
 class SourceUnusable(ProducerError):
-    """A database to import from does not answer, or has not what was named."""
+    """A database to import from does not answer, or lacks what was named."""
 
 
 class BadRow(ProducerError):
-    """A row to import is no event; the message names its key."""
+    """A row to import is not an event; the message names its key."""
 
 
 class ImportStopped(ProducerError):
-    """An import ended early; the message says after which key to go on."""
+    """An import ended early; the message names the key to continue after."""

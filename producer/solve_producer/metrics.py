@@ -1,4 +1,4 @@
-"""What does the client count, for the judge that embeds it? OpenTelemetry's names, in the judge's own registry."""
+"""The client's counters, under OpenTelemetry's names, in the registry of the judge that embeds it."""
 
 from threading import Lock
 from weakref import WeakKeyDictionary
@@ -18,11 +18,11 @@ DURATION_BUCKETS_S = (0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1, 
 
 
 class ProducerMetrics:
-    """The counters of all producers that were given one registry. Told once a call, never once an event."""
+    """The counters of all producers that share a registry. Updated once a call, never once an event."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
         self._sent = Counter(
-            "messaging_client_sent_messages", "Events handed to Kafka; error_type is empty where it has them.",
+            "messaging_client_sent_messages", "Events handed to Kafka; error_type is empty if it has them.",
             ("messaging_system", "messaging_destination_name", "error_type"), registry=registry,
         )  # fmt: skip
         self._duration = Histogram(
@@ -37,7 +37,7 @@ class ProducerMetrics:
             self._events.labels(name)
 
     def published(self, topic: str, deliveries: Deliveries, seconds: float, error_type: str) -> None:
-        """A call has come to its end; `error_type` names what ended it, and is empty where all went well."""
+        """Counts a call that has ended; `error_type` is empty if it succeeded."""
         self._duration.labels(SYSTEM, topic, SEND).observe(seconds)
         self._sent.labels(SYSTEM, topic, DELIVERED).inc(deliveries.sent)
         if error_type and deliveries.uncertain:
@@ -51,7 +51,7 @@ _making = Lock()
 
 
 def metrics_in(registry: CollectorRegistry | None) -> ProducerMetrics | None:
-    """The one set of counters of a registry, since a name can be registered once; None where nothing is counted."""
+    """The one set of counters of a registry, since a name can be registered once; None without a registry."""
     if registry is None:
         return None
     with _making:

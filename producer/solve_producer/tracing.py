@@ -1,8 +1,8 @@
-"""Under which of the judge's spans was an event published? The answer travels with it, as W3C's `traceparent`.
+"""The judge's span under which an event is published travels with it, as W3C's `traceparent`.
 
 OpenTelemetry's messaging conventions: one "send" span a call, whose context is every event's creation context. (A
-"create" span for each event is allowed instead, and would cost a judge a span an event.) Where the judge has no
-OpenTelemetry, or its SDK records nothing, no span is made and no header is sent.
+"create" span for each event is allowed instead, and would cost a judge a span an event.) Without OpenTelemetry, or if
+its SDK records nothing, no span is made and no header is sent.
 """
 
 from collections.abc import Iterator

@@ -1,15 +1,22 @@
-"""How is Kafka reached? The connection settings that every side shares, under the ecosystem's usual names."""
+"""The brokers and the topic, and how to log in to them, for every client of Kafka.
+
+A judge that embeds the client has a `.env` and secrets of its own, so `KafkaConnection()` reads only the environment.
+Our programs use `KafkaConnection.of_program()`, which reads those files too.
+"""
 
 import ssl
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import AliasChoices, AliasGenerator, Field, SecretStr, model_validator
 from pydantic_settings import SettingsConfigDict
 
 from solve_runtime.errors import SolveCountsError
-from solve_runtime.settings import Settings, matching
+from solve_runtime.settings import ENV_FILE, Settings, matching, secrets_dir
 from solve_schemas.topic import TOPIC
+
+_SERVER = r"\s*(?:[^\s:,\[\]]+|\[[0-9a-fA-F:.]+\])(?::[0-9]{1,5})?\s*"
+SERVERS = f"{_SERVER}(?:,{_SERVER})*"
 
 
 def _variable_of(field: str) -> str:
@@ -21,13 +28,17 @@ class TlsFileError(SolveCountsError):
 
 
 class KafkaConnection(Settings):
-    """Settings read from the environment, `.env` and `/run/secrets`, in this order."""
+    """Values from arguments, then from the environment; frozen."""
 
     model_config = SettingsConfigDict(
-        alias_generator=AliasGenerator(validation_alias=lambda field: AliasChoices(_variable_of(field), field))
+        alias_generator=AliasGenerator(validation_alias=lambda field: AliasChoices(_variable_of(field), field)),
+        env_file=None,
+        secrets_dir=None,
     )
 
-    bootstrap_servers: str = Field("localhost:9092", min_length=1, description="Brokers: host:port, comma-separated.")
+    bootstrap_servers: Annotated[str, matching(SERVERS, "must be host:port, with commas between several")] = Field(
+        "localhost:9092", description="Brokers: host:port, comma-separated."
+    )
     topic: Annotated[str, matching(r"[a-zA-Z0-9._-]{1,249}", "must be 1 to 249 letters, digits, dots, _ or -")] = Field(
         TOPIC, description="The topic that holds the log."
     )
@@ -43,6 +54,11 @@ class KafkaConnection(Settings):
     ssl_certfile: Path | None = Field(None, description="Client certificate (PEM), for brokers that require one.")
     ssl_keyfile: Path | None = Field(None, description="Private key (PEM) of the client certificate.")
     ssl_key_password: SecretStr | None = Field(None, description="Password of the private key, if it has one.")
+
+    @classmethod
+    def of_program(cls, **given: Any) -> Self:
+        """As our programs read it: also from `.env`, then from files in `/run/secrets`."""
+        return cls(_env_file=ENV_FILE, _secrets_dir=secrets_dir(), **given)
 
     @model_validator(mode="after")
     def _sasl_has_credentials(self) -> "KafkaConnection":
@@ -72,12 +88,12 @@ class KafkaConnection(Settings):
         return options
 
     def advice(self) -> str:
-        """What to check where no broker lets us in; the client does not tell a refused login from a closed port."""
+        """What to check when no broker lets us in; the Kafka client reports a refused login like a closed port."""
         checks = ["KAFKA_BOOTSTRAP_SERVERS"]
         if self.security_protocol.startswith("SASL"):
             checks += ["KAFKA_SASL_MECHANISM", "KAFKA_SASL_USERNAME", "KAFKA_SASL_PASSWORD"]
         if self.security_protocol.endswith("SSL"):
-            checks += ["KAFKA_SSL_CAFILE (whether it vouches for the brokers' certificates)"]
+            checks += ["KAFKA_SSL_CAFILE (which must verify the brokers' certificates)"]
         return f"check {', '.join(checks)} and the brokers"
 
     def _ssl_context(self) -> ssl.SSLContext:

@@ -1,4 +1,4 @@
-"""The base of every settings class: where values come from, and the variable that each field is read from."""
+"""The base of every settings class: where its values come from, and which variable each field is read from."""
 
 import re
 from collections.abc import Callable, Mapping
@@ -8,11 +8,17 @@ from typing import Any
 from pydantic import AfterValidator, AliasChoices, AliasGenerator, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+ENV_FILE = ".env"
 # Docker and Kubernetes mount secrets as files named like the variable; a missing folder is no error.
 SECRETS_DIR = Path("/run/secrets")
 # Addresses and credentials keep the names that every tool of their server uses; all else is ours.
 USUAL_PREFIXES = ("KAFKA_", "DATABASE_URL", "DATABASE_SSL_", "REDIS_", "SOURCE_DATABASE_URL")
 OUR_PREFIX = "SOLVE_"
+
+
+def secrets_dir() -> str | None:
+    """The folder of secrets, if this machine has one."""
+    return str(SECRETS_DIR) if SECRETS_DIR.is_dir() else None
 
 
 def variable_of(field: str) -> str:
@@ -27,12 +33,12 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(
         alias_generator=AliasGenerator(validation_alias=lambda field: AliasChoices(variable_of(field), field)),
         case_sensitive=True,  # else a judge's own TOPIC would be read as our `topic`
-        env_file=".env",
+        env_file=ENV_FILE,
         env_file_encoding="utf-8",
         extra="ignore",
         frozen=True,
         allow_inf_nan=False,
-        secrets_dir=str(SECRETS_DIR) if SECRETS_DIR.is_dir() else None,
+        secrets_dir=secrets_dir(),
         hide_input_in_errors=True,
     )
 

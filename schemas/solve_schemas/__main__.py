@@ -1,4 +1,4 @@
-"""How are the documents made? `python -m solve_schemas` writes them; `--check` exits with 1 where they differ."""
+"""Command `python -m solve_schemas`: writes the documents; with `--check`, exits with 1 where one differs."""
 
 import argparse
 import sys

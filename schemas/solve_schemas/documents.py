@@ -1,4 +1,4 @@
-"""What does the contract say to people of other languages? JSON Schemas and an AsyncAPI 3 document, from the models."""
+"""JSON Schemas and an AsyncAPI 3 document, generated from the models for people of other languages."""
 
 import json
 from pathlib import Path
@@ -31,13 +31,13 @@ EXAMPLES: dict[str, dict[str, str]] = {
 
 
 def documents() -> dict[str, str]:
-    """Every file's name and text."""
+    """The text of every file, by its name."""
     files = {f"{name}.json": _json(_event_schema(name)) for name in EVENT_MODELS}
     return files | {"asyncapi.json": _json(_asyncapi())}
 
 
 def write() -> list[Path]:
-    """Writes the files; where they are."""
+    """Writes the files and returns their paths."""
     FOLDER.mkdir(exist_ok=True)
     written = []
     for name, text in documents().items():
@@ -48,7 +48,7 @@ def write() -> list[Path]:
 
 
 def drifted() -> list[str]:
-    """Files that are not what the models say."""
+    """Names of the files that differ from the models."""
     return [
         name
         for name, text in documents().items()
@@ -95,7 +95,7 @@ def _asyncapi() -> dict[str, Any]:
         "operations": {
             "publishJudgeEvents": {
                 "action": "send",
-                "summary": "A judge says what it decided.",
+                "summary": "A judge publishes what it decided.",
                 "channel": {"$ref": channel},
                 "messages": [{"$ref": f"{channel}/messages/{name}"} for name in EVENT_MODELS],
             }

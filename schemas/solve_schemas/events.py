@@ -1,40 +1,77 @@
-"""What may a judge say? The three event types, their fields and their limits.
+"""The three event types of a judge, their fields and their limits.
 
-Limits keep one bad event from stopping a batch: PostgreSQL cannot store NUL, and a number as a time is
-ambiguous. Unknown fields are ignored, so that an older reader survives a newer judge.
+The limits keep one bad event from stopping a batch: PostgreSQL cannot store NUL, and a number as a time is ambiguous.
+Unknown fields are ignored, so that an older reader survives a newer judge. In JSON an id is text; Python code may give
+an integer or a UUID, as most primary keys are.
 """
 
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated, Any, ClassVar
+from uuid import UUID
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, GetCoreSchemaHandler, StringConstraints
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, GetCoreSchemaHandler
 from pydantic_core import CoreSchema, core_schema
 
 TEXT_MAX_CHARS = 200
 NO_CONTROL_CHARS = r"^[^\x00-\x1f\x7f-\x9f]*$"
 RFC3339 = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ][0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,9})?([Zz]|[+-][0-9]{2}:[0-9]{2})$"
+A_TIME = "2026-01-02T03:04:05Z"
 
-Text = Annotated[str, StringConstraints(min_length=1, max_length=TEXT_MAX_CHARS, pattern=NO_CONTROL_CHARS)]
-OptionalText = Annotated[str, StringConstraints(max_length=TEXT_MAX_CHARS, pattern=NO_CONTROL_CHARS)]
+
+def id_text(value: Any) -> Any:
+    """An integer or a UUID as text; anything else as it is. True and False are no ids."""
+    if isinstance(value, int) and not isinstance(value, bool):
+        return str(int(value))
+    return str(value) if isinstance(value, UUID) else value
+
+
+def _said(schema: CoreSchema, message: str) -> CoreSchema:
+    """Pydantic's own words would show a person a regular expression."""
+    return core_schema.custom_error_schema(schema, custom_error_type="solve_counts", custom_error_message=message)
+
+
+@dataclass(frozen=True, slots=True)
+class _Text:
+    """Text within the limits; `ids` may be given as integers or UUIDs by Python code."""
+
+    min_chars: int
+    ids: bool = False
+
+    def __get_pydantic_core_schema__(self, _source: Any, _handler: GetCoreSchemaHandler) -> CoreSchema:
+        sized = core_schema.str_schema(min_length=self.min_chars, max_length=TEXT_MAX_CHARS, strict=True)
+        length = f"1 to {TEXT_MAX_CHARS}" if self.min_chars else f"at most {TEXT_MAX_CHARS}"
+        text = core_schema.chain_schema(
+            [
+                _said(sized, f"must be text of {length} characters"),
+                _said(core_schema.str_schema(pattern=NO_CONTROL_CHARS), "may not contain control characters"),
+            ]
+        )
+        given = core_schema.no_info_before_validator_function(id_text, text) if self.ids else text
+        return core_schema.json_or_python_schema(json_schema=text, python_schema=given)
+
+    def __get_pydantic_json_schema__(self, _schema: CoreSchema, _handler: Any) -> dict[str, Any]:
+        limits = {"maxLength": TEXT_MAX_CHARS} | ({"minLength": self.min_chars} if self.min_chars else {})
+        return limits | {"pattern": NO_CONTROL_CHARS, "type": "string"}
 
 
 class _Rfc3339:
     """In JSON a time is text in the form of RFC 3339 with a zone; pydantic alone would take "1700000000" too."""
 
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
-        aware = handler(source)
-        text = core_schema.str_schema(pattern=RFC3339)
-        return core_schema.json_or_python_schema(
-            json_schema=core_schema.chain_schema(
-                [text, core_schema.datetime_schema(tz_constraint="aware", strict=False)]
-            ),
-            python_schema=aware,
-        )
+        time = core_schema.datetime_schema(tz_constraint="aware", strict=False)
+        chain = core_schema.chain_schema([core_schema.str_schema(pattern=RFC3339), time])
+        text = _said(chain, f"must be a time with a zone, such as {A_TIME}")
+        return core_schema.json_or_python_schema(json_schema=text, python_schema=handler(source))
 
     def __get_pydantic_json_schema__(self, _schema: CoreSchema, _handler: Any) -> dict[str, Any]:
         return {"type": "string", "format": "date-time", "pattern": RFC3339}
 
 
+Text = Annotated[str, _Text(1)]
+Id = Annotated[str, _Text(1, ids=True)]
+OptionalText = Annotated[str, _Text(0)]
+OptionalId = Annotated[str, _Text(0, ids=True)]
 Time = Annotated[AwareDatetime, _Rfc3339()]
 
 
@@ -45,29 +82,29 @@ class _Event(BaseModel):
 
 
 class UserRegistered(_Event):
-    """A user exists from now on; said again with a later time, it is a rename."""
+    """A user exists from now on; sent again with a later time, it is a rename."""
 
     type_name: ClassVar[str] = "user.registered.v1"
 
-    user_id: Text = Field(description="The judge's stable id of the user; the record's key.")
+    user_id: Id = Field(description="The judge's stable id of the user; the record's key.")
     username: Text = Field(description="The name people see. Not unique.")
     registered_at: Time = Field(description="When the user took this name.")
 
     @property
     def happened_at(self) -> datetime:
-        """The time of the fact itself, as CloudEvents' `time`."""
+        """When the fact happened; CloudEvents' `time`."""
         return self.registered_at
 
 
 class _Verdict(_Event):
-    submission_id: Text = Field(description="The judge's stable id of the submission.")
-    user_id: Text = Field(description="Who submitted; the record's key.")
-    problem_id: Text = Field(description="Which problem it answers.")
-    judged_at: Time = Field(description="When it was reached. Of one submission's verdicts the latest stands.")
+    submission_id: Id = Field(description="The judge's stable id of the submission.")
+    user_id: Id = Field(description="Who submitted; the record's key.")
+    problem_id: Id = Field(description="Which problem it is for.")
+    judged_at: Time = Field(description="When the verdict was reached. Of one submission's verdicts the latest stands.")
 
     @property
     def happened_at(self) -> datetime:
-        """The time of the fact itself, as CloudEvents' `time`."""
+        """When the fact happened; CloudEvents' `time`."""
         return self.judged_at
 
 
@@ -77,8 +114,8 @@ class SubmissionSolved(_Verdict):
     type_name: ClassVar[str] = "submission.solved.v1"
 
     submitted_at: Time | None = Field(None, description="When it was handed in; absent, it is `judged_at`.")
-    language: OptionalText | None = Field(None, description="What it is written in.")
-    contest_id: OptionalText | None = Field(None, description="The contest it was handed in to.")
+    language: OptionalText | None = Field(None, description="The programming language.")
+    contest_id: OptionalId | None = Field(None, description="The contest it was handed in to.")
 
 
 class SubmissionRevoked(_Verdict):
@@ -86,7 +123,7 @@ class SubmissionRevoked(_Verdict):
 
     type_name: ClassVar[str] = "submission.revoked.v1"
 
-    reason: OptionalText | None = Field(None, description="Why, for people.")
+    reason: OptionalText | None = Field(None, description="Why, for people to read.")
 
 
 Event = UserRegistered | SubmissionSolved | SubmissionRevoked

@@ -1,7 +1,8 @@
-"""How does an event travel? One place encodes and decodes Kafka records and lines of event files.
+"""Encodes and decodes Kafka records and lines of event files, both in one dialect.
 
 A record is a CloudEvents message in Kafka *binary* mode (CloudEvents 1.0, Kafka protocol binding, section 3.2):
-the key is the `user_id`, the envelope is in headers, the value is the event's flat JSON.
+the key is the `user_id`, the envelope is in headers, the value is the event's flat JSON. A line of a file is that JSON
+with its type inside. Without any type both are a solve; a type that nobody knows makes neither of them one.
 """
 
 import json
@@ -15,6 +16,7 @@ from hashlib import blake2b
 from pydantic import ValidationError
 
 from solve_schemas.events import EVENT_MODELS, Event, SubmissionSolved, UserRegistered
+from solve_schemas.messages import message_of
 
 Headers = Sequence[tuple[str, bytes | None]]
 
@@ -24,6 +26,7 @@ CLOCK_TOLERANCE = timedelta(days=1)
 EARLIEST_TIME = datetime(1970, 1, 1, tzinfo=UTC)
 LATEST_TIME = datetime.max.replace(tzinfo=UTC)
 DETAIL_MAX_CHARS = 500
+TYPE_MAX_CHARS = 200  # of a type that nobody knows, within a detail
 _MODELS_BY_HEADER = {name.encode(): model for name, model in EVENT_MODELS.items()}
 
 
@@ -41,7 +44,7 @@ class Reason(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Rejected:
-    """What is wrong with bytes that are no event: the reason in one word, and a sentence for a person."""
+    """Why some bytes are not an event: the reason in one word, and a sentence for a person."""
 
     reason: Reason
     detail: str
@@ -49,7 +52,7 @@ class Rejected:
 
 @dataclass(frozen=True, slots=True)
 class EncodedRecord:
-    """What the Kafka client sends."""
+    """Key, value and headers of a Kafka record."""
 
     key: bytes
     value: bytes
@@ -69,7 +72,7 @@ def encode(event: Event, source: str = DEFAULT_SOURCE, traceparent: str | None =
         ("ce_id", identity.encode()),
         ("ce_source", source.encode()),
         ("ce_type", type_name),
-        ("ce_time", event.happened_at.astimezone(UTC).isoformat().replace("+00:00", "Z").encode()),
+        ("ce_time", _plain(event.happened_at.astimezone(UTC)).encode()),
         ("content-type", b"application/json"),
     ]
     if traceparent is not None:
@@ -85,15 +88,18 @@ def decode(value: bytes | None, headers: Headers, broker_timestamp_ms: int) -> E
     """
     named = _type_header(headers)
     if value is None:
-        return Rejected(Reason.TOMBSTONE, "the record has no value; events are never deleted, publish a revocation")
+        return Rejected(Reason.TOMBSTONE, "the record has no value; to take a solve back, publish a revocation")
     if named is None:
-        if b'"type"' in value and (mismatch := _type_inside(value)):
-            return mismatch
-        return _check_times(_validate(SubmissionSolved, value), broker_timestamp_ms)
+        inside = _model_inside(value)
+        if isinstance(inside, type) and inside is not SubmissionSolved:
+            return Rejected(
+                Reason.TYPE_MISMATCH,
+                f"the value's `type` is {inside.type_name}, but there is no ce_type header; send the header",
+            )
+        return inside if isinstance(inside, Rejected) else _check_times(_validate(inside, value), broker_timestamp_ms)
     model = _MODELS_BY_HEADER.get(named)
     if model is None:
-        said = named.decode("utf-8", "backslashreplace")
-        return Rejected(Reason.UNKNOWN_TYPE, _clip(f"ce_type {said!r} is none of {', '.join(EVENT_MODELS)}"))
+        return _unknown_type("ce_type", named.decode("utf-8", "backslashreplace"))
     return _check_times(_validate(model, value), broker_timestamp_ms)
 
 
@@ -119,40 +125,38 @@ def decode_line(line: bytes, now: datetime) -> Event | Rejected:
     `now` stands for the broker timestamp that the event would get, so that a line is refused before it is sent
     and not dead-lettered after.
     """
-    try:
-        fields = json.loads(line)
-    except (ValueError, RecursionError) as error:
-        return Rejected(Reason.NOT_JSON, _clip(str(error)))
-    if not isinstance(fields, dict):
-        return Rejected(Reason.INVALID_EVENT, f"a line is one JSON object, this is {type(fields).__name__}")
-    type_name = fields.get("type")
-    model = EVENT_MODELS.get(type_name) if isinstance(type_name, str) else None
-    if model is None:
-        return Rejected(Reason.UNKNOWN_TYPE, _clip(f'"type" is {type_name!r}, not one of {", ".join(EVENT_MODELS)}'))
+    model = _model_inside(line)
+    if isinstance(model, Rejected):
+        return model
     return _check_times(_validate(model, line), int(now.timestamp() * 1000))
 
 
-def _type_inside(value: bytes) -> Rejected | None:
-    """A revocation sent without its header must not count as a solve."""
+def _model_inside(value: bytes) -> type[Event] | Rejected:
+    """What the JSON itself says it is: a solve where it names no type. A wrong type must never count as a solve."""
+    if b'"type"' not in value and b"\\u" not in value:
+        return SubmissionSolved
     try:
         fields = json.loads(value)
     except (ValueError, RecursionError):
-        return None  # _validate says what is wrong with it
+        return SubmissionSolved  # _validate says what is wrong with it
     named = fields.get("type") if isinstance(fields, dict) else None
-    if isinstance(named, str) and named in EVENT_MODELS and named != SubmissionSolved.type_name:
-        return Rejected(Reason.TYPE_MISMATCH, f"the value says {named} but there is no ce_type header; send one")
-    return None
+    if named is None:
+        return SubmissionSolved
+    model = EVENT_MODELS.get(named) if isinstance(named, str) else None
+    return model or _unknown_type("`type`", named)
+
+
+def _unknown_type(where: str, named: object) -> Rejected:
+    known = ", ".join(EVENT_MODELS)
+    return Rejected(Reason.UNKNOWN_TYPE, f"{where} is {_clip(json.dumps(named), TYPE_MAX_CHARS)}, not one of {known}")
 
 
 def _validate(model: type[Event], value: bytes) -> Event | Rejected:
     try:
         return model.model_validate_json(value)
     except ValidationError as error:
-        problems = error.errors(include_url=False, include_context=False, include_input=False)
-        if problems[0]["type"] == "json_invalid":
-            return Rejected(Reason.NOT_JSON, _clip(problems[0]["msg"]))
-        said = "; ".join(f"{'.'.join(map(str, p['loc']))}: {p['msg']}" if p["loc"] else p["msg"] for p in problems)
-        return Rejected(Reason.INVALID_EVENT, _clip(said))
+        not_json = any(problem["type"] == "json_invalid" for problem in error.errors(include_url=False))
+        return Rejected(Reason.NOT_JSON if not_json else Reason.INVALID_EVENT, _clip(message_of(error)))
 
 
 def _check_times(event: Event | Rejected, broker_timestamp_ms: int) -> Event | Rejected:
@@ -170,21 +174,25 @@ def _check_times(event: Event | Rejected, broker_timestamp_ms: int) -> Event | R
 
 def _out_of_range(name: str, time: datetime, latest: datetime) -> Rejected:
     stamp = latest - CLOCK_TOLERANCE
-    said = f"{name} {time.isoformat()} is not between 1970 and one day after the broker's {stamp.isoformat()}"
+    said = f"`{name}` must be between 1970 and one day after the broker's {_plain(stamp)}, and is {_plain(time)}"
     return Rejected(Reason.TIME_OUT_OF_RANGE, said)
+
+
+def _plain(time: datetime) -> str:
+    return time.isoformat().replace("+00:00", "Z")
 
 
 @lru_cache(maxsize=64)  # the records of one batch on the wire share their LogAppendTime
 def latest_time(broker_timestamp_ms: int) -> datetime:
-    """The latest time that an event of this record may name."""
+    """The latest time that an event of this record may have."""
     try:
         return EARLIEST_TIME + timedelta(milliseconds=broker_timestamp_ms) + CLOCK_TOLERANCE
     except OverflowError:
         return LATEST_TIME
 
 
-def _clip(text: str) -> str:
-    return text if len(text) <= DETAIL_MAX_CHARS else text[: DETAIL_MAX_CHARS - 1] + "…"
+def _clip(text: str, max_chars: int = DETAIL_MAX_CHARS) -> str:
+    return text if len(text) <= max_chars else text[: max_chars - 1] + "…"
 
 
 __all__ = [

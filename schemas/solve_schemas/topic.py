@@ -1,4 +1,4 @@
-"""Which topic is the log, and which settings make it a log that can prove every count?"""
+"""The name of the topic that is the log, and the settings that let it prove every count."""
 
 TOPIC = "judge-events"
 PARTITIONS = 12

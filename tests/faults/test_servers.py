@@ -114,38 +114,3 @@ async def test_a_restored_backup_brings_both_stores_right_by_itself(breakable: W
         await world.until_right()
         assert len(await world.board()) == len(ahead) + 1
     assert await world.value("SELECT epoch FROM leaderboard_epoch") > 1
-
-
-async def test_the_producer_says_that_nobody_answers(breakable: World, stack: Stack) -> None:
-    from solve_producer.errors import BrokerUnreachable
-
-    stack.kafka.kill()
-    with pytest.raises(BrokerUnreachable, match="KAFKA_BOOTSTRAP_SERVERS"):
-        async with SolveProducer(breakable.connection, delivery_timeout_s=1):
-            pass
-
-
-async def test_the_producer_says_when_it_cannot_be_sure_and_sending_again_is_harmless(
-    breakable: World, stack: Stack
-) -> None:
-    from solve_producer.errors import BrokerUnreachable, DeliveryUncertain
-
-    event = solved("1", "u", "p", 1)
-    async with SolveProducer(breakable.connection, delivery_timeout_s=2) as producer:
-        await producer.send(registered("u"))
-        stack.kafka.pause()
-        with pytest.raises((DeliveryUncertain, BrokerUnreachable)) as caught:
-            await producer.send(event)
-        assert "again" in str(caught.value)
-        stack.kafka.resume()
-
-        async def sent() -> bool:
-            try:
-                await producer.send(event)
-            except ProducerError:
-                return False
-            return True
-
-        await until(sent)
-    await breakable.run_once()
-    assert await breakable.differences([registered("u"), event]) == []

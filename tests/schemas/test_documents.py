@@ -1,4 +1,4 @@
-"""Do the published documents say what the models do?"""
+"""The published documents, beside the models that they come from."""
 
 import json
 from typing import Any

@@ -41,7 +41,7 @@ def serve(
     from solve_api.process import serve as serve_pages  # the other commands start twice as fast without it
 
     given = {name: value for name, value in (("api_host", host), ("api_port", port)) if value is not None}
-    connection, settings = KafkaConnection(), ApiSettings().model_copy(update=given)
+    connection, settings = KafkaConnection.of_program(), ApiSettings().model_copy(update=given)
     configure_logs(settings.log_level, settings.log_format)
 
     def on_ready(address: str) -> None:

@@ -1,4 +1,4 @@
-"""What do the lines of an event file say? Reads NDJSON in bounded memory and names each bad line as `file:line`."""
+"""Reads event files (NDJSON) in bounded memory; each bad line is reported as `file:line`."""
 
 import sys
 from collections.abc import Iterator
@@ -10,7 +10,7 @@ from solve_producer.errors import ProducerError
 from solve_schemas.events import Event
 from solve_schemas.record import Reason, Rejected, decode_line
 
-# An event's fields have at most 200 characters each; ten times the longest line is somebody else's file.
+# An event's fields have at most 200 characters each; a line ten times as long is not an event.
 LINE_MAX_BYTES = 64 * 1024
 UTF8_BOM = b"\xef\xbb\xbf"
 STANDARD_INPUT = "-"
@@ -21,7 +21,7 @@ class UnreadableFile(ProducerError):
 
 
 class Line(NamedTuple):
-    """One line: where it stands, what it says, and how many bytes it took."""
+    """One line: its number, what it says, and its size in bytes."""
 
     number: int
     said: Event | Rejected

@@ -1,4 +1,4 @@
-"""The command line of the producer: thin commands over functions that tests call too."""
+"""The commands of `solve-producer`: thin, over functions that tests call too."""
 
 import asyncio
 import signal
@@ -13,9 +13,8 @@ import typer
 
 from solve_producer.cli.event_file import STANDARD_INPUT, open_events
 from solve_producer.cli.problem_sessions import import_problem_sessions
-from solve_producer.cli.publishing import check_files, publish_files, publish_stream
+from solve_producer.cli.publishing import check_files, connected_producer, publish_files, publish_stream
 from solve_producer.cli.summary import print_summary, show_bad_lines
-from solve_producer.client import SolveProducer
 from solve_producer.demo.ongoing import publish_live
 from solve_producer.demo.simulation import Season, bad_records
 from solve_producer.demo.simulation import simulate as simulated
@@ -61,17 +60,15 @@ def publish(
     if STANDARD_INPUT in files and files != [STANDARD_INPUT]:
         raise typer.BadParameter("standard input is read alone, without files")
     if files == [STANDARD_INPUT]:
-        result = run_async(
-            lambda: publish_stream(KafkaConnection(), open_events(STANDARD_INPUT), now, skip_invalid=skip_invalid)
-        )
+        result = run_async(lambda: publish_stream(open_events(STANDARD_INPUT), now, skip_invalid=skip_invalid))
     else:
         with progress_bar("checking", sum(_size(file) for file in files)) as bar:
             bad = check_files(files, now, bar)
         show_bad_lines(bad)
         if bad and not skip_invalid:
-            raise BadLine(f"{len(bad)} bad lines; nothing was sent. Correct them, or send the rest with --skip-invalid")
+            raise BadLine(f"{len(bad)} bad lines; nothing was sent. Fix them, or send the rest with --skip-invalid")
         with progress_bar("publishing", sum(_size(file) for file in files)) as bar:
-            result = run_async(lambda: publish_files(KafkaConnection(), files, now, bar))
+            result = run_async(lambda: publish_files(files, now, bar))
     if files == [STANDARD_INPUT]:
         show_bad_lines(result.bad_lines)
     print_summary({"published": result.published, "invalid": result.invalid}, as_json)
@@ -162,11 +159,11 @@ async def _go_on(season: Season, rate: float) -> int:
     stopping = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):  # they are its ordinary end
         asyncio.get_running_loop().add_signal_handler(number, stopping.set)
-    return await publish_live(KafkaConnection(), islice(simulated(season), LIVE_FROM), rate, stopping)
+    return await publish_live(KafkaConnection.of_program(), islice(simulated(season), LIVE_FROM), rate, stopping)
 
 
 async def _publish_counted(events: list[Any], bar: Advance) -> int:
-    async with SolveProducer() as producer:
+    async with connected_producer() as producer:
         return await producer.publish(_counted(events, bar))
 
 
@@ -177,7 +174,7 @@ def _counted(events: list[Any], bar: Advance) -> Iterator[Any]:
 
 
 async def _publish_season(season: Season, rate: float | None, bad_share: float, bar: Advance) -> int:
-    async with SolveProducer() as producer:
+    async with connected_producer() as producer:
         return await producer.publish_records(_paced(season, rate, bad_share, bar))
 
 

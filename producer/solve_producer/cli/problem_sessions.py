@@ -1,4 +1,4 @@
-"""What can be typed to bring a platform's history into the log? The command `import problem-sessions`."""
+"""The command `import problem-sessions`: publishes a platform's history."""
 
 import asyncio
 import sys
@@ -9,8 +9,8 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import typer
 
+from solve_producer.cli.publishing import connected_producer
 from solve_producer.cli.summary import print_summary, show_bad_lines
-from solve_producer.client import SolveProducer
 from solve_producer.errors import SourceUnusable
 from solve_producer.sources.problem_sessions import (
     Import,
@@ -23,7 +23,7 @@ from solve_producer.sources.problem_sessions import (
     require_client,
     where_to_go_on,
 )
-from solve_producer.sources.sessions import MADE_ID, Reading
+from solve_producer.sources.sessions import MADE_ID, TimeRules
 from solve_runtime.console import Json, progress_bar, run_async
 from solve_schemas.record import EncodedRecord
 
@@ -73,8 +73,8 @@ def import_problem_sessions(
         submission_column, language_column, contest_column, query,
     )  # fmt: skip
     users = Users(users_table, users_id_column, users_name_column, users_registered_column, users_query)
-    reading = Reading(_zone(timezone), _moment(default_time) if default_time else None)
-    wanted = Import(sessions, None if no_users else users, reading, after, skip_invalid)
+    times = TimeRules(_zone(timezone), _moment(default_time) if default_time else None)
+    wanted = Import(sessions, None if no_users else users, times, after, skip_invalid)
     if not submission_column and not query:
         made = MADE_ID.format(key="KEY")
         print(
@@ -95,7 +95,7 @@ def import_problem_sessions(
 async def _publish(wanted: Import, done: Imported) -> None:
     settings = SourceSettings()
     try:
-        async with SolveProducer() as producer:
+        async with connected_producer() as producer:
             with progress_bar("importing", 0) as bar:
                 await import_sessions(wanted, settings, publisher(producer, bar), done)
     except asyncio.CancelledError:
@@ -117,12 +117,12 @@ def _zone(name: str) -> Any:
     try:
         return ZoneInfo(name)
     except (ZoneInfoNotFoundError, ValueError, OSError):
-        raise SourceUnusable(f"--timezone {name!r} is no time zone; write a name such as Europe/Berlin") from None
+        raise SourceUnusable(f"--timezone {name!r} is not a time zone; write a name such as Europe/Berlin") from None
 
 
 def _moment(text: str) -> datetime:
     try:
         found = datetime.fromisoformat(text)
     except ValueError:
-        raise SourceUnusable(f"--default-time {text!r} is no time; write 2024-01-01T00:00:00Z") from None
+        raise SourceUnusable(f"--default-time {text!r} is not a time; write 2024-01-01T00:00:00Z") from None
     return found if found.tzinfo else found.replace(tzinfo=UTC)

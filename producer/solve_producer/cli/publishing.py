@@ -1,7 +1,8 @@
-"""How do event files get into the log? Checked first and then sent; standard input is sent as it is read."""
+"""Publishes event files, checked before anything is sent, and standard input, sent as it is read."""
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import BinaryIO
@@ -18,16 +19,24 @@ from solve_schemas.record import Rejected
 BAD_LINES_KEPT = 1_000
 
 
+@asynccontextmanager
+async def connected_producer() -> AsyncIterator[SolveProducer]:
+    """A command's own client. Raises what SolveProducer.connect raises, after one attempt."""
+    async with SolveProducer(KafkaConnection.of_program()) as producer:
+        await producer.connect()
+        yield producer
+
+
 @dataclass(slots=True)
 class Published:
-    """How many events the broker has, and which lines were none."""
+    """How many events the broker has, and which lines were not events."""
 
     published: int = 0
     invalid: int = 0
     bad_lines: list[str] = field(default_factory=list)
 
     def reject(self, name: str, line: Line) -> str:
-        """Counts a bad line; how it is named to a person."""
+        """Counts a bad line and returns it as shown to a person."""
         assert isinstance(line.said, Rejected)  # noqa: S101 - what callers asked first
         said = f"{name}:{line.number}: {line.said.reason.value}: {line.said.detail}"
         self.invalid += 1
@@ -48,7 +57,7 @@ def check_files(files: list[str], now: datetime, bar: Advance) -> list[str]:
     return checked.bad_lines
 
 
-async def publish_files(connection: KafkaConnection, files: list[str], now: datetime, bar: Advance) -> Published:
+async def publish_files(files: list[str], now: datetime, bar: Advance) -> Published:
     """Sends the good lines of all files. Raises what SolveProducer raises."""
     result = Published()
 
@@ -62,14 +71,12 @@ async def publish_files(connection: KafkaConnection, files: list[str], now: date
                         yield line.said
                     bar(line.size)
 
-    async with SolveProducer(connection) as producer:
+    async with connected_producer() as producer:
         result.published = await producer.publish(events())
     return result
 
 
-async def publish_stream(
-    connection: KafkaConnection, stream: BinaryIO, now: datetime, *, skip_invalid: bool
-) -> Published:
+async def publish_stream(stream: BinaryIO, now: datetime, *, skip_invalid: bool) -> Published:
     """Sends each line as soon as it is read; a bad one ends it, or is skipped.
 
     Raises BadLine once everything before the bad line was delivered, and what SolveProducer raises.
@@ -79,7 +86,7 @@ async def publish_stream(
 
     async def events() -> AsyncIterator[Event]:
         lines = read_lines(stream, now)
-        # in a thread, because a pipe gives its lines when it likes, and what was sent must go out meanwhile
+        # in a thread, because a pipe may wait for its next line, and what was sent must go out meanwhile
         while line := await asyncio.to_thread(next, lines, None):
             if not isinstance(line.said, Rejected):
                 yield line.said
@@ -89,10 +96,10 @@ async def publish_stream(
                 refused.append(result.reject("-", line))
                 return
 
-    async with SolveProducer(connection) as producer:
+    async with connected_producer() as producer:
         result.published = await producer.publish(events())
     if refused:
         raise BadLine(
-            f"{refused[0]}; the {result.published} events before it were delivered. Mend it and send all again"
+            f"{refused[0]}; the {result.published} events before it were delivered. Fix it and send all again"
         )
     return result

@@ -1,0 +1,1 @@
+"""A simulated season, for demos, benchmarks and tests."""

@@ -1,4 +1,4 @@
-"""What would be judged right now? Solves without an end, by those who solved before, so that pages move."""
+"""Endless solves of now, by users who solved before, so that pages change while somebody watches."""
 
 import asyncio
 from collections.abc import Callable, Iterable, Iterator
@@ -65,9 +65,9 @@ async def publish_live(
     stopping: asyncio.Event,
     on_published: Callable[[Event], object] = lambda _: None,
 ) -> int:
-    """About `rate` events a second, each when it happens, until it is told to stop; how many the broker has.
+    """About `rate` events a second, each when it happens, until it is stopped. Returns how many the broker has.
 
-    A broker that does not answer keeps it for a second at most. Raises what SolveProducer raises.
+    A broker that does not answer delays the stop by a second at most. Raises what SolveProducer raises.
     """
     published = 0
 
@@ -77,17 +77,17 @@ async def publish_live(
         on_published(event)
 
     work = asyncio.create_task(_publish(connection, season, rate, stopping, count))
-    told = asyncio.create_task(stopping.wait())
+    stopped = asyncio.create_task(stopping.wait())
     try:
-        await asyncio.wait([work, told], return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait([work, stopped], return_when=asyncio.FIRST_COMPLETED)
         await asyncio.wait([work], timeout=LAST_S)
         if work.done():
             await work
     finally:
-        for task in (work, told):
+        for task in (work, stopped):
             task.cancel()
-        await asyncio.wait([work, told])
-        _ = work.cancelled() or work.exception()  # else it would be said that nobody asked
+        await asyncio.wait([work, stopped])
+        _ = work.cancelled() or work.exception()  # or asyncio warns that nobody read it
     return published
 
 

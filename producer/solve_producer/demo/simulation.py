@@ -1,4 +1,4 @@
-"""What would a season look like? A seeded, endless-enough stream of realistic judge events, in bounded memory.
+"""Simulates a season: a seeded stream of realistic judge events, in bounded memory.
 
 Popular problems, strong and weak users, several accepted submissions to one problem, rejudges and disqualifications,
 renames, late registrations, users whom nobody registers, duplicates, and wrong order within a window. The same
@@ -104,7 +104,7 @@ def _registrations(season: Season, rng: Random, *, late: bool) -> Iterator[UserR
 
 
 def _rejudge(solved: SubmissionSolved, now: datetime, rng: Random) -> Iterator[Event]:
-    """A rejudge takes the solve away; half of them give it back."""
+    """A rejudge takes the solve back; half of them give it back."""
     judged_at = max(now, solved.judged_at + timedelta(seconds=1))
     yield SubmissionRevoked(
         submission_id=solved.submission_id,
@@ -130,7 +130,7 @@ def _with_disorder(events: Iterator[Event], season: Season, rng: Random) -> Iter
 
 
 def _with_duplicates(events: Iterator[Event], season: Season, rng: Random) -> Iterator[Event]:
-    """Says some events again, at once or later."""
+    """Sends some events again, at once or later."""
     recent: deque[Event] = deque(maxlen=RECENT_SOLVES)
     for event in events:
         yield event
@@ -140,7 +140,7 @@ def _with_duplicates(events: Iterator[Event], season: Season, rng: Random) -> It
 
 
 def bad_records(season: Season) -> Iterator[EncodedRecord]:
-    """For ever, records that are no event: one dead letter each, around their good neighbours."""
+    """Endless records that are not events: one dead letter each, among good neighbours."""
     good = SubmissionSolved(submission_id="bad", user_id="user-1", problem_id="problem-1", judged_at=season.start)
     kinds = list(_bad_values(good))
     rng = Random(season.seed)  # noqa: S311

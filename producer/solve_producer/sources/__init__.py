@@ -1,1 +1,1 @@
-"""Which judges' own formats can be published?"""
+"""The formats of other systems that can be published."""

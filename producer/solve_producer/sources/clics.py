@@ -1,8 +1,8 @@
-"""What does a CLICS event feed mean? Teams become users, judgements become verdicts, in events that can be sent again.
+"""Converts a CLICS event feed: teams become users, judgements become verdicts, in events that can be sent again.
 
 A submission's verdict is that of its latest finished judgement. Each change of it over the feed becomes an event, and
 events of one submission get `judged_at` at least a microsecond apart, in feed order: whatever order they arrive in,
-the feed's last word stands. The same feed always gives the same events, and a longer one goes on from there.
+the feed's last state stands. The same feed always gives the same events, and a longer one continues from there.
 """
 
 import re
@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
-from solve_producer.sources.clics_feed import FeedError, absolute_time, changes, parse_time
+from solve_producer.sources.clics_feed import FeedError, absolute_time, feed_changes, parse_time
 from solve_schemas.events import TEXT_MAX_CHARS, Event, SubmissionRevoked, SubmissionSolved, UserRegistered
 
 TICK = timedelta(microseconds=1)
@@ -40,7 +40,7 @@ class Report:
     unusable_times: int = 0
 
     def people(self) -> list[str]:
-        """One line a count; those of things left out only where there are any."""
+        """One line a count; things left out only if there are any."""
         always = ("teams", "submissions", "judgements", "solved_events", "revocations")
         counts = {name: value for name, value in self.as_dict().items() if isinstance(value, int) and name != "lines"}
         shown = {name: value for name, value in counts.items() if value or name in always}
@@ -72,7 +72,7 @@ class Verdict(NamedTuple):
 
 @dataclass(slots=True)
 class Submission:
-    """A submission as the feed has it so far, and the events it has come to."""
+    """A submission as the feed has it so far, and the events made of it."""
 
     state: dict[str, Any] | None = None
     seen: bool = False
@@ -82,7 +82,7 @@ class Submission:
 
 @dataclass(slots=True)
 class Context:
-    """What is needed to read judgements, wherever in the feed it stands."""
+    """What reading judgements needs, wherever in the feed it is."""
 
     contest_id: str
     start: datetime | None
@@ -96,7 +96,7 @@ def convert(
 
     Raises FeedError on a line that is not of a feed, and where no contest is named.
     """
-    feed = list(changes(lines, name))
+    feed = list(feed_changes(lines, name))
     report = Report(lines=len(feed))
     context = _context(feed, name, contest_id)
     report.contest_id = context.contest_id
@@ -143,7 +143,7 @@ def _judge(submission: Submission, judgement_id: str, state: dict[str, Any] | No
 
 
 def _follow(submission_id: str, submission: Submission, context: Context) -> None:
-    """Adds the event that the latest change means, or takes its place where it says the same again."""
+    """Adds the event of the latest change, or replaces the last event if it says the same again."""
     wanted = _verdict(submission, context)
     last = submission.events[-1] if submission.events else None
     was_solved = isinstance(last, SubmissionSolved)
@@ -192,7 +192,7 @@ def _says(last: SubmissionSolved | SubmissionRevoked, wanted: Verdict) -> bool:
 
 
 def _verdict(submission: Submission, context: Context) -> Verdict | None:
-    """What the feed says of the submission now; None where it says nothing that can count."""
+    """What the feed says of the submission now; None if nothing of it can count."""
     state = submission.state
     if state is None or state.get("team_id") is None or state.get("problem_id") is None:
         return None

@@ -1,4 +1,4 @@
-"""What does a line of a CLICS event feed say? Reads the forms of 2020-03 (`op`), 2022-07 and 2023-06 (`token`) alike.
+"""Reads the lines of a CLICS event feed, in the forms of 2020-03 (`op`), 2022-07 and 2023-06 (`token`).
 
 The Contest API's event feed: https://ccs-specs.icpc.io/2023-06/contest_api#event-feed. A feed promises neither order
 nor uniqueness; per object the latest state counts.
@@ -19,10 +19,10 @@ TYPE_NAMES = {"contests": "contest"}
 
 
 class FeedError(ProducerError):
-    """The file is no event feed, or says too little; nothing was published."""
+    """The file is not an event feed, or says too little; nothing was published."""
 
 
-class Change(NamedTuple):
+class FeedChange(NamedTuple):
     """The state an object has from here on; None where it is deleted."""
 
     type: str
@@ -30,7 +30,7 @@ class Change(NamedTuple):
     state: dict[str, Any] | None
 
 
-def changes(lines: Iterable[bytes], name: str) -> Iterator[Change]:
+def feed_changes(lines: Iterable[bytes], name: str) -> Iterator[FeedChange]:
     """Every change of an object, in feed order. Empty lines keep a connection alive. Raises FeedError."""
     members: dict[str, set[str]] = {}
     for number, line in enumerate(lines, 1):
@@ -41,29 +41,29 @@ def changes(lines: Iterable[bytes], name: str) -> Iterator[Change]:
         except (ValueError, RecursionError) as error:
             raise FeedError(f"{name}:{number}: not JSON: {error}") from error
         if not isinstance(said, dict) or not isinstance(said.get("type"), str) or "data" not in said:
-            raise FeedError(f'{name}:{number}: no line of a CLICS event feed: it has no "type" and "data"')
+            raise FeedError(f'{name}:{number}: not a line of a CLICS event feed: it has no "type" and "data"')
         for change in _of_line(said, members):
             if change.state is not None:
                 members.setdefault(change.type, set()).add(change.id)
             yield change
 
 
-def _of_line(said: dict[str, Any], members: dict[str, set[str]]) -> Iterator[Change]:
-    kind = TYPE_NAMES.get(said["type"], said["type"])
+def _of_line(said: dict[str, Any], members: dict[str, set[str]]) -> Iterator[FeedChange]:
+    collection = TYPE_NAMES.get(said["type"], said["type"])
     data = said["data"]
     if isinstance(data, list):  # a whole collection: what it does not name is gone
         named = {str(item.get("id")): item for item in data if isinstance(item, dict)}
-        for gone in sorted(members.get(kind, set()) - named.keys()):
-            yield Change(kind, gone, None)
+        for gone in sorted(members.get(collection, set()) - named.keys()):
+            yield FeedChange(collection, gone, None)
         for object_id, item in named.items():
-            yield Change(kind, object_id, item)
+            yield FeedChange(collection, object_id, item)
         return
     state = data if isinstance(data, dict) else None
     if "op" in said:  # 2020-03: the line's own id is the event's
         object_id = str((state or {}).get("id", said.get("id")))
-        yield Change(kind, object_id, None if said["op"] == "delete" else state)
+        yield FeedChange(collection, object_id, None if said["op"] == "delete" else state)
     else:
-        yield Change(kind, str(said.get("id") or (state or {}).get("id")), state)
+        yield FeedChange(collection, str(said.get("id") or (state or {}).get("id")), state)
 
 
 def absolute_time(state: dict[str, Any], name: str, contest_start: datetime | None) -> datetime | None:

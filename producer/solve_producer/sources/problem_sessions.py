@@ -1,7 +1,7 @@
-"""How does a platform's own table of attempts get into the log? Read in key order, page by page, and published.
+"""Imports a platform's own table of attempts: reads it in key order, a page at a time, and publishes each page.
 
-Each page is confirmed by the broker before the next is read, so that an import that ended early goes on after the
-last key, in bounded memory. Nothing is written to the source: its session is read-only.
+The broker has confirmed a page before the next is read, so an import that ended early continues after its last key,
+in bounded memory. Nothing is written to the source: its session is read-only.
 """
 
 import re
@@ -16,7 +16,7 @@ from pydantic import Field, SecretStr
 
 from solve_producer.client import SolveProducer
 from solve_producer.errors import BadRow, ImportStopped, ProducerError, SourceUnusable
-from solve_producer.sources.sessions import Reading, Row, record_of_session, record_of_user
+from solve_producer.sources.sessions import Row, TimeRules, record_of_session, record_of_user
 from solve_runtime.settings import Settings
 from solve_schemas.record import EncodedRecord
 
@@ -31,7 +31,7 @@ KEY_TYPES |= {"varchar": str, "bpchar": str}
 
 
 class SourceSettings(Settings):
-    """Where the platform's database is; read from the environment, `.env` and `/run/secrets` only (I12)."""
+    """The platform's database; read from the environment, `.env` and `/run/secrets` only (I12)."""
 
     source_database_url: SecretStr = Field(description="The platform's database, as a role that may only read.")
 
@@ -106,7 +106,7 @@ class Import:
 
     sessions: Sessions = field(default_factory=Sessions)
     users: Users | None = field(default_factory=Users)
-    reading: Reading = field(default_factory=Reading)
+    times: TimeRules = field(default_factory=TimeRules)
     after: str | None = None
     skip_invalid: bool = False
     page_rows: int = PAGE_ROWS
@@ -158,7 +158,7 @@ def quoted(name: str) -> str:
     """A table's or column's name, quoted; `schema.table` has two. Raises SourceUnusable on anything else."""
     parts = name.split(".")
     if len(parts) > 2 or not all(IDENTIFIER.fullmatch(part) for part in parts):
-        raise SourceUnusable(f"{name!r} is no name of a table or column; use letters, digits and _, or --query")
+        raise SourceUnusable(f"{name!r} is not the name of a table or column; use letters, digits and _, or --query")
     return ".".join(f'"{part}"' for part in parts)
 
 
@@ -235,7 +235,7 @@ def _key(columns: dict[str, str], after: str) -> Any:
     try:
         return KEY_TYPES[kind](after)
     except ValueError:
-        raise SourceUnusable(f"--after {after!r} is no key of type {kind}") from None
+        raise SourceUnusable(f"--after {after!r} is not a key of type {kind}") from None
 
 
 def _records(page: list[Row], convert: Any, wanted: Import, done: Imported) -> list[EncodedRecord]:
@@ -244,7 +244,7 @@ def _records(page: list[Row], convert: Any, wanted: Import, done: Imported) -> l
     records = []
     for row in page:
         try:
-            record = convert(row, wanted.reading, now)
+            record = convert(row, wanted.times, now)
         except BadRow as error:
             if not wanted.skip_invalid:
                 raise
@@ -260,7 +260,7 @@ def _records(page: list[Row], convert: Any, wanted: Import, done: Imported) -> l
 
 
 def where_to_go_on(done: Imported) -> str:
-    """What to do after an import that ended early."""
+    """What a person should do after an import that ended early."""
     if done.last_key is None:
         return "no attempt was published yet; run the import again"
-    return f"everything up to key {done.last_key} is in the log; go on with --after {done.last_key}"
+    return f"everything up to key {done.last_key} is in the log; continue with --after {done.last_key}"

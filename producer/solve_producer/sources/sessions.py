@@ -1,4 +1,4 @@
-"""What does a row of a platform's own table say? Attempts become verdicts and users registrations, without any I/O.
+"""Turns rows of a platform's own tables into records: attempts into verdicts, users into registrations. No I/O.
 
 A row always gives the same event, so that an import can be run again: the same event counts once.
 """
@@ -13,6 +13,7 @@ from pydantic import ValidationError
 
 from solve_producer.errors import BadRow
 from solve_schemas.events import Event, SubmissionSolved, UserRegistered
+from solve_schemas.messages import message_of
 from solve_schemas.record import EncodedRecord, Rejected, decode, encode
 
 CONTROL_CHARS = re.compile(r"[\x00-\x1f\x7f-\x9f]|[\ud800-\udfff]")
@@ -22,8 +23,8 @@ Row = Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
-class Reading:
-    """How times are read: the zone of those without one, and what stands for one that is missing."""
+class TimeRules:
+    """How times are read: the zone of those without one, and what replaces one that is missing."""
 
     zone: tzinfo = UTC
     default_time: datetime | None = None
@@ -32,18 +33,18 @@ class Reading:
         """A time with its zone. Raises BadRow."""
         if value is None:
             if self.default_time is None:
-                raise BadRow(f"{what} has no time; mend the row, or give one for all such rows with --default-time")
+                raise BadRow(f"{what} has no time; fix the row, or give one for all such rows with --default-time")
             return self.default_time
         if isinstance(value, datetime):
             if value.year in {MINYEAR, MAXYEAR}:
-                raise BadRow(f"{what} has the time infinity; mend the row")
+                raise BadRow(f"{what} has the time infinity; fix the row")
             return value if value.tzinfo else value.replace(tzinfo=self.zone).astimezone(UTC)
         if isinstance(value, date):
             return datetime(value.year, value.month, value.day, tzinfo=self.zone).astimezone(UTC)
         raise BadRow(f"{what} has {value!r} for a time; its column must be a timestamp")
 
 
-def record_of_session(row: Row, reading: Reading, now: datetime) -> EncodedRecord | None:
+def record_of_session(row: Row, times: TimeRules, now: datetime) -> EncodedRecord | None:
     """The record of a completed attempt; None for one that was not completed. Raises BadRow, with the row's key."""
     if not row["completed"]:
         return None
@@ -54,7 +55,7 @@ def record_of_session(row: Row, reading: Reading, now: datetime) -> EncodedRecor
             "submission_id": row.get("submission_id") or MADE_ID.format(key=row["key_text"]),
             "user_id": row["user_id"],
             "problem_id": row["problem_id"],
-            "judged_at": reading.moment(row["completed_at"], what),
+            "judged_at": times.moment(row["completed_at"], what),
             "language": row.get("language"),
             "contest_id": row.get("contest_id"),
         },
@@ -63,13 +64,13 @@ def record_of_session(row: Row, reading: Reading, now: datetime) -> EncodedRecor
     )
 
 
-def record_of_user(row: Row, reading: Reading, now: datetime) -> EncodedRecord:
+def record_of_user(row: Row, times: TimeRules, now: datetime) -> EncodedRecord:
     """The record of a user's registration; control characters in the name become spaces. Raises BadRow."""
     what = f"the user with id {row['key_text']}"
     fields = {
         "user_id": row["key_text"],
         "username": CONTROL_CHARS.sub(" ", row["username"] or ""),
-        "registered_at": reading.moment(row["registered_at"], what),
+        "registered_at": times.moment(row["registered_at"], what),
     }
     return _record(UserRegistered, fields, what, now)
 
@@ -78,11 +79,9 @@ def _record(model: type[Event], fields: dict[str, Any], what: str, now: datetime
     try:
         event = model.model_validate(fields)
     except ValidationError as error:
-        problems = error.errors(include_url=False, include_context=False, include_input=False)
-        said = "; ".join(f"{'.'.join(map(str, p['loc']))}: {p['msg']}" for p in problems)
-        raise BadRow(f"{what} is no event: {said}; mend the row") from None
+        raise BadRow(f"{what} is not an event: {message_of(error)}; fix the row") from None
     record = encode(event)
     said_of_it = decode(record.value, record.headers, int(now.timestamp() * 1000))
     if isinstance(said_of_it, Rejected):
-        raise BadRow(f"{what} is no event: {said_of_it.detail}; mend the row")
+        raise BadRow(f"{what} is not an event: {said_of_it.detail}; fix the row")
     return record

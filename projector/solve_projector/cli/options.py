@@ -15,7 +15,7 @@ from solve_runtime.logs import configure_logs
 
 def load_settings() -> tuple[KafkaConnection, ProjectorSettings]:
     """From the environment, with the logs set up as it says."""
-    connection, settings = KafkaConnection(), ProjectorSettings()
+    connection, settings = KafkaConnection.of_program(), ProjectorSettings()
     configure_logs(settings.log_level, settings.log_format)
     return connection, settings
 

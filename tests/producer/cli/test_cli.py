@@ -1,4 +1,4 @@
-"""What does a judge's operator see? Exit codes, one-line errors, and nothing sent of a bad file."""
+"""The commands of the producer: exit codes, one-line errors, and nothing sent of a bad file."""
 
 import asyncio
 import json
@@ -63,10 +63,28 @@ async def test_nothing_of_a_file_with_a_bad_line_is_sent(world: World, tmp_path:
     done = await run(world, "publish", str(file))
     lines = done.stderr.decode().splitlines()
     assert done.returncode == 1
-    assert lines[0].startswith(f"{file}:4: invalid-event: user_id: ")
+    assert lines[0].startswith(f"{file}:4: invalid-event: `user_id` ")
     assert lines[1].startswith(f"{file}:5: not-json: ")
     assert "nothing was sent" in lines[2]
     assert await counted(world) == 0
+
+
+async def test_a_line_without_a_type_is_a_solve_as_it_is_on_kafka(world: World, tmp_path: Path) -> None:
+    file = tmp_path / "events.ndjson"
+    untyped = [json.dumps({name: value for name, value in json.loads(line).items() if name != "type"}) for line in GOOD]
+    file.write_text("\n".join([GOOD[0], *untyped[1:]]))
+    done = await run(world, "publish", str(file))
+    assert done.returncode == 0, done.stderr
+    assert await counted(world) == 2
+    file.write_text(untyped[0])
+    done = await run(world, "publish", str(file))
+    assert b"`submission_id` is missing; `problem_id` is missing; `judged_at` is missing" in done.stderr
+
+
+def test_the_commands_read_a_dotenv_and_the_library_does_not(tmp_path: Path) -> None:
+    (tmp_path / ".env").write_text("KAFKA_BOOTSTRAP_SERVERS=127.0.0.1:1\n")
+    done = command(None, "simulate", "-n", "1", cwd=tmp_path)
+    assert b"no Kafka broker answers at 127.0.0.1:1; check KAFKA_BOOTSTRAP_SERVERS" in done.stderr
 
 
 async def test_skip_invalid_sends_the_rest_and_exits_with_the_count(world: World, tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Is a simulated season what a test and a demo need: the same every time, and full of what goes wrong?"""
+"""A simulated season: the same every time, and full of what goes wrong."""
 
 from collections import Counter
 from datetime import timedelta

@@ -1,4 +1,4 @@
-"""Does a contest's event feed become the verdicts that its scoreboard shows? Both forms, and what real feeds do."""
+"""The CLICS import: the verdicts that a scoreboard shows, from both forms of the feed and from what real feeds do."""
 
 import json
 import random

@@ -1,4 +1,4 @@
-"""Does a platform's own table of attempts become the log, whatever its names and types, and can it be gone on with?"""
+"""The import of a platform's own table, whatever its names and types, and how it continues after a stop."""
 
 import asyncio
 import json
@@ -24,7 +24,7 @@ from solve_producer.sources.problem_sessions import (
     import_sessions,
     publisher,
 )
-from solve_producer.sources.sessions import Reading
+from solve_producer.sources.sessions import TimeRules
 from solve_projector.replay.replaying import ReplayOptions, replay
 from tests.world import World
 
@@ -97,7 +97,7 @@ async def test_a_bad_row_stops_and_says_where_to_go_on(world: World, site) -> No
     truth = dict(await site.fetch(TRUTH))
     when = await site.fetchval("SELECT completed_at FROM site.problem_sessions WHERE id = 200")
     await site.execute("UPDATE site.problem_sessions SET completed_at = NULL WHERE id = 200")
-    with pytest.raises(ImportStopped, match=r"key 200 has no time.*--default-time.*go on with --after 180"):
+    with pytest.raises(ImportStopped, match=r"key 200 has no time.*--default-time.*continue with --after 180"):
         await imported(world, Import(SESSIONS, USERS, page_rows=20))
     await site.execute("UPDATE site.problem_sessions SET completed_at = $1 WHERE id = 200", when)
     done = await imported(world, Import(SESSIONS, None, after="180", page_rows=20))
@@ -109,8 +109,8 @@ async def test_a_default_time_stands_for_the_missing_and_bad_rows_can_be_skipped
     truth = dict(await site.fetch(TRUTH))
     await site.execute("UPDATE site.problem_sessions SET completed_at = NULL WHERE id % 2 = 0")
     await site.execute("INSERT INTO site.problem_sessions (user_id, completed, completed_at) VALUES (1, true, now())")
-    reading = Reading(default_time=Reading().moment(await site.fetchval("SELECT timestamptz '2022-01-01Z'"), "it"))
-    done = await imported(world, Import(SESSIONS, USERS, reading, skip_invalid=True))
+    times = TimeRules(default_time=TimeRules().moment(await site.fetchval("SELECT timestamptz '2022-01-01Z'"), "it"))
+    done = await imported(world, Import(SESSIONS, USERS, times, skip_invalid=True))
     assert done.invalid == 1
     assert "key 301 is no event: problem_id" in done.bad_rows[0]
     assert await counts(world) == truth
@@ -126,7 +126,7 @@ async def test_other_names_types_and_zones(world: World, site) -> None:  # type:
     users = Users(
         query="SELECT DISTINCT who AS key, who AS username, date '2020-01-01' AS registered_at FROM site.\"Attempts\""
     )
-    await imported(world, Import(sessions, users, Reading(ZoneInfo("Europe/Berlin"))))
+    await imported(world, Import(sessions, users, TimeRules(ZoneInfo("Europe/Berlin"))))
     assert await counts(world) == {"ada": 1}
     row = await world.fetch(
         "SELECT problem_id, language, to_char(submitted_at AT TIME ZONE 'UTC', 'HH24:MI') FROM verdicts"

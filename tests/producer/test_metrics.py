@@ -1,4 +1,4 @@
-"""Does the client count for the judge that embeds it, in the judge's own registry?"""
+"""The client's counters in the registry of the judge that embeds it."""
 
 from collections.abc import AsyncIterator, Iterator
 
