@@ -53,7 +53,7 @@ QUESTION = re.compile(
     re.IGNORECASE,
 )
 RETIRED = {
-    r"(?<!right )away": "unavailable, or by what happened",
+    r"(?<!right )away(?! from)": "unavailable, or by what happened",
     r"mend(s|ed|ing)?": "repair, fix",
     r"in step": "in sync",
     r"behind(?! tls| (a|the|one|your|another) (reverse )?(proxy|vpn))": "stale, lags, after",
