@@ -1,4 +1,4 @@
-"""The connection to the brokers: what a judge is told, and when, while Kafka is unavailable, frozen or wrong."""
+"""The connection to the brokers: what a judge learns, and when, while Kafka is unavailable, frozen or wrong."""
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator

@@ -1,4 +1,4 @@
-"""What a person reads when a field is refused."""
+"""Messages about refused fields, as people read them."""
 
 import json
 from datetime import UTC, datetime

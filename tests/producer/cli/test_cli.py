@@ -179,7 +179,7 @@ async def test_after_a_season_solves_go_on_until_they_are_stopped(world: World, 
     assert await world.value("SELECT count(*) FROM parked_events WHERE submission_id LIKE 'live-%'") == 0
 
 
-async def test_what_goes_on_ends_when_told_also_while_the_broker_says_nothing() -> None:
+async def test_a_live_feed_stops_on_request_also_while_the_broker_is_silent() -> None:
     """It takes connections and answers none; a delivery alone would wait for half a minute."""
     stopping, asked = asyncio.Event(), asyncio.Event()
 

@@ -180,8 +180,8 @@ async def test_the_command_imports_and_warns_and_keeps_the_password(world: World
     }  # fmt: skip
     assert b"a later revocation has to name them so" in done.stderr
     assert await counts(world) == dict(await site.fetch(TRUTH))
-    away = urlsplit(source)._replace(netloc="someone:hunter2@127.0.0.1:1").geturl()
-    done = await command(world, away, *words)
+    unreachable = urlsplit(source)._replace(netloc="someone:hunter2@127.0.0.1:1").geturl()
+    done = await command(world, unreachable, *words)
     assert (done.returncode, done.stderr.count(b"\n")) == (1, 2), done.stderr
     assert b"SOURCE_DATABASE_URL" in done.stderr
     assert b"hunter2" not in done.stderr
