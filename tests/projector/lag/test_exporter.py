@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from urllib.error import URLError
 from urllib.request import urlopen
 
+import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from devstack import Stack
@@ -168,7 +169,9 @@ async def test_an_unsafe_topic_setting_shows(world: World) -> None:
         assert 0 < (value(scrape, "solve_retention_margin_seconds", topic=topic) or 0) <= 86_400
 
 
-async def test_figures_of_an_unavailable_store_are_absent_not_stale(breakable: World, stack: Stack) -> None:
+async def test_figures_of_an_unavailable_store_are_absent_not_stale(
+    breakable: World, stack: Stack, monkeypatch: pytest.MonkeyPatch
+) -> None:
     world = breakable
     await world.publish(simulate(SEASON))
     await world.run_once()
@@ -181,9 +184,11 @@ async def test_figures_of_an_unavailable_store_are_absent_not_stale(breakable: W
         await asyncio.to_thread(stack.start)
         back = await until_scraped(port, "solve_source_up", 1, source="postgresql")
         assert value(back, "kafka_consumergroup_lag_sum") == 0
+        monkeypatch.setattr("solve_projector.log.inspection.READ_TIMEOUT_S", 1.0)  # in vain: the broker is gone
         stack.kafka.kill()
         down = await until_scraped(port, "solve_source_up", 0, source="kafka")
         assert value(down, "kafka_topic_partitions") is None
+        monkeypatch.undo()
         await asyncio.to_thread(stack.start)
         await until_scraped(port, "kafka_consumergroup_lag_sum", 0)
 
