@@ -1,4 +1,4 @@
-"""Scrapes of the real exporter process, read by Prometheus' own parser."""
+"""Scrapes of the exporter, once as a process of its own, read by Prometheus' own parser."""
 
 import asyncio
 import math
@@ -7,15 +7,17 @@ from contextlib import asynccontextmanager
 from urllib.error import URLError
 from urllib.request import urlopen
 
+import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from devstack import Stack
 from devstack.ports import free_port
 from solve_producer.demo.simulation import Season, simulate
-from solve_projector.lag.exporter import LagCollector
-from solve_projector.lag.snapshot import Snapshot
+from solve_projector.lag.exporter import LagCollector, serve
+from solve_projector.lag.snapshot import Snapshot, open_observer
 from solve_projector.lag.status import Status
 from solve_projector.replay.replaying import ReplayOptions, replay
+from solve_runtime.tasks import cancel_and_wait
 from tests.events import BEGIN, solved
 from tests.projector.log.test_inspection import create_topic, delete_topic, set_topic
 from tests.waiting import until
@@ -27,7 +29,22 @@ Scrape = Mapping[tuple[str, frozenset[tuple[str, str]]], float]
 
 @asynccontextmanager
 async def exporting(world: World) -> AsyncIterator[int]:
-    """The port of an exporter that answers, and ends on SIGTERM with nothing to complain of."""
+    """The port of an exporter in this process, which starts sooner than one of its own."""
+    port = free_port()
+    async with open_observer(world.connection, world.settings, with_backlog=True) as observer:
+        serving = asyncio.create_task(
+            serve(observer, LagCollector("default"), "127.0.0.1", port, snapshots=10, interval_s=0.2)
+        )
+        try:
+            await until(lambda: serving.done() or _answers(port), "the exporter to answer")
+            yield port
+        finally:
+            await cancel_and_wait([serving])
+
+
+@asynccontextmanager
+async def exporter_process(world: World) -> AsyncIterator[int]:
+    """The port of the command's process, which ends on SIGTERM with nothing to complain of."""
     port = free_port()
     async with world.process("lag", "--serve", "--port", str(port), "--interval", "0.2") as process:
         await until(lambda: _answers(port), "the exporter to answer")
@@ -79,7 +96,7 @@ async def until_scraped(port: int, name: str, wanted: float | None, **labels: st
 
 async def test_a_scrape_says_what_waits_under_the_names_that_dashboards_read(world: World) -> None:
     group, topic = world.settings.group_id, world.connection.topic
-    async with exporting(world) as port:
+    async with exporter_process(world) as port:
         await world.publish(simulate(SEASON))
         waiting = await until_scraped(port, "kafka_consumergroup_lag_sum", 600, consumergroup=group, topic=topic)
         assert value(waiting, "kafka_topic_partitions", topic=topic) == 3
@@ -152,7 +169,9 @@ async def test_an_unsafe_topic_setting_shows(world: World) -> None:
         assert 0 < (value(scrape, "solve_retention_margin_seconds", topic=topic) or 0) <= 86_400
 
 
-async def test_figures_of_an_unavailable_store_are_absent_not_stale(breakable: World, stack: Stack) -> None:
+async def test_figures_of_an_unavailable_store_are_absent_not_stale(
+    breakable: World, stack: Stack, monkeypatch: pytest.MonkeyPatch
+) -> None:
     world = breakable
     await world.publish(simulate(SEASON))
     await world.run_once()
@@ -165,9 +184,11 @@ async def test_figures_of_an_unavailable_store_are_absent_not_stale(breakable: W
         await asyncio.to_thread(stack.start)
         back = await until_scraped(port, "solve_source_up", 1, source="postgresql")
         assert value(back, "kafka_consumergroup_lag_sum") == 0
+        monkeypatch.setattr("solve_projector.log.inspection.READ_TIMEOUT_S", 1.0)  # in vain: the broker is gone
         stack.kafka.kill()
         down = await until_scraped(port, "solve_source_up", 0, source="kafka")
         assert value(down, "kafka_topic_partitions") is None
+        monkeypatch.undo()
         await asyncio.to_thread(stack.start)
         await until_scraped(port, "kafka_consumergroup_lag_sum", 0)
 
