@@ -31,7 +31,7 @@ from solve_producer import SolveProducer
 
 async def main():
     async with SolveProducer() as producer:
-        await producer.user_registered("u", "ada", datetime(2026, 1, 1, tzinfo=UTC))
+        await producer.user_registered(user_id="u", username="ada", registered_at=datetime(2026, 1, 1, tzinfo=UTC))
 
 asyncio.run(main())
 """
