@@ -140,13 +140,13 @@ class SyncSolveProducer:
 
     def after_fork(self) -> None:
         """In the child: the thread is not here, and the lock may be held by one that is not here either."""
-        self._lock, self._thread = threading.Lock(), None
         if self._finalizer:
             self._finalizer.detach()
+        self._lock, self._thread, self._finalizer = threading.Lock(), None, None
 
     def _call(self, work: Work[Returned]) -> Returned:
         with self._lock:  # what is submitted before `close` takes the lock is also finished by it
-            if self._closed:
+            if self._closed or (self._finalizer and not self._finalizer.alive):  # or the process is at its end
                 raise ProducerMisused(CLOSED)
             if self._thread is None:
                 self._thread = _LoopThread(self._producer)

@@ -156,6 +156,20 @@ def test_a_process_that_leaves_it_open_ends_by_itself_without_a_word(world: Worl
     assert (done.returncode, done.stderr.decode()) == (0, "")
 
 
+def test_used_after_the_end_of_the_process_began_it_says_that_it_is_closed(world: World) -> None:
+    code = (
+        "import atexit\n"
+        "def late():\n"
+        "    try: producer.send(registered('u'))\n"
+        "    except Exception as error: print(type(error).__name__, error)\n"
+        "atexit.register(late)\n" + PROGRAM + "producer.send(registered('u'))"
+    )
+    words = [sys.executable, "-W", "always", "-c", code, world.connection.bootstrap_servers, world.connection.topic]
+    done = subprocess.run(words, capture_output=True, text=True, check=False)
+    assert done.stdout.startswith("ProducerMisused this producer is closed"), done.stdout
+    assert done.stderr == ""
+
+
 def test_ctrl_c_ends_a_call_that_waits(tmp_path: Path) -> None:
     """Long before its timeout, and as KeyboardInterrupt."""
     code = PROGRAM + (
