@@ -2,12 +2,14 @@
 
 import json
 from collections.abc import Iterable
+from datetime import UTC, datetime
 from typing import Any
 
 import asyncpg
 
 from bench import oracle
 from bench.oracle import Model, Solved, Verdict
+from solve_projector.domain.ranking import PageRequest
 from solve_projector.leaderboard.board import Leaderboard
 from solve_schemas.events import Event
 from solve_schemas.record import encode_line
@@ -24,7 +26,9 @@ def model_of(events: Iterable[Event]) -> Model:
 async def differences(model: Model, connection: asyncpg.Connection, board: Leaderboard) -> list[str]:
     """Each way in which PostgreSQL or Redis is not what the oracle says, in a sentence; empty where all agree."""
     users = await connection.fetch("SELECT user_id, username, problems_solved, last_solved_at FROM users")
-    shown = [row[1:] for row in await board.top(MORE_THAN_ANY_BOARD)]
+    page = await board.read(PageRequest(MORE_THAN_ANY_BOARD))
+    rows = page.rows if page else []
+    shown = [(row.user_id, row.problems_solved, datetime.fromtimestamp(row.seconds, UTC)) for row in rows]
     compared: tuple[tuple[str, dict[Any, Any], dict[Any, Any]], ...] = (
         ("PostgreSQL's names", {row["user_id"]: row["username"] for row in users}, model.names),
         ("PostgreSQL's counts", {row[0]: Solved(*row[2:]) for row in users if row["problems_solved"]}, model.solved),

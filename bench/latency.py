@@ -70,7 +70,7 @@ async def _probe(
     await producer.send(SubmissionSolved(submission_id=user_id, user_id=user_id, problem_id="p", judged_at=now))
     await _until(lambda: database.fetchval("SELECT problems_solved FROM users WHERE user_id = $1", user_id))
     in_postgresql_s = perf_counter() - started
-    await _until(lambda: board.place(user_id))
+    await _until(lambda: board.rows_of([user_id]))
     return {"PostgreSQL": in_postgresql_s, "Redis": perf_counter() - started}
 
 

@@ -43,13 +43,8 @@ def _score(problems_solved: int, seconds: int) -> int:
     return -(problems_solved * SECONDS_RANGE + SECONDS_RANGE - 1 - seconds)
 
 
-def solved_of(member_score: float) -> tuple[int, datetime]:
-    """Problems and last solve, in whole seconds, of a score."""
-    problems, rest = divmod(-int(member_score), SECONDS_RANGE)
-    return problems, datetime.fromtimestamp(SECONDS_RANGE - 1 - rest, UTC)
-
-
-def _rank_key(user_id: str, member_score: bytes) -> RankKey:
+def rank_key(user_id: str, member_score: bytes) -> RankKey:
+    """What a member and its score say."""
     problems, rest = divmod(-int(float(member_score)), SECONDS_RANGE)
     return RankKey(problems, SECONDS_RANGE - 1 - rest, user_id)
 
@@ -156,27 +151,13 @@ class Leaderboard:
                 if not key.startswith(keep):
                     await self._redis.unlink(key)
 
-    async def top(self, limit: int) -> list[BoardRow]:
-        """The first rows that readers see now."""
-        with translated():
-            if (board := await self._current_board()) is None:
-                return []
-            found = await self._redis.zrange(board, 0, limit - 1, withscores=True)
-        return [
-            BoardRow(rank, user_id.decode(), *solved_of(member_score))
-            for rank, (user_id, member_score) in enumerate(found, 1)
-        ]
-
-    async def place(self, user_id: str) -> BoardRow | None:
-        """One user's row, or None if they are not on the leaderboard."""
-        with translated():
-            if (board := await self._current_board()) is None:
-                return None
-            found = await self._redis.zrank(board, user_id, withscore=True)
-        if found is None:
-            return None
-        rank, member_score = found
-        return BoardRow(rank + 1, user_id, *solved_of(float(member_score)))
+    async def rows_of(self, user_ids: Sequence[str]) -> dict[str, BoardRow]:
+        """The rows of those users who are on the leaderboard that readers see now."""
+        page = await self.read(PageRequest(0), user_ids)
+        return {
+            user_id: BoardRow(rank, user_id, key.problems_solved, datetime.fromtimestamp(key.seconds, UTC))
+            for user_id, (rank, key) in (page.places.items() if page else ())
+        }
 
     async def scores_of(self, user_ids: Sequence[str]) -> list[int | None]:
         """Scores that readers see now; None for a user who is not on the leaderboard."""
@@ -200,11 +181,11 @@ class Leaderboard:
                 total,
                 begin,
                 [
-                    _rank_key(user_id.decode(), found_score)
+                    rank_key(user_id.decode(), found_score)
                     for user_id, found_score in zip(rows[::2], rows[1::2], strict=True)
                 ],
                 {
-                    user_id: (index + 1, _rank_key(user_id, found_score))
+                    user_id: (index + 1, rank_key(user_id, found_score))
                     for user_id, index, found_score in zip(user_ids, places[::2], places[1::2], strict=True)
                     if found_score
                 },

@@ -148,7 +148,7 @@ class Pipeline:
             if pending.generation != self._reader.generation:
                 continue
             began = perf_counter()
-            with self._monitor.tracing.process(pending.batch) as give_up:
+            with self._monitor.tracing(pending.batch) as give_up:
                 outcome = await self._writer.write(pending.batch, pending.rows)
                 if outcome is Outcome.REREAD:
                     give_up("not committed; reading again from PostgreSQL's offsets")

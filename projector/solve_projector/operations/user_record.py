@@ -1,12 +1,11 @@
 """The first users, and one user's record, as PostgreSQL and as Redis have them."""
 
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 import asyncpg
 
-from solve_projector.domain.ranking import PageRequest
 from solve_projector.domain.rule import whole_seconds
 from solve_projector.errors import LeaderboardUnavailable, UserUnknown
 from solve_projector.leaderboard.board import BoardRow, Leaderboard
@@ -44,11 +43,7 @@ async def top_places(pool: asyncpg.Pool, board: Leaderboard, limit: int) -> tupl
     problem = None
     try:
         # not the first of Redis: in an incident these users are further down there, and not absent
-        if found := await board.read(PageRequest(0), [row["user_id"] for row in rows]):
-            cached = {
-                user_id: BoardRow(rank, user_id, at.problems_solved, datetime.fromtimestamp(at.seconds, UTC))
-                for user_id, (rank, at) in found.places.items()
-            }
+        cached = await board.rows_of([row["user_id"] for row in rows])
     except LeaderboardUnavailable as error:
         problem = str(error)
     return [Place(rank, **row, redis=cached.get(row["user_id"])) for rank, row in enumerate(rows, 1)], problem
@@ -64,7 +59,7 @@ async def user_record(pool: asyncpg.Pool, board: Leaderboard, user_id: str) -> d
             raise UserUnknown(f'there is no user "{readable(user_id)}" in PostgreSQL; {advice}')
         verdicts = await connection.fetch(USER_RECORD_SQL["user_verdicts"], user_id)
     try:
-        cached: BoardRow | None = await board.place(user_id)
+        cached = (await board.rows_of([user_id])).get(user_id)
         problem = None
     except LeaderboardUnavailable as error:
         cached, problem = None, str(error)

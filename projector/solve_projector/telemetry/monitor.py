@@ -13,7 +13,7 @@ from solve_projector.settings import ProjectorSettings
 from solve_projector.store.postgresql import is_unavailable, said_of
 from solve_projector.telemetry.health import Condition, Health
 from solve_projector.telemetry.metrics import ProjectorMetrics, Server
-from solve_projector.telemetry.tracing import Tracing, Untraced
+from solve_projector.telemetry.tracing import Tracing, untraced
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +22,7 @@ class Monitor:
 
     metrics: ProjectorMetrics = field(default_factory=ProjectorMetrics)
     health: Health = field(default_factory=Health)
-    tracing: Tracing = field(default_factory=Untraced)
+    tracing: Tracing = untraced
 
     @classmethod
     def of(cls, settings: ProjectorSettings, topic: str, tracing: Tracing) -> Self:

@@ -10,7 +10,7 @@ import os
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, asynccontextmanager, contextmanager, nullcontext
 from threading import Thread
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 import structlog
 
@@ -29,21 +29,13 @@ DEFAULT_SERVICE = "solve-projector"
 
 log = structlog.get_logger()
 GiveUp = Callable[[str], None]
+# surrounds a batch's transaction; gives a function that records why the batch was given up
+Tracing = Callable[[Batch], AbstractContextManager[GiveUp]]
 
 
-class Tracing(Protocol):
-    """What the pipeline needs."""
-
-    def process(self, batch: Batch) -> AbstractContextManager[GiveUp]:
-        """Surrounds a batch's transaction; gives a function that records why the batch was given up."""
-
-
-class Untraced:
-    """No tracing."""
-
-    def process(self, _batch: Batch) -> AbstractContextManager[GiveUp]:
-        """Records nothing."""
-        return nullcontext(_ignore)
+def untraced(_batch: Batch) -> AbstractContextManager[GiveUp]:
+    """Records nothing."""
+    return nullcontext(lambda _why: None)
 
 
 class BatchTraces:
@@ -102,12 +94,12 @@ async def open_tracing(
 ) -> AsyncIterator[Tracing]:
     """Traces as OpenTelemetry's variables say, or to `provider`; flushes on exit, within seconds."""
     if provider is not None:
-        yield BatchTraces(provider, topic, group)
+        yield BatchTraces(provider, topic, group).process
         return
     wanted = wanted_exporter(environment)
     exporter = _exporter(wanted) if wanted else None
     if exporter is None:
-        yield Untraced()
+        yield untraced
         return
     from opentelemetry.sdk.resources import SERVICE_NAME, OTELResourceDetector, Resource
     from opentelemetry.sdk.trace import TracerProvider
@@ -118,7 +110,7 @@ async def open_tracing(
     ours.add_span_processor(BatchSpanProcessor(exporter))
     log.info("tracing batches", action="tracing", exporter=wanted)
     try:
-        yield BatchTraces(ours, topic, group)
+        yield BatchTraces(ours, topic, group).process
     finally:
         # a collector that does not answer must not delay the exit
         flushing = Thread(target=ours.shutdown, name="tracing", daemon=True)
@@ -151,7 +143,3 @@ def _exporter(wanted: str) -> "SpanExporter | None":
         )
         return None
     return OTLPSpanExporter()
-
-
-def _ignore(_why: str) -> None:
-    """Records nothing."""

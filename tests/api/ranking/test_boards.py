@@ -216,7 +216,7 @@ async def test_a_board_that_lacks_what_postgresql_had_before_is_not_read(world: 
         await freshness.check()
         assert not freshness.in_sync
         assert (await boards.read(PageRequest(1), [], None)).source == "postgresql"
-        assert await boards.rank_of("b", 3) == (await board.place("b")).rank  # type: ignore[union-attr]
+        assert await boards.rank_of("b", 3) == (await board.rows_of(["b"]))["b"].rank
 
 
 async def test_a_process_that_starts_does_not_read_a_stale_board(world: World) -> None:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from redis.asyncio import Redis
 
 from bench.oracle import Model, Solved
-from solve_projector.leaderboard.board import Leaderboard, changes_key, open_leaderboard, score, solved_of
+from solve_projector.leaderboard.board import Leaderboard, changes_key, open_leaderboard, rank_key, score
 from solve_projector.leaderboard.reconciler import BoardReconciler
 from solve_projector.store.counts import Standing
 from tests.events import BEGIN, at, registered, solved
@@ -35,7 +35,7 @@ async def redis(world: World) -> AsyncIterator[Redis]:
 @given(st.integers(1, 2_097_151), st.integers(0, 2**32 - 1))
 def test_a_score_is_exact_and_leads_back(problems: int, seconds: int) -> None:
     last = BEGIN.fromtimestamp(seconds, BEGIN.tzinfo)
-    assert solved_of(float(score(problems, last))) == (problems, last)
+    assert rank_key("u", str(score(problems, last)).encode()) == (problems, seconds, "u")
 
 
 ranked = st.builds(Standing, st.text(min_size=1, max_size=3), st.integers(1, 3), st.integers(0, 3).map(at), st.just(1))

@@ -18,6 +18,7 @@ from bench.check import model_of
 from bench.oracle import Solved, Verdict
 from solve_producer.demo.simulation import Season, bad_records, simulate
 from solve_producer.sources.clics import convert
+from solve_projector.domain.ranking import PageRequest
 from solve_projector.domain.rule import verdict_of
 from solve_projector.errors import LogHeadGone, LogRewritten, ReplayRunning, SettingsError, UserUnknown
 from solve_projector.leaderboard.audit import BoardDifference
@@ -317,7 +318,8 @@ async def test_the_leaderboard_is_compared_and_built_anew(world: World) -> None:
     async with open_leaderboard(world.settings, world.connection.topic) as board:
         state = await board.state(await world.value("SELECT epoch FROM leaderboard_epoch"))
         key = f"{{{world.settings.leaderboard_prefix}}}:{state.current}:board"
-        first, second = [row.user_id for row in await board.top(2)]
+        page = await board.read(PageRequest(2))
+        first, second = [row.user_id for row in page.rows]  # type: ignore[union-attr]
         await board._redis.zrem(key, first)
         await board._redis.zadd(key, {second: -1, "nobody": -(2**33)})
         code, out, _ = await command(world, "sync-leaderboard", "--dry-run", "--json")

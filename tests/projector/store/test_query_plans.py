@@ -69,7 +69,7 @@ PAGES: dict[str, tuple[str, str, list[Any]]] = {
     "newer_standings": ("solve_api.live", "standings", [SOME, [1] * len(SOME)]),
     "board_rows": ("solve_api.ranking", "board", [0, 50]),
     "board_before": ("solve_api.ranking", "board", [95, LAST_DAY.replace(tzinfo=None), "user 7"]),
-    "period_board": ("solve_api.ranking", "board", [LAST_DAY, LAST_DAY.replace(hour=20)]),
+    "period_board": ("solve_api.ranking", "board", [LAST_DAY, LAST_DAY.replace(hour=1)]),
 }
 
 

@@ -24,7 +24,7 @@ from solve_producer.tracing import sending
 from solve_projector.domain.batch import Batch, decode_records
 from solve_projector.domain.decoding import _typed
 from solve_projector.live.process import open_projector, run_projector
-from solve_projector.telemetry.tracing import MAX_LINKS, BatchTraces, Untraced, open_tracing, wanted_exporter
+from solve_projector.telemetry.tracing import MAX_LINKS, BatchTraces, open_tracing, untraced, wanted_exporter
 from solve_schemas.events import SubmissionSolved
 from solve_schemas.record import TRACEPARENT, decode, encode
 from tests.events import registered, solved
@@ -222,7 +222,7 @@ async def test_tracing_that_cannot_be_had_stops_nothing(missing: bool, monkeypat
     if missing:
         monkeypatch.setitem(sys.modules, "opentelemetry.exporter.otlp.proto.http.trace_exporter", None)
     async with open_tracing("t", "g", environment={"OTEL_TRACES_EXPORTER": exporter}) as tracing:
-        assert isinstance(tracing, Untraced)
+        assert tracing is untraced
 
 
 def test_a_span_that_is_not_recorded_is_no_context_to_link_to(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -243,7 +243,7 @@ def test_nothing_of_opentelemetry_is_loaded_where_nothing_is_traced() -> None:
     code = (
         "import asyncio, sys\nfrom solve_projector.live import process\nfrom solve_projector.telemetry import tracing\n"
         "async def main():\n    async with tracing.open_tracing('t', 'g', environment={}) as t:\n"
-        "        assert isinstance(t, tracing.Untraced)\n"
+        "        assert t is tracing.untraced\n"
         "asyncio.run(main())\n"
         # redis-py loads the SDK's metrics where it finds them
         "ours = ('opentelemetry.sdk.trace', 'opentelemetry.exporter')\n"
