@@ -125,7 +125,7 @@ async def test_an_acknowledged_event_is_quiet_and_still_applies(world: World) ->
         assert await dead_letters.acknowledge(connection, "u", "ada") == 1
         with pytest.raises(AlreadyDecided, match="acknowledged by ada"):
             await dead_letters.acknowledge(connection, "u", "grace")
-        with pytest.raises(NothingParked, match="'nobody'"):
+        with pytest.raises(NothingParked, match="user nobody"):
             await dead_letters.acknowledge(connection, "nobody", "ada")
     await world.publish([revoked("1", "u", "p", 2), solved("1", "u", "p", 3), solved("2", "u", "q", 2)])
     await world.run_once()
@@ -148,7 +148,7 @@ async def test_an_acknowledged_event_is_quiet_and_still_applies(world: World) ->
         (["show", "7"], "there is no dead letter 7"),
         (["show", "7"], "(solve-projector dead-letters list --all)"),
         (["discard", "7", "--why", "x"], "there is no dead letter 7"),
-        (["discard", "7", "--why", " "], "who and why; say both (--by and --why)"),
+        (["discard", "7", "--why", " "], "say who you are and why (--by and --why)"),
         (["discard", "7", "--why", "\x1b[2J"], "control characters"),
         (["acknowledge", "nobody"], "no event is parked for user nobody"),
         (["acknowledge", "nobody"], "(solve-projector dead-letters list --parked)"),
