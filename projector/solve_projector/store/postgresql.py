@@ -87,6 +87,8 @@ def said_of(error: BaseException) -> str:
     said = str(first) or ("no answer in time" if isinstance(first, TimeoutError) else type(first).__name__)
     if took_too_long(error):
         return f"{said} (SOLVE_TRANSACTION_TIMEOUT_MS; raise it where this machine needs longer)"
+    if isinstance(first, asyncpg.LockNotAvailableError):
+        return f"{said}: another session holds a lock"
     if isinstance(first, asyncpg.PostgresError) and first.sqlstate in MISSING_STATES:
         return f"{said} (the tables are not those of this version; create or upgrade them with: solve-projector setup)"
     return said
@@ -98,9 +100,7 @@ def explain(error: BaseException) -> str | None:
         return None
     said = said_of(error)
     if isinstance(error, asyncpg.LockNotAvailableError):
-        return (
-            f"PostgreSQL: {said}: another session holds what this command needs; wait until it ends, then run it again"
-        )
+        return f"PostgreSQL: {said}; wait until it ends, then run the same command again"
     if classify(error) is Failure.TRANSIENT:
         return f"PostgreSQL ended the connection: {said}; run the same command again"
     return f"PostgreSQL refuses this: {said}; correct that and run the same command again"
