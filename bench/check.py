@@ -25,13 +25,15 @@ def model_of(events: Iterable[Event]) -> Model:
 
 async def differences(model: Model, connection: asyncpg.Connection, board: Leaderboard) -> list[str]:
     """Each way in which PostgreSQL or Redis is not what the oracle says, in a sentence; empty where all agree."""
-    users = await connection.fetch("SELECT user_id, username, problems_solved, last_solved_at FROM users")
+    users = await connection.fetch(
+        "SELECT user_id, registered_at, username, problems_solved, last_solved_at FROM users"
+    )
     page = await board.read(PageRequest(MORE_THAN_ANY_BOARD))
     rows = page.rows if page else []
     shown = [(row.user_id, row.problems_solved, datetime.fromtimestamp(row.seconds, UTC)) for row in rows]
     compared: tuple[tuple[str, dict[Any, Any], dict[Any, Any]], ...] = (
-        ("PostgreSQL's names", {row["user_id"]: row["username"] for row in users}, model.names),
-        ("PostgreSQL's counts", {row[0]: Solved(*row[2:]) for row in users if row["problems_solved"]}, model.solved),
+        ("PostgreSQL's names", {row["user_id"]: (row["registered_at"], row["username"]) for row in users}, model.names),
+        ("PostgreSQL's counts", {row[0]: Solved(*row[3:]) for row in users if row["problems_solved"]}, model.solved),
         ("PostgreSQL's verdicts", await _verdicts(connection, "verdicts"), model.verdicts),
         ("PostgreSQL's parked events", await _verdicts(connection, "parked_events"), model.parked),
         ("Redis' places", dict(enumerate(shown, 1)), dict(enumerate(model.board(), 1))),

@@ -34,9 +34,9 @@ class Solved(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Model:
-    """Names of the registered users, their verdicts, those of unknown users, and what each user has solved."""
+    """Each registered user's name and since when, verdicts, those of unknown users, and what each user has solved."""
 
-    names: dict[str, str]
+    names: dict[str, tuple[datetime, str]]
     verdicts: dict[SubmissionKey, Verdict]
     parked: dict[SubmissionKey, Verdict]
     solved: dict[str, Solved]
@@ -59,7 +59,7 @@ def model_of(events: Iterable[Fields]) -> Model:
         else:
             key = (event["user_id"], event["problem_id"], event["submission_id"])
             submissions[key].append(_verdict(event))
-    names = {user_id: max(some)[1] for user_id, some in registrations.items()}
+    names = {user_id: max(some) for user_id, some in registrations.items()}
     standing = {key: _standing(verdicts) for key, verdicts in submissions.items()}
     verdicts = {key: verdict for key, verdict in standing.items() if key[0] in names}
     parked = {key: verdict for key, verdict in standing.items() if key[0] not in names}

@@ -14,6 +14,7 @@ from fastapi.routing import APIRoute
 from starlette.middleware.cors import CORSMiddleware
 from starlette.middleware.gzip import GZipMiddleware
 
+from solve_api import __version__
 from solve_api.http.caching import VaryByEncoding
 from solve_api.http.error_handlers import add_error_handlers
 from solve_api.http.headers import BodyLimit, HeadAsGet, SecurityHeaders
@@ -47,7 +48,7 @@ def create_app(connection: KafkaConnection, settings: ApiSettings, opening: Open
 
     app = FastAPI(
         title="solve-counts",
-        version="0.1.0",
+        version=__version__,
         description=DESCRIPTION,
         lifespan=lifespan,
         openapi_url="/api/openapi.json",

@@ -5,6 +5,7 @@ what it has is closed at the end of the process or when the producer is collecte
 """
 
 import asyncio
+import os
 import threading
 from collections.abc import Callable, Coroutine, Iterable
 from concurrent.futures import CancelledError, Future
@@ -55,7 +56,8 @@ class SyncSolveProducer:
             delivery_timeout_s=delivery_timeout_s, registry=registry,
         )  # fmt: skip
         self._close_s = delivery_timeout_s + 1
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # a signal handler may call `close` in the middle of a call
+        self._pid = os.getpid()
         self._thread: _LoopThread | None = None
         self._finalizer: Any = None
         self._closed = False
@@ -142,9 +144,12 @@ class SyncSolveProducer:
         """In the child: the thread is not here, and the lock may be held by one that is not here either."""
         if self._finalizer:
             self._finalizer.detach()
-        self._lock, self._thread, self._finalizer = threading.Lock(), None, None
+        self._lock, self._thread, self._finalizer = threading.RLock(), None, None
+        self._pid = os.getpid()
 
     def _call(self, work: Work[Returned]) -> Returned:
+        if self._pid != os.getpid():  # forked by what runs no hooks of Python, such as a C library
+            self.after_fork()
         with self._lock:  # what is submitted before `close` takes the lock is also finished by it
             if self._closed or (self._finalizer and not self._finalizer.alive):  # or the process is at its end
                 raise ProducerMisused(CLOSED)
@@ -198,14 +203,14 @@ class _LoopThread:
 
     async def _stop(self) -> None:
         await self._producer.stop()
-        tasks = asyncio.all_tasks() - {asyncio.current_task()}
-        for task in tasks:
-            task.cancel()
-        if tasks:
-            await asyncio.wait(tasks, timeout=FINAL_CLOSE_S / 2)
         self._loop.stop()
 
     def _run(self) -> None:
         asyncio.set_event_loop(self._loop)
         self._loop.run_forever()
+        left = asyncio.all_tasks(self._loop)
+        for task in left:  # or whoever waits for one would wait for ever
+            task.cancel()
+        if left:
+            self._loop.run_until_complete(asyncio.wait(left, timeout=FINAL_CLOSE_S / 2))
         self._loop.close()

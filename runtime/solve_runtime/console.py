@@ -110,7 +110,7 @@ class Program:
         return None
 
     def _fail(self, said: str, status: int) -> NoReturn:
-        print(f"{self.name}: {' '.join(said.split())}", file=sys.stderr)
+        print(f"{self.name}: {readable(' '.join(said.split()))}", file=sys.stderr)  # a name may steer a terminal
         sys.exit(status)
 
 

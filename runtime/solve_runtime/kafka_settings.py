@@ -4,6 +4,7 @@ A judge that embeds the client has a `.env` and secrets of its own, so `KafkaCon
 Our programs use `KafkaConnection.of_program()`, which reads those files too.
 """
 
+import os
 import ssl
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
@@ -25,6 +26,10 @@ def _variable_of(field: str) -> str:
 
 class TlsFileError(SolveCountsError):
     """A certificate or key file named in the settings cannot be used."""
+
+
+class RenamedVariable(SolveCountsError):
+    """A variable of an earlier version is set, and would name another log than the one that is read."""
 
 
 class KafkaConnection(Settings):
@@ -57,7 +62,9 @@ class KafkaConnection(Settings):
 
     @classmethod
     def of_program(cls, **given: Any) -> Self:
-        """As our programs read it: also from `.env`, then from files in `/run/secrets`."""
+        """As our programs read it: also from `.env`, then from files in `/run/secrets`. Raises RenamedVariable."""
+        if "KAFKA_TOPIC" in os.environ and "SOLVE_TOPIC" not in os.environ:
+            raise RenamedVariable("KAFKA_TOPIC is called SOLVE_TOPIC now; set that one, or unset KAFKA_TOPIC")
         return cls(_env_file=ENV_FILE, _secrets_dir=secrets_dir(), **given)
 
     @model_validator(mode="after")

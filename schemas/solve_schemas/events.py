@@ -19,6 +19,9 @@ RFC3339 = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ][0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1
 A_TIME = "2026-01-02T03:04:05Z"
 
 
+IN_WORDS = "solve_counts"  # the type of the errors whose message is ours
+
+
 def id_text(value: Any) -> Any:
     """An integer or a UUID as text; anything else as it is. True and False are no ids."""
     if isinstance(value, int) and not isinstance(value, bool):
@@ -28,7 +31,7 @@ def id_text(value: Any) -> Any:
 
 def _said(schema: CoreSchema, message: str) -> CoreSchema:
     """Pydantic's own words would show a person a regular expression."""
-    return core_schema.custom_error_schema(schema, custom_error_type="solve_counts", custom_error_message=message)
+    return core_schema.custom_error_schema(schema, custom_error_type=IN_WORDS, custom_error_message=message)
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,10 +9,10 @@ from typing import Any
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
-from solve_schemas.events import A_TIME
+from solve_schemas.events import A_TIME, IN_WORDS
 
 NEEDS_ZONE = f"needs a time zone, such as {A_TIME}"
-_IN_WORDS = {
+_WORDS = {
     "missing": "is missing",
     "timezone_aware": NEEDS_ZONE,
     "datetime_type": "must be a datetime with a time zone",
@@ -31,11 +31,11 @@ def _sentence(problem: ErrorDetails) -> str:
 
 
 def _predicate(problem: ErrorDetails) -> str:
-    if problem["type"] == "solve_counts":  # one of our own, in words already
+    if problem["type"] == IN_WORDS:  # one of our own, in words already
         return NEEDS_ZONE if "a zone" in problem["msg"] and _is_naive(problem["input"]) else problem["msg"]
     if problem["type"] == "json_invalid":
         return f"is not JSON; the first error is at {problem['ctx']['error'].rpartition(' at ')[2]}"
-    return _IN_WORDS.get(problem["type"]) or problem["msg"].replace("Input should", "must")
+    return _WORDS.get(problem["type"]) or problem["msg"].replace("Input should", "must")
 
 
 def _is_naive(value: Any) -> bool:

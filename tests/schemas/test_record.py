@@ -204,5 +204,5 @@ def test_an_escaped_type_is_read_as_one() -> None:
 @given(st.binary(max_size=300) | almost)
 def test_no_reason_shows_a_regular_expression_or_the_words_of_a_library(value: bytes) -> None:
     for said in (decode(value, [], NOW_MS), decode_line(value, NOW)):
-        if isinstance(said, Rejected):
+        if isinstance(said, Rejected) and said.reason is not Reason.UNKNOWN_TYPE:  # that one quotes what was sent
             assert not re.search(r"\^|\[0-9|String should|Input should|pydantic|\bident\b", said.detail)

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from solve_api.http.problems import Problem
-from solve_schemas.events import NO_CONTROL_CHARS
+from solve_schemas.events import IN_WORDS, NO_CONTROL_CHARS
 
 ERRORS_MAX = 20
 MAY_NOT_CONTAIN_CONTROL = "may not contain control characters"
@@ -71,6 +71,8 @@ def _where(location: Sequence[str | int]) -> str:
 
 def _message(error: Mapping[str, Any]) -> str:
     kind, context = error["type"], error.get("ctx", {})
+    if kind == IN_WORDS:  # in words already
+        return str(error["msg"])
     if kind == "string_pattern_mismatch":
         return MAY_NOT_CONTAIN_CONTROL if context.get("pattern") == NO_CONTROL_CHARS else "does not have the right form"
     if kind in SIZES:

@@ -64,6 +64,7 @@ async def show_dead_letter(
 @router.post("/dead-letters/retry", responses=problems(401, 403, 404, 422, 429, 503))
 async def retry(caller: MayDecide, stores: OpenStores, asked: RetryRequest) -> RetryReport:
     """Retry dead letters: apply those that are valid now."""
+    dead_letters.selection_of(asked)  # what is refused costs nothing
     await stores.limits.spend(LimitKind.COSTLY, caller.name)
     return await dead_letters.retry(stores.pool, stores.connection.topic, caller.actor, asked)
 

@@ -117,12 +117,12 @@ def _zone(name: str) -> Any:
     try:
         return ZoneInfo(name)
     except (ZoneInfoNotFoundError, ValueError, OSError):
-        raise SourceUnusable(f"--timezone {name!r} is not a time zone; write a name such as Europe/Berlin") from None
+        raise SourceUnusable(f'--timezone "{name}" is not a time zone; write a name such as Europe/Berlin') from None
 
 
 def _moment(text: str) -> datetime:
     try:
         found = datetime.fromisoformat(text)
     except ValueError:
-        raise SourceUnusable(f"--default-time {text!r} is not a time; write 2024-01-01T00:00:00Z") from None
+        raise SourceUnusable(f'--default-time "{text}" is not a time; write 2024-01-01T00:00:00Z') from None
     return found if found.tzinfo else found.replace(tzinfo=UTC)

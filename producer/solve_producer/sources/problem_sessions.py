@@ -158,7 +158,7 @@ def quoted(name: str) -> str:
     """A table's or column's name, quoted; `schema.table` has two. Raises SourceUnusable on anything else."""
     parts = name.split(".")
     if len(parts) > 2 or not all(IDENTIFIER.fullmatch(part) for part in parts):
-        raise SourceUnusable(f"{name!r} is not the name of a table or column; use letters, digits and _, or --query")
+        raise SourceUnusable(f'"{name}" is not the name of a table or column; use letters, digits and _, or --query')
     return ".".join(f'"{part}"' for part in parts)
 
 
@@ -235,7 +235,7 @@ def _key(columns: dict[str, str], after: str) -> Any:
     try:
         return KEY_TYPES[kind](after)
     except ValueError:
-        raise SourceUnusable(f"--after {after!r} is not a key of type {kind}") from None
+        raise SourceUnusable(f'--after "{after}" is not a key of type {kind}') from None
 
 
 def _records(page: list[Row], convert: Any, wanted: Import, done: Imported) -> list[EncodedRecord]:

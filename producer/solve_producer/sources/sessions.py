@@ -41,7 +41,7 @@ class TimeRules:
             return value if value.tzinfo else value.replace(tzinfo=self.zone).astimezone(UTC)
         if isinstance(value, date):
             return datetime(value.year, value.month, value.day, tzinfo=self.zone).astimezone(UTC)
-        raise BadRow(f"{what} has {value!r} for a time; its column must be a timestamp")
+        raise BadRow(f'{what} has "{value}" for a time; its column must be a timestamp')
 
 
 def record_of_session(row: Row, times: TimeRules, now: datetime) -> EncodedRecord | None:

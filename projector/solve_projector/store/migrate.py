@@ -54,6 +54,7 @@ async def migrate(settings: ProjectorSettings) -> str:
     """
     connection = await connect(settings, setup=True)
     try:
+        migrations()  # files are read before there is a lock to hold
         async with connection.transaction():
             await wait_migration_lock(connection, settings.database_schema)
             await connection.execute(f"SET LOCAL lock_timeout = {LOCK_TIMEOUT_MS}")

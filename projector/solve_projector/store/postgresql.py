@@ -132,7 +132,7 @@ REPLAY_SESSION = {
 # The server must not end a migration while this process waits for its turn, or for a processor.
 SETUP_SESSION = {
     "application_name": "solve-projector setup",
-    "idle_in_transaction_session_timeout": "0",
+    "idle_in_transaction_session_timeout": "60000",  # ends a `setup` that was frozen; waiting for the lock is not idle
     "lock_timeout": "0",  # set by the migration once it is its turn
     "statement_timeout": "0",
     "transaction_timeout": "0",

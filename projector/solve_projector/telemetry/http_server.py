@@ -11,6 +11,7 @@ import socket
 import sys
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
+from socketserver import TCPServer
 from threading import Thread
 from typing import Any, TextIO
 from wsgiref.simple_server import WSGIRequestHandler
@@ -51,6 +52,12 @@ class _Server(ThreadingWSGIServer):
     def __init__(self, host: str, port: int) -> None:
         self.address_family = socket.AF_INET6 if ":" in host else socket.AF_INET
         super().__init__((host, port), _Handler)
+
+    def server_bind(self) -> None:
+        """Without the look-up of the host's full name, which a slow DNS makes take seconds."""
+        TCPServer.server_bind(self)
+        self.server_name, self.server_port = self.server_address[:2]  # type: ignore[assignment]
+        self.setup_environ()
 
     def handle_error(self, _request: object, _client: object) -> None:
         """A client that hangs up is no traceback among lines of JSON."""

@@ -25,7 +25,7 @@ def folded(events: Iterable[Event]) -> Model:
             rule.fold_verdict(standing, rule.verdict_of(event, 0, place))
     known = {key: verdict for key, verdict in standing.items() if key[0] in names}
     return Model(
-        {user_id: registration.username for user_id, registration in names.items()},
+        {user_id: tuple(registration) for user_id, registration in names.items()},
         {key: Verdict(*verdict[3:9]) for key, verdict in known.items()},
         {key: Verdict(*verdict[3:9]) for key, verdict in standing.items() if key not in known},
         {user_id: Solved(*one) for user_id, one in rule.count(known.values()).items() if one.last_solved_at},  # type: ignore[arg-type]
@@ -107,4 +107,4 @@ def test_the_leaderboard_puts_the_earlier_second_first_and_then_the_smaller_id()
 
 def test_the_later_registration_names_the_user_and_on_a_tie_the_greater_name() -> None:
     for order in permutations([registered("u", 1, "old"), registered("u", 2, "alpha"), registered("u", 2, "beta")]):
-        assert folded(order).names == model_of(order).names == {"u": "beta"}
+        assert folded(order).names == model_of(order).names == {"u": (at(2), "beta")}

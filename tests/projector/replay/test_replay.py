@@ -364,8 +364,8 @@ async def test_the_fold_in_sql_is_the_rule(staging: asyncpg.Connection, some: li
         assert row[10] == min(one.offset for one in verdicts if one[:9] == row[:9])
     counts = {row[0]: Solved(row[1], row[2]) for row in await staging.fetch("SELECT * FROM solve_replay_counts")}
     assert counts == model_of([*(registered(e.user_id) for e in some), *some]).solved  # whoever is known
-    found = await staging.fetch("SELECT user_id, username FROM solve_replay_names")
-    assert {row[0]: row[1] for row in found} == model.names
+    found = await staging.fetch("SELECT user_id, registered_at, username FROM solve_replay_names")
+    assert {row[0]: tuple(row[1:]) for row in found} == model.names
     await transaction.rollback()
 
 

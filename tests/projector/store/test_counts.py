@@ -74,7 +74,9 @@ async def log(database_url: str):  # type: ignore[no-untyped-def]
 async def tables(pool: asyncpg.Pool) -> object:
     """Everything that must not depend on order."""
     verdicts = "user_id, problem_id, submission_id, solved, judged_at, submitted_at, language, contest_id, reason"
-    users = await pool.fetch("SELECT user_id, username, problems_solved, last_solved_at FROM users ORDER BY user_id")
+    users = await pool.fetch(
+        "SELECT user_id, registered_at, username, problems_solved, last_solved_at FROM users ORDER BY 1"
+    )
     standing = await pool.fetch(f"SELECT {verdicts} FROM verdicts ORDER BY 1, 2, 3")
     parked = await pool.fetch(f"SELECT {verdicts} FROM parked_events ORDER BY 1, 2, 3")
     return [tuple(r) for r in users], [tuple(r) for r in standing], [tuple(r) for r in parked]
@@ -86,7 +88,7 @@ def expected(events: list[Event]) -> object:
     for user_id in sorted(model.names):
         one = model.solved.get(user_id)
         users.append(
-            (user_id, model.names[user_id], one.problems_solved if one else 0, one.last_solved_at if one else None)
+            (user_id, *model.names[user_id], one.problems_solved if one else 0, one.last_solved_at if one else None)
         )
     return (
         users,
