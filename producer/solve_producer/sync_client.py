@@ -10,6 +10,7 @@ import threading
 from collections.abc import Callable, Coroutine, Iterable
 from concurrent.futures import CancelledError, Future
 from datetime import datetime
+from functools import partial
 from itertools import islice
 from types import TracebackType
 from typing import Any, Self, TypeVar
@@ -84,7 +85,7 @@ class SyncSolveProducer:
 
     def connect(self) -> None:
         """As SolveProducer.connect: waits until the brokers are connected, or says why they are not."""
-        self._call(lambda producer: producer.connect())
+        self._call(SolveProducer.connect)
 
     def submission_solved(  # noqa: PLR0913 - the event's fields, by name
         self,
@@ -137,7 +138,7 @@ class SyncSolveProducer:
         """
         taking, published = iter(events), 0
         while piece := list(islice(taking, PUBLISHED_AT_ONCE)):
-            published += self._call(_publishing(piece))
+            published += self._call(partial(SolveProducer.publish, events=piece))
         return published
 
     def after_fork(self) -> None:
@@ -164,10 +165,6 @@ class SyncSolveProducer:
         except BaseException:  # Ctrl-C, for one
             future.cancel()
             raise
-
-
-def _publishing(piece: list[Event]) -> Work[int]:
-    return lambda producer: producer.publish(piece)
 
 
 class _LoopThread:

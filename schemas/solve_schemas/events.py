@@ -120,6 +120,11 @@ class SubmissionSolved(_Verdict):
     language: OptionalText | None = Field(None, description="The programming language.")
     contest_id: OptionalId | None = Field(None, description="The contest it was handed in to.")
 
+    def revoked(self, judged_at: datetime, reason: str) -> "SubmissionRevoked":
+        """The later verdict that takes this one back."""
+        ids = self.model_dump(include={"submission_id", "user_id", "problem_id"})
+        return SubmissionRevoked(**ids, judged_at=judged_at, reason=reason)
+
 
 class SubmissionRevoked(_Verdict):
     """The submission counts no more: rejudged, disqualified or deleted."""

@@ -193,17 +193,3 @@ def latest_time(broker_timestamp_ms: int) -> datetime:
 
 def _clip(text: str, max_chars: int = DETAIL_MAX_CHARS) -> str:
     return text if len(text) <= max_chars else text[: max_chars - 1] + "…"
-
-
-__all__ = [
-    "TRACEPARENT",
-    "EncodedRecord",
-    "Headers",
-    "Reason",
-    "Rejected",
-    "decode",
-    "decode_line",
-    "encode",
-    "encode_line",
-    "latest_time",
-]

@@ -4,6 +4,8 @@ import asyncio
 import signal
 import sys
 from collections.abc import AsyncIterator, Iterator
+from contextlib import nullcontext
+from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from itertools import islice
 from pathlib import Path
@@ -98,7 +100,7 @@ def import_clics(
     with progress_bar("publishing", len(conversion.events)) as bar:
         published = run_async(lambda: _publish_counted(conversion.events, bar))
     if as_json:
-        print_summary({"published": published, **conversion.report.as_dict()}, True)
+        print_summary({"published": published, **asdict(conversion.report)}, True)
     else:
         print("\n".join([*conversion.report.people(), f"published {published} events"]))
 
@@ -196,11 +198,7 @@ async def _paced(season: Season, rate: float | None, bad_share: float, bar: Adva
 
 
 def _write(season: Season, output: str, bar: Advance) -> None:
-    if output == STANDARD_INPUT:
-        for event in simulated(season):
-            print(encode_line(event))
-        return
-    with Path(output).open("w", encoding="utf-8") as file:
+    with nullcontext(sys.stdout) if output == STANDARD_INPUT else Path(output).open("w", encoding="utf-8") as file:
         for event in simulated(season):
             file.write(encode_line(event) + "\n")
             bar(1)

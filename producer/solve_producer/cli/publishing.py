@@ -48,32 +48,29 @@ class Published:
 def check_files(files: list[str], now: datetime, bar: Advance) -> list[str]:
     """The bad lines of all files, as `file:line: reason` (at most 1,000). Raises UnreadableFile."""
     checked = Published()
-    for file in files:
-        with open_events(file) as stream:
-            for line in read_lines(stream, now):
-                if isinstance(line.said, Rejected):
-                    checked.reject(file, line)
-                bar(line.size)
+    for _ in _events(files, now, bar, checked):
+        pass
     return checked.bad_lines
 
 
 async def publish_files(files: list[str], now: datetime, bar: Advance) -> Published:
     """Sends the good lines of all files. Raises what SolveProducer raises."""
     result = Published()
-
-    def events() -> Iterator[Event]:
-        for file in files:
-            with open_events(file) as stream:
-                for line in read_lines(stream, now):
-                    if isinstance(line.said, Rejected):
-                        result.reject(file, line)
-                    else:
-                        yield line.said
-                    bar(line.size)
-
     async with connected_producer() as producer:
-        result.published = await producer.publish(events())
+        result.published = await producer.publish(_events(files, now, bar, result))
     return result
+
+
+def _events(files: list[str], now: datetime, bar: Advance, result: Published) -> Iterator[Event]:
+    """The good lines of all files; bad ones are counted in the result."""
+    for file in files:
+        with open_events(file) as stream:
+            for line in read_lines(stream, now):
+                if isinstance(line.said, Rejected):
+                    result.reject(file, line)
+                else:
+                    yield line.said
+                bar(line.size)
 
 
 async def publish_stream(stream: BinaryIO, now: datetime, *, skip_invalid: bool) -> Published:

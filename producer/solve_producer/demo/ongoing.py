@@ -9,7 +9,7 @@ from random import Random
 from solve_producer.client import SolveProducer
 from solve_producer.demo.simulation import LANGUAGES
 from solve_runtime.kafka_settings import KafkaConnection
-from solve_schemas.events import Event, SubmissionRevoked, SubmissionSolved, UserRegistered
+from solve_schemas.events import Event, SubmissionSolved, UserRegistered
 
 REVOKED = 0.05
 RECENT = 200
@@ -37,14 +37,7 @@ def live_events(season: Iterable[Event], rng: Random) -> Iterator[Event]:
     for number in count():
         now = datetime.now(UTC)
         if recent and rng.random() < REVOKED:
-            gone = recent.pop(rng.randrange(len(recent)))
-            yield SubmissionRevoked(
-                submission_id=gone.submission_id,
-                user_id=gone.user_id,
-                problem_id=gone.problem_id,
-                judged_at=now,
-                reason="rejudged",
-            )
+            yield recent.pop(rng.randrange(len(recent))).revoked(now, "rejudged")
             continue
         solved = SubmissionSolved(
             submission_id=f"live-{run}-{number}",

@@ -14,7 +14,7 @@ from itertools import accumulate, count
 from math import sqrt
 from random import Random
 
-from solve_schemas.events import Event, SubmissionRevoked, SubmissionSolved, UserRegistered
+from solve_schemas.events import Event, SubmissionSolved, UserRegistered
 from solve_schemas.record import EncodedRecord, encode
 
 LANGUAGES = ("cpp", "python", "java", "rust", "go")
@@ -106,13 +106,7 @@ def _registrations(season: Season, rng: Random, *, late: bool) -> Iterator[UserR
 def _rejudge(solved: SubmissionSolved, now: datetime, rng: Random) -> Iterator[Event]:
     """A rejudge takes the solve back; half of them give it back."""
     judged_at = max(now, solved.judged_at + timedelta(seconds=1))
-    yield SubmissionRevoked(
-        submission_id=solved.submission_id,
-        user_id=solved.user_id,
-        problem_id=solved.problem_id,
-        judged_at=judged_at,
-        reason=rng.choice(REVOKE_REASONS),
-    )
+    yield solved.revoked(judged_at, rng.choice(REVOKE_REASONS))
     if rng.random() < 0.5:
         yield solved.model_copy(update={"judged_at": judged_at + timedelta(seconds=30)})
 
@@ -157,7 +151,7 @@ def _bad_values(good: SubmissionSolved) -> Iterator[tuple[bytes, bytes]]:
 
     def changed(**changes: object) -> bytes:
         merged = {name: value for name, value in {**fields, **changes}.items() if value is not None}
-        return _json(merged)
+        return json.dumps(merged).encode()
 
     yield b"not json", solved
     yield b"", solved
@@ -172,7 +166,3 @@ def _bad_values(good: SubmissionSolved) -> Iterator[tuple[bytes, bytes]]:
     yield changed(judged_at="9999-12-31T23:59:59Z"), solved
     yield changed(judged_at="2100-01-01T00:00:00Z"), solved
     yield changed(), b"submission.unheard-of.v9"
-
-
-def _json(fields: dict[str, object]) -> bytes:
-    return json.dumps(fields).encode()

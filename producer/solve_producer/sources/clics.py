@@ -42,13 +42,9 @@ class Report:
     def people(self) -> list[str]:
         """One line a count; things left out only if there are any."""
         always = ("teams", "submissions", "judgements", "solved_events", "revocations")
-        counts = {name: value for name, value in self.as_dict().items() if isinstance(value, int) and name != "lines"}
+        counts = {name: value for name, value in asdict(self).items() if isinstance(value, int) and name != "lines"}
         shown = {name: value for name, value in counts.items() if value or name in always}
         return [f"contest {self.contest_id}", *(f"{name.replace('_', ' ')}: {value}" for name, value in shown.items())]
-
-    def as_dict(self) -> dict[str, Any]:
-        """For machines."""
-        return asdict(self)
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +107,10 @@ def convert(
             owner = str((change.state or {}).get("submission_id") or owners.get(change.id))
             owners[change.id] = owner
             submission = submissions.setdefault(owner, Submission())
-            _judge(submission, change.id, change.state)
+            if change.state is None:
+                submission.judgements.pop(change.id, None)
+            else:
+                submission.judgements[change.id] = change.state
             _follow(owner, submission, context)
     registrations = _registrations(feed, context, now or datetime.now(UTC), report)
     verdicts = [event for submission in submissions.values() for event in submission.events]
@@ -135,35 +134,16 @@ def _context(feed: list[Any], name: str, contest_id: str | None) -> Context:
     return Context(_clean(found), start, types)
 
 
-def _judge(submission: Submission, judgement_id: str, state: dict[str, Any] | None) -> None:
-    if state is None:
-        submission.judgements.pop(judgement_id, None)
-    else:
-        submission.judgements[judgement_id] = state
-
-
 def _follow(submission_id: str, submission: Submission, context: Context) -> None:
     """Adds the event of the latest change, or replaces the last event if it says the same again."""
     wanted = _verdict(submission, context)
     last = submission.events[-1] if submission.events else None
-    was_solved = isinstance(last, SubmissionSolved)
-    if (
-        last is not None
-        and was_solved
-        and (wanted is None or not wanted.solved or _key(wanted) != (last.user_id, last.problem_id))
-    ):
-        same_key = wanted is not None and _key(wanted) == (last.user_id, last.problem_id)
-        judged_at = wanted.judged_at if wanted is not None and same_key else None
-        submission.events.append(
-            SubmissionRevoked(
-                submission_id=last.submission_id,
-                user_id=last.user_id,
-                problem_id=last.problem_id,
-                judged_at=_after(judged_at, last.judged_at),
-                reason=REVOKE_REASON,
-            )
-        )
-        last, was_solved = submission.events[-1], False
+    if isinstance(last, SubmissionSolved):
+        same_key = wanted is not None and (wanted.user_id, wanted.problem_id) == (last.user_id, last.problem_id)
+        if wanted is None or not wanted.solved or not same_key:
+            judged_at = wanted.judged_at if wanted is not None and same_key else None
+            last = last.revoked(_after(judged_at, last.judged_at), REVOKE_REASON)
+            submission.events.append(last)
     if wanted is None or not wanted.solved or wanted.judged_at is None:
         return
     solved = SubmissionSolved(
@@ -175,9 +155,9 @@ def _follow(submission_id: str, submission: Submission, context: Context) -> Non
         language=wanted.language,
         contest_id=context.contest_id,
     )
-    if not was_solved:
+    if not isinstance(last, SubmissionSolved):
         submission.events.append(solved)
-    elif last is not None and not _says(last, wanted):
+    elif not _says(last, wanted):
         submission.events[-1] = solved
 
 
@@ -229,10 +209,6 @@ def _finished_at(judgement: dict[str, Any], context: Context) -> datetime | None
 
 def _after(time: datetime | None, before: datetime) -> datetime:
     return before + TICK if time is None or time <= before else time
-
-
-def _key(verdict: Verdict) -> tuple[str, str]:
-    return (verdict.user_id, verdict.problem_id)
 
 
 def _registrations(feed: list[Any], context: Context, now: datetime, report: Report) -> list[UserRegistered]:

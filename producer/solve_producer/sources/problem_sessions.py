@@ -6,7 +6,7 @@ in bounded memory. Nothing is written to the source: its session is read-only.
 
 import re
 from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
@@ -51,23 +51,6 @@ class Sessions:
     contest_id: str | None = None
     query: str | None = None
 
-    def select(self) -> str:
-        """Rows with `key`, the event's fields, and nothing that was given as a name unquoted. Raises SourceUnusable."""
-        if self.query:
-            return self.query.strip().rstrip(";")
-        named = {
-            "key": self.key,
-            "user_id": self.user_id,
-            "problem_id": self.problem_id,
-            "completed": self.completed,
-            "completed_at": self.completed_at,
-            "submission_id": self.submission_id,
-            "language": self.language,
-            "contest_id": self.contest_id,
-        }
-        columns = ", ".join(f"{quoted(column)} AS {name}" for name, column in named.items() if column)
-        return f"SELECT {columns} FROM {quoted(self.table)}"  # noqa: S608 - names checked and quoted
-
 
 @dataclass(frozen=True, slots=True)
 class Users:
@@ -79,13 +62,15 @@ class Users:
     registered_at: str = "created_at"
     query: str | None = None
 
-    def select(self) -> str:
-        """Like `Sessions.select`."""
-        if self.query:
-            return self.query.strip().rstrip(";")
-        named = {"key": self.key, "username": self.username, "registered_at": self.registered_at}
-        columns = ", ".join(f"{quoted(column)} AS {name}" for name, column in named.items())
-        return f"SELECT {columns} FROM {quoted(self.table)}"  # noqa: S608 - names checked and quoted
+
+def select_of(source: Sessions | Users) -> str:
+    """Selects `key` and the event's fields; nothing given as a name is unquoted. Raises SourceUnusable."""
+    named = asdict(source)
+    table, query = named.pop("table"), named.pop("query")
+    if query:
+        return str(query).strip().rstrip(";")
+    columns = ", ".join(f"{quoted(column)} AS {name}" for name, column in named.items() if column)
+    return f"SELECT {columns} FROM {quoted(table)}"  # noqa: S608 - names checked and quoted
 
 
 @dataclass(slots=True)
@@ -124,12 +109,12 @@ async def import_sessions(wanted: Import, settings: SourceSettings, publish: Pub
     source = await connect(settings)
     try:
         if wanted.users:
-            async for page in pages(source, wanted.users.select(), ("username",), None, wanted.page_rows):
+            async for page in pages(source, select_of(wanted.users), ("username",), None, wanted.page_rows):
                 records = _records(page, record_of_user, wanted, done)
                 await publish(records)
                 done.users += len(records)
         texts = ("user_id", "problem_id", "submission_id", "language", "contest_id")
-        async for page in pages(source, wanted.sessions.select(), texts, wanted.after, wanted.page_rows):
+        async for page in pages(source, select_of(wanted.sessions), texts, wanted.after, wanted.page_rows):
             records = _records(page, record_of_session, wanted, done)
             await publish(records)
             done.solved += len(records)
@@ -194,7 +179,7 @@ async def pages(
     import asyncpg
 
     try:
-        plain = await source.prepare(f"SELECT * FROM ({select}) AS source LIMIT 0")  # noqa: S608 - see `select`
+        plain = await source.prepare(f"SELECT * FROM ({select}) AS source LIMIT 0")  # noqa: S608 - see `select_of`
         columns = {one.name: one.type.name for one in plain.get_attributes()}
         last = None if after is None else _key(columns, after)
         while True:
