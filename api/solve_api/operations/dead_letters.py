@@ -1,13 +1,12 @@
 """Shows dead letters to admins, retries and discards them, and records each decision."""
 
-from base64 import b64encode
 from collections.abc import Sequence
 
 import asyncpg
 
 from solve_api.identity.actors import Actor
 from solve_api.identity.audit import record
-from solve_api.operations.bodies import DeadLetter, Encoded, Header, RetryReport, RetryRequest
+from solve_api.operations.bodies import DeadLetter, RetryReport, RetryRequest
 from solve_projector.errors import SelectorUnclear
 from solve_projector.operations.retry_dead_letters import retry as retry_letters
 from solve_projector.store import dead_letters
@@ -18,8 +17,7 @@ async def show(pool: asyncpg.Pool, dead_letter_id: int) -> DeadLetter:
     """The record as it was in the log; bytes that are not UTF-8 in base64. Raises DeadLetterUnknown."""
     async with pool.acquire() as connection:
         letter = await dead_letters.read_dead_letter(connection, dead_letter_id)
-    headers = [Header(name=name, value=_encoded(content)) for name, content in letter.headers]
-    return DeadLetter(**letter.summary(), key=_encoded(letter.key), value=_encoded(letter.value), headers=headers)
+    return DeadLetter.model_validate(letter.summary() | letter.record())
 
 
 def selection_of(request: RetryRequest) -> Selection:
@@ -48,12 +46,3 @@ async def discard(pool: asyncpg.Pool, actor: Actor, ids: Sequence[int], why: str
         number = await dead_letters.discard(connection, ids, actor.name, why)
         await record(connection, actor, "discard-dead-letters", {"ids": list(ids), "why": why})
     return number
-
-
-def _encoded(content: bytes | None) -> Encoded | None:
-    if content is None:
-        return None
-    try:
-        return Encoded(encoding="utf-8", data=content.decode())
-    except UnicodeDecodeError:
-        return Encoded(encoding="base64", data=b64encode(content).decode())

@@ -1,6 +1,5 @@
 """The commands under `dead-letters`: records that could not be applied, and events that wait for their user."""
 
-import base64
 import getpass
 from collections.abc import Awaitable, Callable
 from datetime import datetime
@@ -59,7 +58,7 @@ HINTS = {
     WhoUnknown: "--by and --why",
 }
 By = Annotated[str | None, typer.Option("--by", metavar="WHO", help="Who decides; by default your login name.")]
-WHY = "The reason, for whoever asks later."
+Why = Annotated[str, typer.Option("--why", metavar="TEXT", help="The reason, for whoever asks later.")]
 
 
 @dead_letter_commands.command("list")
@@ -119,9 +118,7 @@ def show(
     """
     letter = _ask(lambda db, _: dead_letters.read_dead_letter(db, dead_letter_id))
     if as_json:
-        headers = [{"name": name, "value": _encoded(content)} for name, content in letter.headers]
-        record = {"key": _encoded(letter.key), "value": _encoded(letter.value), "headers": headers}
-        print_json(letter.summary() | record, ascii_only=True)
+        print_json(letter.summary() | letter.record(), ascii_only=True)
     else:
         print("\n".join(_description(letter, None if full else SHOWN_CHARS)))
 
@@ -165,7 +162,7 @@ def retry(
 @dead_letter_commands.command()
 def discard(
     ids: LetterIds,
-    why: Annotated[str, typer.Option("--why", metavar="TEXT", help=WHY)],
+    why: Why,
     by: By = None,
     as_json: Json = False,
 ) -> None:
@@ -188,7 +185,7 @@ def discard(
 def acknowledge(
     user_id: Annotated[str, typer.Argument(metavar="USER_ID")],
     by: By = None,
-    why: Annotated[str, typer.Option("--why", metavar="TEXT", help=WHY)] = "",
+    why: Why = "",
     as_json: Json = False,
 ) -> None:
     """Stop alerts about a user's parked events.
@@ -226,15 +223,6 @@ def _who(by: str | None) -> str:
         return getpass.getuser()
     except (KeyError, OSError, ImportError):
         raise WhoUnknown("this system has no login name for you; name who decides with --by") from None
-
-
-def _encoded(content: bytes | None) -> dict[str, str] | None:
-    if content is None:
-        return None
-    try:
-        return {"encoding": "utf-8", "data": content.decode()}
-    except UnicodeDecodeError:
-        return {"encoding": "base64", "data": base64.b64encode(content).decode()}
 
 
 def _description(letter: StoredDeadLetter, limit: int | None) -> list[str]:

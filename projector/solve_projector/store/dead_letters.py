@@ -6,6 +6,7 @@ again; it is acknowledged, which only takes it out of the alerts. Each decision 
 """
 
 import json
+from base64 import b64encode
 from collections.abc import AsyncIterator, Collection, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -89,6 +90,21 @@ class StoredDeadLetter:
             "created_at": self.created_at,
             "discarded": self.discarded._asdict() if self.discarded else None,
         }
+
+    def record(self) -> dict[str, Any]:
+        """Key, value and headers, as JSON can hold them."""
+        headers = [{"name": name, "value": _encoded(content)} for name, content in self.headers]
+        return {"key": _encoded(self.key), "value": _encoded(self.value), "headers": headers}
+
+
+def _encoded(content: bytes | None) -> dict[str, str] | None:
+    """Bytes as text: UTF-8 if they are valid UTF-8, else base64."""
+    if content is None:
+        return None
+    try:
+        return {"encoding": "utf-8", "data": content.decode()}
+    except UnicodeDecodeError:
+        return {"encoding": "base64", "data": b64encode(content).decode()}
 
 
 @dataclass(frozen=True, slots=True)
