@@ -10,7 +10,6 @@ from typing import Any
 
 from asgi_correlation_id import CorrelationIdMiddleware
 from fastapi import FastAPI
-from fastapi.routing import APIRoute
 from starlette.middleware.cors import CORSMiddleware
 from starlette.middleware.gzip import GZipMiddleware
 
@@ -20,7 +19,7 @@ from solve_api.http.error_handlers import add_error_handlers
 from solve_api.http.headers import BodyLimit, HeadAsGet, SecurityHeaders
 from solve_api.http.problems import ProblemDetails, problems
 from solve_api.pages import add_pages, problem_page
-from solve_api.routes import account, events, health, leaderboard, operations, repairs, sessions, users
+from solve_api.routes import events, health, leaderboard, operations, repairs, sessions, users
 from solve_api.settings import ApiSettings
 from solve_api.stores import Stores, open_stores
 from solve_runtime.kafka_settings import KafkaConnection
@@ -54,9 +53,9 @@ def create_app(connection: KafkaConnection, settings: ApiSettings, opening: Open
         openapi_url="/api/openapi.json",
         docs_url=None,  # it loads scripts from other sites
         redoc_url=None,
-        generate_unique_id_function=_operation_id,
+        generate_unique_id_function=lambda route: f"{route.tags[0] if route.tags else 'page'}_{route.name}",
     )
-    for part in (users, leaderboard, events, sessions, account, repairs, operations, health):
+    for part in (users, leaderboard, events, sessions, repairs, operations, health):
         app.include_router(part.router)
     add_pages(app)
     add_error_handlers(app, problem_page)
@@ -82,10 +81,6 @@ def _add_middleware(app: FastAPI, settings: ApiSettings) -> None:
         )
     app.add_middleware(SecurityHeaders, shared=bool(settings.api_cors_origins))
     app.add_middleware(CorrelationIdMiddleware, validator=lambda text: REQUEST_ID.fullmatch(text) is not None)
-
-
-def _operation_id(route: APIRoute) -> str:
-    return f"{route.tags[0] if route.tags else 'page'}_{route.name}"
 
 
 def _complete_openapi(app: FastAPI) -> None:

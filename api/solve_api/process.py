@@ -6,7 +6,6 @@ import signal
 import socket
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
-from typing import Literal
 
 import structlog
 import uvicorn
@@ -15,7 +14,7 @@ from starlette.types import ASGIApp
 
 from solve_api.app import create_app
 from solve_api.errors import AddressUnusable
-from solve_api.http.headers import HEAD_MAX_BYTES
+from solve_api.http.head_limit import HeadLimit
 from solve_api.settings import ApiSettings
 from solve_projector.errors import DatabaseUnavailable
 from solve_projector.store.migrate import require_schema
@@ -99,17 +98,8 @@ def config_of(app: ASGIApp, settings: ApiSettings, listening: socket.socket) -> 
         forwarded_allow_ips=list(settings.api_trusted_proxies),
         timeout_graceful_shutdown=GRACE_S,
         timeout_keep_alive=30,
-        http=_protocol(),
-        h11_max_incomplete_event_size=HEAD_MAX_BYTES,
+        http=HeadLimit,
     )
-
-
-def _protocol() -> type[asyncio.Protocol] | Literal["h11"]:
-    try:
-        from solve_api.http.head_limit import HeadLimit
-    except ImportError:  # Windows has no httptools, and h11 has a limit
-        return "h11"
-    return HeadLimit
 
 
 async def _check_tables(settings: ApiSettings) -> None:

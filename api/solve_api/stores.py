@@ -41,7 +41,7 @@ class Stores:
 
     def end_long_answers(self) -> None:
         """Ends streams and jobs at once, so that a server that stops does not wait for them."""
-        self.changes.close_streams()
+        self.changes.hub.close()
         self.jobs.interrupt()
 
 

@@ -4,7 +4,7 @@ import getpass
 import sys
 from collections.abc import Awaitable, Callable
 from dataclasses import asdict
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Annotated, Any
 
 import typer
@@ -12,6 +12,7 @@ import typer
 from solve_api.errors import PasswordRefused
 from solve_api.identity import accounts, audit, lockouts, sessions, tokens
 from solve_api.identity.actors import Actor
+from solve_api.identity.sessions import now
 from solve_api.identity.tokens import DAYS_DEFAULT, DAYS_MAX, DAYS_MIN, NewToken, Scope
 from solve_api.settings import ApiSettings
 from solve_projector.store.command_session import command_session
@@ -99,7 +100,7 @@ def unlock(name: Name, as_json: Json = False) -> None:
 
     Example: solve-api admin unlock ada
     """
-    was = _act(name, "unlock", lambda db: lockouts.unlock(db, accounts.name_of(name), _now()))
+    was = _act(name, "unlock", lambda db: lockouts.unlock(db, accounts.name_of(name), now()))
     _say({"was_locked": was}, f"{name.lower()} {'is unlocked' if was else 'was not locked'}", as_json)
 
 
@@ -135,8 +136,8 @@ def token(
     """
     wanted = NewToken(label, frozenset(scope), days)
 
-    async def make(database: Connection) -> tuple[str, tokens.Token]:
-        return await tokens.create_token(database, await accounts.admin_id_of(database, name), wanted, _now())
+    async def make(database: Connection) -> tuple[str, tokens.TokenState]:
+        return await tokens.create_token(database, await accounts.admin_id_of(database, name), wanted, now())
 
     detail = {"label": label, "scopes": sorted(wanted.scopes), "days": days}
     raw, made = _act(name, "create-token", make, detail)
@@ -144,7 +145,7 @@ def token(
         typer.echo(
             f"token {made.token_id} of {made.admin}, until {made.expires_at:%Y-%m-%d}; shown this once:", err=True
         )
-    _say({**asdict(made), "token": raw}, raw, as_json)
+    _say({**made.model_dump(), "token": raw}, raw, as_json)
 
 
 @admin_commands.command("tokens")
@@ -155,7 +156,7 @@ def list_tokens(as_json: Json = False) -> None:
 
     Example: solve-api admin tokens --json
     """
-    found = [asdict(one) for one in _ask(tokens.tokens)]
+    found = [one.model_dump() for one in _ask(tokens.tokens)]
     columns = ("token_id", "admin", "label", "scopes", "expires_at", "last_used_at", "revoked_at")
     _list(found, columns, "no tokens; create one with: solve-api admin token NAME", as_json)
 
@@ -170,8 +171,8 @@ def revoke_token(
 
     Example: solve-api admin revoke-token 12
     """
-    ended = _act(str(token_id), "revoke-token", lambda db: tokens.revoke(db, token_id, _now()))
-    _say(asdict(ended), f"token {token_id} of {ended.admin} ({readable(ended.label)}) is revoked", as_json)
+    ended = _act(str(token_id), "revoke-token", lambda db: tokens.revoke(db, token_id, now()))
+    _say(ended.model_dump(), f"token {token_id} of {ended.admin} ({readable(ended.label)}) is revoked", as_json)
 
 
 @admin_commands.command("activity")
@@ -183,7 +184,7 @@ def list_activity(
 
     Example: solve-api admin activity -n 20
     """
-    found = [asdict(one) for one in _ask(lambda db: audit.latest(db, limit))]
+    found = [one.model_dump() for one in _ask(lambda db: audit.latest(db, limit))]
     columns = ("at", "who", "via", "action", "result", "detail", "client", "request_id")
     _list(found, columns, "no activity yet", as_json)
 
@@ -256,7 +257,3 @@ def _login_name() -> str:
         return getpass.getuser()
     except (KeyError, OSError):  # a container's user without a name
         return "unknown"
-
-
-def _now() -> datetime:
-    return datetime.now(UTC)

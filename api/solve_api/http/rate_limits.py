@@ -58,7 +58,8 @@ class RateLimits:
             LimitKind.COSTLY: settings.api_costly_rate,
             LimitKind.LOGIN: settings.api_login_rate,
         }
-        self._items = {kind: _shortest_first(rate) for kind, rate in rates.items()}
+        # the shortest window first
+        self._items = {kind: sorted(parse_many(rate), key=RateLimitItem.get_expiry) for kind, rate in rates.items()}
         self._shared = shared
         self._clock = clock
         self._memory = MemoryWindows(clock)
@@ -137,7 +138,3 @@ def network_of(address: str) -> str:
     if found.ipv4_mapped:
         return str(found.ipv4_mapped)
     return str(IPv6Network((int(found), IPV6_PREFIX), strict=False))
-
-
-def _shortest_first(rate: str) -> list[RateLimitItem]:
-    return sorted(parse_many(rate), key=lambda item: item.get_expiry())

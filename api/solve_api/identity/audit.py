@@ -1,11 +1,13 @@
 """The audit trail: who did what, when, with which result. Rows are only added, and hold no secret."""
 
 import json
-from dataclasses import dataclass
 from datetime import datetime
 from math import isfinite
 from typing import Any
 
+from pydantic import Field
+
+from solve_api.bodies import EXAMPLE_TIME, Body
 from solve_api.database import Database
 from solve_api.identity.actors import Actor
 from solve_runtime.sql import queries
@@ -16,19 +18,18 @@ TEXT_MAX_CHARS = 200
 ROWS_MAX = 500
 
 
-@dataclass(frozen=True, slots=True)
-class Recorded:
-    """One row."""
+class Activity(Body):
+    """What one admin, script or operator did."""
 
-    audit_id: int
-    at: datetime
-    who: str
-    via: str
-    action: str
-    detail: dict[str, Any]
-    result: str
-    request_id: str
-    client: str
+    audit_id: int = Field(examples=[47])
+    at: datetime = Field(examples=[EXAMPLE_TIME])
+    who: str = Field(examples=["ada"])
+    via: str = Field(examples=["session"])
+    action: str = Field(examples=["backfill"])
+    detail: dict[str, Any] = Field(examples=[{"dry_run": False, "users_updated": 15}])
+    result: str = Field(examples=["done"])
+    request_id: str = Field(examples=["8d2c5b1e9f7a4c3db0"])
+    client: str = Field(examples=["192.0.2.7"])
 
 
 async def record(
@@ -41,10 +42,10 @@ async def record(
     await database.execute(AUDIT_SQL["record_audit"], who, via, action, stored, result, request_id, client)
 
 
-async def latest(database: Database, limit: int, before_id: int | None = None) -> list[Recorded]:
+async def latest(database: Database, limit: int, before_id: int | None = None) -> list[Activity]:
     """Rows, newest first; `before_id` is the last row of the previous page."""
     rows = await database.fetch(AUDIT_SQL["latest_audit"], min(limit, ROWS_MAX), before_id)
-    return [Recorded(**{**row, "detail": json.loads(row["detail"])}) for row in rows]
+    return [Activity(**{**row, "detail": json.loads(row["detail"])}) for row in rows]
 
 
 def _storable(value: Any) -> Any:

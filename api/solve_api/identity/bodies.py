@@ -1,15 +1,13 @@
 """Bodies of requests and answers about logins, sessions, tokens and activity, with examples."""
 
-from dataclasses import asdict
-from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, StrictInt
+from pydantic import AfterValidator, Field, SecretStr, StrictInt
 
-from solve_api.bodies import EXAMPLE_TIME, Body
-from solve_api.identity.audit import Recorded
-from solve_api.identity.sessions import OpenSession
-from solve_api.identity.tokens import DAYS_DEFAULT, DAYS_MAX, DAYS_MIN, LABEL_MAX_CHARS, Scope, Token
+from solve_api.bodies import Asked, Body
+from solve_api.identity.audit import Activity
+from solve_api.identity.sessions import OwnSession, SessionId
+from solve_api.identity.tokens import DAYS_DEFAULT, DAYS_MAX, DAYS_MIN, LABEL_MAX_CHARS, Scope, TokenState
 
 PASSWORD_MAX_CHARS = 1_000  # longer texts are refused unread; passwords.py has the rule itself
 
@@ -25,13 +23,9 @@ Label = Annotated[
 ]
 Password = Annotated[SecretStr, Field(max_length=PASSWORD_MAX_CHARS, examples=["four random words of yours"])]
 
-SessionId = Annotated[str, Field(pattern="^[0-9a-f]{16}$", examples=["5f1d7a84db0c2e99"])]
 
-
-class LogInRequest(BaseModel):
+class LogInRequest(Asked):
     """Name and password of an admin."""
-
-    model_config = ConfigDict(extra="forbid")
 
     name: str = Field(min_length=1, max_length=200, examples=["ada"])
     password: Password
@@ -53,49 +47,27 @@ class SessionState(Body):
         return cls(name=name, via="session", scopes=list(Scope), csrf_token=csrf_token)
 
 
-class OwnSession(Body):
-    """A logged-in browser."""
-
-    session_id: SessionId = Field(description="Names the session, and does not open it.")
-    client: str = Field(examples=["Mozilla/5.0 (X11; Linux x86_64)"], description="The browser's User-Agent.")
-    created_at: datetime = Field(examples=[EXAMPLE_TIME])
-    last_seen_at: datetime = Field(examples=["2026-11-24T11:30:00Z"], description="Accurate to about a minute.")
-    expires_at: datetime = Field(examples=["2026-11-24T21:09:50Z"], description="At the latest; sooner if unused.")
-    current: bool = Field(description="Whether this request belongs to it.")
-
-    @classmethod
-    def of(cls, found: OpenSession, *, current: bool) -> "OwnSession":
-        """From a stored session."""
-        return cls(**asdict(found), current=current)
-
-
 class SessionList(Body):
     """Open sessions, most recently used first."""
 
     sessions: list[OwnSession]
 
 
-class EndSessionsRequest(BaseModel):
+class EndSessionsRequest(Asked):
     """Which browsers to log out. The password keeps others from using an open browser for this."""
-
-    model_config = ConfigDict(extra="forbid")
 
     session_ids: list[SessionId] = Field(min_length=1, max_length=1_000)
     password: Password
 
 
-class LogOutEverywhereRequest(BaseModel):
+class LogOutEverywhereRequest(Asked):
     """Confirms logging out every browser."""
-
-    model_config = ConfigDict(extra="forbid")
 
     password: Password
 
 
-class PasswordRequest(BaseModel):
+class PasswordRequest(Asked):
     """The new password, and the current one, so that nobody can take over the account from an open browser."""
-
-    model_config = ConfigDict(extra="forbid")
 
     password: Password
     new_password: Password
@@ -107,33 +79,13 @@ class EndedSessions(Body):
     sessions_ended: int = Field(examples=[1])
 
 
-class TokenRequest(BaseModel):
+class TokenRequest(Asked):
     """A token to create. The password confirms it, since a token outlives the session."""
-
-    model_config = ConfigDict(extra="forbid")
 
     label: Label
     scopes: list[Scope] = Field(min_length=1, max_length=len(Scope), examples=[["read"]])
     days: StrictInt = Field(DAYS_DEFAULT, ge=DAYS_MIN, le=DAYS_MAX, examples=[DAYS_DEFAULT])
     password: Password
-
-
-class TokenState(Body):
-    """A token, without its secret."""
-
-    token_id: int = Field(examples=[3])
-    admin: str = Field(examples=["ada"])
-    label: str = Field(examples=["nightly"])
-    scopes: list[Scope]
-    created_at: datetime = Field(examples=[EXAMPLE_TIME])
-    expires_at: datetime = Field(examples=["2027-02-22T09:09:50Z"])
-    last_used_at: datetime | None = Field(examples=["2026-11-25T03:00:01Z"])
-    revoked_at: datetime | None = Field(examples=[None])
-
-    @classmethod
-    def of(cls, token: Token) -> "TokenState":
-        """From a stored token."""
-        return cls.model_validate(token, from_attributes=True)
 
 
 class CreatedToken(TokenState):
@@ -146,25 +98,6 @@ class TokenList(Body):
     """Tokens, valid or not, newest first."""
 
     tokens: list[TokenState]
-
-
-class Activity(Body):
-    """What one admin, script or operator did."""
-
-    audit_id: int = Field(examples=[47])
-    at: datetime = Field(examples=[EXAMPLE_TIME])
-    who: str = Field(examples=["ada"])
-    via: str = Field(examples=["session"])
-    action: str = Field(examples=["backfill"])
-    detail: dict[str, Any] = Field(examples=[{"dry_run": False, "users_updated": 15}])
-    result: str = Field(examples=["done"])
-    request_id: str = Field(examples=["8d2c5b1e9f7a4c3db0"])
-    client: str = Field(examples=["192.0.2.7"])
-
-    @classmethod
-    def of(cls, row: Recorded) -> "Activity":
-        """From a row of the audit trail."""
-        return cls.model_validate(row, from_attributes=True)
 
 
 class ActivityList(Body):

@@ -34,9 +34,8 @@ async def log_in(identity: Identity, visitor: Visitor, typed: str, password: str
     session_id = None
     possible = NAME.fullmatch(name) is not None
     with reserve_check(within_session=False):
-        if not possible or is_too_long(password):
-            await is_right("", None)
-        elif await lockouts.may_try(identity.pool, identity.settings, name, now()):
+        usable = possible and not is_too_long(password)
+        if usable and await lockouts.may_try(identity.pool, identity.settings, name, now()):
             session_id = await _try(identity, visitor, name, password)
         else:
             await is_right("", None)

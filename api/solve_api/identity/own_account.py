@@ -9,13 +9,14 @@ from solve_api.identity.accounts import account_of, replace_password
 from solve_api.identity.actors import Caller
 from solve_api.identity.login import Identity, confirm, login_refused
 from solve_api.identity.passwords import hashed_new
-from solve_api.identity.sessions import OpenSession, now
-from solve_api.identity.tokens import NewToken, Token
+from solve_api.identity.sessions import OwnSession, now
+from solve_api.identity.tokens import NewToken, TokenState
 
 
-async def own_sessions(identity: Identity, caller: Caller) -> list[OpenSession]:
+async def own_sessions(identity: Identity, caller: Caller) -> list[OwnSession]:
     """The admin's open sessions, most recently used first."""
-    return await sessions.sessions_of(identity.pool, identity.settings, caller.admin_id, now())
+    raw = caller.visitor.session_id
+    return await sessions.sessions_of(identity.pool, identity.settings, caller.admin_id, raw, now())
 
 
 async def end_sessions(identity: Identity, caller: Caller, session_ids: Collection[str], password: str) -> int:
@@ -61,7 +62,9 @@ async def change_own_password(identity: Identity, caller: Caller, password: str,
     return opened
 
 
-async def create_own_token(identity: Identity, caller: Caller, wanted: NewToken, password: str) -> tuple[str, Token]:
+async def create_own_token(
+    identity: Identity, caller: Caller, wanted: NewToken, password: str
+) -> tuple[str, TokenState]:
     """Returns the token, which cannot be shown again, and its row. Raises TokenRefused, and as `confirm` does."""
     await confirm(identity, caller, password)
     async with transaction(identity.pool) as database:
@@ -71,7 +74,7 @@ async def create_own_token(identity: Identity, caller: Caller, wanted: NewToken,
     return secret, token
 
 
-async def revoke_own_token(identity: Identity, caller: Caller, token_id: int) -> Token:
+async def revoke_own_token(identity: Identity, caller: Caller, token_id: int) -> TokenState:
     """Revokes one of the admin's tokens; safe to repeat. Raises TokenUnknown."""
     async with transaction(identity.pool) as database:
         try:

@@ -6,7 +6,11 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
+from typing import Annotated
 
+from pydantic import Field
+
+from solve_api.bodies import EXAMPLE_TIME, Body
 from solve_api.database import Database
 from solve_api.identity.accounts import Account
 from solve_api.settings import ApiSettings
@@ -17,6 +21,7 @@ SESSIONS_SQL = queries("solve_api.identity", "sessions")
 ID_BYTES = 32
 TOUCH_S = 60
 CLIENT_MAX_CHARS = 200
+SessionId = Annotated[str, Field(pattern="^[0-9a-f]{16}$", examples=["5f1d7a84db0c2e99"])]
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,15 +33,15 @@ class Session:
     expires_at: datetime
 
 
-@dataclass(frozen=True, slots=True)
-class OpenSession:
-    """An open session as its admin sees it. The id names the session and does not open it."""
+class OwnSession(Body):
+    """A logged-in browser."""
 
-    session_id: str
-    client: str
-    created_at: datetime
-    last_seen_at: datetime
-    expires_at: datetime
+    session_id: SessionId = Field(description="Names the session, and does not open it.")
+    client: str = Field(examples=["Mozilla/5.0 (X11; Linux x86_64)"], description="The browser's User-Agent.")
+    created_at: datetime = Field(examples=[EXAMPLE_TIME])
+    last_seen_at: datetime = Field(examples=["2026-11-24T11:30:00Z"], description="Accurate to about a minute.")
+    expires_at: datetime = Field(examples=["2026-11-24T21:09:50Z"], description="At the latest; sooner if unused.")
+    current: bool = Field(description="Whether this request belongs to it.")
 
 
 async def open_session(
@@ -87,10 +92,13 @@ async def end_session(database: Database, raw: str) -> None:
     await database.execute("DELETE FROM admin_sessions WHERE session_hash = $1", hash_of(raw))
 
 
-async def sessions_of(database: Database, settings: ApiSettings, admin_id: int, now: datetime) -> list[OpenSession]:
-    """The open sessions of an admin, most recently used first."""
+async def sessions_of(
+    database: Database, settings: ApiSettings, admin_id: int, raw: str, now: datetime
+) -> list[OwnSession]:
+    """The open sessions of an admin, most recently used first; `raw` is the id of the current one."""
+    current = sha256(hash_of(raw)).digest()[:8].hex()  # as SQL derives it too
     rows = await database.fetch(SESSIONS_SQL["own_sessions"], admin_id, now, *_limits(settings))
-    return [OpenSession(**row) for row in rows]
+    return [OwnSession(**row, current=row["session_id"] == current) for row in rows]
 
 
 async def end_sessions_of(database: Database, admin_id: int, session_ids: Collection[str]) -> int:
@@ -101,11 +109,6 @@ async def end_sessions_of(database: Database, admin_id: int, session_ids: Collec
 async def end_all_sessions(database: Database, admin_id: int) -> int:
     """Ends every session of an admin; returns how many."""
     return len(await database.fetch(SESSIONS_SQL["end_all_sessions"], admin_id))
-
-
-def id_of(raw: str) -> str:
-    """The id that names a session to its admin, as SQL derives it too."""
-    return sha256(hash_of(raw)).digest()[:8].hex()
 
 
 def csrf_token(raw: str) -> str:

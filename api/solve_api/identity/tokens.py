@@ -7,6 +7,9 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
+from pydantic import Field
+
+from solve_api.bodies import EXAMPLE_TIME, Body
 from solve_api.database import Database
 from solve_api.errors import TokenRefused, TokenUnknown
 from solve_api.identity.sessions import hash_of
@@ -38,18 +41,17 @@ class NewToken:
     days: int = DAYS_DEFAULT
 
 
-@dataclass(frozen=True, slots=True)
-class Token:
-    """A token as stored, without the secret."""
+class TokenState(Body):
+    """A token, without its secret."""
 
-    token_id: int
-    admin: str
-    label: str
+    token_id: int = Field(examples=[3])
+    admin: str = Field(examples=["ada"])
+    label: str = Field(examples=["nightly"])
     scopes: tuple[Scope, ...]
-    created_at: datetime
-    expires_at: datetime
-    last_used_at: datetime | None
-    revoked_at: datetime | None
+    created_at: datetime = Field(examples=[EXAMPLE_TIME])
+    expires_at: datetime = Field(examples=["2027-02-22T09:09:50Z"])
+    last_used_at: datetime | None = Field(examples=["2026-11-25T03:00:01Z"])
+    revoked_at: datetime | None = Field(examples=[None])
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +65,7 @@ class Bearer:
     scopes: frozenset[Scope]
 
 
-async def create_token(database: Database, admin_id: int, wanted: NewToken, now: datetime) -> tuple[str, Token]:
+async def create_token(database: Database, admin_id: int, wanted: NewToken, now: datetime) -> tuple[str, TokenState]:
     """Returns the secret, which cannot be shown again, and the stored token. Raises TokenRefused."""
     _check(wanted)
     raw = PREFIX + secrets.token_urlsafe(TOKEN_BYTES)
@@ -95,12 +97,12 @@ async def bearer_of(database: Database, raw: str, now: datetime) -> Bearer | Non
     return Bearer(row["token_id"], row["admin_id"], row["name"], row["label"], frozenset(_scopes(row["scopes"])))
 
 
-async def tokens(database: Database, admin_id: int | None = None) -> list[Token]:
+async def tokens(database: Database, admin_id: int | None = None) -> list[TokenState]:
     """Tokens of one admin or of all, valid or not, newest first."""
     return [_token(row) for row in await database.fetch(TOKENS_SQL["tokens"], admin_id)]
 
 
-async def revoke(database: Database, token_id: int, now: datetime, admin_id: int | None = None) -> Token:
+async def revoke(database: Database, token_id: int, now: datetime, admin_id: int | None = None) -> TokenState:
     """Revokes a token, optionally only one of this admin's; safe to repeat. Raises TokenUnknown."""
     row = await database.fetchrow(TOKENS_SQL["revoke_token"], token_id, admin_id, now)
     if row is None:
@@ -121,8 +123,8 @@ def _check(wanted: NewToken) -> None:
         )
 
 
-def _token(row: Any) -> Token:
-    return Token(**{**row, "scopes": _scopes(row["scopes"])})
+def _token(row: Any) -> TokenState:
+    return TokenState(**{**row, "scopes": _scopes(row["scopes"])})
 
 
 def _scopes(kept: Collection[str]) -> tuple[Scope, ...]:

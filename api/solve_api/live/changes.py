@@ -101,15 +101,11 @@ class Changes:
             self.hub.notify(epoch, changes)
             self.hub.catch_up(subscription)
 
-    def close_streams(self) -> None:
-        """Ends every stream at once. Call it before the server waits for connections to close."""
-        self.hub.close()
-
     def ended(self, task: asyncio.Task[None]) -> None:
         """Closes the streams after an unexpected error, since they would stay silent."""
         if not task.cancelled() and (error := task.exception()):
             self._log.critical("live updates stopped", action="live_stopped", error=str(error), exc_info=error)
-            self.close_streams()
+            self.hub.close()
 
     async def _read(self) -> None:
         try:
@@ -231,7 +227,7 @@ async def open_changes(settings: ApiSettings, pool: asyncpg.Pool, topic: str) ->
     try:
         yield changes
     finally:
-        changes.close_streams()
+        changes.hub.close()
         await cancel_and_wait(tasks)
         await redis.aclose()
 

@@ -1,5 +1,6 @@
 """Raises the limit of open files for event streams: each is an open file, and the default is often 1,024."""
 
+import resource
 from contextlib import suppress
 
 OTHER_FILES = 200  # connections to servers, and ordinary requests
@@ -7,10 +8,6 @@ OTHER_FILES = 200  # connections to servers, and ordinary requests
 
 def raise_open_file_limit(streams_max: int) -> int:
     """Raises the limit as far as needed and allowed; returns how many streams fit."""
-    try:
-        import resource
-    except ImportError:  # Windows has no such limit
-        return streams_max
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = streams_max + OTHER_FILES
     if soft == resource.RLIM_INFINITY or soft >= wanted:

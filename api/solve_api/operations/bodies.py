@@ -6,7 +6,7 @@ from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field, Strict, StrictBool
 
-from solve_api.bodies import EXAMPLE_TIME, Body
+from solve_api.bodies import EXAMPLE_TIME, Asked, Body
 from solve_projector.store.dead_letters import GREATEST_ID
 from solve_schemas.events import Text
 from solve_schemas.record import Reason
@@ -17,6 +17,7 @@ Partition = Annotated[int, Strict(), Field(ge=0, le=2**31 - 1)]
 
 EXAMPLE_JOB_ID = "7f9c24e8-3b12-4fef-91e0-5b1b5c6f9a11"
 EXAMPLE_END = "2026-11-24T09:10:02Z"
+EXAMPLE_READING = {"phase": "reading", "done": 12_000, "total": 40_000}
 EXAMPLE_PROGRESS = {"phase": "repairing", "done": 15, "total": 15}
 EXAMPLE_REPORT = {
     "success": True,
@@ -82,13 +83,17 @@ class SyncReport(BaseModel):
     removed: int = Field(examples=[0])
 
 
+JobKind = Literal["backfill", "sync-leaderboard"]
+JobOutcome = Literal["running", "done", "failed", "interrupted"]
+
+
 class Job(Body):
     """A replay or rebuild that runs in the background."""
 
     job_id: UUID = Field(examples=[EXAMPLE_JOB_ID])
-    kind: Literal["backfill", "sync-leaderboard"]
+    kind: JobKind
     dry_run: bool
-    state: Literal["running", "done", "failed", "interrupted"] = Field(examples=["done"])
+    state: JobOutcome = Field(examples=["done"])
     started_by: str = Field(examples=["ada"])
     started_at: datetime = Field(examples=[EXAMPLE_TIME])
     finished_at: datetime | None = Field(None, examples=[EXAMPLE_END])
@@ -103,23 +108,19 @@ class Job(Body):
     )
 
 
-JOB_STARTED = Job(
+JOB_DONE = Job(
     job_id=UUID(EXAMPLE_JOB_ID),
     kind="backfill",
     dry_run=False,
-    state="running",
+    state="done",
     started_by="ada",
     started_at=datetime.fromisoformat(EXAMPLE_TIME),
-    progress={"phase": "starting", "done": 0, "total": 0},
+    finished_at=datetime.fromisoformat(EXAMPLE_END),
+    progress=EXAMPLE_PROGRESS,
+    report=EXAMPLE_REPORT,
 )
-JOB_READING = JOB_STARTED.model_copy(update={"progress": {"phase": "reading", "done": 12_000, "total": 40_000}})
-JOB_DONE = JOB_STARTED.model_copy(
-    update={
-        "state": "done",
-        "finished_at": datetime.fromisoformat(EXAMPLE_END),
-        "progress": EXAMPLE_PROGRESS,
-        "report": EXAMPLE_REPORT,
-    }
+JOB_RUNNING = JOB_DONE.model_copy(
+    update={"state": "running", "finished_at": None, "progress": EXAMPLE_READING, "report": None}
 )
 
 
@@ -177,11 +178,11 @@ class DeadLetter(DeadLetterSummary):
     headers: list[Header]
 
 
-class RetryRequest(BaseModel):
+class RetryRequest(Asked):
     """Which to retry: ids, or all open dead letters that match the filters. An empty request is refused."""
 
     # either ids or filters
-    model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"reason": "unknown-type"}]})
+    model_config = ConfigDict(json_schema_extra={"examples": [{"reason": "unknown-type"}]})
 
     ids: list[Id] | None = Field(None, min_length=1, max_length=1000, examples=[[12, 13]])
     reason: Reason | None = None
@@ -198,10 +199,8 @@ class RetryReport(Body):
     still_dead: dict[str, int] = Field(examples=[{"invalid-event": 1}], description="By current reason.")
 
 
-class DiscardRequest(BaseModel):
+class DiscardRequest(Asked):
     """Which to discard, and why."""
-
-    model_config = ConfigDict(extra="forbid")
 
     ids: list[Id] = Field(min_length=1, max_length=1000, examples=[[12]])
     why: str = Field(min_length=1, max_length=500, examples=["a test of the new judge"])

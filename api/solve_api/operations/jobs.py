@@ -8,8 +8,7 @@ import asyncio
 import json
 from collections.abc import Awaitable, Callable
 from dataclasses import asdict, dataclass, field
-from datetime import datetime
-from typing import Any, Literal
+from typing import Any
 from uuid import UUID, uuid4
 
 import asyncpg
@@ -20,6 +19,7 @@ from solve_api.errors import JobUnknown
 from solve_api.http.problems import SHOWN, problem_of
 from solve_api.identity.actors import Actor
 from solve_api.identity.audit import record
+from solve_api.operations.bodies import Job, JobKind, JobOutcome
 from solve_api.settings import ApiSettings
 from solve_projector.leaderboard.audit import compare_board, one_rebuild, rebuild_board
 from solve_projector.leaderboard.board import open_leaderboard
@@ -37,8 +37,6 @@ FINISH_ATTEMPTS = 12  # of five seconds each, for a connection or a lock
 GONE = "The process that ran this job is gone. No half-finished result is visible; run it again."
 RECORDED_FIGURES = ("message", "total_users", "users_updated", "drift", "added", "changed", "removed")
 
-JobKind = Literal["backfill", "sync-leaderboard"]
-JobOutcome = Literal["running", "done", "failed", "interrupted"]
 Work = Callable[["RunningJob"], Awaitable[dict[str, Any]]]
 
 log = structlog.get_logger()
@@ -75,22 +73,6 @@ class RunningJob:
         return "interrupted" if isinstance(self.error, asyncio.CancelledError) else "failed"
 
 
-@dataclass(frozen=True, slots=True)
-class JobState:
-    """A job as every process sees it."""
-
-    job_id: UUID
-    kind: str
-    dry_run: bool
-    state: JobOutcome
-    started_by: str
-    started_at: datetime
-    finished_at: datetime | None
-    progress: dict[str, Any]
-    report: dict[str, Any] | None
-    error: str | None
-
-
 class Jobs:
     """The jobs of this process, and the table of all jobs."""
 
@@ -113,14 +95,14 @@ class Jobs:
         task.add_done_callback(self._tasks.discard)
         return job
 
-    async def state(self, job_id: UUID) -> JobState:
+    async def state(self, job_id: UUID) -> Job:
         """One job. Raises JobUnknown."""
         row = await self._pool.fetchrow(JOBS_SQL["job"], job_id, SILENT_S)
         if row is None:
             raise JobUnknown(f"there is no job {job_id}; to start one, use POST /api/admin/backfill-problems-solved")
         return _state(row)
 
-    async def latest(self, limit: int) -> list[JobState]:
+    async def latest(self, limit: int) -> list[Job]:
         """The newest jobs of all processes."""
         return [_state(row) for row in await self._pool.fetch(JOBS_SQL["latest_jobs"], limit, SILENT_S)]
 
@@ -221,10 +203,10 @@ def _as_text(value: Any) -> str:
     return value.isoformat() if hasattr(value, "isoformat") else str(value)
 
 
-def _state(row: asyncpg.Record) -> JobState:
+def _state(row: asyncpg.Record) -> Job:
     fields = dict(row)
     if fields.pop("silent"):
         fields |= {"state": "interrupted", "error": GONE}
     for name in ("progress", "report"):
         fields[name] = json.loads(fields[name]) if fields[name] is not None else None
-    return JobState(**fields)
+    return Job(**fields)

@@ -1,25 +1,17 @@
 """The account page: an admin's sessions, and a form for a new password."""
 
-from collections.abc import Collection
-from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Form, Query, Request, Response
 from fastapi.responses import RedirectResponse
 
-from solve_api.errors import (
-    ApiError,
-    LoginRefused,
-    PasswordNotConfirmed,
-    PasswordRefused,
-    PasswordsBusy,
-    TooManyRequests,
-)
+from solve_api import errors
 from solve_api.http.problems import Problem, problem_of
-from solve_api.identity import own_account, sessions
+from solve_api.identity import own_account
 from solve_api.identity.actors import Caller
-from solve_api.identity.bodies import PASSWORD_MAX_CHARS, SessionId
+from solve_api.identity.bodies import PASSWORD_MAX_CHARS
 from solve_api.identity.passwords import MAX_CHARS, MIN_CHARS
+from solve_api.identity.sessions import SessionId
 from solve_api.pages.formats import path_with
 from solve_api.pages.login import LOGIN_PATH
 from solve_api.pages.rendering import admin_page
@@ -29,12 +21,12 @@ from solve_api.stores import Stores
 ACCOUNT_PATH = "/admin/account"
 NOTHING_SELECTED = Problem(422, "selector-unclear", "Nothing selected", "Select at least one browser.")
 # shown above the form rather than on an error page
-REFUSALS: tuple[type[ApiError], ...] = (
-    LoginRefused,
-    PasswordNotConfirmed,
-    PasswordRefused,
-    PasswordsBusy,
-    TooManyRequests,
+REFUSALS: tuple[type[errors.ApiError], ...] = (
+    errors.LoginRefused,
+    errors.PasswordNotConfirmed,
+    errors.PasswordRefused,
+    errors.PasswordsBusy,
+    errors.TooManyRequests,
 )
 
 router = APIRouter(include_in_schema=False, dependencies=[Depends(public)])
@@ -43,23 +35,12 @@ Count = Annotated[int | None, Query(ge=0, le=1_000)]
 Password = Annotated[str, Form(max_length=PASSWORD_MAX_CHARS)]
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """What the page reports: a success, or why a form ("sessions" or "password") was refused."""
-
-    changed: bool = False
-    ended: int | None = None
-    problem: Problem | None = None
-    form: str = ""
-    selected: Collection[str] = ()
-
-
 @router.api_route(ACCOUNT_PATH, methods=["GET", "HEAD"])
 async def account(
     request: Request, caller: InSession, stores: OpenStores, changed: str = "", ended: Count = None
 ) -> Response:
     """The admin's sessions, and the forms."""
-    return await _page(request, caller, stores, Outcome(bool(changed), ended))
+    return await _page(request, caller, stores, changed=changed, ended=ended)
 
 
 @router.api_route(ACCOUNT_PATH + "/sessions/end", methods=["GET", "HEAD"])
@@ -80,12 +61,11 @@ async def end_sessions(
 ) -> Response:
     """Logs out the selected browsers."""
     if not ids:
-        return await _page(request, caller, stores, Outcome(problem=NOTHING_SELECTED, form="sessions"))
+        return await _page(request, caller, stores, problem=NOTHING_SELECTED, form="sessions")
     try:
         number = await own_account.end_sessions(stores.identity, caller, ids, password)
     except REFUSALS as error:
-        refused = Outcome(problem=problem_of(error), form="sessions", selected=ids)
-        return await _page(request, caller, stores, refused)
+        return await _page(request, caller, stores, problem=problem_of(error), form="sessions", selected=ids)
     return RedirectResponse(path_with(ACCOUNT_PATH, ended=number), 303)
 
 
@@ -97,7 +77,7 @@ async def logout_everywhere(
     try:
         await own_account.end_all_sessions(stores.identity, caller, password)
     except REFUSALS as error:
-        return await _page(request, caller, stores, Outcome(problem=problem_of(error), form="sessions"))
+        return await _page(request, caller, stores, problem=problem_of(error), form="sessions")
     response = RedirectResponse(path_with(LOGIN_PATH, left="1"), 303)
     delete_cookie(response, request)
     return response
@@ -115,27 +95,23 @@ async def change_password(
     """Changes the password, or shows the form again with the reason."""
     try:
         if new_password != confirmation:
-            raise PasswordRefused("the two new passwords are not the same; enter them again")
+            raise errors.PasswordRefused("the two new passwords are not the same; enter them again")
         session_id = await own_account.change_own_password(stores.identity, caller, password, new_password)
     except REFUSALS as error:
-        return await _page(request, caller, stores, Outcome(problem=problem_of(error), form="password"))
+        return await _page(request, caller, stores, problem=problem_of(error), form="password")
     response = RedirectResponse(path_with(ACCOUNT_PATH, changed="1"), 303)
     set_cookie(response, request, session_id)
     return response
 
 
-async def _page(request: Request, caller: Caller, stores: Stores, outcome: Outcome) -> Response:
-    problem = outcome.problem
-    response = admin_page(
+async def _page(request: Request, caller: Caller, stores: Stores, **shown: Any) -> Response:
+    """The page, with a success, or with why a form ("sessions" or "password") was refused."""
+    return admin_page(
         request,
         caller,
         "account.html",
-        status=problem.status if problem else 200,
-        outcome=outcome,
         sessions=await own_account.own_sessions(stores.identity, caller),
-        this=sessions.id_of(caller.visitor.session_id),
         chars_min=MIN_CHARS,
         chars_max=MAX_CHARS,
+        **{"changed": "", "ended": None, "form": "", "selected": (), **shown},
     )
-    response.headers.update(problem.headers if problem else {})
-    return response

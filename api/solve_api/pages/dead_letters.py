@@ -1,12 +1,10 @@
 """The pages of dead letters: list them, show one, retry them, or discard them with a reason."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Form, Path, Query, Request, Response
 from fastapi.responses import RedirectResponse
-from pydantic import Field
+from pydantic import BaseModel, Field
 
 from solve_api.http.problems import Problem
 from solve_api.http.rate_limits import LimitKind
@@ -29,20 +27,18 @@ REASON_MISSING = Problem(
 )
 
 router = APIRouter(include_in_schema=False, dependencies=[Depends(public)])
-Ids = Annotated[list[Annotated[int, Field(ge=1, le=GREATEST_ID)]], Form(max_length=1_000)]
 FilterText = Annotated[str, Field(max_length=TEXT_MAX_CHARS, pattern=NO_CONTROL_CHARS)]
-After = Annotated[int, Field(ge=0, le=GREATEST_ID)]
-Count = Annotated[int | None, Query(ge=0, le=GREATEST_ID)]
+Id = Annotated[int, Field(ge=1, le=GREATEST_ID)]
+Count = Annotated[int | None, Field(ge=0, le=GREATEST_ID)]
 
 
-@dataclass(frozen=True, slots=True)
-class Filters:
+class Filters(BaseModel):
     """Which dead letters a list shows, kept from page to page and after a decision."""
 
-    reason: str
-    user_id: str
-    with_discarded: bool
-    after_id: int = 0
+    reason: FilterText = ""
+    user_id: FilterText = ""
+    with_discarded: bool = False
+    after_id: int = Field(0, ge=0, le=GREATEST_ID)
 
     def fields(self, **changes: Any) -> dict[str, Any]:
         """The values for links and forms; empty texts for what is not set."""
@@ -55,70 +51,36 @@ class Filters:
         return {**values, **changes}
 
 
-async def filters_of_link(
-    reason: Annotated[FilterText, Query()] = "",
-    user_id: Annotated[FilterText, Query()] = "",
-    with_discarded: Annotated[bool, Query()] = False,
-    after_id: Annotated[After, Query()] = 0,
-) -> Filters:
-    """The filters in a link."""
-    return Filters(reason, user_id, with_discarded, after_id)
+class ListQuery(Filters):
+    """The query of the list, with the result of the last decision."""
+
+    applied: Count = None
+    parked: Count = None
+    still_dead: Count = None
+    discarded: Count = None
 
 
-@dataclass(frozen=True, slots=True)
-class DecisionForm:
+class DecisionForm(Filters):
     """A sent form: which dead letters, why, and in which list."""
 
-    filters: Filters
-    ids: list[int]
-    why: str
+    ids: list[Id] = Field([], max_length=1_000)
+    why: str = Field("", max_length=500)
 
 
-async def decision_of_form(
-    reason: Annotated[FilterText, Form()] = "",
-    user_id: Annotated[FilterText, Form()] = "",
-    with_discarded: Annotated[bool, Form()] = False,
-    after_id: Annotated[After, Form()] = 0,
-    ids: Ids = [],  # noqa: B006 - FastAPI copies it
-    why: Annotated[str, Form(max_length=500)] = "",
-) -> DecisionForm:
-    """The form of the list or of one dead letter."""
-    return DecisionForm(Filters(reason, user_id, with_discarded, after_id), ids, why)
-
-
-SentDecision = Annotated[DecisionForm, Depends(decision_of_form)]
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """What the list reports: the result of a decision, or why it was refused and what had been entered."""
-
-    retried: tuple[int, int, int] | None = None
-    discarded: int | None = None
-    problem: Problem | None = None
-    selected: Sequence[int] = ()
-    why: str = ""
+ListAsked = Annotated[ListQuery, Query()]
+SentDecision = Annotated[DecisionForm, Form()]
 
 
 @router.api_route(LIST_PATH, methods=["GET", "HEAD"])
-async def show_all(
-    request: Request,
-    caller: InSession,
-    stores: OpenStores,
-    filters: Annotated[Filters, Depends(filters_of_link)],
-    applied: Count = None,
-    parked: Count = None,
-    still_dead: Count = None,
-    discarded: Count = None,
-) -> Response:
+async def show_all(request: Request, caller: InSession, stores: OpenStores, asked: ListAsked) -> Response:
     """The list, oldest first, with the result of the last decision."""
-    retried = None if applied is None else (applied, parked or 0, still_dead or 0)
-    return await _list(request, caller, stores, filters, Outcome(retried, discarded))
+    retried = None if asked.applied is None else (asked.applied, asked.parked or 0, asked.still_dead or 0)
+    return await _list(request, caller, stores, asked, retried=retried, discarded=asked.discarded)
 
 
 @router.api_route(LIST_PATH + "/{dead_letter_id:int}", methods=["GET", "HEAD"])
 async def show(
-    request: Request, caller: InSession, stores: OpenStores, dead_letter_id: Annotated[int, Path(ge=1, le=GREATEST_ID)]
+    request: Request, caller: InSession, stores: OpenStores, dead_letter_id: Annotated[Id, Path()]
 ) -> Response:
     """One dead letter with key, headers and value."""
     found = await dead_letters.show(stores.pool, dead_letter_id)
@@ -136,27 +98,27 @@ async def reload(caller: InSession) -> Response:  # noqa: ARG001 - only for admi
 async def retry(request: Request, caller: InSession, stores: OpenStores, sent: SentDecision) -> Response:
     """Retries the selected dead letters, then shows the same list."""
     if not sent.ids:
-        return await _list(request, caller, stores, sent.filters, Outcome(problem=NOTHING_SELECTED, why=sent.why))
+        return await _list(request, caller, stores, sent, problem=NOTHING_SELECTED, why=sent.why)
     await stores.limits.spend(LimitKind.COSTLY, caller.name)
     topic = stores.connection.topic
     report = await dead_letters.retry(stores.pool, topic, caller.actor, RetryRequest(ids=sent.ids))
     result = {"applied": report.applied, "parked": report.parked, "still_dead": sum(report.still_dead.values())}
-    return RedirectResponse(path_with(LIST_PATH, **sent.filters.fields(**result)), 303)
+    return RedirectResponse(path_with(LIST_PATH, **sent.fields(**result)), 303)
 
 
 @router.post(LIST_PATH + "/discard")
 async def discard(request: Request, caller: InSession, stores: OpenStores, sent: SentDecision) -> Response:
     """Discards the selected dead letters, then shows the same list."""
     if not sent.ids:
-        return await _list(request, caller, stores, sent.filters, Outcome(problem=NOTHING_SELECTED, why=sent.why))
+        return await _list(request, caller, stores, sent, problem=NOTHING_SELECTED, why=sent.why)
     if not sent.why.strip():
-        refused = Outcome(problem=REASON_MISSING, selected=sent.ids)
-        return await _list(request, caller, stores, sent.filters, refused)
+        return await _list(request, caller, stores, sent, problem=REASON_MISSING, selected=sent.ids)
     number = await dead_letters.discard(stores.pool, caller.actor, sent.ids, sent.why)
-    return RedirectResponse(path_with(LIST_PATH, **sent.filters.fields(discarded=number)), 303)
+    return RedirectResponse(path_with(LIST_PATH, **sent.fields(discarded=number)), 303)
 
 
-async def _list(request: Request, caller: Caller, stores: Stores, filters: Filters, outcome: Outcome) -> Response:
+async def _list(request: Request, caller: Caller, stores: Stores, filters: Filters, **shown: Any) -> Response:
+    """The list, with the result of a decision, or with why it was refused and what had been entered."""
     selection = Selection(None, filters.reason or None, filters.user_id or None, None, None, filters.with_discarded)
     async with stores.pool.acquire() as connection:
         found, more = await summaries(connection, selection, SHOWN, filters.after_id)
@@ -164,11 +126,10 @@ async def _list(request: Request, caller: Caller, stores: Stores, filters: Filte
         request,
         caller,
         "dead_letters.html",
-        status=outcome.problem.status if outcome.problem else 200,
-        outcome=outcome,
         letters=found,
         filters=filters,
         newer=path_with(LIST_PATH, **filters.fields(after_id=found[-1]["id"])) if more else None,
         oldest=path_with(LIST_PATH, **filters.fields(after_id="")) if filters.after_id else None,
         reasons=[one.value for one in Reason],
+        **{"retried": None, "discarded": None, "selected": (), "why": "", **shown},
     )

@@ -17,15 +17,12 @@ def problem_page(request: Request, problem: Problem) -> Response | None:
     if problem.kind == "login-required":
         return login_required(request)
     values = {
-        "problem": problem,
         # the advice after the semicolon is for programs; a person gets a button
         "detail": problem.detail.partition(";")[0] + "." if problem.kind == "user-unknown" else problem.detail,
         "reference": visitor_of(request).request_id if problem.status >= 500 else "",
         "again": problem.headers.get("Retry-After") if request.method == "GET" and problem.status == 503 else None,
     }
-    response = admin_page(request, None, "problem.html", status=problem.status, **values)
-    response.headers.update(problem.headers)
-    return response
+    return admin_page(request, None, "problem.html", problem=problem, **values)
 
 
 def wants_page(request: Request) -> bool:

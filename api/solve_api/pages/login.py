@@ -1,15 +1,14 @@
 """The login page: a form, a cookie, and a way back that stays on this site."""
 
 import re
-from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Form, Query, Request, Response
 from fastapi.responses import RedirectResponse
 
 from solve_api.errors import LoginRefused, PasswordsBusy, TooManyRequests
 from solve_api.http.csrf import refuse_other_sites
-from solve_api.http.problems import Problem, problem_of
+from solve_api.http.problems import problem_of
 from solve_api.identity.bodies import PASSWORD_MAX_CHARS
 from solve_api.identity.login import log_in, log_out
 from solve_api.pages.formats import path_with
@@ -22,17 +21,6 @@ LOCAL_PATH = re.compile(r"/admin(?:[/?][!#-\[\]-~]*)?")
 
 router = APIRouter(include_in_schema=False, dependencies=[Depends(public)])
 Next = Annotated[str, Query(alias="next", max_length=2_000)]
-
-
-@dataclass(frozen=True, slots=True)
-class LoginForm:
-    """What the form shows: where it leads, the typed name, and why it appears."""
-
-    next_path: str
-    name: str = ""
-    problem: Problem | None = None
-    ended: bool = False
-    left: bool = False
 
 
 def local_path(text: str) -> str:
@@ -60,7 +48,7 @@ async def form(request: Request, next_path: Next = PANEL_PATH, ended: str = "", 
     """The form, or a redirect for who is logged in."""
     if await caller_of(request):
         return RedirectResponse(local_path(next_path), 303)
-    return _page(request, LoginForm(local_path(next_path), ended=bool(ended), left=bool(left)))
+    return _page(request, local_path(next_path), ended=ended, left=left)
 
 
 @router.post(LOGIN_PATH)
@@ -77,7 +65,7 @@ async def login(
     try:
         session_id = await log_in(stores.identity, visitor_of(request), name, password)
     except (LoginRefused, PasswordsBusy, TooManyRequests) as error:
-        return _page(request, LoginForm(target, name, problem_of(error)))
+        return _page(request, target, name=name, problem=problem_of(error))
     response = RedirectResponse(target, 303)
     set_cookie(response, request, session_id)
     return response
@@ -92,8 +80,7 @@ async def logout(request: Request, caller: InSession, stores: OpenStores) -> Res
     return response
 
 
-def _page(request: Request, shown: LoginForm) -> Response:
-    problem = shown.problem
-    response = admin_page(request, None, "login.html", status=problem.status if problem else 200, form=shown)
-    response.headers.update(problem.headers if problem else {})
-    return response
+def _page(request: Request, next_path: str, **shown: Any) -> Response:
+    """The form: where it leads, and if any, the typed name and why it appears."""
+    values = {"name": "", "ended": "", "left": "", **shown}
+    return admin_page(request, None, "login.html", next_path=next_path, **values)

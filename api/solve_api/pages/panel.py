@@ -7,7 +7,7 @@ from fastapi import APIRouter, Depends, Form, Request, Response
 from fastapi.responses import RedirectResponse
 
 from solve_api.http.rate_limits import LimitKind
-from solve_api.operations.jobs import JobKind, JobState
+from solve_api.operations.bodies import Job, JobKind
 from solve_api.pages.rendering import admin_page
 from solve_api.routes.callers import InSession, OpenStores, public
 from solve_runtime.sql import queries
@@ -20,12 +20,7 @@ JOBS_SEARCHED = 50
 UPDATES_SHOWN = 500
 POLL_MS = 5_000
 KINDS: tuple[JobKind, ...] = ("backfill", "sync-leaderboard")
-OTHER_DIFFERENCES = {
-    "verdicts": "Verdicts",
-    "parked_events": "Parked events",
-    "dead_letters": "Dead letters",
-    "leaderboard": "Leaderboard",
-}
+OTHER_DIFFERENCES = ("verdicts", "parked_events", "dead_letters", "leaderboard")
 OTHER_LISTS = {
     "users_never_registered": "Users who never registered",
     "users_refused": "Users refused by PostgreSQL",
@@ -51,7 +46,7 @@ async def panel(request: Request, caller: InSession, stores: OpenStores) -> Resp
         parked=parked,
         parked_counted=PARKED_COUNTED,
         jobs=jobs[:JOBS_SHOWN],
-        checked={kind: _latest(jobs, kind) for kind in KINDS},
+        checked={kind: next((one for one in jobs if one.kind == kind), None) for kind in KINDS},
         title_of=job_title,
     )
 
@@ -91,13 +86,13 @@ async def job(request: Request, caller: InSession, stores: OpenStores, job_id: U
     )
 
 
-def needs_repair(job: JobState) -> bool:
+def needs_repair(job: Job) -> bool:
     """Whether a check found something that a repair would change."""
     report = job.report or {}
     return bool(report.get("drift")) or any(report.get(name) for name in ("added", "changed", "removed"))
 
 
-def job_title(job: JobState) -> str:
+def job_title(job: Job) -> str:
     """What a job does, as a title."""
     if job.kind == "backfill":
         return "Count check" if job.dry_run else "Count repair"
@@ -107,8 +102,8 @@ def job_title(job: JobState) -> str:
 def other_differences(report: dict[str, Any]) -> list[tuple[str, int]]:
     """What else a replay found to differ, besides the counts of users."""
     found = [
-        (f"{title}: {name.replace('_', ' ')}", number)
-        for key, title in OTHER_DIFFERENCES.items()
+        (f"{key.capitalize()}: {name}".replace("_", " "), number)
+        for key in OTHER_DIFFERENCES
         for name, number in (report.get(key) or {}).items()
         if isinstance(number, int) and number
     ]
@@ -116,7 +111,3 @@ def other_differences(report: dict[str, Any]) -> list[tuple[str, int]]:
         found.append(("Users renamed or created", number))
     found += [(title, len(report[key])) for key, title in OTHER_LISTS.items() if report.get(key)]
     return found
-
-
-def _latest(jobs: list[JobState], kind: str) -> JobState | None:
-    return next((one for one in jobs if one.kind == kind), None)

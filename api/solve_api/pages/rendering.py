@@ -8,6 +8,7 @@ from fastapi.responses import HTMLResponse
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from solve_api.http.caching import REVALIDATE
+from solve_api.http.problems import Problem
 from solve_api.identity.actors import Caller
 from solve_api.pages import formats
 from solve_api.pages.assets import asset_path
@@ -22,25 +23,15 @@ _templates = Environment(
     trim_blocks=True,
     lstrip_blocks=True,
 )
-_templates.filters |= {
-    "number": formats.number,
-    "plural": formats.plural,
-    "when": formats.when,
-    "ago": formats.ago,
-    "day_text": formats.day_text,
-    "duration": formats.duration,
-}
-_templates.globals |= {
-    "asset_path": asset_path,
-    "user_path": formats.user_path,
-    "path_with": formats.path_with,
-    "share": formats.share,
-}
+FILTERS = (formats.number, formats.plural, formats.when, formats.ago, formats.day_text, formats.duration)
+FUNCTIONS = (asset_path, formats.user_path, formats.path_with, formats.share)
+_templates.filters |= {one.__name__: one for one in FILTERS}
+_templates.globals |= {one.__name__: one for one in FUNCTIONS}
 
 
-def page(request: Request, template: str, *, status: int = 200, **values: Any) -> HTMLResponse:
+def page(request: Request, template: str, **values: Any) -> HTMLResponse:
     """A public page, revalidated on every visit, since a count must never be stale."""
-    return _response(request, template, status, REVALIDATE, values)
+    return _response(request, template, 200, REVALIDATE, values)
 
 
 async def shared_page(request: Request, make: Callable[[], Awaitable[HTMLResponse]]) -> HTMLResponse:
@@ -51,10 +42,13 @@ async def shared_page(request: Request, make: Callable[[], Awaitable[HTMLRespons
 
 
 def admin_page(
-    request: Request, caller: Caller | None, template: str, *, status: int = 200, **values: Any
+    request: Request, caller: Caller | None, template: str, *, problem: Problem | None = None, **values: Any
 ) -> HTMLResponse:
-    """A page of the panel, which no cache stores."""
-    return _response(request, template, status, NO_STORE, {"admin": caller, **values})
+    """A page of the panel, which no cache stores; a problem gives it status and headers, and is shown."""
+    status = problem.status if problem else 200
+    response = _response(request, template, status, NO_STORE, {"admin": caller, "problem": problem, **values})
+    response.headers.update(problem.headers if problem else {})
+    return response
 
 
 def live_board(request: Request) -> dict[str, Any]:

@@ -57,32 +57,30 @@ class Boards:
         """A page of the board of a period, or of all time. Raises asyncpg's errors."""
         if period:
             return await self._period(period).read(self._pool, request, user_ids)
-        if self._freshness.in_sync:
-            as_of = self._freshness.as_of
-            try:
-                reading = await self._board.read(request, user_ids)
-            except LeaderboardUnavailable as error:
-                self._freshness.lost(error)
-            else:
-                if reading is not None:
-                    return Sourced(reading, "redis", as_of)
+        as_of = self._freshness.as_of
+        if (reading := await self._read_redis(request, user_ids)) is not None:
+            return Sourced(reading, "redis", as_of)
         as_of = datetime.now(UTC)
         return Sourced(await _read_postgresql(self._pool, request, user_ids), "postgresql", as_of)
 
     async def rank_of(self, user_id: str, problems_solved: int) -> int | None:
         """The rank of a user with this count, from PostgreSQL if Redis has another count for the user."""
-        if self._freshness.in_sync:
-            try:
-                reading = await self._board.read(PageRequest(0), [user_id])
-            except LeaderboardUnavailable as error:
-                self._freshness.lost(error)
-            else:
-                place = reading.places.get(user_id) if reading else None
-                if place and place[1].problems_solved == problems_solved:
-                    return place[0]
+        reading = await self._read_redis(PageRequest(0), [user_id])
+        place = reading.places.get(user_id) if reading else None
+        if place and place[1].problems_solved == problems_solved:
+            return place[0]
         async with self._pool.acquire() as connection:
             place = (await _places(connection, [user_id])).get(user_id)
         return place[0] if place else None
+
+    async def _read_redis(self, request: PageRequest, user_ids: Sequence[str]) -> BoardPage | None:
+        """None if Redis is unavailable or stale."""
+        if self._freshness.in_sync:
+            try:
+                return await self._board.read(request, user_ids)
+            except LeaderboardUnavailable as error:
+                self._freshness.lost(error)
+        return None
 
     def _period(self, period: TimeRange) -> "_PeriodBoard":
         board = self._periods.setdefault(period, _PeriodBoard(period, self._turns))

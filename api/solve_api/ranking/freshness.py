@@ -15,7 +15,7 @@ import asyncpg
 import structlog
 
 from solve_projector.errors import LeaderboardUnavailable
-from solve_projector.leaderboard.board import BoardState, Leaderboard
+from solve_projector.leaderboard.board import Leaderboard
 from solve_projector.store.postgresql import DATABASE_ERRORS
 from solve_runtime.sql import queries
 from solve_runtime.tasks import cancel_and_wait, cancelled
@@ -79,7 +79,8 @@ class Freshness:
         drained = oldest is None or oldest > previous.outbox_id
         # the sorted set alone can be evicted or deleted, leaving watermarks that call it complete
         present = state.members > 0 or not previous.ranked
-        in_sync = state.current == epoch and present and drained and _has(state, previous.offsets)
+        complete = all(state.watermarks.get(one, 0) >= offset for one, offset in previous.offsets.items())
+        in_sync = state.current == epoch and present and drained and complete
         if in_sync != self.in_sync:
             source = "from Redis" if in_sync else "from PostgreSQL: Redis is stale"
             log.info(f"the board is read {source}", action="board_source", in_sync=in_sync)
@@ -92,10 +93,6 @@ class Freshness:
         while not cancelled():
             await self.check()
             await asyncio.sleep(CHECK_INTERVAL_S)
-
-
-def _has(state: BoardState, offsets: Mapping[int, int]) -> bool:
-    return all(state.watermarks.get(partition, 0) >= offset for partition, offset in offsets.items())
 
 
 @asynccontextmanager

@@ -3,7 +3,6 @@
 import asyncio
 import json
 from collections.abc import AsyncIterator
-from dataclasses import asdict
 from typing import Annotated, Any
 from uuid import UUID
 
@@ -15,8 +14,7 @@ from solve_api.http.problems import problem_of, problems
 from solve_api.http.rate_limits import LimitKind
 from solve_api.identity.actors import Caller
 from solve_api.identity.tokens import Scope
-from solve_api.operations.bodies import JOB_DONE, JOB_READING, JOB_STARTED, BackfillReport, Job, JobList, SyncReport
-from solve_api.operations.jobs import JobKind, RunningJob
+from solve_api.operations import bodies
 from solve_api.routes.callers import MayRead, OpenStores, public, require
 from solve_api.stores import Stores
 
@@ -30,21 +28,21 @@ Prefer = Annotated[
 ]
 ASYNC: dict[int | str, dict[str, Any]] = {
     202: {
-        "model": Job,
+        "model": bodies.Job,
         "description": "Accepted; the Location header is the job.",
-        "content": {"application/json": {"example": JOB_STARTED.model_dump(mode="json")}},
+        "content": {"application/json": {"example": bodies.JOB_RUNNING.model_dump(mode="json")}},
     },
     **problems(401, 403, 409, 422, 429, 503),
 }
 
 
-@router.post("/backfill-problems-solved", response_model=BackfillReport, responses=ASYNC)
+@router.post("/backfill-problems-solved", response_model=bodies.BackfillReport, responses=ASYNC)
 async def backfill(caller: MayRepair, stores: OpenStores, dry_run: DryRun = False, prefer: Prefer = None) -> Response:
     """Replay the log: check every count and repair what differs, while projection continues."""
     return await _respond(caller, stores, "backfill", dry_run, prefer)
 
 
-@router.post("/sync-leaderboard", response_model=SyncReport, responses=ASYNC)
+@router.post("/sync-leaderboard", response_model=bodies.SyncReport, responses=ASYNC)
 async def sync_leaderboard(
     caller: MayRepair, stores: OpenStores, dry_run: DryRun = False, prefer: Prefer = None
 ) -> Response:
@@ -52,24 +50,24 @@ async def sync_leaderboard(
     return await _respond(caller, stores, "sync-leaderboard", dry_run, prefer)
 
 
-@router.get("/jobs", response_model=JobList, responses=problems(401, 403, 422, 503))
-async def jobs(_: MayRead, stores: OpenStores, limit: Annotated[int, Query(ge=1, le=100)] = 20) -> JobList:
+@router.get("/jobs", response_model=bodies.JobList, responses=problems(401, 403, 422, 503))
+async def jobs(_: MayRead, stores: OpenStores, limit: Annotated[int, Query(ge=1, le=100)] = 20) -> bodies.JobList:
     """List the latest jobs of all processes."""
-    return JobList(jobs=[Job(**asdict(one)) for one in await stores.jobs.latest(limit)])
+    return bodies.JobList(jobs=await stores.jobs.latest(limit))
 
 
-@router.get("/jobs/{job_id}", response_model=Job, responses=problems(401, 403, 404, 422, 503))
-async def job(_: MayRead, stores: OpenStores, job_id: UUID) -> Job:
+@router.get("/jobs/{job_id}", response_model=bodies.Job, responses=problems(401, 403, 404, 422, 503))
+async def job(_: MayRead, stores: OpenStores, job_id: UUID) -> bodies.Job:
     """Get the progress of a job, and its report once it is done."""
-    return Job(**asdict(await stores.jobs.state(job_id)))
+    return await stores.jobs.state(job_id)
 
 
-def _event(name: str, job: Job) -> ServerSentEvent:
+def _event(name: str, job: bodies.Job) -> ServerSentEvent:
     return ServerSentEvent(job.model_dump_json(), event=name)
 
 
 def _example() -> str:
-    events = (_event("progress", JOB_READING), _event("end", JOB_DONE))
+    events = (_event("progress", bodies.JOB_RUNNING), _event("end", bodies.JOB_DONE))
     return b"".join(event.encode() for event in events).decode().replace("\r\n", "\n")
 
 
@@ -93,27 +91,23 @@ async def watch(_: MayRead, stores: OpenStores, job_id: UUID) -> EventSourceResp
         while state.state == "running" and not stores.changes.hub.closed:
             if (now := json.dumps(state.progress)) != sent:
                 sent = now
-                yield _event("progress", Job(**asdict(state)))
+                yield _event("progress", state)
             await asyncio.sleep(WATCH_S)
             state = await stores.jobs.state(job_id)
         if state.state != "running":
-            yield _event("end", Job(**asdict(state)))
+            yield _event("end", state)
 
     return EventSourceResponse(events(), headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"})
 
 
-async def _respond(caller: Caller, stores: Stores, kind: JobKind, dry_run: bool, prefer: str | None) -> Response:
+async def _respond(caller: Caller, stores: Stores, kind: bodies.JobKind, dry_run: bool, prefer: str | None) -> Response:
     await stores.limits.spend(LimitKind.COSTLY, caller.name)
     running = await stores.jobs.start(kind, caller.actor, dry_run=dry_run)
     if _asks_for_a_job(prefer):
-        state = Job(**asdict(await stores.jobs.state(running.job_id)))
+        state = await stores.jobs.state(running.job_id)
         headers = {"Location": f"/api/admin/jobs/{running.job_id}", "Preference-Applied": "respond-async"}
         return Response(state.model_dump_json(), 202, headers, "application/json")
     await running.ended.wait()  # a client that disconnects does not stop it
-    return _report(running)
-
-
-def _report(running: RunningJob) -> Response:
     if running.error:
         raise problem_of(running.error)
     return JSONResponse(json.loads(json.dumps(running.report, default=str)), headers={"Cache-Control": "no-store"})

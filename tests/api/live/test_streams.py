@@ -202,7 +202,7 @@ async def test_a_server_that_ends_ends_its_streams(world: World) -> None:
     async with hearing(world) as api:
         pages = [await api.listen("a"), await api.listen(board=True)]
         assert all(page.open for page in pages)
-        api.changes.close_streams()
+        api.changes.hub.close()
         await until(lambda: not any(page.open for page in pages), "the streams to end")
         assert (await api.listen("a")).status == 503
 
