@@ -7,7 +7,7 @@ its SDK records nothing, no span is made and no header is sent.
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from solve_schemas.record import TRACEPARENT
 
@@ -17,17 +17,16 @@ if TYPE_CHECKING:
 SCOPE = "solve-counts"
 
 
-class Sending:
+class Sending(NamedTuple):
     """A call under way: the header that its events carry, if any."""
 
-    def __init__(self, traceparent: str | None = None, span: "Span | None" = None) -> None:
-        self.traceparent = traceparent
-        self._span = span
+    traceparent: str | None = None
+    span: "Span | None" = None
 
     def sent(self, events: int) -> None:
         """How many it was; one alone is no batch."""
-        if self._span is not None and events != 1:
-            self._span.set_attribute("messaging.batch.message_count", events)
+        if self.span is not None and events != 1:
+            self.span.set_attribute("messaging.batch.message_count", events)
 
 
 @contextmanager

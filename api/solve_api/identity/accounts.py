@@ -88,7 +88,7 @@ async def replace_password(
     # the row that a login locks comes first: a session opened with the old password is then visible
     if not await connection.fetchval(ACCOUNTS_SQL["replace_password"], admin_id, password_hash, instead_of):
         return None
-    return [row[0] for row in await connection.fetch(SESSIONS_SQL["end_all_sessions"], admin_id)]
+    return [row[0] for row in await connection.fetch(SESSIONS_SQL["end_sessions"], admin_id, None)]
 
 
 async def rehash(database: Database, account: Account, password: str) -> None:
@@ -110,7 +110,7 @@ async def disable(database: Database, typed: str) -> int:
         )
         if admin_id is None:
             raise _unknown(typed)
-        return len(await connection.fetch(SESSIONS_SQL["end_all_sessions"], admin_id))
+        return len(await connection.fetch(SESSIONS_SQL["end_sessions"], admin_id, None))
 
 
 async def enable(database: Database, typed: str) -> None:

@@ -103,12 +103,12 @@ async def sessions_of(
 
 async def end_sessions_of(database: Database, admin_id: int, session_ids: Collection[str]) -> int:
     """Ends the named sessions of this admin; returns how many. Safe to repeat."""
-    return len(await database.fetch(SESSIONS_SQL["end_own_sessions"], admin_id, list(session_ids)))
+    return len(await database.fetch(SESSIONS_SQL["end_sessions"], admin_id, list(session_ids)))
 
 
 async def end_all_sessions(database: Database, admin_id: int) -> int:
     """Ends every session of an admin; returns how many."""
-    return len(await database.fetch(SESSIONS_SQL["end_all_sessions"], admin_id))
+    return len(await database.fetch(SESSIONS_SQL["end_sessions"], admin_id, None))
 
 
 def csrf_token(raw: str) -> str:

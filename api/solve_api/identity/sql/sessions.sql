@@ -38,22 +38,18 @@ WHERE admin_id = $1
   AND last_seen_at + $4::interval > $2
 ORDER BY last_seen_at DESC, session_id
 
--- name: end_own_sessions
--- Ends the named sessions of an admin, locked in the same order as in end_all_sessions.
+-- name: end_sessions
+-- Ends the named sessions of an admin, without names all, locked in one order so that two transactions wait instead of
+-- deadlocking.
 DELETE FROM admin_sessions
 WHERE session_hash IN (
     SELECT session_hash
     FROM admin_sessions
-    WHERE admin_id = $1 AND encode(substring(sha256(session_hash) FROM 1 FOR 8), 'hex') = ANY ($2::text[])
+    WHERE admin_id = $1
+      AND ($2::text[] IS NULL OR encode(substring(sha256(session_hash) FROM 1 FOR 8), 'hex') = ANY ($2))
     ORDER BY session_hash
     FOR UPDATE
 )
-RETURNING session_hash
-
--- name: end_all_sessions
--- Ends all sessions of an admin, locked in one order so that two transactions wait instead of deadlocking.
-DELETE FROM admin_sessions
-WHERE session_hash IN (SELECT session_hash FROM admin_sessions WHERE admin_id = $1 ORDER BY session_hash FOR UPDATE)
 RETURNING session_hash
 
 -- name: delete_expired_sessions
