@@ -37,7 +37,7 @@ from solve_runtime.kafka_settings import KafkaConnection
 MAX_REQUEST_BYTES = 1_000_000
 MAX_BATCH_BYTES = 256 * 1024
 LINGER_MS = 5
-FIRST_RETRY_S, LONGEST_RETRY_S = 0.1, 5.0
+FIRST_RETRY_S, LONGEST_RETRY_S = 0.1, 1.0
 ABANDON_AFTER_S = 1.0
 FORCE_S = 0.5  # a stop that is late ends within this
 FAILURES = (TimeoutError, KafkaError, OSError, ProducerError)

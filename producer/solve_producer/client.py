@@ -8,7 +8,7 @@ import asyncio
 import os
 from collections.abc import AsyncIterable, AsyncIterator, Iterable
 from datetime import datetime
-from time import perf_counter
+from time import perf_counter, time
 from types import TracebackType
 from typing import Any, Self, TypeVar
 from uuid import UUID
@@ -23,10 +23,11 @@ from solve_producer.metrics import metrics_in, type_of
 from solve_producer.tracing import sending
 from solve_runtime.kafka_settings import KafkaConnection
 from solve_runtime.settings import settings_problems
-from solve_schemas.events import Event, SubmissionRevoked, SubmissionSolved, UserRegistered
+from solve_schemas.events import EVENT_MODELS, Event, SubmissionRevoked, SubmissionSolved, UserRegistered
 from solve_schemas.messages import message_of
-from solve_schemas.record import DEFAULT_SOURCE, EncodedRecord, encode
+from solve_schemas.record import DEFAULT_SOURCE, EncodedRecord, encode, out_of_range
 
+TIMEOUT_MAX_S = 86_400
 SomeEvent = TypeVar("SomeEvent", UserRegistered, SubmissionSolved, SubmissionRevoked)
 NOT_STARTED = (
     "this producer is not started; write `async with SolveProducer() as producer:`, or call `await producer.start()` "
@@ -62,8 +63,12 @@ class SolveProducer:
         as `prometheus_client.REGISTRY`), which producers may share. Raises InvalidSettings.
         """
         self._settings = _settings_of(connection, bootstrap_servers, topic)
-        if delivery_timeout_s <= 0:
-            raise InvalidSettings("`delivery_timeout_s` must be above 0")
+        if not isinstance(delivery_timeout_s, int | float) or not 0 < delivery_timeout_s <= TIMEOUT_MAX_S:
+            raise InvalidSettings(
+                f"`delivery_timeout_s` must be a number of seconds, above 0 and up to {TIMEOUT_MAX_S}"
+            )
+        if not isinstance(source, str) or not source or not source.isprintable():
+            raise InvalidSettings("`source` must be text that names the judge, without control characters")
         self._source = source
         self._delivery_timeout_s = delivery_timeout_s
         self._metrics = metrics_in(registry)
@@ -224,9 +229,12 @@ class SolveProducer:
 def event_of(model: type[SomeEvent], **fields: Any) -> SomeEvent:
     """An event of these fields. Raises InvalidEvent."""
     try:
-        return model(**fields)
+        event = model(**fields)
     except ValidationError as error:
         raise InvalidEvent(f"{model.type_name}: {message_of(error)}") from error
+    if refused := out_of_range(event, int(time() * 1000)):
+        raise InvalidEvent(f"{model.type_name}: {refused}")
+    return event
 
 
 def _settings_of(
@@ -234,6 +242,8 @@ def _settings_of(
 ) -> KafkaConnection:
     named = {"bootstrap_servers": bootstrap_servers, "topic": topic}
     given: dict[str, Any] = {name: value for name, value in named.items() if value is not None}
+    if connection is not None and not isinstance(connection, KafkaConnection):
+        raise InvalidSettings("`connection` must be a KafkaConnection; give an address as `bootstrap_servers`")
     if connection and given:
         raise InvalidSettings(f"`connection` and `{next(iter(given))}` are both given; give one of them")
     try:
@@ -247,7 +257,16 @@ async def _encoded(
 ) -> AsyncIterator[EncodedRecord]:
     if isinstance(events, AsyncIterable):
         async for event in events:
-            yield encode(event, source, traceparent)
+            yield _encode(event, source, traceparent)
+    elif isinstance(events, Event) or not isinstance(events, Iterable):
+        raise InvalidEvent("`publish` takes many events, such as a list of them; `send` takes one")
     else:
         for event in events:
-            yield encode(event, source, traceparent)
+            yield _encode(event, source, traceparent)
+
+
+def _encode(event: Event, source: str, traceparent: str | None) -> EncodedRecord:
+    if not isinstance(event, Event):
+        models = ", ".join(model.__name__ for model in EVENT_MODELS.values())
+        raise InvalidEvent(f"an event is one of {models}, not {type(event).__name__}")
+    return encode(event, source, traceparent)

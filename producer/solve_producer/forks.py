@@ -26,11 +26,12 @@ def keep_from_children(thing: Inherited) -> None:
     _inherited.add(thing)
 
 
-def _in_child() -> None:
+def leave_to_parent() -> None:
+    """In a child: takes whatever was inherited out of use. For forks that run no hooks of Python, too."""
     for thing in list(_inherited):
         ctypes.pythonapi.Py_IncRef(ctypes.py_object(thing))  # never given back, so no destructor runs
         thing.after_fork()
 
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_in_child)
+    os.register_at_fork(after_in_child=leave_to_parent)

@@ -21,7 +21,7 @@ from prometheus_client import CollectorRegistry
 
 from solve_producer.client import SolveProducer, event_of
 from solve_producer.errors import ProducerMisused
-from solve_producer.forks import keep_from_children
+from solve_producer.forks import keep_from_children, leave_to_parent
 from solve_runtime.kafka_settings import KafkaConnection
 from solve_schemas.events import Event, SubmissionRevoked, SubmissionSolved, UserRegistered
 from solve_schemas.record import DEFAULT_SOURCE
@@ -149,8 +149,8 @@ class SyncSolveProducer:
         self._pid = os.getpid()
 
     def _call(self, work: Work[Returned]) -> Returned:
-        if self._pid != os.getpid():  # forked by what runs no hooks of Python, such as a C library
-            self.after_fork()
+        if self._pid != os.getpid():  # forked by what runs no hooks of Python, such as uWSGI
+            leave_to_parent()
         with self._lock:  # what is submitted before `close` takes the lock is also finished by it
             if self._closed or (self._finalizer and not self._finalizer.alive):  # or the process is at its end
                 raise ProducerMisused(CLOSED)

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from pydantic import AfterValidator, AliasChoices, AliasGenerator, ValidationError
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
 
 ENV_FILE = ".env"
 # Docker and Kubernetes mount secrets as files named like the variable; a missing folder is no error.
@@ -41,6 +41,22 @@ class Settings(BaseSettings):
         secrets_dir=secrets_dir(),
         hide_input_in_errors=True,
     )
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],  # noqa: ARG003 - the names are pydantic-settings'
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Leaves out variables that are named like a field, such as a judge's own `topic`."""
+        ours = set(cls.variables().values())
+        for source in (env_settings, dotenv_settings):
+            if isinstance(source, EnvSettingsSource):
+                source.env_vars = {name: value for name, value in source.env_vars.items() if name in ours}
+        return init_settings, env_settings, dotenv_settings, file_secret_settings
 
     @classmethod
     def variables(cls) -> dict[str, str]:

@@ -162,20 +162,21 @@ def _validate(model: type[Event], value: bytes) -> Event | Rejected:
 def _check_times(event: Event | Rejected, broker_timestamp_ms: int) -> Event | Rejected:
     if isinstance(event, Rejected):
         return event
+    refused = out_of_range(event, broker_timestamp_ms)
+    return Rejected(Reason.TIME_OUT_OF_RANGE, refused) if refused else event
+
+
+def out_of_range(event: Event, broker_timestamp_ms: int) -> str | None:
+    """Which time of an event cannot be of a record with this timestamp, in a sentence; None where all can."""
     latest = latest_time(broker_timestamp_ms)
-    if not EARLIEST_TIME <= event.happened_at <= latest:
-        name = "registered_at" if isinstance(event, UserRegistered) else "judged_at"
-        return _out_of_range(name, event.happened_at, latest)
-    submitted_at = event.submitted_at if isinstance(event, SubmissionSolved) else None
-    if submitted_at is not None and not EARLIEST_TIME <= submitted_at <= latest:
-        return _out_of_range("submitted_at", submitted_at, latest)
-    return event
-
-
-def _out_of_range(name: str, time: datetime, latest: datetime) -> Rejected:
-    stamp = latest - CLOCK_TOLERANCE
-    said = f"`{name}` must be between 1970 and one day after the broker's {_plain(stamp)}, and is {_plain(time)}"
-    return Rejected(Reason.TIME_OUT_OF_RANGE, said)
+    times = {"registered_at" if isinstance(event, UserRegistered) else "judged_at": event.happened_at}
+    if isinstance(event, SubmissionSolved) and event.submitted_at is not None:
+        times["submitted_at"] = event.submitted_at
+    for name, time in times.items():
+        if not EARLIEST_TIME <= time <= latest:
+            stamp = _plain(latest - CLOCK_TOLERANCE)
+            return f"`{name}` must be between 1970 and one day after the broker's {stamp}, and is {_plain(time)}"
+    return None
 
 
 def _plain(time: datetime) -> str:

@@ -7,7 +7,7 @@ import logging
 import subprocess
 import sys
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -161,7 +161,8 @@ def test_arguments_come_before_the_environment_and_nothing_else_is_read(
     for name in ("KAFKA_BOOTSTRAP_SERVERS", "SOLVE_TOPIC"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("KAFKA_TOPIC", "the-judges-own")
-    monkeypatch.setenv("TOPIC", "the-judges-own")
+    for name in ("TOPIC", "topic", "bootstrap_servers", "sasl_username"):
+        monkeypatch.setenv(name, "the-judges-own")
 
     def settings(**given: Any) -> tuple[str, str, str | None]:
         for made in (SolveProducer(**given)._settings, SyncSolveProducer(**given)._producer._settings):
@@ -178,13 +179,35 @@ def test_arguments_come_before_the_environment_and_nothing_else_is_read(
     assert KafkaConnection.of_program().sasl_username == "dotenv"
 
 
+@pytest.mark.parametrize("year", [1, 1960, 2050, 9999])
+@pytest.mark.parametrize("hours", [-12, 12])
+async def test_a_time_that_no_record_can_have_is_refused_before_it_is_sent(year: int, hours: int) -> None:
+    month, day = (12, 31) if year == 9999 else (1, 1)
+    judged_at = datetime(year, month, day, tzinfo=timezone(timedelta(hours=hours)))
+    async with SolveProducer(bootstrap_servers="127.0.0.1:1") as producer:
+        with pytest.raises(InvalidEvent, match="`judged_at` must be between 1970 and one day after"):
+            await producer.submission_solved(**IDS, judged_at=judged_at)
+
+
+@pytest.mark.parametrize("given", [[{"user_id": "u"}], [None], "text", registered("u"), 5])
+async def test_what_is_no_event_is_named(given: Any) -> None:
+    async with SolveProducer(bootstrap_servers="127.0.0.1:1") as producer:
+        with pytest.raises(InvalidEvent, match=r"an event is one of UserRegistered|`send` takes one"):
+            await producer.publish(given)
+
+
 @pytest.mark.parametrize("make", [SolveProducer, SyncSolveProducer])
 def test_settings_that_cannot_be_are_named_where_it_is_made(make: Callable[..., Any]) -> None:
     for given, message in (
         ({"topic": "a b"}, "topic must be 1 to 249 letters"),
         ({"bootstrap_servers": "host:port"}, "bootstrap_servers must be host:port"),
         ({"connection": KafkaConnection(), "topic": "t"}, "`connection` and `topic` are both given"),
-        ({"delivery_timeout_s": 0}, "`delivery_timeout_s` must be above 0"),
+        ({"delivery_timeout_s": 0}, "`delivery_timeout_s` must be"),
+        ({"delivery_timeout_s": None}, "`delivery_timeout_s` must be"),
+        ({"delivery_timeout_s": float("nan")}, "`delivery_timeout_s` must be"),
+        ({"delivery_timeout_s": float("inf")}, "`delivery_timeout_s` must be"),
+        ({"source": "a\nb"}, "`source` must be text"),
+        ({"connection": 5}, "`connection` must be a KafkaConnection"),
     ):
         with pytest.raises(InvalidSettings, match=message):
             make(**given)

@@ -112,3 +112,27 @@ async def test_the_sync_client_connects_anew_in_each_child_and_leaves_the_parent
     assert (done.returncode, done.stderr) == (0, "")
     users = sorted(record["user_id"] for record in await records_of(world))
     assert users == ["child"] * 4 + [f"parent-{number}" for number in range(1, 5)]
+
+
+FORK_IN_C = """
+import ctypes, os, sys
+from solve_producer import SyncSolveProducer
+from tests.events import registered
+
+producer = SyncSolveProducer(bootstrap_servers=sys.argv[1], topic=sys.argv[2], delivery_timeout_s=20)
+producer.send(registered("parent-1"))
+if (pid := ctypes.PyDLL(None).fork()) == 0:
+    producer.send(registered("child"))
+    print("child", flush=True)
+    os._exit(0)
+assert os.waitpid(pid, 0)[1] == 0
+producer.send(registered("parent-2"))
+print("parent")
+"""
+
+
+def test_a_fork_that_runs_no_hooks_is_seen_by_its_pid(world: World) -> None:
+    """uWSGI forks so, in C; the child opens the client anew instead of waiting for its parent's thread."""
+    words = [sys.executable, "-c", FORK_IN_C, world.connection.bootstrap_servers, world.connection.topic]
+    done = subprocess.run(words, capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, done.stdout.split()) == (0, ["child", "parent"]), done.stderr

@@ -243,7 +243,7 @@ async def test_both_stores_are_reached_by_tls(world: World, certificates: Certif
 
 
 @pytest.mark.parametrize(
-    ("variable", "said"), [("DATABASE_SSL_CAFILE", "PostgreSQL"), ("REDIS_SSL_CAFILE", "Redis could not be asked")]
+    ("variable", "said"), [("DATABASE_SSL_CAFILE", "PostgreSQL"), ("REDIS_SSL_CAFILE", "the column Redis is unknown")]
 )
 async def test_a_certificate_that_nobody_vouches_for_is_refused(
     world: World, certificates: Certificates, variable: str, said: str

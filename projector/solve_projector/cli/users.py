@@ -34,7 +34,7 @@ def top(
     else:
         print("nobody has solved a problem yet")
     if problem:
-        print(f"Redis could not be asked: {problem}", file=sys.stderr)
+        print(f"the column Redis is unknown: {problem}", file=sys.stderr)
 
 
 def user(user_id: Annotated[str, typer.Argument(metavar="USER_ID")], as_json: Json = False) -> None:
@@ -72,7 +72,8 @@ def _solved(row: dict[str, Any]) -> str:
     if not row["problems_solved"]:
         return "0 problems solved, not ranked"
     last = f"{row['last_solved_at']:%Y-%m-%d %H:%M:%S}Z"
-    return f"{row['problems_solved']} problems solved, rank {row['rank']}, last solve {last}"
+    problems = "problem" if row["problems_solved"] == 1 else "problems"
+    return f"{row['problems_solved']} {problems} solved, rank {row['rank']}, last solve {last}"
 
 
 def _board(places: list[Place], *, asked: bool) -> Table:
@@ -101,8 +102,8 @@ def _in_redis(place: Place) -> str:
 
 
 def _verdicts(verdicts: list[dict[str, Any]]) -> Table:
-    submitted, judged = whole("submitted (UTC)"), whole("judged (UTC)")
-    shown = table("problem", "submission", "verdict", submitted, judged, "partition:offset")
+    ids = whole("problem"), whole("submission")
+    shown = table(*ids, "verdict", "submitted (UTC)", "judged (UTC)", whole("place"))
     for row in verdicts:
         shown.add_row(
             cell(row["problem_id"]),

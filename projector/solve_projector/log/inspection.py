@@ -11,7 +11,7 @@ from contextlib import asynccontextmanager
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
-from aiokafka.errors import KafkaError, TopicAlreadyExistsError, for_code
+from aiokafka.errors import KafkaConnectionError, KafkaError, TopicAlreadyExistsError, for_code
 from aiokafka.util import NO_EXTENSIONS
 from tenacity import AsyncRetrying, retry_if_exception, retry_if_exception_type, stop_after_delay, wait_fixed
 
@@ -227,5 +227,6 @@ def has_fast_client() -> bool:
 
 def unavailable(connection: KafkaConnection, error: BaseException) -> KafkaUnavailable:
     """Our error for one of the client's."""
-    detail = str(error) or type(error).__name__
-    return KafkaUnavailable(f"Kafka at {connection.bootstrap_servers}: {detail}; {connection.advice()}")
+    no_answer = isinstance(error, KafkaConnectionError)  # its own words are a repr of addresses
+    detail = "does not answer" if no_answer else f"answers with: {str(error) or type(error).__name__}"
+    return KafkaUnavailable(f"Kafka at {connection.bootstrap_servers} {detail}; {connection.advice()}")

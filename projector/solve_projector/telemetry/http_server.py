@@ -54,7 +54,7 @@ class _Server(ThreadingWSGIServer):
         super().__init__((host, port), _Handler)
 
     def server_bind(self) -> None:
-        """Without the look-up of the host's full name, which a slow DNS makes take seconds."""
+        """Skips resolving the host's full name, which takes seconds with a slow DNS."""
         TCPServer.server_bind(self)
         self.server_name, self.server_port = self.server_address[:2]  # type: ignore[assignment]
         self.setup_environ()
