@@ -36,6 +36,7 @@ from solve_runtime.logs import configure_logs
 
 SAMPLE_S = 0.25
 FAR = 100_000_000
+USERS = 20_000
 
 
 @dataclass
@@ -52,6 +53,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--events", type=int, nargs="+", default=[500_000, 2_000_000])
     options = parser.parse_args()
+    if min(options.events) <= USERS:
+        parser.error(f"--events must be more than {USERS:,}, because a season begins by registering so many users")
     configure_logs("ERROR", "console")
     os.environ["SOLVE_LOG_LEVEL"] = "ERROR"
     result = asyncio.run(measure(sorted(options.events)))
@@ -69,14 +72,13 @@ async def measure(sizes: list[int]) -> dict[str, Any]:
 
 async def measure_size(number: int) -> dict[str, Any]:
     """Live, audit, rebuild and the two floors on one log."""
-    os.environ["SOLVE_TOPIC"] = f"bench-replay-{number}"
-    os.environ["SOLVE_GROUP_ID"] = f"bench-replay-{number}"
+    os.environ["SOLVE_TOPIC"] = os.environ["SOLVE_GROUP_ID"] = f"bench-replay-{number}"
     connection, settings = KafkaConnection(), ProjectorSettings()
     await provision(connection, settings)
     database = await connect(settings, replay=True)
     await clear(database)
     lasts = Season(start=datetime.now(UTC), events=number).lasts
-    season = Season(start=datetime.now(UTC) - lasts - timedelta(hours=2), users=20_000, problems=3_000, events=number)
+    season = Season(start=datetime.now(UTC) - lasts - timedelta(hours=2), users=USERS, problems=3_000, events=number)
     say(f"publishing {number} events")
     async with SolveProducer(connection) as producer:
         await producer.publish(simulate(season))

@@ -5,11 +5,12 @@ says nothing. Why a record is refused is said in one place, there. A property te
 """
 
 import re
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated
 
 from msgspec import Meta, MsgspecError, Struct
-from msgspec.json import Decoder
+from msgspec.json import Decoder, Encoder
 
 from solve_projector.domain.rule import Verdict, verdict_of
 from solve_schemas.events import TEXT_MAX_CHARS, SubmissionRevoked, SubmissionSolved, UserRegistered
@@ -23,7 +24,7 @@ _OptionalText = Annotated[str, Meta(max_length=TEXT_MAX_CHARS)]
 _Time = Annotated[datetime, Meta(tz=True)]
 
 
-class _Solved(Struct, forbid_unknown_fields=True, gc=False):
+class _Solved(Struct, forbid_unknown_fields=True, omit_defaults=True, gc=False):
     submission_id: _Text
     user_id: _Text
     problem_id: _Text
@@ -33,7 +34,7 @@ class _Solved(Struct, forbid_unknown_fields=True, gc=False):
     contest_id: _OptionalText | None = None
 
 
-class _Revoked(Struct, forbid_unknown_fields=True, gc=False):
+class _Revoked(Struct, forbid_unknown_fields=True, omit_defaults=True, gc=False):
     submission_id: _Text
     user_id: _Text
     problem_id: _Text
@@ -41,10 +42,15 @@ class _Revoked(Struct, forbid_unknown_fields=True, gc=False):
     reason: _OptionalText | None = None
 
 
-_decode_solved = Decoder(_Solved).decode
-_decode_revoked = Decoder(_Revoked).decode
-_SOLVED_TYPE = SubmissionSolved.type_name.encode()
-_REVOKED_TYPE = SubmissionRevoked.type_name.encode()
+_TypedDecoder = Callable[[bytes], _Solved | _Revoked]
+_TYPED_DECODERS: dict[bytes | None, _TypedDecoder] = {
+    SubmissionSolved.type_name.encode(): Decoder(_Solved).decode,
+    SubmissionRevoked.type_name.encode(): Decoder(_Revoked).decode,
+}
+_encode = Encoder().encode
+BACKSLASH = ord(b"\\")  # finding a byte by its number takes an eighth of the time
+_DELETE = 0x7F
+_new_row = tuple.__new__  # half the time of the named tuple's own
 _more_than_microseconds = re.compile(rb"\.[0-9]{7}").search
 _c1_control = re.compile(rb"\xc2[\x80-\x9f]").search
 
@@ -63,53 +69,45 @@ def decode_record(record: "LogRecord") -> Verdict | UserRegistered | Rejected:
 def _typed(record: "LogRecord") -> Verdict | None:
     for name, content in record.headers:
         if name == "ce_type":
-            if content == _SOLVED_TYPE:
-                return _solved(record)
-            return _revoked(record) if content == _REVOKED_TYPE else None
+            typed_decoder = _TYPED_DECODERS.get(content)
+            return typed_decoder and _verdict(record, typed_decoder)
     return None
 
 
-def _solved(record: "LogRecord") -> Verdict | None:
+def _verdict(record: "LogRecord", typed_decoder: _TypedDecoder) -> Verdict | None:
+    value = record.value or b""
     try:
-        event = _decode_solved(_undoubted(record.value))
+        event = typed_decoder(value)
     except (MsgspecError, ValueError):
         return None
-    latest, judged_at = latest_time(record.timestamp), event.judged_at
-    submitted_at = judged_at if event.submitted_at is None else event.submitted_at
-    # another zone may be written as msgspec alone takes it
-    if judged_at.tzinfo is not UTC or submitted_at.tzinfo is not UTC:
-        return None
-    if not (EARLIEST_TIME <= judged_at <= latest and EARLIEST_TIME <= submitted_at <= latest):
-        return None
-    return Verdict(
-        event.user_id, event.problem_id, event.submission_id, True, judged_at, submitted_at,
-        event.language or "", event.contest_id or "", "", record.partition, record.offset,
-    )  # fmt: skip
-
-
-def _revoked(record: "LogRecord") -> Verdict | None:
-    try:
-        event = _decode_revoked(_undoubted(record.value))
-    except (MsgspecError, ValueError):
-        return None
-    judged_at = event.judged_at
-    if judged_at.tzinfo is not UTC or not EARLIEST_TIME <= judged_at <= latest_time(record.timestamp):
-        return None
-    return Verdict(
-        event.user_id, event.problem_id, event.submission_id, False, judged_at, None,
-        "", "", event.reason or "", record.partition, record.offset,
-    )  # fmt: skip
-
-
-def _undoubted(value: bytes | None) -> bytes:
-    """The value, or nothing where the decoders may differ: escapes, control characters, nanoseconds, a zone `+0000`."""
+    judged_at, submitted_at = event.judged_at, None
+    language = contest_id = reason = ""
+    if isinstance(event, _Solved):
+        submitted_at = event.submitted_at or judged_at
+        language, contest_id = event.language or "", event.contest_id or ""
+    else:
+        reason = event.reason or ""
+    latest, last = latest_time(record.timestamp), submitted_at or judged_at
     if (
-        value is None
-        or b"\\" in value
-        or b"\x7f" in value
-        or b'0000"' in value
-        or _more_than_microseconds(value)
-        or (not value.isascii() and _c1_control(value))
+        # another zone may be written as msgspec alone takes it
+        judged_at.tzinfo is not UTC
+        or last.tzinfo is not UTC
+        or not (EARLIEST_TIME <= judged_at <= latest and EARLIEST_TIME <= last <= latest)
+        or _in_doubt(value, event)
     ):
-        return b""
-    return value
+        return None
+    return _new_row(Verdict, (
+        event.user_id, event.problem_id, event.submission_id, submitted_at is not None, judged_at, submitted_at,
+        language, contest_id, reason, record.partition, record.offset,
+    ))  # fmt: skip
+
+
+def _in_doubt(value: bytes, event: _Solved | _Revoked) -> bool:
+    """Whether the decoders may differ: control characters, also as escapes, nanoseconds, a zone `+0000`."""
+    return (
+        BACKSLASH in value
+        or _DELETE in value
+        or (not value.isascii() and _c1_control(value) is not None)
+        # an event that is encoded to the same bytes has its times as our own client writes them: the cheapest test
+        or (_encode(event) != value and (b'0000"' in value or _more_than_microseconds(value) is not None))
+    )

@@ -5,7 +5,7 @@ same result (I1). `store/sql/verdicts.sql` states it in SQL; tests compare the t
 """
 
 from collections.abc import Iterable
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import NamedTuple
 
 from solve_schemas.events import SubmissionRevoked, SubmissionSolved, UserRegistered
@@ -57,9 +57,10 @@ class Solved(NamedTuple):
 
 
 def verdict_of(event: SubmissionSolved | SubmissionRevoked, partition: int, offset: int) -> Verdict:
-    """An event as a row."""
+    """An event as a row, with its times in UTC: PostgreSQL's text knows no zone beyond +15:59."""
+    judged_at = event.judged_at.astimezone(UTC)
     if isinstance(event, SubmissionSolved):
-        submitted_at: datetime | None = event.submitted_at or event.judged_at
+        submitted_at = event.submitted_at.astimezone(UTC) if event.submitted_at else judged_at
         language, contest_id, reason = event.language or "", event.contest_id or "", ""
     else:
         submitted_at, language, contest_id, reason = None, "", "", event.reason or ""
@@ -68,7 +69,7 @@ def verdict_of(event: SubmissionSolved | SubmissionRevoked, partition: int, offs
         event.problem_id,
         event.submission_id,
         submitted_at is not None,
-        event.judged_at,
+        judged_at,
         submitted_at,
         language,
         contest_id,

@@ -6,11 +6,11 @@ from dataclasses import dataclass, replace
 from solve_projector.errors import LogHeadGone, TopicUnsafe
 from solve_projector.log.inspection import LogInspector
 from solve_projector.log.state import LogState, PartitionOffset
+from solve_projector.store.offsets import read_offsets
 from solve_projector.store.postgresql import Connection
 from solve_runtime.sql import queries
 
 COMPARISON_SQL = queries("solve_projector.replay", "comparison")
-OFFSETS_SQL = queries("solve_projector.store", "offsets")
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,8 +39,7 @@ async def read_applied_offsets(
     connection: Connection, inspector: LogInspector, partitions: Collection[int], row_offsets: Mapping[int, int]
 ) -> AppliedOffsets:
     """The offsets now, in the caller's transaction; `row_offsets` come from `read_row_offsets`."""
-    rows = await connection.fetch(OFFSETS_SQL["read_offsets"], inspector.topic)
-    progress = {row["partition"]: PartitionOffset(*row) for row in rows}
+    progress = await read_offsets(connection, inspector.topic)
     # PostgreSQL first: the log only grows, so an offset beyond its end is no race
     ends = (await inspector.state()).ends
     claimed = {p: progress[p].next_offset if p in progress else 0 for p in partitions}

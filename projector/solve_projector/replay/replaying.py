@@ -20,7 +20,7 @@ from solve_projector.leaderboard.board import open_leaderboard
 from solve_projector.live.sweep import sweep
 from solve_projector.log.inspection import LogInspector, open_inspector
 from solve_projector.log.scan import LogScan, open_scan
-from solve_projector.log.state import LogState, PartitionOffset
+from solve_projector.log.state import LogState
 from solve_projector.replay import cold
 from solve_projector.replay.applied_offsets import AppliedOffsets, provable, read_applied_offsets, read_row_offsets
 from solve_projector.replay.comparison import compare, updates
@@ -30,11 +30,11 @@ from solve_projector.replay.staging import EVERYTHING, Wanted, begin_staging, en
 from solve_projector.replay.worker_pool import Ranges, read_in_parallel
 from solve_projector.settings import ProjectorSettings
 from solve_projector.store.migrate import require_schema
+from solve_projector.store.offsets import read_offsets
 from solve_projector.store.postgresql import DATABASE_ERRORS, open_pool, said_of
 from solve_runtime.kafka_settings import KafkaConnection
 from solve_runtime.sql import queries
 
-OFFSETS_SQL = queries("solve_projector.store", "offsets")
 RUNS_SQL = queries("solve_projector.replay", "runs")
 
 CATCH_UP_RECORDS = 20_000
@@ -161,8 +161,7 @@ async def open_replay(
 
 async def _provable_state(database: asyncpg.Connection, inspector: LogInspector) -> LogState:
     # PostgreSQL first: the log only grows, so an offset beyond its end is no race
-    rows = await database.fetch(OFFSETS_SQL["read_offsets"], inspector.topic)
-    progress = {row["partition"]: PartitionOffset(*row) for row in rows}
+    progress = await read_offsets(database, inspector.topic)
     state = await inspector.state()
     await inspector.verify(provable(progress, state), state)
     return state

@@ -1,43 +1,26 @@
 """Replays that prove and rebuild every count, whatever is wrong, and leave alone what is right (I7, I8)."""
 
 import json
-from collections.abc import AsyncIterator
 from datetime import datetime, timedelta
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
-import asyncpg
 import pytest
-import pytest_asyncio
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
-from pydantic import SecretStr
 
-from bench.check import model_of
-from bench.oracle import Solved, Verdict
 from solve_producer.demo.simulation import Season, bad_records, simulate
 from solve_producer.sources.clics import convert
 from solve_projector.domain.ranking import PageRequest
-from solve_projector.domain.rule import verdict_of
 from solve_projector.errors import LogHeadGone, LogRewritten, ReplayRunning, SettingsError, UserUnknown
 from solve_projector.leaderboard.audit import BoardDifference
 from solve_projector.leaderboard.board import Leaderboard, open_leaderboard
 from solve_projector.replay.history import By, counts_as_of, explain_user
 from solve_projector.replay.replaying import ReplayOptions, replay
 from solve_projector.replay.report import Report
-from solve_projector.replay.staging import StagedRows, begin_staging, copy_rows
-from solve_projector.settings import ProjectorSettings
 from solve_projector.store.locks import Lock, wait_lock
-from solve_projector.store.postgresql import connect
-from solve_runtime.sql import queries
-from solve_schemas.events import Event, UserRegistered
-from tests import events as make
 from tests.events import BEGIN, registered, revoked, solved
 from tests.projector.log.test_inspection import create_topic, delete_records, delete_topic
 from tests.world import World
-
-STAGING_SQL = queries("solve_projector.replay", "staging")
 
 TABLES = {
     "users": "SELECT user_id, username, registered_at, origin, problems_solved, last_solved_at FROM users ORDER BY 1",
@@ -344,33 +327,3 @@ async def command(world: World, *words: str) -> tuple[int | None, str, str]:
     async with world.process(*words) as process:
         out, log = await process.output  # type: ignore[attr-defined]
     return process.returncode, out.decode(), log.decode()
-
-
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(some=st.lists(make.events, max_size=25) | st.lists(make.ties, max_size=8), data=st.data())
-async def test_the_fold_in_sql_is_the_rule(staging: asyncpg.Connection, some: list[Event], data: st.DataObject) -> None:
-    places = data.draw(st.permutations(range(len(some))))
-    await begin_staging(staging)
-    transaction = staging.transaction()
-    await transaction.start()
-    verdicts = [verdict_of(e, 0, at) for e, at in zip(some, places, strict=True) if not isinstance(e, UserRegistered)]
-    names = [(e.user_id, e.username, e.registered_at) for e in some if isinstance(e, UserRegistered)]
-    await copy_rows(staging, StagedRows(verdicts, registrations=names))
-    await staging.execute(STAGING_SQL["fold"])
-    model = model_of(some)
-    standing = [tuple(row) for row in await staging.fetch("SELECT * FROM solve_replay_standing")]
-    assert {row[:3]: Verdict(*row[3:9]) for row in standing} == model.verdicts | model.parked
-    for row in standing:
-        assert row[10] == min(one.offset for one in verdicts if one[:9] == row[:9])
-    counts = {row[0]: Solved(row[1], row[2]) for row in await staging.fetch("SELECT * FROM solve_replay_counts")}
-    assert counts == model_of([*(registered(e.user_id) for e in some), *some]).solved  # whoever is known
-    found = await staging.fetch("SELECT user_id, registered_at, username FROM solve_replay_names")
-    assert {row[0]: tuple(row[1:]) for row in found} == model.names
-    await transaction.rollback()
-
-
-@pytest_asyncio.fixture
-async def staging(database_url: str) -> AsyncIterator[asyncpg.Connection]:
-    connection = await connect(ProjectorSettings(database_url=SecretStr(database_url)), replay=True)
-    yield connection
-    await connection.close()

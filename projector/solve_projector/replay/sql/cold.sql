@@ -55,13 +55,9 @@ SELECT *
 FROM solve_replay_standing AS standing
 WHERE NOT EXISTS (SELECT FROM solve_replay_known WHERE solve_replay_known.user_id = standing.user_id)
 ON CONFLICT (user_id, problem_id, submission_id) DO UPDATE SET
-    solved = excluded.solved,
-    judged_at = excluded.judged_at,
-    submitted_at = excluded.submitted_at,
-    language = excluded.language,
-    contest_id = excluded.contest_id,
-    reason = excluded.reason,
-    source_partition = excluded.source_partition,
-    source_offset = excluded.source_offset;
+    (solved, judged_at, submitted_at, language, contest_id, reason, source_partition, source_offset) = (
+        excluded.solved, excluded.judged_at, excluded.submitted_at, excluded.language, excluded.contest_id,
+        excluded.reason, excluded.source_partition, excluded.source_offset
+    );
 
 UPDATE leaderboard_epoch SET epoch = epoch + 1;

@@ -13,14 +13,10 @@ WITH changed AS (
         $8::text[], $9::text[], $10::integer[], $11::bigint[]
     )
     ON CONFLICT (user_id, problem_id, submission_id) DO UPDATE SET
-        solved = excluded.solved,
-        judged_at = excluded.judged_at,
-        submitted_at = excluded.submitted_at,
-        language = excluded.language,
-        contest_id = excluded.contest_id,
-        reason = excluded.reason,
-        source_partition = excluded.source_partition,
-        source_offset = excluded.source_offset
+        (solved, judged_at, submitted_at, language, contest_id, reason, source_partition, source_offset) = (
+            excluded.solved, excluded.judged_at, excluded.submitted_at, excluded.language, excluded.contest_id,
+            excluded.reason, excluded.source_partition, excluded.source_offset
+        )
     -- the latest judgement, then revoked, then the smaller content, then the smaller place in the log
     WHERE (excluded.judged_at, NOT excluded.solved) > (standing.judged_at, NOT standing.solved)
         OR (

@@ -1,0 +1,88 @@
+"""Staging tables: rows arrive as PostgreSQL's own binary COPY brings them, and fold by the rule."""
+
+from collections.abc import AsyncIterator
+from datetime import datetime, timedelta, timezone
+
+import asyncpg
+import pytest_asyncio
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from pydantic import SecretStr
+
+from bench.check import model_of
+from bench.oracle import Solved, Verdict
+from solve_projector.domain.rule import Verdict as VerdictRow
+from solve_projector.domain.rule import verdict_of
+from solve_projector.replay.staging import StagedRows, begin_staging, copy_rows
+from solve_projector.settings import ProjectorSettings
+from solve_projector.store.postgresql import connect
+from solve_runtime.sql import queries
+from solve_schemas.events import Event, SubmissionRevoked, SubmissionSolved, UserRegistered
+from tests import events as make
+from tests.events import registered
+
+STAGING_SQL = queries("solve_projector.replay", "staging")
+
+texts = st.text(st.characters(exclude_categories=["Cc", "Cs"]), max_size=8) | st.lists(
+    st.sampled_from(['"', "\\", "\\N", "\\.", "\\u0041", "null", ",", "[", "]", " ", "'", "\u2028", "\ufeff", "𝄞"]),
+    max_size=5,
+).map("".join)
+ids = texts.filter(bool)
+zones = st.integers(-1439, 1439).map(lambda minutes: timezone(timedelta(minutes=minutes)))
+times = st.datetimes(
+    datetime(1970, 1, 3),  # noqa: DTZ001
+    datetime(9999, 12, 29),  # noqa: DTZ001
+    timezones=zones,
+)
+verdicts = st.builds(
+    verdict_of,
+    st.builds(SubmissionSolved, submission_id=ids, user_id=ids, problem_id=ids, judged_at=times,
+              submitted_at=st.none() | times, language=texts, contest_id=texts)
+    | st.builds(SubmissionRevoked, submission_id=ids, user_id=ids, problem_id=ids, judged_at=times, reason=texts),
+    st.integers(0, 2**31 - 1),
+    st.integers(0, 2**63 - 1),
+)  # fmt: skip
+
+
+@pytest_asyncio.fixture
+async def staging(database_url: str) -> AsyncIterator[asyncpg.Connection]:
+    connection = await connect(ProjectorSettings(database_url=SecretStr(database_url)), replay=True)
+    yield connection
+    await connection.close()
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(rows=st.lists(verdicts, min_size=1, max_size=20))
+async def test_verdicts_arrive_as_the_binary_copy_brings_them(
+    staging: asyncpg.Connection, rows: list[VerdictRow]
+) -> None:
+    await begin_staging(staging)
+    await copy_rows(staging, StagedRows(rows))
+    arrived = await staging.fetch("SELECT * FROM solve_replay_verdicts")
+    await staging.execute("TRUNCATE solve_replay_verdicts")
+    await staging.copy_records_to_table("solve_replay_verdicts", records=rows)
+    assert arrived == await staging.fetch("SELECT * FROM solve_replay_verdicts")
+    assert [tuple(row) for row in arrived] == [tuple(row) for row in rows]
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(some=st.lists(make.events, max_size=25) | st.lists(make.ties, max_size=8), data=st.data())
+async def test_the_fold_in_sql_is_the_rule(staging: asyncpg.Connection, some: list[Event], data: st.DataObject) -> None:
+    places = data.draw(st.permutations(range(len(some))))
+    await begin_staging(staging)
+    transaction = staging.transaction()
+    await transaction.start()
+    verdicts = [verdict_of(e, 0, at) for e, at in zip(some, places, strict=True) if not isinstance(e, UserRegistered)]
+    names = [(e.user_id, e.username, e.registered_at) for e in some if isinstance(e, UserRegistered)]
+    await copy_rows(staging, StagedRows(verdicts, registrations=names))
+    await staging.execute(STAGING_SQL["fold"])
+    model = model_of(some)
+    standing = [tuple(row) for row in await staging.fetch("SELECT * FROM solve_replay_standing")]
+    assert {row[:3]: Verdict(*row[3:9]) for row in standing} == model.verdicts | model.parked
+    for row in standing:
+        assert row[10] == min(one.offset for one in verdicts if one[:9] == row[:9])
+    counts = {row[0]: Solved(row[1], row[2]) for row in await staging.fetch("SELECT * FROM solve_replay_counts")}
+    assert counts == model_of([*(registered(e.user_id) for e in some), *some]).solved  # whoever is known
+    found = await staging.fetch("SELECT user_id, registered_at, username FROM solve_replay_names")
+    assert {row[0]: tuple(row[1:]) for row in found} == model.names
+    await transaction.rollback()
