@@ -112,7 +112,7 @@ async def test_a_default_time_stands_for_the_missing_and_bad_rows_can_be_skipped
     times = TimeRules(default_time=TimeRules().moment(await site.fetchval("SELECT timestamptz '2022-01-01Z'"), "it"))
     done = await imported(world, Import(SESSIONS, USERS, times, skip_invalid=True))
     assert done.invalid == 1
-    assert "key 301 is no event: problem_id" in done.bad_rows[0]
+    assert "key 301 is not an event: `problem_id`" in done.bad_rows[0]
     assert await counts(world) == truth
 
 
@@ -144,11 +144,11 @@ async def test_submission_ids_are_those_of_live_events(world: World, site) -> No
 @pytest.mark.parametrize(
     ("wanted", "said"),
     [
-        (Import(Sessions('x"; DROP TABLE users --'), None), "no name of a table"),
+        (Import(Sessions('x"; DROP TABLE users --'), None), "is not the name of a table"),
         (Import(Sessions("site.nothing"), None), "does not exist"),
         (Import(Sessions("site.problem_sessions", key="none"), None), "does not exist"),
         (Import(Sessions(query="DELETE FROM site.users RETURNING id AS key"), None), "syntax error"),
-        (Import(SESSIONS, None, after="x"), "is no key of type int8"),
+        (Import(SESSIONS, None, after="x"), "is not a key of type int8"),
     ],
 )
 async def test_what_cannot_be_read_is_named(world: World, site, wanted: Import, said: str) -> None:  # type: ignore[no-untyped-def]
