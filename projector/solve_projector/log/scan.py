@@ -1,5 +1,6 @@
 """Reads ranges of partitions from end to end, apart from the consumer group. Commits nothing."""
 
+import asyncio
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from time import monotonic
@@ -90,6 +91,7 @@ async def open_scan(connection: KafkaConnection) -> AsyncIterator[LogScan]:
     try:
         try:
             await consumer.start()
+            await asyncio.sleep(0)  # if a task of the client is cancelled before its first step, `stop` raises that
         except (TimeoutError, KafkaError, OSError) as error:
             raise unavailable(connection, error) from error
         yield LogScan(connection, consumer)

@@ -252,6 +252,11 @@ async def test_a_log_without_its_head_is_refused(world: World) -> None:
         await replayed(world)
 
 
+async def test_an_empty_log_is_replayed(world: World) -> None:
+    report = await replayed(world)
+    assert (report.users_updated, report.records_read) == (0, 0)
+
+
 async def test_another_topic_of_the_same_name_is_refused(world: World) -> None:
     await world.publish(simulate(season(5, 300)))
     await world.run_once()
