@@ -132,7 +132,7 @@ class Leaderboard:
         """The epoch that readers see; None if there is no leaderboard."""
         with translated():
             current = await self._redis.get(f"{self._prefix}:current")
-        return int(current) if current is not None else None
+            return int(current) if current is not None else None
 
     async def _current_board(self) -> str | None:
         """The key of the sorted set that readers see now."""
@@ -165,7 +165,7 @@ class Leaderboard:
             if (board := await self._current_board()) is None or not user_ids:
                 return [None] * len(user_ids)
             found = await self._redis.zmscore(board, list(user_ids))
-        return [int(member_score) if member_score is not None else None for member_score in found]
+            return [int(member_score) if member_score is not None else None for member_score in found]
 
     async def read(self, page: PageRequest, user_ids: Sequence[str] = ()) -> BoardPage | None:
         """A page and some users' ranks, all of one moment; None if there is no leaderboard."""

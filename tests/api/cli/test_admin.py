@@ -164,7 +164,7 @@ async def test_what_cannot_be_done_is_one_line_with_what_to_do(world: World) -> 
     asked = (
         (("create", "bob"), "password1234", "too easy to guess"),
         (("create", "bob"), "", "12 to 128 characters, and this one has 0"),
-        (("create", NAME), PASSWORD, "give them a new password with: solve-api admin password ada"),
+        (("create", NAME), PASSWORD, "to set a new password, run: solve-api admin password ada"),
         (("create", "a b"), PASSWORD, "choose such a one"),
         (("password", "nobody"), PASSWORD, "see them with: solve-api admin list"),
         (("disable", "nobody"), "", "see them with: solve-api admin list"),

@@ -97,8 +97,8 @@ async def test_json_has_everything_and_watch_gives_a_line_a_snapshot(world: Worl
     ("words", "changes", "said"),
     [
         (("--fail-over", "soon"), {}, "write an age such as 60s"),
-        (("--watch", "--serve"), {}, "go one at a time"),
-        (("--serve", "--fail-over", "60s"), {}, "go one at a time"),
+        (("--watch", "--serve"), {}, "choose one of --watch, --serve and --fail-over"),
+        (("--serve", "--fail-over", "60s"), {}, "choose one of --watch, --serve and --fail-over"),
         ((), {"DATABASE_URL": "postgresql://somebody:s3cret@127.0.0.1:1/x"}, "check DATABASE_URL"),
         ((), {"KAFKA_BOOTSTRAP_SERVERS": "127.0.0.1:1"}, "check KAFKA_BOOTSTRAP_SERVERS"),
         ((), {"SOLVE_TOPIC": "no-such-topic"}, "solve-projector setup"),
