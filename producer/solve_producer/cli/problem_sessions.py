@@ -29,7 +29,7 @@ from solve_schemas.record import EncodedRecord
 
 
 def import_problem_sessions(
-    table: Annotated[str, typer.Option(help="Of the attempts; schema.table works.")] = "problem_sessions",
+    table: Annotated[str, typer.Option(help="The table of attempts, such as app.attempts.")] = "problem_sessions",
     key_column: Annotated[str, typer.Option(help="Unique: an integer, a uuid or text.")] = "id",
     user_column: Annotated[str, typer.Option()] = "user_id",
     problem_column: Annotated[str, typer.Option()] = "problem_id",
@@ -48,9 +48,11 @@ def import_problem_sessions(
     users_registered_column: Annotated[str, typer.Option()] = "created_at",
     users_query: Annotated[str | None, typer.Option(help="A SELECT of key, username, registered_at.")] = None,
     no_users: Annotated[bool, typer.Option("--no-users", help="They are registered already.")] = False,
-    timezone: Annotated[str, typer.Option(help="Of times without a zone.")] = "UTC",
-    default_time: Annotated[str | None, typer.Option(metavar="TIME", help="For rows without (RFC 3339).")] = None,
-    after: Annotated[str | None, typer.Option(metavar="KEY", help="Go on after this key.")] = None,
+    timezone: Annotated[str, typer.Option(help="The zone of times that have none.")] = "UTC",
+    default_time: Annotated[
+        str | None, typer.Option(metavar="TIME", help="The time of rows that have none (RFC 3339).")
+    ] = None,
+    after: Annotated[str | None, typer.Option(metavar="KEY", help="Continue after this key.")] = None,
     skip_invalid: Annotated[
         bool, typer.Option("--skip-invalid", help="Send the good rows all the same, and exit with 1.")
     ] = False,
@@ -59,9 +61,9 @@ def import_problem_sessions(
 ) -> None:
     """Publish a platform's own table of attempts.
 
-    Run it again, or go on after a key: nothing counts twice.
+    Run it again, or continue after a key: nothing counts twice.
 
-    The platform's address comes from SOURCE_DATABASE_URL, best of a role that may only read.
+    The platform's address comes from SOURCE_DATABASE_URL; use a role that may only read.
 
     Example: solve-producer import problem-sessions --submission-column submission_id --timezone Europe/Berlin
 
@@ -76,12 +78,7 @@ def import_problem_sessions(
     times = TimeRules(_zone(timezone), _moment(default_time) if default_time else None)
     wanted = Import(sessions, None if no_users else users, times, after, skip_invalid)
     if not submission_column and not query:
-        made = MADE_ID.format(key="KEY")
-        print(
-            f"solve-producer: no --submission-column: submissions are called {made}; a later revocation has to name "
-            "them so",
-            file=sys.stderr,
-        )
+        _report_made_ids()
     done = Imported()
     run_async(lambda: _print(wanted, done) if dry_run else _publish(wanted, done))
     show_bad_lines(done.bad_rows)
@@ -90,6 +87,15 @@ def import_problem_sessions(
         print_summary(counts, as_json)
     if done.invalid:
         raise typer.Exit(1)
+
+
+def _report_made_ids() -> None:
+    made = MADE_ID.format(key="KEY")
+    print(
+        f"solve-producer: no --submission-column: submissions are called {made}; "
+        "a later revocation has to name them so",
+        file=sys.stderr,
+    )
 
 
 async def _publish(wanted: Import, done: Imported) -> None:
