@@ -84,8 +84,7 @@ class BrokerConnection:
         except TimeoutError:
             pass
         if self.client is None:
-            error = self._error or self._unreachable()
-            raise type(error)(str(error)) from error.__cause__  # its own traceback, for each that waits
+            raise self._reason()
         return self.client
 
     def replace(self, failed: Any) -> None:
@@ -169,7 +168,14 @@ class BrokerConnection:
                 f"Kafka at {where} confirmed {deliveries.sent} events, then: {said}; {deliveries.in_flight} more may "
                 "be in the log or not. Send them again: the same event counts once"
             )
-        return error if isinstance(error, ProducerError) else self._unreachable()
+        return error if isinstance(error, ProducerError) else self._reason()
+
+    def _reason(self) -> ProducerError:
+        """Why there is no connection, as an error with a traceback of its own for each that waits."""
+        error = self._error or self._unreachable()
+        reason = type(error)(str(error))
+        reason.__cause__ = error.__cause__
+        return reason
 
     def _unreachable(self) -> BrokerUnreachable:
         where, advice = self._settings.bootstrap_servers, self._settings.advice()

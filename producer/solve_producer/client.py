@@ -196,19 +196,17 @@ class SolveProducer:
         self, brokers: BrokerConnection, records: AsyncIterable[EncodedRecord], deliveries: Deliveries
     ) -> None:
         client, topic = brokers.client, self._settings.topic
-        async for record in records:
-            try:
-                due = deliveries.take()
-                client = brokers.client or await brokers.connected(due)
-                async with asyncio.timeout_at(due):
-                    delivery = await client.send(topic, record.value, key=record.key, headers=record.headers)
-                await deliveries.add(delivery, type_of(record) if self._metrics else "")
-            except FAILURES as error:
-                brokers.replace(client)
-                raise brokers.delivery_error(error, deliveries) from error
         try:
-            await deliveries.confirm_all()
+            async with deliveries.in_time():
+                async for record in records:
+                    due = deliveries.take()
+                    client = brokers.client or await brokers.connected(due)
+                    delivery = await client.send(topic, record.value, key=record.key, headers=record.headers)
+                    await deliveries.add(delivery, type_of(record) if self._metrics else "")
+                await deliveries.confirm_all()
         except FAILURES as error:
+            if deliveries.waits_for_source:
+                raise
             brokers.replace(client)
             raise brokers.delivery_error(error, deliveries) from error
 
