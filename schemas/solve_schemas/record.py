@@ -6,48 +6,26 @@ with its type inside. Without any type both are a solve; a type that nobody know
 """
 
 import json
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from enum import StrEnum
 from functools import lru_cache
 from hashlib import blake2b
+from typing import Any
 
 from pydantic import ValidationError
+from pydantic_core import from_json
 
-from solve_schemas.events import EVENT_MODELS, Event, SubmissionSolved, UserRegistered
+from solve_schemas.events import Event, SubmissionSolved, UserRegistered
+from solve_schemas.foreign_formats import foreign_format, is_structured
 from solve_schemas.messages import message_of
-
-Headers = Sequence[tuple[str, bytes | None]]
+from solve_schemas.record_type import TYPE_HEADER, model_inside, model_of, unknown_type
+from solve_schemas.rejection import Headers, Reason, Rejected, clip
 
 DEFAULT_SOURCE = "solve-counts"
 TRACEPARENT = "traceparent"  # W3C Trace Context; says nothing of the event, and may be missing
 CLOCK_TOLERANCE = timedelta(days=1)
 EARLIEST_TIME = datetime(1970, 1, 1, tzinfo=UTC)
 LATEST_TIME = datetime.max.replace(tzinfo=UTC)
-DETAIL_MAX_CHARS = 500
-TYPE_MAX_CHARS = 200  # of a type that nobody knows, within a detail
-_MODELS_BY_HEADER = {name.encode(): model for name, model in EVENT_MODELS.items()}
-
-
-class Reason(StrEnum):
-    """Why a record could not be applied; a stable word that operators filter by."""
-
-    TOMBSTONE = "tombstone"
-    UNKNOWN_TYPE = "unknown-type"
-    TYPE_MISMATCH = "type-mismatch"
-    NOT_JSON = "not-json"
-    INVALID_EVENT = "invalid-event"
-    TIME_OUT_OF_RANGE = "time-out-of-range"
-    REFUSED_BY_DATABASE = "refused-by-database"
-
-
-@dataclass(frozen=True, slots=True)
-class Rejected:
-    """Why some bytes are not an event: the reason in one word, and a sentence for a person."""
-
-    reason: Reason
-    detail: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,28 +64,14 @@ def decode(value: bytes | None, headers: Headers, broker_timestamp_ms: int) -> E
     `broker_timestamp_ms` is the record's own LogAppendTime: times later than a day after it are refused, and
     comparing with the record instead of with the clock keeps a replay's answer the same.
     """
-    named = _type_header(headers)
     if value is None:
         return Rejected(Reason.TOMBSTONE, "the record has no value; to take a solve back, publish a revocation")
-    if named is None:
-        inside = _model_inside(value)
-        if isinstance(inside, type) and inside is not SubmissionSolved:
-            return Rejected(
-                Reason.TYPE_MISMATCH,
-                f"the value's `type` is {inside.type_name}, but there is no ce_type header; send the header",
-            )
-        return inside if isinstance(inside, Rejected) else _check_times(_validate(inside, value), broker_timestamp_ms)
-    model = _MODELS_BY_HEADER.get(named)
-    if model is None:
-        return _unknown_type("ce_type", named.decode("utf-8", "backslashreplace"))
-    return _check_times(_validate(model, value), broker_timestamp_ms)
-
-
-def _type_header(headers: Headers) -> bytes | None:
-    for name, content in headers:
-        if name == "ce_type":
-            return content or b""
-    return None
+    parsed = _parsed(value)
+    fields = parsed if isinstance(parsed, dict) else {}
+    if is_structured(fields, headers):
+        return _structured(fields, headers, broker_timestamp_ms)
+    model = foreign_format(value, parsed, headers) or model_of(fields, headers)
+    return model if isinstance(model, Rejected) else _validate(model, value, broker_timestamp_ms)
 
 
 def encode_line(event: Event) -> str:
@@ -125,43 +89,41 @@ def decode_line(line: bytes, now: datetime) -> Event | Rejected:
     `now` stands for the broker timestamp that the event would get, so that a line is refused before it is sent
     and not dead-lettered after.
     """
-    model = _model_inside(line)
+    parsed, timestamp_ms = _parsed(line), int(now.timestamp() * 1000)
+    fields = parsed if isinstance(parsed, dict) else {}
+    if is_structured(fields, ()):
+        return _structured(fields, (), timestamp_ms)
+    model = foreign_format(line, parsed, ()) or model_inside(fields)
+    return model if isinstance(model, Rejected) else _validate(model, line, timestamp_ms)
+
+
+def _parsed(value: bytes) -> object:
+    """The JSON value, by the parser of the models; None where it is none, and validation says why."""
+    try:
+        return from_json(value)
+    except ValueError:
+        return None
+
+
+def _structured(envelope: dict[str, Any], headers: Headers, broker_timestamp_ms: int) -> Event | Rejected:
+    """The event of a CloudEvent in structured mode (CloudEvents 1.0, JSON format): the type and the data inside."""
+    data, named = envelope.get("data"), envelope.get("type")
+    if not isinstance(named, str):
+        return unknown_type("the CloudEvent's `type`", named)
+    if not isinstance(data, dict):
+        return Rejected(Reason.INVALID_EVENT, "the CloudEvent's `data` must be one JSON object")
+    model = model_of(data, [*headers, (TYPE_HEADER, named.encode("utf-8", "backslashreplace"))])
     if isinstance(model, Rejected):
         return model
-    return _check_times(_validate(model, line), int(now.timestamp() * 1000))
+    return _validate(model, json.dumps(data).encode(), broker_timestamp_ms)
 
 
-def _model_inside(value: bytes) -> type[Event] | Rejected:
-    """What the JSON itself says it is: a solve where it names no type. A wrong type must never count as a solve."""
-    if b'"type"' not in value and b"\\u" not in value:
-        return SubmissionSolved
+def _validate(model: type[Event], value: bytes, broker_timestamp_ms: int) -> Event | Rejected:
     try:
-        fields = json.loads(value)
-    except (ValueError, RecursionError):
-        return SubmissionSolved  # _validate says what is wrong with it
-    named = fields.get("type") if isinstance(fields, dict) else None
-    if named is None:
-        return SubmissionSolved
-    model = EVENT_MODELS.get(named) if isinstance(named, str) else None
-    return model or _unknown_type("`type`", named)
-
-
-def _unknown_type(where: str, named: object) -> Rejected:
-    known = ", ".join(EVENT_MODELS)
-    return Rejected(Reason.UNKNOWN_TYPE, f"{where} is {_clip(json.dumps(named), TYPE_MAX_CHARS)}, not one of {known}")
-
-
-def _validate(model: type[Event], value: bytes) -> Event | Rejected:
-    try:
-        return model.model_validate_json(value)
+        event = model.model_validate_json(value)
     except ValidationError as error:
         not_json = any(problem["type"] == "json_invalid" for problem in error.errors(include_url=False))
-        return Rejected(Reason.NOT_JSON if not_json else Reason.INVALID_EVENT, _clip(message_of(error)))
-
-
-def _check_times(event: Event | Rejected, broker_timestamp_ms: int) -> Event | Rejected:
-    if isinstance(event, Rejected):
-        return event
+        return Rejected(Reason.NOT_JSON if not_json else Reason.INVALID_EVENT, clip(message_of(error)))
     refused = out_of_range(event, broker_timestamp_ms)
     return Rejected(Reason.TIME_OUT_OF_RANGE, refused) if refused else event
 
@@ -190,7 +152,3 @@ def latest_time(broker_timestamp_ms: int) -> datetime:
         return EARLIEST_TIME + timedelta(milliseconds=broker_timestamp_ms) + CLOCK_TOLERANCE
     except OverflowError:
         return LATEST_TIME
-
-
-def _clip(text: str, max_chars: int = DETAIL_MAX_CHARS) -> str:
-    return text if len(text) <= max_chars else text[: max_chars - 1] + "…"

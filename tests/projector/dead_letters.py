@@ -8,7 +8,8 @@ from solve_projector.operations.retry_dead_letters import Retried
 from solve_projector.store.dead_letters import Selection
 from solve_projector.store.postgresql import connect
 from solve_schemas.events import Event
-from solve_schemas.record import Reason, encode
+from solve_schemas.record import encode
+from solve_schemas.rejection import Reason
 from tests.events import at
 from tests.world import World
 

@@ -8,7 +8,8 @@ import pytest
 
 from solve_schemas.documents import EXAMPLES, documents, drifted
 from solve_schemas.events import EVENT_MODELS
-from solve_schemas.record import Rejected, decode
+from solve_schemas.record import decode
+from solve_schemas.rejection import Rejected
 
 
 def test_the_committed_documents_are_those_of_the_models() -> None:

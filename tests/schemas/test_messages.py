@@ -10,7 +10,8 @@ from pydantic import ValidationError
 
 from solve_schemas.events import SubmissionRevoked, SubmissionSolved
 from solve_schemas.messages import message_of
-from solve_schemas.record import Rejected, decode
+from solve_schemas.record import decode
+from solve_schemas.rejection import Rejected
 
 FIELDS = {"submission_id": "s", "user_id": "u", "problem_id": "p", "judged_at": "2026-01-02T03:04:05Z"}
 TEXT = "must be text of 1 to 200 characters"

@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from solve_schemas.events import EVENT_MODELS, Event, SubmissionRevoked, SubmissionSolved, UserRegistered
-from solve_schemas.record import DETAIL_MAX_CHARS, Reason, Rejected, decode, decode_line, encode, encode_line
+from solve_schemas.record import decode, decode_line, encode, encode_line
+from solve_schemas.rejection import DETAIL_MAX_CHARS, Reason, Rejected
 
 NOW = datetime(2026, 6, 1, tzinfo=UTC)
 NOW_MS = int(NOW.timestamp() * 1000)

@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, Strict, StrictBool
 from solve_api.bodies import EXAMPLE_TIME, Asked, Body
 from solve_projector.store.dead_letters import GREATEST_ID
 from solve_schemas.events import Text
-from solve_schemas.record import Reason
+from solve_schemas.rejection import Reason
 
 # strict: JSON's false is not the partition 0
 Id = Annotated[int, Strict(), Field(ge=1, le=GREATEST_ID)]

@@ -17,7 +17,7 @@ from solve_api.routes.callers import InSession, OpenStores, public
 from solve_api.stores import Stores
 from solve_projector.store.dead_letters import GREATEST_ID, Selection, summaries
 from solve_schemas.events import NO_CONTROL_CHARS, TEXT_MAX_CHARS
-from solve_schemas.record import Reason
+from solve_schemas.rejection import Reason
 
 LIST_PATH = "/admin/dead-letters"
 SHOWN = 100

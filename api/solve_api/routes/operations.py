@@ -12,7 +12,7 @@ from solve_api.identity.tokens import Scope
 from solve_api.operations import bodies, dead_letters
 from solve_api.routes.callers import MayRead, OpenStores, public, require
 from solve_projector.store.dead_letters import GREATEST_ID, Selection, summaries
-from solve_schemas.record import Reason
+from solve_schemas.rejection import Reason
 
 router = APIRouter(prefix="/api/admin", tags=["admin"], dependencies=[Depends(public)], responses=problems(429))
 MayDecide = Annotated[Caller, Depends(require(Scope.DEAD_LETTERS))]

@@ -8,7 +8,8 @@ from typing import BinaryIO, NamedTuple
 
 from solve_producer.errors import ProducerError
 from solve_schemas.events import Event
-from solve_schemas.record import Reason, Rejected, decode_line
+from solve_schemas.record import decode_line
+from solve_schemas.rejection import Reason, Rejected
 
 # An event's fields have at most 200 characters each; a line ten times as long is not an event.
 LINE_MAX_BYTES = 64 * 1024

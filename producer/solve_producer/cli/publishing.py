@@ -13,7 +13,7 @@ from solve_producer.errors import BadLine
 from solve_runtime.console import Advance
 from solve_runtime.kafka_settings import KafkaConnection
 from solve_schemas.events import Event
-from solve_schemas.record import Rejected
+from solve_schemas.rejection import Rejected
 
 # Enough to see what is wrong; a file of another kind must not fill the memory with its lines.
 BAD_LINES_KEPT = 1_000

@@ -28,7 +28,7 @@ from solve_runtime.console import (
     table,
     whole,
 )
-from solve_schemas.record import Reason
+from solve_schemas.rejection import Reason
 
 SHOWN_CHARS = 2_000
 NARROW = 120  # columns; below, only what tells the rows apart

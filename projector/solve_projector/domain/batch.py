@@ -11,7 +11,7 @@ from typing import Any, NamedTuple, Protocol
 from solve_projector.domain.decoding import decode_record
 from solve_projector.domain.rule import Registration, Verdict, VerdictKey, fold_registration, fold_verdict, verdict_of
 from solve_schemas.events import Event, UserRegistered
-from solve_schemas.record import Reason, Rejected
+from solve_schemas.rejection import Reason, Rejected
 
 Ranges = Mapping[int, tuple[int, int]]
 

@@ -14,7 +14,9 @@ from msgspec.json import Decoder, Encoder
 
 from solve_projector.domain.rule import Verdict, verdict_of
 from solve_schemas.events import TEXT_MAX_CHARS, SubmissionRevoked, SubmissionSolved, UserRegistered
-from solve_schemas.record import EARLIEST_TIME, Rejected, decode, latest_time
+from solve_schemas.record import EARLIEST_TIME, decode, latest_time
+from solve_schemas.record_type import NO_TYPE_HEADER, type_header_index
+from solve_schemas.rejection import Rejected
 
 if TYPE_CHECKING:
     from solve_projector.domain.batch import LogRecord
@@ -43,8 +45,9 @@ class _Revoked(Struct, forbid_unknown_fields=True, omit_defaults=True, gc=False)
 
 
 _TypedDecoder = Callable[[bytes], _Solved | _Revoked]
+_SOLVED = SubmissionSolved.type_name.encode()
 _TYPED_DECODERS: dict[bytes | None, _TypedDecoder] = {
-    SubmissionSolved.type_name.encode(): Decoder(_Solved).decode,
+    _SOLVED: Decoder(_Solved).decode,
     SubmissionRevoked.type_name.encode(): Decoder(_Revoked).decode,
 }
 _encode = Encoder().encode
@@ -67,11 +70,12 @@ def decode_record(record: "LogRecord") -> Verdict | UserRegistered | Rejected:
 
 
 def _typed(record: "LogRecord") -> Verdict | None:
-    for name, content in record.headers:
-        if name == "ce_type":
-            typed_decoder = _TYPED_DECODERS.get(content)
-            return typed_decoder and _verdict(record, typed_decoder)
-    return None
+    index = type_header_index(record.headers)
+    if index is None:
+        return None
+    named = _SOLVED if index == NO_TYPE_HEADER else record.headers[index][1]
+    typed_decoder = _TYPED_DECODERS.get(named)
+    return typed_decoder and _verdict(record, typed_decoder)
 
 
 def _verdict(record: "LogRecord", typed_decoder: _TypedDecoder) -> Verdict | None:

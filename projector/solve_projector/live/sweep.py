@@ -12,7 +12,7 @@ from solve_projector.store.counts import unpark_users
 from solve_projector.store.postgresql import DATABASE_ERRORS, Connection, Failure, classify
 from solve_projector.telemetry.metrics import ProjectorMetrics
 from solve_runtime.sql import queries
-from solve_schemas.record import Reason
+from solve_schemas.rejection import Reason
 
 PARKED_EVENTS_SQL = queries("solve_projector.store", "parked_events")
 

@@ -19,7 +19,8 @@ from solve_projector.store.dead_letters import Selection, StoredDeadLetter, read
 from solve_projector.store.postgresql import DATABASE_ERRORS, Connection, Failure, classify
 from solve_runtime.sql import queries
 from solve_schemas.events import UserRegistered
-from solve_schemas.record import Reason, Rejected, decode
+from solve_schemas.record import decode
+from solve_schemas.rejection import Reason, Rejected
 
 DEAD_LETTERS_SQL = queries("solve_projector.store", "dead_letters")
 

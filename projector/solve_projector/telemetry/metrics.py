@@ -17,7 +17,7 @@ from prometheus_client.process_collector import ProcessCollector
 from solve_projector.domain.batch import Batch, LogRecord
 from solve_projector.store.counts import Applied
 from solve_schemas.events import EVENT_MODELS
-from solve_schemas.record import Reason, Rejected
+from solve_schemas.rejection import Reason, Rejected
 
 UNKNOWN_TYPE = "unknown"
 APPLIED, PARKED, DEAD_LETTER = "applied", "parked", "dead_letter"

@@ -11,7 +11,7 @@ from solve_api.identity.sessions import now
 from solve_api.identity.tokens import NewToken, Scope, create_token
 from solve_api.pages import dead_letters as letters_module
 from solve_api.pages.login import local_path
-from solve_schemas.record import Reason
+from solve_schemas.rejection import Reason
 from tests.api.reading import HOSTILE, PANEL, Page, browser, fill, seen, sent
 from tests.api.served import NAME, PASSWORD, serving
 from tests.events import solved

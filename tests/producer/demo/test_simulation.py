@@ -9,7 +9,8 @@ import pytest
 from bench.check import model_of
 from solve_producer.demo.simulation import Season, bad_records, simulate
 from solve_schemas.events import SubmissionRevoked, SubmissionSolved, UserRegistered
-from solve_schemas.record import Rejected, decode
+from solve_schemas.record import decode
+from solve_schemas.rejection import Rejected
 from tests.events import BEGIN
 
 SEASON = Season(start=BEGIN, events=20_000)

@@ -8,7 +8,8 @@ import pytest
 
 from solve_projector.errors import AlreadyDecided, DeadLetterUnknown, NothingParked, WhoUnknown
 from solve_projector.store import dead_letters
-from solve_schemas.record import Reason, encode
+from solve_schemas.record import encode
+from solve_schemas.rejection import Reason
 from tests.events import registered, revoked, solved
 from tests.projector.dead_letters import add_dead_letters, command, listed
 from tests.world import World

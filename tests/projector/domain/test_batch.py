@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from solve_projector.domain.batch import Batch, DecodedRecord, fold
-from solve_schemas.record import Reason, Rejected
+from solve_schemas.rejection import Reason, Rejected
 
 WHY = Rejected(Reason.NOT_JSON, "for a test")
 

@@ -13,7 +13,8 @@ from solve_producer.demo.simulation import Season, bad_records, simulate
 from solve_producer.sources import clics
 from solve_projector.errors import LeaderboardUnavailable
 from solve_schemas.events import SubmissionSolved
-from solve_schemas.record import Reason, encode
+from solve_schemas.record import encode
+from solve_schemas.rejection import Reason
 from tests.events import BEGIN, at, registered, revoked, solved
 from tests.waiting import until
 from tests.world import World
@@ -69,6 +70,33 @@ async def test_the_world_finals_come_out_as_the_scoreboard_says(world: World, wf
     assert counts == board
     assert sum(counts.values()) == 519
     assert await world.differences() == []
+
+
+async def test_nothing_of_another_form_counts_with_the_wrong_sign(world: World) -> None:
+    solve, retract = solved("s", "u", "p", 1), revoked("s", "u", "p", 2)
+    flat, later = encode(solve).value, encode(retract).value
+    records: list[tuple[bytes, list[tuple[str, bytes]]]] = [
+        (flat, []),
+        (later, [("CE_Type", b"submission.revoked.v1")]),
+        (encode(solved("t", "u", "q", 1)).value, [("eventType", b"submission.solved.v1")]),
+        (json.dumps(json.loads(flat) | {"problem_id": "r", "verdict": "WRONG_ANSWER"}).encode(), []),
+        (json.dumps({"schema": {}, "payload": json.loads(flat)}).encode(), []),
+        (b"\0\0\0\0\7" + flat, [("ce_type", b"submission.solved.v1")]),
+    ]
+    structured = {
+        "specversion": "1.0",
+        "type": "submission.solved.v1",
+        "data": json.loads(encode(solved("v", "v", "p", 1)).value),
+    }
+    records.append((json.dumps(structured).encode(), [("content-type", b"application/cloudevents+json")]))
+    await world.publish([registered("u"), registered("v")])
+    async with world.raw_producer() as producer:
+        for value, headers in records:
+            await producer.send_and_wait(world.connection.topic, value, key=b"u", headers=headers)
+    await world.run_once()
+    assert dict(await world.fetch("SELECT user_id, problems_solved FROM users")) == {"u": 0, "v": 1}
+    reasons = [reason for (reason,) in await world.fetch('SELECT reason FROM dead_letters ORDER BY "offset"')]
+    assert reasons == [Reason.UNKNOWN_TYPE, Reason.TYPE_MISMATCH, Reason.FOREIGN_FORMAT, Reason.FOREIGN_FORMAT]
 
 
 @pytest.mark.parametrize("codec", [None, "gzip", "snappy", "lz4", "zstd"])

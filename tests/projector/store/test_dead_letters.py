@@ -11,7 +11,8 @@ from solve_projector.store import dead_letters
 from solve_projector.store.dead_letters import Selection
 from solve_projector.store.postgresql import connect
 from solve_schemas.events import EVENT_MODELS, Event, SubmissionSolved
-from solve_schemas.record import Reason, decode, encode
+from solve_schemas.record import decode, encode
+from solve_schemas.rejection import Reason
 from tests.events import registered, revoked, solved
 from tests.projector.dead_letters import EVERYTHING, add_dead_letters, retry
 from tests.waiting import until
