@@ -19,7 +19,7 @@ from solve_schemas.events import Event, SubmissionSolved, UserRegistered
 from solve_schemas.foreign_formats import foreign_format, is_structured
 from solve_schemas.messages import message_of
 from solve_schemas.record_type import TYPE_HEADER, model_inside, model_of, unknown_type
-from solve_schemas.rejection import Headers, Reason, Rejected, clip
+from solve_schemas.rejection import Headers, Reason, Rejected, clip, set_aside
 
 DEFAULT_SOURCE = "solve-counts"
 TRACEPARENT = "traceparent"  # W3C Trace Context; says nothing of the event, and may be missing
@@ -64,6 +64,8 @@ def decode(value: bytes | None, headers: Headers, broker_timestamp_ms: int) -> E
     `broker_timestamp_ms` is the record's own LogAppendTime: times later than a day after it are refused, and
     comparing with the record instead of with the clock keeps a replay's answer the same.
     """
+    if unread := set_aside(headers):
+        return unread
     if value is None:
         return Rejected(Reason.TOMBSTONE, "the record has no value; to take a solve back, publish a revocation")
     parsed = _parsed(value)

@@ -11,7 +11,7 @@ from functools import lru_cache
 from typing import Any
 
 from solve_schemas.events import EVENT_MODELS, Event, SubmissionSolved
-from solve_schemas.rejection import Headers, Reason, Rejected, clip
+from solve_schemas.rejection import SET_ASIDE_HEADER, Headers, Reason, Rejected, clip
 
 TYPE_HEADER = "ce_type"
 NO_TYPE_HEADER = -1
@@ -38,6 +38,8 @@ def type_header_index(headers: Headers) -> int | None:
 @lru_cache(maxsize=256)  # a judge sends the same names with every record
 def _type_header_index(names: tuple[str, ...]) -> int | None:
     naming = [index for index, name in enumerate(names) if _plain_name(name) in _HEADERS_NAME_A_TYPE]
+    if SET_ASIDE_HEADER in names:
+        return None
     if not naming:
         return NO_TYPE_HEADER
     return naming[0] if len(naming) == 1 and names[naming[0]].lower() == TYPE_HEADER else None

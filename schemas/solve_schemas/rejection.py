@@ -7,6 +7,8 @@ from enum import StrEnum
 Headers = Sequence[tuple[str, bytes | None]]
 
 DETAIL_MAX_CHARS = 500
+# Put before a record's own headers by whoever could not read it whole: the reason, a space, the sentence.
+SET_ASIDE_HEADER = "solve-set-aside"
 
 
 class Reason(StrEnum):
@@ -19,6 +21,8 @@ class Reason(StrEnum):
     NOT_JSON = "not-json"
     INVALID_EVENT = "invalid-event"
     TIME_OUT_OF_RANGE = "time-out-of-range"
+    TOO_LARGE = "too-large"
+    UNREADABLE = "unreadable"
     REFUSED_BY_DATABASE = "refused-by-database"
 
 
@@ -33,3 +37,13 @@ class Rejected:
 def clip(text: str, max_chars: int = DETAIL_MAX_CHARS) -> str:
     """Text that is short enough for a detail."""
     return text if len(text) <= max_chars else text[: max_chars - 1] + "…"
+
+
+def set_aside(headers: Headers) -> Rejected | None:
+    """Why whoever read the record from the log could not read it whole; None where it is whole."""
+    for name, content in headers:
+        if name == SET_ASIDE_HEADER:
+            word, _, sentence = (content or b"").decode("utf-8", "backslashreplace").partition(" ")
+            reason = Reason.TOO_LARGE if word == Reason.TOO_LARGE else Reason.UNREADABLE
+            return Rejected(reason, clip(sentence or f"it has the header {SET_ASIDE_HEADER}"))
+    return None

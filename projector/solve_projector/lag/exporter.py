@@ -171,7 +171,7 @@ def _retention(snapshot: Snapshot) -> Iterator[Metric]:
     samples = [((snapshot.topic, setting), float(setting in unsafe)) for setting in TOPIC_SETTINGS]
     yield gauge(
         "solve_topic_setting_unsafe",
-        "1 where the log can lose events.",
+        "1 where the log can lose events, or take too much memory.",
         ("topic", "setting"),
         samples,
     )

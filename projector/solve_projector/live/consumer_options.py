@@ -2,6 +2,7 @@
 
 from aiokafka import AIOKafkaConsumer
 
+from solve_projector.log.bounded_fetch import FETCH_OPTIONS
 from solve_projector.settings import ProjectorSettings
 from solve_runtime.kafka_settings import KafkaConnection
 
@@ -24,5 +25,6 @@ def new_consumer(connection: KafkaConnection, settings: ProjectorSettings) -> AI
         heartbeat_interval_ms=max(100, session // 3),
         rebalance_timeout_ms=max(session, REBALANCE_TIMEOUT_MS),
         max_poll_interval_ms=MAX_POLL_INTERVAL_MS,
+        **FETCH_OPTIONS,
         metadata_max_age_ms=settings.metadata_max_age_ms,
     )

@@ -1,10 +1,11 @@
 """Turns the errors of a reading Kafka client into ours, which say what to do."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 
 from aiokafka.errors import (
     ConsumerStoppedError,
+    CorruptRecordException,
     GroupAuthorizationFailedError,
     KafkaError,
     NoOffsetForPartitionError,
@@ -15,13 +16,16 @@ from aiokafka.errors import (
 
 from solve_projector.errors import KafkaUnavailable, OffsetOutOfRange, ReadInterrupted, RecordUnreadable
 
+UNREADABLE = (UnicodeDecodeError, CorruptRecordException)
+LEFT_TO_CALLER = (NoOffsetForPartitionError, *UNREADABLE)
+
 
 @contextmanager
-def translated(topic: str, positions: Mapping[int, int]) -> Iterator[None]:
-    """Raises ReadInterrupted where reading again may help; NoOffsetForPartitionError is left to the caller."""
+def translated(topic: str) -> Iterator[None]:
+    """Raises ReadInterrupted where reading again may help; LEFT_TO_CALLER is what it says."""
     try:
         yield
-    except NoOffsetForPartitionError:
+    except LEFT_TO_CALLER:
         raise
     except OffsetOutOfRangeError as error:
         (requested,) = error.args[:1] or ({},)
@@ -38,9 +42,3 @@ def translated(topic: str, positions: Mapping[int, int]) -> Iterator[None]:
         ) from error
     except (KafkaError, ConsumerStoppedError) as error:  # stopped: the reader has just replaced this client
         raise ReadInterrupted(str(error) or type(error).__name__) from error
-    except UnicodeDecodeError as error:
-        near = ", ".join(f"offset {offset} of partition {partition}" for partition, offset in positions.items())
-        raise RecordUnreadable(
-            f"topic {topic} near {near}: a record's header name is not UTF-8: {error}; publish the history without it "
-            "to a new topic"
-        ) from error

@@ -17,9 +17,10 @@ from aiokafka import ConsumerRebalanceListener, ConsumerRecord, TopicPartition
 from aiokafka.errors import CommitFailedError, IllegalStateError, KafkaError, NoOffsetForPartitionError
 
 from solve_projector.domain.batch import Batch, DecodedRecord, LogRecord, cut, decode_records
-from solve_projector.errors import OffsetOutOfRange
+from solve_projector.errors import OffsetOutOfRange, ReadInterrupted
 from solve_projector.live.consumer_options import new_consumer
-from solve_projector.live.read_errors import translated
+from solve_projector.live.read_errors import UNREADABLE, translated
+from solve_projector.log.bounded_fetch import BoundedFetch
 from solve_projector.log.inspection import unavailable
 from solve_projector.settings import ProjectorSettings
 from solve_projector.telemetry.monitor import Monitor
@@ -62,6 +63,7 @@ class LogReader(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka is 
         self.fetch_seconds = 0.0
         self.decode_seconds = 0.0
         self._consumer = new_consumer(self._connection, self._settings)
+        self._fetch = BoundedFetch(self._consumer)
 
     @property
     def member_of(self) -> frozenset[int] | None:
@@ -98,12 +100,13 @@ class LogReader(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka is 
         await self.stop()
         self._lose_partitions()
         fresh = new_consumer(self._connection, self._settings)
+        fetch = BoundedFetch(fresh)
         try:
             await fresh.start()
         except (TimeoutError, KafkaError, OSError) as error:
             await fresh.stop()  # the old one stays, stopped: reads fail until a later attempt succeeds
             raise unavailable(self._connection, error) from error
-        self._consumer = fresh
+        self._consumer, self._fetch = fresh, fetch
         self._consumer.subscribe([self.topic], listener=self)
 
     def _lose_partitions(self) -> None:
@@ -174,11 +177,11 @@ class LogReader(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka is 
     async def _poll(self) -> dict[int, list[ConsumerRecord]]:
         """The available records, up to a batch; in pieces, so that PostgreSQL's answers do not wait for the client."""
         found: dict[int, list[ConsumerRecord]] = {}
-        wanted = self._settings.batch_max_records
+        wanted, wanted_bytes = self._settings.batch_max_records, self._settings.batch_max_bytes
         began = perf_counter()
         try:
             with self._translated():
-                while wanted > 0 and self._sought is None:
+                while wanted > 0 and wanted_bytes > 0 and self._sought is None:
                     piece = await self._consumer.getmany(
                         timeout_ms=0 if found else POLL_MS, max_records=min(wanted, RECORDS_AT_ONCE)
                     )
@@ -187,6 +190,7 @@ class LogReader(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka is 
                     for tp, records in piece.items():
                         found.setdefault(tp.partition, []).extend(records)
                         wanted -= len(records)
+                        wanted_bytes -= sum(record.serialized_value_size for record in records)
                     await asyncio.sleep(0)
         except NoOffsetForPartitionError:
             return {}  # a partition was not sought yet
@@ -216,8 +220,11 @@ class LogReader(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka is 
     def _translated(self) -> Iterator[None]:
         """Drops an offset out of range where a pending seek explains it."""
         try:
-            with translated(self.topic, self._positions):
+            with translated(self.topic):
                 yield
+        except UNREADABLE as error:
+            self._fetch.check_records()
+            raise ReadInterrupted(f"a record cannot be read: {error}; reading again to set it aside") from error
         except OffsetOutOfRange:
             if self._sought is None:
                 raise

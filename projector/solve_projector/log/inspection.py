@@ -16,6 +16,7 @@ from aiokafka.util import NO_EXTENSIONS
 from tenacity import AsyncRetrying, retry_if_exception, retry_if_exception_type, stop_after_delay, wait_fixed
 
 from solve_projector.errors import KafkaUnavailable, LogRewritten, TopicMissing
+from solve_projector.log.bounded_fetch import BoundedFetch
 from solve_projector.log.group import GroupState, read_group
 from solve_projector.log.state import LogState, PartitionOffset
 from solve_runtime.kafka_settings import KafkaConnection
@@ -207,6 +208,7 @@ async def open_inspector(connection: KafkaConnection) -> AsyncIterator[LogInspec
         max_partition_fetch_bytes=FINGERPRINT_FETCH_BYTES,
         fetch_max_wait_ms=200,
     )
+    BoundedFetch(consumer, always_check_each=True)
     admin = AIOKafkaAdminClient(**options)
     try:
         try:

@@ -1,14 +1,15 @@
 """Reads ranges of partitions from end to end, apart from the consumer group. Commits nothing."""
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager
 from time import monotonic
 
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
-from aiokafka.errors import KafkaError, OffsetOutOfRangeError
+from aiokafka.errors import CorruptRecordException, KafkaError, OffsetOutOfRangeError
 
-from solve_projector.errors import KafkaUnavailable, OffsetOutOfRange, RecordUnreadable
+from solve_projector.errors import KafkaUnavailable, OffsetOutOfRange
+from solve_projector.log.bounded_fetch import FETCH_OPTIONS, BoundedFetch
 from solve_projector.log.inspection import unavailable
 from solve_runtime.kafka_settings import KafkaConnection
 
@@ -25,24 +26,27 @@ class LogScan:
         self._connection = connection
         self.topic = connection.topic
         self._consumer = consumer
+        self._fetch = BoundedFetch(consumer)
+        self._next: dict[TopicPartition, int] = {}
 
     async def read(self, ranges: Mapping[int, tuple[int, int]]) -> AsyncIterator[list[ConsumerRecord]]:
         """The records of `[from, to)` of each partition, in log order per partition, some thousands at a time.
 
-        Raises OffsetOutOfRange, RecordUnreadable, and KafkaUnavailable where nothing came for a minute.
+        Raises OffsetOutOfRange, and KafkaUnavailable where nothing came for a minute.
         """
         left = {TopicPartition(self.topic, p): to for p, (begin, to) in ranges.items() if to > begin}
         if not left:
             return
         self._consumer.assign(list(left))
-        for tp in left:
-            self._consumer.seek(tp, ranges[tp.partition][0])
+        self._next = {tp: ranges[tp.partition][0] for tp in left}
+        self._seek(left)
         progressed_at = monotonic()
         while left:
             moved = False
             for tp, records in (await self._poll(left)).items():
                 moved = True
                 to = left[tp]
+                self._next[tp] = records[-1].offset + 1
                 yield records if records[-1].offset < to else [one for one in records if one.offset < to]
             for tp in [tp for tp, to in left.items() if await self._position(tp) >= to]:
                 moved = True
@@ -67,11 +71,17 @@ class LogScan:
                 f"topic {self.topic} lacks records of partition {' or '.join(str(tp.partition) for tp in left)}: "
                 "it was recreated, or records were deleted; restore it, or publish the history again to a new topic"
             ) from error
-        except UnicodeDecodeError as error:
-            raise RecordUnreadable(f"topic {self.topic}: a record's header name is not UTF-8: {error}") from error
+        except (UnicodeDecodeError, CorruptRecordException):  # what the client had read is lost with it
+            self._fetch.check_records()
+            self._seek(left)
+            return {}
         except (TimeoutError, KafkaError, OSError) as error:
             raise unavailable(self._connection, error) from error
         return found
+
+    def _seek(self, tps: Iterable[TopicPartition]) -> None:
+        for tp in tps:
+            self._consumer.seek(tp, self._next[tp])
 
     async def _position(self, tp: TopicPartition) -> int:
         return int(await self._consumer.position(tp))
@@ -87,13 +97,15 @@ async def open_scan(connection: KafkaConnection) -> AsyncIterator[LogScan]:
         enable_auto_commit=False,
         auto_offset_reset="none",
         isolation_level="read_committed",
+        **FETCH_OPTIONS,
     )
     try:
+        scan = LogScan(connection, consumer)
         try:
             await consumer.start()
             await asyncio.sleep(0)  # if a task of the client is cancelled before its first step, `stop` raises that
         except (TimeoutError, KafkaError, OSError) as error:
             raise unavailable(connection, error) from error
-        yield LogScan(connection, consumer)
+        yield scan
     finally:
         await consumer.stop()

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from solve_projector.errors import LogHeadGone, LogRewritten, OffsetOutOfRange, TopicUnsafe
-from solve_schemas.topic import TOPIC_SETTINGS
+from solve_schemas.topic import MESSAGE_MAX_BYTES, TOPIC_SETTINGS
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,11 +33,10 @@ class LogState:
     settings: Mapping[str, str]
 
     def unsafe_settings(self) -> dict[str, str]:
-        """The current values of the settings that let the log lose or reorder records."""
+        """The current values of the settings that let the log lose or reorder records, or take too much memory."""
+        found = {name: self.settings.get(name, "") for name in TOPIC_SETTINGS}
         return {
-            name: self.settings.get(name, "")
-            for name, safe in TOPIC_SETTINGS.items()
-            if self.settings.get(name) != safe
+            name: value for name, value in found.items() if value != TOPIC_SETTINGS[name] and not _fits(name, value)
         }
 
     def require_safe(self) -> None:
@@ -46,8 +45,8 @@ class LogState:
             found = ", ".join(f"{name}={value}" for name, value in unsafe.items())
             wanted = ",".join(f"{name}={TOPIC_SETTINGS[name]}" for name in unsafe)
             raise TopicUnsafe(
-                f"topic {self.topic} has {found}, so it cannot prove the counts; set it with: "
-                f"kafka-configs.sh --alter --entity-type topics --entity-name {self.topic} --add-config {wanted}"
+                f"topic {self.topic} has {found}, so it cannot prove the counts, or be read in bounded memory; set it "
+                f"with: kafka-configs.sh --alter --entity-type topics --entity-name {self.topic} --add-config {wanted}"
             )
         if gone := {partition: offset for partition, offset in self.earliest.items() if offset > 0}:
             partition, offset = min(gone.items())
@@ -77,3 +76,7 @@ class LogState:
                 "between were deleted before they were applied; restore them, or publish the history again to a new "
                 "topic"
             )
+
+
+def _fits(setting: str, value: str) -> bool:
+    return setting == "max.message.bytes" and (not value.isdigit() or int(value) <= MESSAGE_MAX_BYTES)
