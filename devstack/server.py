@@ -24,6 +24,11 @@ LOG_TAIL_LINES = 8
 PR_SET_PDEATHSIG = 1
 
 
+def finish(words: list[str], user: str | None = None) -> subprocess.CompletedProcess[str]:
+    """Runs one of a server's tools to its end, as whom it may have to be."""
+    return subprocess.run(words, check=False, capture_output=True, text=True, user=user, cwd="/")
+
+
 class Server(ABC):
     """One server in a folder of its own. Not safe for use by two threads."""
 
@@ -118,14 +123,8 @@ class Server(ABC):
 
     def kill(self) -> None:
         """SIGKILL to it and all its children."""
-        if self._process is None:
-            return
-        with contextlib.suppress(psutil.NoSuchProcess):
-            family = [self._process, *self._process.children(recursive=True)]
-            for process in family:
-                with contextlib.suppress(psutil.NoSuchProcess):
-                    process.kill()
-            psutil.wait_procs(family, timeout=STOP_TIMEOUT_S)
+        with contextlib.suppress(psutil.NoSuchProcess, StackError):  # it may be gone
+            psutil.wait_procs(self._signal_family(signal.SIGKILL), timeout=STOP_TIMEOUT_S)
         self._wait_until_gone(STOP_TIMEOUT_S)
 
     def pause(self) -> None:
@@ -136,11 +135,13 @@ class Server(ABC):
         """SIGCONT to it and its children."""
         self._signal_family(signal.SIGCONT)
 
-    def _signal_family(self, number: int) -> None:
-        family = psutil.Process(self.pid)
-        for process in [family, *family.children(recursive=True)]:
+    def _signal_family(self, number: int) -> list[psutil.Process]:
+        main = psutil.Process(self.pid)
+        family = [main, *main.children(recursive=True)]
+        for process in family:
             with contextlib.suppress(psutil.NoSuchProcess):
                 process.send_signal(number)
+        return family
 
     def _spawn(self, log: IO[bytes]) -> subprocess.Popen[bytes]:
         libc = ctypes.CDLL(None) if sys.platform == "linux" and not self._outlive_owner else None
