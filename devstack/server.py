@@ -175,14 +175,11 @@ class Server(ABC):
     def _wait_until_it_answers(self) -> None:
         deadline = time.monotonic() + START_TIMEOUT_S
         while not self.answers():
-            if not self.running():
-                raise StackError(f"{self.name} ended while starting; its log {self.log_file} says:\n{self._log_tail()}")
-            if time.monotonic() > deadline:
+            ended = not self.running()
+            if ended or time.monotonic() > deadline:
                 self.kill()
-                raise StackError(
-                    f"{self.name} did not answer within {START_TIMEOUT_S:.0f} s; its log {self.log_file} says:\n"
-                    f"{self._log_tail()}"
-                )
+                what = "ended while starting" if ended else f"did not answer within {START_TIMEOUT_S:.0f} s"
+                raise StackError(f"{self.name} {what}; its log {self.log_file} says:\n{self._log_tail()}")
             time.sleep(POLL_S)
 
     def _wait_until_gone(self, timeout_s: float) -> None:

@@ -174,9 +174,9 @@ def readable(content: bytes | str) -> str:
 def output_console() -> Console:
     """Standard output, as wide as the terminal or as COLUMNS says; in a file, wide."""
     console = Console(highlight=False)
-    return (
-        console if console.is_terminal or os.environ.get("COLUMNS") else Console(highlight=False, width=WIDTH_OF_A_FILE)
-    )
+    if not console.is_terminal and not os.environ.get("COLUMNS"):
+        console.width = WIDTH_OF_A_FILE
+    return console
 
 
 def table(*headings: str | Column) -> Table:
@@ -212,21 +212,19 @@ class Bars:
     def __init__(self, *, wanted: bool = True) -> None:
         console = Console(stderr=True)
         columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-        self._progress = Progress(*columns, console=console) if wanted and console.is_terminal else None
+        self._progress = Progress(*columns, console=console, disable=not (wanted and console.is_terminal))
         self._tasks: dict[str, TaskID] = {}
 
     def __enter__(self) -> Self:
-        if self._progress:
-            self._progress.start()
+        self._progress.start()
         return self
 
     def __exit__(self, *_: object) -> None:
-        if self._progress:
-            self._progress.stop()
+        self._progress.stop()
 
     def __call__(self, phase: str, done: int, total: int) -> None:
         """Moves a phase's bar, which begins with the first call; a total of 0 is unknown."""
-        if self._progress is None:
+        if self._progress.disable:  # rich would count all the same, once an event
             return
         if phase not in self._tasks:
             self._tasks[phase] = self._progress.add_task(phase)

@@ -68,10 +68,11 @@ def publish(
     Example: generate-events | solve-producer publish -
     """
     now = datetime.now(UTC)
-    if STANDARD_INPUT in files and files != [STANDARD_INPUT]:
-        raise typer.BadParameter("standard input is read alone, without files")
     if files == [STANDARD_INPUT]:
         result = run_async(lambda: publish_stream(open_events(STANDARD_INPUT), now, skip_invalid=skip_invalid))
+        show_bad_lines(result.bad_lines)
+    elif STANDARD_INPUT in files:
+        raise typer.BadParameter("standard input is read alone, without files")
     else:
         with progress_bar("checking", sum(_size(file) for file in files)) as bar:
             bad = check_files(files, now, bar)
@@ -80,8 +81,6 @@ def publish(
             raise BadLine(f"{len(bad)} bad lines; nothing was sent. Fix them, or send the rest with --skip-invalid")
         with progress_bar("publishing", sum(_size(file) for file in files)) as bar:
             result = run_async(lambda: publish_files(files, now, bar))
-    if files == [STANDARD_INPUT]:
-        show_bad_lines(result.bad_lines)
     print_summary({"published": result.published, "invalid": result.invalid}, as_json)
     if result.invalid:
         raise typer.Exit(1)
