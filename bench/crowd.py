@@ -8,10 +8,10 @@ from typing import Any
 
 import asyncpg
 
+from bench.common import open_database
 from bench.processes import run
 from solve_projector.operations.setup import provision
 from solve_projector.settings import ProjectorSettings
-from solve_projector.store.postgresql import connect
 from solve_runtime.kafka_settings import KafkaConnection
 
 TABLES = ("users", "verdicts")
@@ -21,16 +21,13 @@ async def make_crowd(connection: KafkaConnection, users: int) -> dict[str, Any]:
     """In place of whatever was there; how large it became."""
     settings = ProjectorSettings()
     await provision(connection, settings)
-    database = await connect(settings, replay=True)
-    try:
+    async with open_database(settings, replay=True) as database:
         await database.execute("TRUNCATE users, verdicts, parked_events, dead_letters, partition_offsets")
         await database.execute("SELECT set_config('bench.users', $1, false)", str(users))
         await database.execute(Path(__file__).with_name("crowd.sql").read_text(encoding="utf-8"))
         for table in TABLES:  # as autovacuum would have by then
             await database.execute(f"VACUUM (FREEZE, ANALYZE) {table}")
         size = await _size(database)
-    finally:
-        await database.close()
     await run("solve_projector", "sync-leaderboard", "--json")
     return {"users": users, **size}
 

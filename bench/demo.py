@@ -4,15 +4,16 @@ import argparse
 import asyncio
 import subprocess
 import sys
-from collections.abc import Callable
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from time import perf_counter
 from typing import Any
 
 from bench.check import differences, model_of
+from bench.common import open_database
 from bench.demo_pages import show_pages
 from bench.oracle import Model
 from solve_producer.client import SolveProducer
@@ -23,8 +24,7 @@ from solve_projector.leaderboard.board import open_leaderboard
 from solve_projector.live.process import open_projector, run_projector
 from solve_projector.operations.setup import provision
 from solve_projector.settings import ProjectorSettings
-from solve_projector.store.postgresql import connect
-from solve_runtime.console import progress_bar
+from solve_runtime.console import Bars, counted, progress_bar
 from solve_runtime.errors import SolveCountsError
 from solve_runtime.kafka_settings import KafkaConnection
 from solve_runtime.logs import configure_logs
@@ -58,10 +58,10 @@ async def demo(events: list[Event], *, pages: bool) -> bool:
         await provision(connection, settings)
     with _timed(took, "publish"), progress_bar("publishing", len(events)) as bar:
         async with SolveProducer(connection) as producer:
-            await producer.publish(_each(events, bar))
-    with _timed(took, "project"), progress_bar("projecting", len(events)) as bar:
+            await producer.publish(counted(events, bar))
+    with _timed(took, "project"), Bars() as bars:
         async with open_projector(connection, settings) as projector:
-            totals = await run_projector(projector, asyncio.Event(), once=True, on_progress=_advance(bar))
+            totals = await run_projector(projector, asyncio.Event(), once=True, on_progress=partial(bars, "projecting"))
     await asyncio.to_thread(_show_board)
     with _timed(took, "check"):
         model = model_of(events)
@@ -93,12 +93,8 @@ def _show_board() -> None:
 
 
 async def _check(model: Model, settings: ProjectorSettings, topic: str) -> list[str]:
-    async with open_leaderboard(settings, topic) as board:
-        database = await connect(settings)
-        try:
-            return await differences(model, database, board)
-        finally:
-            await database.close()
+    async with open_leaderboard(settings, topic) as board, open_database(settings) as database:
+        return await differences(model, database, board)
 
 
 def _events(feed: str | None, number: int) -> list[Event]:
@@ -117,23 +113,6 @@ def _events(feed: str | None, number: int) -> list[Event]:
         ) from error
     print("\n".join(conversion.report.people()))
     return conversion.events
-
-
-def _each(events: list[Event], bar: Callable[[int], None]) -> Any:
-    for event in events:
-        yield event
-        bar(1)
-
-
-def _advance(bar: Callable[[int], None]) -> Callable[[int, int], None]:
-    seen = 0
-
-    def advance(done: int, _total: int) -> None:
-        nonlocal seen
-        bar(done - seen)
-        seen = done
-
-    return advance
 
 
 @contextmanager

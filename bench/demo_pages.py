@@ -2,13 +2,13 @@
 
 import asyncio
 import secrets
-import signal
 import sys
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, closing
 from socket import socket
 from typing import Any
 
+from bench.common import open_database
 from solve_api.errors import AddressUnusable
 from solve_api.identity.accounts import create_admin
 from solve_api.process import listen, server_of
@@ -16,7 +16,7 @@ from solve_api.settings import ApiSettings
 from solve_producer.demo.ongoing import publish_live
 from solve_projector.live.process import open_projector, run_projector
 from solve_projector.settings import ProjectorSettings
-from solve_projector.store.postgresql import connect
+from solve_runtime.console import stopping_event
 from solve_runtime.kafka_settings import KafkaConnection
 from solve_schemas.events import Event
 
@@ -31,9 +31,7 @@ async def show_pages(connection: KafkaConnection, events: Sequence[Event]) -> li
     """
     settings = ApiSettings()
     password = await _make_admin(settings)
-    stopping = asyncio.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        asyncio.get_running_loop().add_signal_handler(number, stopping.set)
+    stopping = stopping_event()
     published: list[Event] = []
     with closing(_listen(settings)) as listening:
         server = server_of(connection, settings, listening, lambda address: _tell(address, password))
@@ -70,11 +68,8 @@ async def _running(work: Any) -> AsyncIterator[asyncio.Task[Any]]:
 
 async def _make_admin(settings: ApiSettings) -> str:
     password = secrets.token_urlsafe(15)
-    database = await connect(settings)
-    try:
+    async with open_database(settings) as database:
         await create_admin(database, NAME, password)
-    finally:
-        await database.close()
     return password
 
 

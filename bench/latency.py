@@ -4,17 +4,16 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from itertools import count
-from statistics import quantiles
 from time import perf_counter
 from typing import Any
 
 import asyncpg
 
+from bench.common import open_database, percentile_ms
 from bench.processes import running
 from solve_producer.client import SolveProducer
 from solve_projector.leaderboard.board import Leaderboard, open_leaderboard
 from solve_projector.settings import ProjectorSettings
-from solve_projector.store.postgresql import connect
 from solve_runtime.kafka_settings import KafkaConnection
 from solve_schemas.events import SubmissionSolved, UserRegistered
 
@@ -31,8 +30,8 @@ async def measure_latency(connection: KafkaConnection, settings: ProjectorSettin
         running("solve_projector", "run"),
         SolveProducer(connection) as producer,
         open_leaderboard(settings, connection.topic) as board,
+        open_database(settings) as database,
     ):
-        database = await connect(settings)
         now = datetime.now(UTC)
         await producer.publish(
             UserRegistered(user_id=f"load-{user}", username="load", registered_at=now) for user in range(LOAD_USERS)
@@ -46,16 +45,11 @@ async def measure_latency(connection: KafkaConnection, settings: ProjectorSettin
             took = await _probe(producer, database, board, f"probe-{now:%H%M%S}-{number}")
             if number >= WARM_UP_PROBES:
                 for name, seconds_taken in took.items():
-                    figures[name].append(seconds_taken * 1000)
+                    figures[name].append(seconds_taken)
         load.cancel()
         await asyncio.wait([load])
-        await database.close()
     return {
-        name: {
-            "p50": round(quantiles(took, n=100)[49], 1),
-            "p99": round(quantiles(took, n=100)[98], 1),
-            "probes": len(took),
-        }
+        name: {"p50": percentile_ms(took, 50), "p99": percentile_ms(took, 99), "probes": len(took)}
         for name, took in figures.items()
     }
 

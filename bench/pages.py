@@ -10,24 +10,17 @@ this machine's today.
 
 import argparse
 import json
-import os
-import sys
-from pathlib import Path
 from typing import Any
 
-from rich.console import Console
-from rich.table import Table
-
+from bench.common import begin_quietly, say, write_result
 from bench.crowd import make_crowd
 from bench.processes import serving
 from bench.rounds import PAGES, Plan, measure_pages
 from bench.visible import measure_visible
 from bench.wrk import CONNECTIONS, require_wrk
-from solve_runtime.console import run_async
+from solve_runtime.console import print_table, run_async, table
 from solve_runtime.kafka_settings import KafkaConnection
-from solve_runtime.logs import configure_logs
 
-RESULT = Path("bench-results") / "pages.json"
 UNLIMITED = "1000000000/second"
 
 
@@ -35,17 +28,14 @@ def main() -> None:
     """Writes `bench-results/pages.json`."""
     options = _options()
     require_wrk()
-    configure_logs("ERROR", "console")
-    os.environ |= {"SOLVE_LOG_LEVEL": "ERROR", "SOLVE_API_READ_RATE": UNLIMITED}  # of the processes that are measured
+    begin_quietly(SOLVE_API_READ_RATE=UNLIMITED)
     result = run_async(lambda: measure(options))
-    RESULT.parent.mkdir(exist_ok=True)
-    text = json.dumps(result, indent=2)
-    RESULT.write_text(text + "\n", encoding="utf-8")
+    path = write_result(result, "pages.json")
     if options.json:
-        print(text)
+        print(json.dumps(result, indent=2))
     else:
         show(result)
-        print(f"written to {RESULT}")
+        print(f"written to {path}")
 
 
 def _options() -> argparse.Namespace:
@@ -83,27 +73,21 @@ def show(result: dict[str, Any]) -> None:
     """The table for people."""
     crowd = result["workload"]
     print(f"{crowd['users']} users, {crowd['ranked']} of them on the board, {crowd['verdicts']} verdicts")
-    table = Table("page", "of bare", "requests/s", "p50 ms", "p99 ms", "CPU ms", "times bare", box=None)
+    shown = table("page", "of bare", "requests/s", "p50 ms", "p99 ms", "CPU ms", "times bare")
     for name, found in result.get("pages", {}).items():
-        table.add_row(
+        shown.add_row(
             name,
             f"{found['ratio_to_bare']:.2f}" if "ratio_to_bare" in found else "",
             *(str(found[figure]) for figure in ("requests_per_s", "p50_ms", "p99_ms", "cpu_ms")),
             str(found.get("times_bare_cpu", "")),
         )
-    console = Console(width=120, highlight=False)
-    if table.rows:
-        console.print(table)
+    if shown.rows:
+        print_table(shown)
     if live := result.get("visible"):
-        console.print(
+        print(
             f"a solve seen by an open page, beside {live['events_per_s']} events/s and {live['streams']} streams: "
             f"p50 {live['p50_ms']} ms, p99 {live['p99_ms']} ms, most {live['max_ms']} ms"
         )
-
-
-def say(what: str) -> None:
-    """Where a long run is, for people."""
-    print(what, file=sys.stderr)
 
 
 if __name__ == "__main__":

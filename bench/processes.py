@@ -25,10 +25,15 @@ class Running:
 
 async def run(*words: str) -> bytes:
     """`python -m …` to its end; what it printed."""
-    process = await asyncio.create_subprocess_exec(sys.executable, "-m", *words, stdout=asyncio.subprocess.PIPE)
+    async with running(*words) as process:
+        return await output_of(process, *words)
+
+
+async def output_of(process: asyncio.subprocess.Process, *words: str) -> bytes:
+    """What a process printed until its end; one that failed ends the bench."""
     out, _ = await process.communicate()
     if process.returncode:
-        raise SystemExit(f"{' '.join(words)} ended with status {process.returncode}")
+        raise SystemExit(f"{' '.join(words)} ended with status {process.returncode}: {out.decode()[-500:]}")
     return out
 
 

@@ -15,11 +15,11 @@ from typing import Any
 
 import asyncpg
 
+from bench.common import open_database
 from bench.processes import run, running
 from solve_producer.client import SolveProducer
 from solve_producer.demo.simulation import Season, simulate
 from solve_projector.settings import ProjectorSettings
-from solve_projector.store.postgresql import connect
 from solve_runtime.kafka_settings import KafkaConnection
 from solve_schemas.events import Event
 
@@ -39,8 +39,7 @@ class CommitGaps:
         self._topic = topic
         self.longest_s = 0.0
 
-    async def watch(self) -> None:
-        """For ever."""
+    async def _watch(self) -> None:
         seen, moved_at = -1, perf_counter()
         while True:
             applied = await self._database.fetchval(APPLIED, self._topic)
@@ -54,7 +53,7 @@ class CommitGaps:
     async def watching(self) -> AsyncIterator[None]:
         """Begins anew, and watches for as long as the block runs."""
         self.longest_s = 0.0
-        task = asyncio.create_task(self.watch())
+        task = asyncio.create_task(self._watch())
         try:
             yield
         finally:
@@ -62,9 +61,13 @@ class CommitGaps:
             await asyncio.wait([task])
 
 
-async def measure_repair(connection: KafkaConnection, settings: ProjectorSettings) -> dict[str, Any]:
-    """On a log that is projected already: gaps in milliseconds, and what the replay said."""
-    database = await connect(settings, replay=True)  # the drift is one long statement
+async def measure_repair(
+    connection: KafkaConnection, settings: ProjectorSettings, database: asyncpg.Connection
+) -> dict[str, Any]:
+    """On a log that is projected already: gaps in milliseconds, and what the replay said.
+
+    The session is a replay's, because the drift is one long statement.
+    """
     gaps = CommitGaps(database, connection.topic)
     async with running("solve_projector", "run"), SolveProducer(connection) as producer:
         stream = asyncio.create_task(_stream(producer, settings, connection.topic))
@@ -77,7 +80,6 @@ async def measure_repair(connection: KafkaConnection, settings: ProjectorSetting
             out = await run("solve_projector", "replay", "--json")
         stream.cancel()
         await asyncio.wait([stream])
-    await database.close()
     report = json.loads(out)
     return {
         "longest_gap_ms_stream_alone": round(alone_s * 1000),
@@ -95,15 +97,12 @@ async def _moving(database: asyncpg.Connection, topic: str) -> None:
 
 async def _stream(producer: SolveProducer, settings: ProjectorSettings, topic: str) -> None:
     """As fast as projection takes it."""
-    database = await connect(settings)
-    try:
+    async with open_database(settings) as database:
         sent = await database.fetchval(APPLIED, topic)
         for piece in _pieces():
             while sent - await database.fetchval(APPLIED, topic) > MOST_BACKLOG:  # noqa: ASYNC110 - likewise
                 await asyncio.sleep(POLL_S)
             sent += await producer.publish(piece)
-    finally:
-        await database.close()
 
 
 def _pieces() -> Iterator[list[Event]]:

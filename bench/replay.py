@@ -12,27 +12,25 @@ import json
 import os
 import sys
 import tempfile
-from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
-from pathlib import Path
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from time import perf_counter
 from typing import Any
 
 import asyncpg
 import psutil
-from rich.console import Console
-from rich.table import Table
 
+from bench.common import begin_quietly, open_database, say, write_result
+from bench.processes import output_of, running
 from bench.repair import measure_repair
-from bench.throughput import RESULTS, project, say
+from bench.throughput import project
 from solve_producer.client import SolveProducer
 from solve_producer.demo.simulation import Season, simulate
 from solve_projector.operations.setup import provision
 from solve_projector.replay.worker_pool import shares
 from solve_projector.settings import ProjectorSettings
-from solve_projector.store.postgresql import connect
+from solve_runtime.console import print_table, table
 from solve_runtime.kafka_settings import KafkaConnection
-from solve_runtime.logs import configure_logs
 
 SAMPLE_S = 0.25
 FAR = 100_000_000
@@ -45,7 +43,7 @@ class Measured:
 
     seconds: float
     report: dict[str, Any]
-    memory_mib: dict[str, list[int]] = field(default_factory=dict)
+    memory_mib: dict[str, list[int]]
 
 
 def main() -> None:
@@ -55,12 +53,9 @@ def main() -> None:
     options = parser.parse_args()
     if min(options.events) <= USERS:
         parser.error(f"--events must be more than {USERS:,}, because a season begins by registering so many users")
-    configure_logs("ERROR", "console")
-    os.environ["SOLVE_LOG_LEVEL"] = "ERROR"
+    begin_quietly()
     result = asyncio.run(measure(sorted(options.events)))
-    RESULTS.mkdir(exist_ok=True)
-    path = RESULTS / "replay.json"
-    path.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
+    path = write_result(result, "replay.json")
     show(result)
     print(f"written to {path}")
 
@@ -75,27 +70,25 @@ async def measure_size(number: int) -> dict[str, Any]:
     os.environ["SOLVE_TOPIC"] = os.environ["SOLVE_GROUP_ID"] = f"bench-replay-{number}"
     connection, settings = KafkaConnection(), ProjectorSettings()
     await provision(connection, settings)
-    database = await connect(settings, replay=True)
-    await clear(database)
-    lasts = Season(start=datetime.now(UTC), events=number).lasts
-    season = Season(start=datetime.now(UTC) - lasts - timedelta(hours=2), users=USERS, problems=3_000, events=number)
-    say(f"publishing {number} events")
-    async with SolveProducer(connection) as producer:
-        await producer.publish(simulate(season))
-    say("projecting live")
-    live = await project(database, connection.topic, number)
-    say("auditing")
-    audit = await command("replay", "--dry-run", "--json")
-    say("copying")
-    copy_rate = await copy_floor(database)
-    await clear(database)
-    say("rebuilding")
-    rebuild = await command("replay", "--json")
-    say("reading and decoding")
-    read_rate = await reading_floor(database)
-    say("repairing beside a stream")
-    beside = await measure_repair(connection, settings)
-    await database.close()
+    async with open_database(settings, replay=True) as database:
+        await clear(database)
+        season = Season(start=datetime.now(UTC), users=USERS, problems=3_000, events=number).ending_now()
+        say(f"publishing {number} events")
+        async with SolveProducer(connection) as producer:
+            await producer.publish(simulate(season))
+        say("projecting live")
+        live = await project(database, connection.topic, number)
+        say("auditing")
+        audit = await command("replay", "--dry-run", "--json")
+        say("copying")
+        copy_rate = await copy_floor(database)
+        await clear(database)
+        say("rebuilding")
+        rebuild = await command("replay", "--json")
+        say("reading and decoding")
+        read_rate = await reading_floor(database)
+        say("repairing beside a stream")
+        beside = await measure_repair(connection, settings, database)
     return summary(number, live.seconds, audit, rebuild, read_rate, copy_rate) | {"repair_beside_a_stream": beside}
 
 
@@ -107,21 +100,14 @@ async def clear(database: asyncpg.Connection) -> None:
 async def command(*words: str) -> Measured:
     """Runs `solve-projector`, with the memory of each of its processes."""
     began = perf_counter()
-    process = await asyncio.create_subprocess_exec(
-        str(Path(sys.executable).with_name("solve-projector")), *words, stdout=asyncio.subprocess.PIPE
-    )
-    measured = Measured(0.0, {})
-    printing = asyncio.create_task(process.communicate())
-    watched = psutil.Process(process.pid)
-    while not printing.done():
-        sample(watched, measured.memory_mib)
-        await asyncio.wait([printing], timeout=SAMPLE_S)
-    out, _ = await printing
-    measured.seconds = perf_counter() - began
-    if process.returncode:
-        raise SystemExit(f"solve-projector {' '.join(words)} ended with {process.returncode}: {out.decode()[-500:]}")
-    measured.report = json.loads(out)
-    return measured
+    memory: dict[str, list[int]] = {}
+    async with running("solve_projector", *words) as process:
+        printing = asyncio.create_task(output_of(process, "solve_projector", *words))
+        watched = psutil.Process(process.pid)
+        while not printing.done():
+            sample(watched, memory)
+            await asyncio.wait([printing], timeout=SAMPLE_S)
+    return Measured(perf_counter() - began, json.loads(await printing), memory)
 
 
 def sample(watched: psutil.Process, memory: dict[str, list[int]]) -> None:
@@ -196,24 +182,24 @@ def _quarters(samples: list[int]) -> list[int]:
 def show(result: dict[str, Any]) -> None:
     """The table for people."""
     sizes = result["sizes"]
-    table = Table("figure", *(f"{size['events']:,} events" for size in sizes), box=None)
-    table.add_row("live", *(f"{size['live_events_per_second']:,}/s" for size in sizes))
+    shown = table("figure", *(f"{size['events']:,} events" for size in sizes))
+    shown.add_row("live", *(f"{size['live_events_per_second']:,}/s" for size in sizes))
     for name in ("audit", "rebuild"):
-        table.add_row(name, *(f"{size[name]['events_per_second']:,}/s, {size[name]['seconds']} s" for size in sizes))
-        table.add_row("  times live", *(f"{size[name]['times_live']}" for size in sizes))
-        table.add_row(
+        shown.add_row(name, *(f"{size[name]['events_per_second']:,}/s, {size[name]['seconds']} s" for size in sizes))
+        shown.add_row("  times live", *(f"{size[name]['times_live']}" for size in sizes))
+        shown.add_row(
             "  of reading and decoding alone", *(f"{size[name]['share_of_read_and_decode']}" for size in sizes)
         )
-        table.add_row("  of COPY alone", *(f"{size[name]['share_of_copy']}" for size in sizes))
-        table.add_row("  seconds", *(", ".join(f"{p} {s}" for p, s in size[name]["phases"].items()) for size in sizes))
-        table.add_row(
+        shown.add_row("  of COPY alone", *(f"{size[name]['share_of_copy']}" for size in sizes))
+        shown.add_row("  seconds", *(", ".join(f"{p} {s}" for p, s in size[name]["phases"].items()) for size in sizes))
+        shown.add_row(
             "  MiB by quarter", *("; ".join(f"{w} {m}" for w, m in size[name]["memory_mib"].items()) for size in sizes)
         )
     for name in ("floor_read_and_decode_per_second", "floor_copy_rows_per_second"):
-        table.add_row(name.replace("_", " "), *(f"{size[name]:,}" for size in sizes))
+        shown.add_row(name.replace("_", " "), *(f"{size[name]:,}" for size in sizes))
     for name in ("longest_gap_ms_stream_alone", "longest_gap_ms_beside_replay", "longest_chunk_ms", "message"):
-        table.add_row(name.replace("_", " "), *(str(size["repair_beside_a_stream"][name]) for size in sizes))
-    Console(width=160).print(table)
+        shown.add_row(name.replace("_", " "), *(str(size["repair_beside_a_stream"][name]) for size in sizes))
+    print_table(shown)
     if len(sizes) > 1:
         minutes = ", ".join(f"{name} {_far(sizes[-2:], name) / 60:.0f} min" for name in ("audit", "rebuild"))
         print(f"{FAR:,} events, in a straight line from the two largest: {minutes}")

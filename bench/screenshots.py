@@ -4,12 +4,13 @@ import asyncio
 import re
 import shutil
 import sys
-from asyncio.subprocess import PIPE
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
 from playwright.async_api import Page, async_playwright
+
+from bench.processes import running
 
 FOLDER = Path(__file__).parents[1] / "docs" / "images"
 PROGRAMS = ("chromium", "chromium-browser", "google-chrome")
@@ -36,8 +37,7 @@ async def main() -> None:
 @asynccontextmanager
 async def _demo() -> AsyncIterator[tuple[str, ...]]:
     """The demo's pages: address, an admin's name and password."""
-    process = await asyncio.create_subprocess_exec(sys.executable, "-m", "bench.demo", stdout=PIPE)
-    try:
+    async with running("bench.demo") as process:
         assert process.stdout
         async for line in process.stdout:
             if found := SAID.search(line.decode()):
@@ -45,10 +45,6 @@ async def _demo() -> AsyncIterator[tuple[str, ...]]:
         else:
             sys.exit("screenshots: the demo ended before its pages were there; its error is above")
         yield found.groups()
-    finally:
-        if process.returncode is None:
-            process.terminate()
-        await process.communicate()
 
 
 async def _best_profile(page: Page) -> str:

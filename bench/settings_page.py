@@ -67,14 +67,9 @@ def _values(field: FieldInfo) -> str:
 
 
 def _range(metadata: Iterable[Any]) -> str:
-    limits = {
-        name: value
-        for one in metadata
-        for name in ("ge", "gt", "le")
-        if (value := getattr(one, name, None)) is not None
-    }
-    words = {"ge": "from {:,}", "gt": "above {:,}", "le": "up to {:,}"}
-    return "".join(" " + words[name].format(value) for name, value in limits.items())
+    words = {"ge": " from {:,}", "gt": " above {:,}", "le": " up to {:,}"}
+    limits = [(said, getattr(one, name, None)) for one in metadata for name, said in words.items()]
+    return "".join(said.format(value) for said, value in limits if value is not None)
 
 
 def main() -> None:

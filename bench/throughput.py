@@ -9,32 +9,28 @@ that of single probes beside a steady 1,000 events a second. Read ratios; absolu
 import argparse
 import asyncio
 import json
-import os
-import sys
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
-from pathlib import Path
+from datetime import UTC, datetime
 from statistics import mean
 from time import perf_counter
 from typing import Any
 
 import asyncpg
 import psutil
-from rich.console import Console
-from rich.table import Table
 
+from bench.common import begin_quietly, open_database, say, write_result
 from bench.floor import measure_floor, rows_of
 from bench.latency import measure_latency
 from bench.peers.compare import measure_peers
+from bench.processes import output_of, running
 from solve_producer.client import SolveProducer
 from solve_producer.demo.simulation import Season, simulate
 from solve_projector.operations.setup import provision
 from solve_projector.settings import ProjectorSettings
-from solve_projector.store.postgresql import connect
+from solve_runtime.console import print_table, table
 from solve_runtime.kafka_settings import KafkaConnection
-from solve_runtime.logs import configure_logs
 
-RESULTS = Path("bench-results")
+PROJECTION = ("solve_projector", "run", "--once", "--json")
 POLL_S = 0.02
 
 
@@ -54,12 +50,9 @@ def main() -> None:
     parser.add_argument("--latency-seconds", type=float, default=20)
     parser.add_argument("--peers", help="a Python that has the peers' packages: measure them on the same log")
     options = parser.parse_args()
-    configure_logs("ERROR", "console")
-    os.environ["SOLVE_LOG_LEVEL"] = "ERROR"  # of the projector processes that are measured
+    begin_quietly()
     result = asyncio.run(measure(options.events, options.latency_seconds, options.peers))
-    RESULTS.mkdir(exist_ok=True)
-    path = RESULTS / ("peers.json" if options.peers else "bench.json")
-    path.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
+    path = write_result(result, "peers.json" if options.peers else "bench.json")
     show(result)
     print(f"written to {path}")
 
@@ -68,52 +61,44 @@ async def measure(number: int, latency_s: float, peers: str | None) -> dict[str,
     """All figures, by name."""
     connection, settings = KafkaConnection(), ProjectorSettings()
     await provision(connection, settings)
-    lasts = Season(start=datetime.now(UTC), events=number).lasts
-    season = Season(start=datetime.now(UTC) - lasts - timedelta(hours=2), users=20_000, problems=3_000, events=number)
-    events = list(simulate(season))
+    season = Season(start=datetime.now(UTC), users=20_000, problems=3_000, events=number)
+    events = list(simulate(season.ending_now()))
     say(f"publishing {number} events")
     async with SolveProducer(connection) as producer:
         await producer.publish(events)
-    database = await connect(settings)
     batches = rows_of(events, settings.batch_max_records)
-    say("measuring the floor")
-    floors = [await measure_floor(database, batches)]
-    say("projecting")
-    run = await project(database, connection.topic, number)
-    say("measuring the floor again")
-    floors.append(await measure_floor(database, batches))
-    result = summary(number, run, floors)
-    if peers:
-        result["peers"] = await measure_peers(peers, connection, settings, database, number)
-    else:
-        say("measuring latency")
-        result["latency_ms"] = await measure_latency(connection, settings, latency_s)
-    await database.close()
+    async with open_database(settings) as database:
+        say("measuring the floor")
+        floors = [await measure_floor(database, batches)]
+        say("projecting")
+        run = await project(database, connection.topic, number)
+        say("measuring the floor again")
+        floors.append(await measure_floor(database, batches))
+        result = summary(number, run, floors)
+        if peers:
+            result["peers"] = await measure_peers(peers, connection, settings, database, number)
+        else:
+            say("measuring latency")
+            result["latency_ms"] = await measure_latency(connection, settings, latency_s)
     return result
 
 
 async def project(database: asyncpg.Connection, topic: str, number: int) -> Run:
     """Runs `solve-projector run --once` from its first partition to the last offset, with its memory on the way."""
-    process = await asyncio.create_subprocess_exec(
-        str(Path(sys.executable).with_name("solve-projector")), "run", "--once", "--json",
-        stdout=asyncio.subprocess.PIPE, env=None,
-    )  # fmt: skip
-    watched = psutil.Process(process.pid)
     started = perf_counter()
     done, memory = 0, list[float]()
     reached = "SELECT coalesce(sum(next_offset), -1)::bigint FROM partition_offsets WHERE topic = $1"
-    while done < number and process.returncode is None:
-        done = await database.fetchval(reached, topic)
-        if done <= 0:
-            started = perf_counter()  # starting Python and joining the group are no part of a rate
-        elif done > number * (len(memory) + 1) / 10:
-            memory.append(round(watched.memory_info().rss / 2**20, 1))
-        await asyncio.sleep(POLL_S)
-    seconds = perf_counter() - started
-    out, _ = await process.communicate()
-    if process.returncode:
-        raise SystemExit(f"the projector ended with {process.returncode}")
-    return Run(seconds, memory, json.loads(out))
+    async with running(*PROJECTION) as process:
+        watched = psutil.Process(process.pid)
+        while done < number and process.returncode is None:
+            done = await database.fetchval(reached, topic)
+            if done <= 0:
+                started = perf_counter()  # starting Python and joining the group are no part of a rate
+            elif done > number * (len(memory) + 1) / 10:
+                memory.append(round(watched.memory_info().rss / 2**20, 1))
+            await asyncio.sleep(POLL_S)
+        seconds = perf_counter() - started
+        return Run(seconds, memory, json.loads(await output_of(process, *PROJECTION)))
 
 
 def summary(number: int, run: Run, floors: list[float]) -> dict[str, Any]:
@@ -133,28 +118,23 @@ def summary(number: int, run: Run, floors: list[float]) -> dict[str, Any]:
 
 def show(result: dict[str, Any]) -> None:
     """The table for people."""
-    table = Table("figure", "value", box=None)
-    table.add_row("events", str(result["workload"]["events"]))
-    table.add_row("live, end to end", f"{result['events_per_second']} events/s")
-    table.add_row("floor (before, after)", ", ".join(f"{floor} rows/s" for floor in result["floor_rows_per_second"]))
-    table.add_row("ratio to the floor", f"{result['ratio_to_floor']:.2f}")
+    shown = table("figure", "value")
+    shown.add_row("events", str(result["workload"]["events"]))
+    shown.add_row("live, end to end", f"{result['events_per_second']} events/s")
+    shown.add_row("floor (before, after)", ", ".join(f"{floor} rows/s" for floor in result["floor_rows_per_second"]))
+    shown.add_row("ratio to the floor", f"{result['ratio_to_floor']:.2f}")
     for name, share in result["share_of_time"].items():
-        table.add_row(f"busy: {name}", f"{share:.0%}")
-    table.add_row(
+        shown.add_row(f"busy: {name}", f"{share:.0%}")
+    shown.add_row(
         "memory by tenth of the log", ", ".join(f"{one:.0f}" for one in result["memory_mib_by_tenth"]) + " MiB"
     )
     for name, figures in result.get("latency_ms", {}).items():
-        table.add_row(
+        shown.add_row(
             f"visible in {name}", f"p50 {figures['p50']} ms, p99 {figures['p99']} ms ({figures['probes']} probes)"
         )
     for name, rate in result.get("peers", {}).items():
-        table.add_row(name, f"{rate} events/s; ours is {result['events_per_second'] / rate:.1f} times that")
-    Console(width=120).print(table)
-
-
-def say(what: str) -> None:
-    """Where a long run is, for people."""
-    print(what, file=sys.stderr)
+        shown.add_row(name, f"{rate} events/s; ours is {result['events_per_second'] / rate:.1f} times that")
+    print_table(shown)
 
 
 if __name__ == "__main__":

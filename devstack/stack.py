@@ -5,7 +5,7 @@ import shutil
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 from devstack.errors import StackError
 from devstack.kafka import Kafka
@@ -14,6 +14,7 @@ from devstack.server import Server
 from devstack.valkey import Valkey
 
 STATE_FILE = "stack.json"
+SomeServer = TypeVar("SomeServer", bound=Server)
 
 
 class Stack:
@@ -23,19 +24,15 @@ class Stack:
         """Ports are those of the last time where the folder knows them."""
         self.folder = folder.absolute()
         state = self._read_state()
-        ports = {name: entry["port"] for name, entry in state.items()}
-        self.kafka = Kafka(
-            self.folder / "kafka",
-            ports.get("kafka"),
-            controller_port=state.get("kafka", {}).get("controller_port"),
-            outlive_owner=outlive_owner,
-        )
-        self.postgres = Postgres(self.folder / "postgres", ports.get("postgres"), outlive_owner=outlive_owner)
-        self.valkey = Valkey(self.folder / "valkey", ports.get("valkey"), outlive_owner=outlive_owner)
-        for server in self.servers:
-            entry = state.get(server.name, {})
+
+        def server(kind: type[SomeServer]) -> SomeServer:
+            entry = state.get(kind.name, {})
+            found = kind(self.folder / kind.name, entry.get("port"), outlive_owner=outlive_owner)
             if "pid" in entry:
-                server.adopt(entry["pid"], entry["created_at"])
+                found.adopt(entry["pid"], entry["created_at"])
+            return found
+
+        self.kafka, self.postgres, self.valkey = server(Kafka), server(Postgres), server(Valkey)
 
     @property
     def servers(self) -> tuple[Server, ...]:
@@ -103,7 +100,6 @@ class Stack:
             if server.running():
                 pid, created_at = server.identity()
                 state[server.name] |= {"pid": pid, "created_at": created_at}
-        state["kafka"]["controller_port"] = self.kafka.controller_port
         temporary = self.folder / f"{STATE_FILE}.new"
         temporary.write_text(json.dumps(state, indent=2), encoding="utf-8")
         temporary.replace(self.folder / STATE_FILE)

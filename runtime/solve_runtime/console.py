@@ -9,12 +9,12 @@ import json
 import os
 import signal
 import sys
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Coroutine, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import import_module
 from importlib.metadata import version
-from typing import Annotated, Any, NoReturn, Self
+from typing import Annotated, Any, NoReturn, Self, TypeVar
 
 import typer
 from pydantic import ValidationError
@@ -40,6 +40,7 @@ OPTIONS: dict[str, Any] = {
 }
 Json = Annotated[bool, typer.Option("--json", help="Print JSON, for scripts.")]
 Advance = Callable[[int], None]
+Item = TypeVar("Item")
 
 
 def _print_version(wanted: bool) -> None:
@@ -133,11 +134,22 @@ def run_async(work: Callable[[], Coroutine[Any, Any, Any]]) -> Any:
     async def cancelled_by_signals() -> Any:
         task = asyncio.current_task()
         assert task is not None  # noqa: S101
-        for number in (signal.SIGINT, signal.SIGTERM):
-            asyncio.get_running_loop().add_signal_handler(number, task.cancel)
+        _on_signals(task.cancel)
         return await work()
 
     return run(cancelled_by_signals())
+
+
+def stopping_event() -> asyncio.Event:
+    """Set by SIGTERM and Ctrl-C, for work of which they are the ordinary end."""
+    stopping = asyncio.Event()
+    _on_signals(stopping.set)
+    return stopping
+
+
+def _on_signals(react: Callable[[], object]) -> None:
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, react)
 
 
 def print_json(value: Any, *, ascii_only: bool = False) -> None:
@@ -162,9 +174,9 @@ def readable(content: bytes | str) -> str:
 def output_console() -> Console:
     """Standard output, as wide as the terminal or as COLUMNS says; in a file, wide."""
     console = Console(highlight=False)
-    return (
-        console if console.is_terminal or os.environ.get("COLUMNS") else Console(highlight=False, width=WIDTH_OF_A_FILE)
-    )
+    if not console.is_terminal and not os.environ.get("COLUMNS"):
+        console.width = WIDTH_OF_A_FILE
+    return console
 
 
 def table(*headings: str | Column) -> Table:
@@ -200,21 +212,19 @@ class Bars:
     def __init__(self, *, wanted: bool = True) -> None:
         console = Console(stderr=True)
         columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-        self._progress = Progress(*columns, console=console) if wanted and console.is_terminal else None
+        self._progress = Progress(*columns, console=console, disable=not (wanted and console.is_terminal))
         self._tasks: dict[str, TaskID] = {}
 
     def __enter__(self) -> Self:
-        if self._progress:
-            self._progress.start()
+        self._progress.start()
         return self
 
     def __exit__(self, *_: object) -> None:
-        if self._progress:
-            self._progress.stop()
+        self._progress.stop()
 
     def __call__(self, phase: str, done: int, total: int) -> None:
         """Moves a phase's bar, which begins with the first call; a total of 0 is unknown."""
-        if self._progress is None:
+        if self._progress.disable:  # rich would count all the same, once an event
             return
         if phase not in self._tasks:
             self._tasks[phase] = self._progress.add_task(phase)
@@ -234,3 +244,10 @@ def progress_bar(phase: str, total: int) -> Iterator[Advance]:
     with Bars() as bars:
         bars(phase, 0, total)
         yield advance
+
+
+def counted(items: Iterable[Item], bar: Advance) -> Iterator[Item]:
+    """The items; the bar moves by one when the next is asked for."""
+    for item in items:
+        yield item
+        bar(1)

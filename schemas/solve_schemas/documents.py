@@ -39,12 +39,10 @@ def documents() -> dict[str, str]:
 def write() -> list[Path]:
     """Writes the files and returns their paths."""
     FOLDER.mkdir(exist_ok=True)
-    written = []
-    for name, text in documents().items():
-        path = FOLDER / name
+    files = {FOLDER / name: text for name, text in documents().items()}
+    for path, text in files.items():
         path.write_text(text, encoding="utf-8")
-        written.append(path)
-    return written
+    return list(files)
 
 
 def drifted() -> list[str]:

@@ -1,15 +1,14 @@
 """The commands of `solve-producer`: thin, over functions that tests call too."""
 
 import asyncio
-import signal
 import sys
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterable
 from contextlib import nullcontext
 from dataclasses import asdict
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from itertools import islice
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -22,8 +21,18 @@ from solve_producer.demo.simulation import Season, bad_records
 from solve_producer.demo.simulation import simulate as simulated
 from solve_producer.errors import BadLine
 from solve_producer.sources import clics
-from solve_runtime.console import Advance, Json, command_group, command_line, progress_bar, run_async
+from solve_runtime.console import (
+    Advance,
+    Json,
+    command_group,
+    command_line,
+    counted,
+    progress_bar,
+    run_async,
+    stopping_event,
+)
 from solve_runtime.kafka_settings import KafkaConnection
+from solve_schemas.events import Event
 from solve_schemas.record import EncodedRecord, encode, encode_line
 
 app = command_line(
@@ -59,10 +68,11 @@ def publish(
     Example: generate-events | solve-producer publish -
     """
     now = datetime.now(UTC)
-    if STANDARD_INPUT in files and files != [STANDARD_INPUT]:
-        raise typer.BadParameter("standard input is read alone, without files")
     if files == [STANDARD_INPUT]:
         result = run_async(lambda: publish_stream(open_events(STANDARD_INPUT), now, skip_invalid=skip_invalid))
+        show_bad_lines(result.bad_lines)
+    elif STANDARD_INPUT in files:
+        raise typer.BadParameter("standard input is read alone, without files")
     else:
         with progress_bar("checking", sum(_size(file) for file in files)) as bar:
             bad = check_files(files, now, bar)
@@ -71,8 +81,6 @@ def publish(
             raise BadLine(f"{len(bad)} bad lines; nothing was sent. Fix them, or send the rest with --skip-invalid")
         with progress_bar("publishing", sum(_size(file) for file in files)) as bar:
             result = run_async(lambda: publish_files(files, now, bar))
-    if files == [STANDARD_INPUT]:
-        show_bad_lines(result.bad_lines)
     print_summary({"published": result.published, "invalid": result.invalid}, as_json)
     if result.invalid:
         raise typer.Exit(1)
@@ -98,7 +106,7 @@ def import_clics(
             print(encode_line(event))
         return
     with progress_bar("publishing", len(conversion.events)) as bar:
-        published = run_async(lambda: _publish_counted(conversion.events, bar))
+        published = run_async(lambda: _publish(counted(conversion.events, bar)))
     if as_json:
         print_summary({"published": published, **asdict(conversion.report)}, True)
     else:
@@ -139,9 +147,11 @@ def simulate(
     if live and output:
         raise typer.BadParameter("--live is for the log, and a file would have no end; leave out --live or --output")
     season = Season(
-        start=_start(start, events, users), seed=seed, users=users, problems=problems, events=events,
-        duplicates=duplicates, disorder=disorder, rejudges=rejudges, unknown_users=unknown_users,
+        start=(start or datetime.now(UTC)).replace(tzinfo=UTC), seed=seed, users=users, problems=problems,
+        events=events, duplicates=duplicates, disorder=disorder, rejudges=rejudges, unknown_users=unknown_users,
     )  # fmt: skip
+    if start is None:
+        season = season.ending_now()
     with progress_bar("simulating", events) as bar:
         if output:
             _write(season, output, bar)
@@ -158,21 +168,14 @@ def simulate(
 
 
 async def _go_on(season: Season, rate: float) -> int:
-    stopping = asyncio.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):  # they are its ordinary end
-        asyncio.get_running_loop().add_signal_handler(number, stopping.set)
-    return await publish_live(KafkaConnection.of_program(), islice(simulated(season), LIVE_FROM), rate, stopping)
+    return await publish_live(
+        KafkaConnection.of_program(), islice(simulated(season), LIVE_FROM), rate, stopping_event()
+    )
 
 
-async def _publish_counted(events: list[Any], bar: Advance) -> int:
+async def _publish(events: Iterable[Event]) -> int:
     async with connected_producer() as producer:
-        return await producer.publish(_counted(events, bar))
-
-
-def _counted(events: list[Any], bar: Advance) -> Iterator[Any]:
-    for event in events:
-        yield event
-        bar(1)
+        return await producer.publish(events)
 
 
 async def _publish_season(season: Season, rate: float | None, bad_share: float, bar: Advance) -> int:
@@ -199,17 +202,7 @@ async def _paced(season: Season, rate: float | None, bad_share: float, bar: Adva
 
 def _write(season: Season, output: str, bar: Advance) -> None:
     with nullcontext(sys.stdout) if output == STANDARD_INPUT else Path(output).open("w", encoding="utf-8") as file:
-        for event in simulated(season):
-            file.write(encode_line(event) + "\n")
-            bar(1)
-
-
-def _start(start: datetime | None, events: int, users: int) -> datetime:
-    if start is not None:
-        return start.replace(tzinfo=UTC)
-    # with room for the last rejudges: no simulated time may lie ahead of the broker's clock by a day
-    lasts = Season(start=datetime.now(UTC), events=events, users=users).lasts
-    return (datetime.now(UTC) - lasts - timedelta(hours=1)).replace(microsecond=0)
+        file.writelines(encode_line(event) + "\n" for event in counted(simulated(season), bar))
 
 
 def _size(file: str) -> int:

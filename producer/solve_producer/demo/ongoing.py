@@ -1,7 +1,8 @@
 """Endless solves of now, by users who solved before, so that pages change while somebody watches."""
 
 import asyncio
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime
 from itertools import count
 from random import Random
@@ -63,41 +64,30 @@ async def publish_live(
     A broker that does not answer delays the stop by a second at most. Raises what SolveProducer raises.
     """
     published = 0
-
-    def count(event: Event) -> None:
-        nonlocal published
-        published += 1
-        on_published(event)
-
-    work = asyncio.create_task(_publish(connection, season, rate, stopping, count))
-    stopped = asyncio.create_task(stopping.wait())
-    try:
-        await asyncio.wait([work, stopped], return_when=asyncio.FIRST_COMPLETED)
-        await asyncio.wait([work], timeout=LAST_S)
-        if work.done():
-            await work
-    finally:
-        for task in (work, stopped):
-            task.cancel()
-        await asyncio.wait([work, stopped])
-        _ = work.cancelled() or work.exception()  # or asyncio warns that nobody read it
+    rng = Random()  # noqa: S311 - a simulation
+    with suppress(TimeoutError):
+        async with _ended_soon_after(stopping), SolveProducer(connection) as producer:
+            for event in live_events(season, rng):
+                await producer.publish([event])
+                published += 1
+                on_published(event)
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(stopping.wait(), rng.expovariate(rate))
+                    break
     return published
 
 
-async def _publish(
-    connection: KafkaConnection,
-    season: Iterable[Event],
-    rate: float,
-    stopping: asyncio.Event,
-    on_published: Callable[[Event], object],
-) -> None:
-    rng = Random()  # noqa: S311 - a simulation
-    async with SolveProducer(connection) as producer:
-        for event in live_events(season, rng):
-            await producer.publish([event])
-            on_published(event)
-            try:
-                await asyncio.wait_for(stopping.wait(), rng.expovariate(rate))
-            except TimeoutError:
-                continue
-            return
+@asynccontextmanager
+async def _ended_soon_after(stopping: asyncio.Event) -> AsyncIterator[None]:
+    """Cancels what the block still does a second after the stop. Raises TimeoutError then."""
+
+    async def end() -> None:
+        await stopping.wait()
+        limit.reschedule(asyncio.get_running_loop().time() + LAST_S)
+
+    async with asyncio.timeout(None) as limit:
+        ending = asyncio.create_task(end())
+        try:
+            yield
+        finally:
+            ending.cancel()

@@ -8,11 +8,12 @@ options give the same events.
 import json
 from collections import deque
 from collections.abc import Iterator
-from dataclasses import dataclass
-from datetime import datetime, timedelta
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
 from itertools import accumulate, count
 from math import sqrt
 from random import Random
+from typing import Self
 
 from solve_schemas.events import Event, SubmissionSolved, UserRegistered
 from solve_schemas.record import EncodedRecord, encode
@@ -22,6 +23,7 @@ LANGUAGE_WEIGHTS = (55, 25, 12, 5, 3)
 REVOKE_REASONS = ("rejudged", "disqualified", "plagiarism")
 REORDER_WINDOW = 200
 RECENT_SOLVES = 1_000
+LAST_REJUDGES = timedelta(hours=1)  # time for them after the season
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +50,10 @@ class Season:
         """
         facts = max(self.events / (1 + self.duplicates) - self.users, 0) + REORDER_WINDOW
         return timedelta(seconds=(facts + 5 * sqrt(facts)) * self.seconds_between)
+
+    def ending_now(self) -> Self:
+        """The same, with a start so early that it is over: no time may lie ahead of the broker's clock by a day."""
+        return replace(self, start=(datetime.now(UTC) - self.lasts - LAST_REJUDGES).replace(microsecond=0))
 
 
 def simulate(season: Season) -> Iterator[Event]:

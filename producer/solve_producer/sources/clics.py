@@ -5,17 +5,16 @@ events of one submission get `judged_at` at least a microsecond apart, in feed o
 the feed's last state stands. The same feed always gives the same events, and a longer one continues from there.
 """
 
-import re
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
 from solve_producer.sources.clics_feed import FeedError, absolute_time, feed_changes, parse_time
+from solve_producer.sources.sessions import CONTROL_CHARS
 from solve_schemas.events import TEXT_MAX_CHARS, Event, SubmissionRevoked, SubmissionSolved, UserRegistered
 
 TICK = timedelta(microseconds=1)
-CONTROL_CHARS = re.compile(r"[\x00-\x1f\x7f-\x9f]|[\ud800-\udfff]")
 # what a feed need not say: the spec's well-known judgement types
 KNOWN_TYPES = {"AC": {"solved": True}}
 REVOKE_REASON = "judgement changed in the contest's feed"
@@ -56,12 +55,12 @@ class Conversion:
 
 
 class Verdict(NamedTuple):
-    """What the feed says of a submission at some moment; `judged_at` None: its judgement is gone without a time."""
+    """What the feed says of a submission at some moment."""
 
     user_id: str
     problem_id: str
     solved: bool
-    judged_at: datetime | None
+    judged_at: datetime
     submitted_at: datetime | None
     language: str | None
 
@@ -144,28 +143,27 @@ def _follow(submission_id: str, submission: Submission, context: Context) -> Non
             judged_at = wanted.judged_at if wanted is not None and same_key else None
             last = last.revoked(_after(judged_at, last.judged_at), REVOKE_REASON)
             submission.events.append(last)
-    if wanted is None or not wanted.solved or wanted.judged_at is None:
+    if wanted is None or not wanted.solved or (last and _says(last, wanted)):
         return
     solved = SubmissionSolved(
         submission_id=_named(context, submission_id),
         user_id=wanted.user_id,
         problem_id=wanted.problem_id,
-        judged_at=_after(wanted.judged_at, last.judged_at) if last and not _says(last, wanted) else wanted.judged_at,
+        judged_at=_after(wanted.judged_at, last.judged_at) if last else wanted.judged_at,
         submitted_at=wanted.submitted_at,
         language=wanted.language,
         contest_id=context.contest_id,
     )
-    if not isinstance(last, SubmissionSolved):
-        submission.events.append(solved)
-    elif not _says(last, wanted):
+    if isinstance(last, SubmissionSolved):
         submission.events[-1] = solved
+    else:
+        submission.events.append(solved)
 
 
 def _says(last: SubmissionSolved | SubmissionRevoked, wanted: Verdict) -> bool:
     """Whether the event says this already; its time may have been moved by microseconds."""
     return (
         isinstance(last, SubmissionSolved)
-        and wanted.judged_at is not None
         and (last.submitted_at, last.language) == (wanted.submitted_at, wanted.language)
         and timedelta(0) <= last.judged_at - wanted.judged_at < timedelta(milliseconds=1)
     )
@@ -177,21 +175,21 @@ def _verdict(submission: Submission, context: Context) -> Verdict | None:
     if state is None or state.get("team_id") is None or state.get("problem_id") is None:
         return None
     finished = [
-        judgement
+        (judgement, judged_at)
         for judgement in submission.judgements.values()
-        if judgement.get("current") is not False and _finished_at(judgement, context) is not None
+        if judgement.get("current") is not False and (judged_at := _finished_at(judgement, context))
     ]
     if not finished:
         return None
     # ties go to the one that came later in the feed
-    latest = max(reversed(finished), key=lambda judgement: _started_at(judgement, context))
+    latest, judged_at = max(reversed(finished), key=lambda found: _started_at(found[0], context))
     ids = [_named(context, str(state[name])) for name in ("team_id", "problem_id")]
     language = state.get("language_id")
     return Verdict(
         ids[0],
         ids[1],
         context.types.get(str(latest["judgement_type_id"]), {}).get("solved") is True,
-        _finished_at(latest, context),
+        judged_at,
         absolute_time(state, "time", context.start),
         _clean(str(language)) if language is not None else None,
     )

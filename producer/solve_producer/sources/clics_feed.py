@@ -11,9 +11,9 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
 from solve_producer.errors import ProducerError
+from solve_schemas.record import EARLIEST_TIME
 
 RELATIVE_TIME = re.compile(r"(-?)([0-9]+):([0-5][0-9]):([0-5][0-9])(?:\.([0-9]{1,6})[0-9]*)?")
-EARLIEST_TIME = datetime(1970, 1, 1, tzinfo=UTC)
 # the collections' names over the versions
 TYPE_NAMES = {"contests": "contest"}
 

@@ -1,7 +1,5 @@
 """The commands `setup` and `run`."""
 
-import asyncio
-import signal
 from dataclasses import asdict
 from typing import Annotated, Any
 
@@ -11,7 +9,7 @@ from solve_projector.cli.options import load_settings
 from solve_projector.live.process import OnProgress, open_projector, run_projector
 from solve_projector.operations.setup import provision
 from solve_projector.settings import ProjectorSettings
-from solve_runtime.console import Bars, Json, print_json, run_async
+from solve_runtime.console import Bars, Json, print_json, run_async, stopping_event
 from solve_runtime.kafka_settings import KafkaConnection
 from solve_schemas.topic import PARTITIONS
 
@@ -69,8 +67,6 @@ def run(
 async def _project(
     connection: KafkaConnection, settings: ProjectorSettings, once: bool, on_progress: OnProgress | None
 ) -> dict[str, Any]:
-    stopping = asyncio.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        asyncio.get_running_loop().add_signal_handler(number, stopping.set)
+    stopping = stopping_event()
     async with open_projector(connection, settings) as projector:
         return asdict(await run_projector(projector, stopping, once=once, on_progress=on_progress))
