@@ -20,7 +20,7 @@ from solve_projector.log.scan import LogScan
 from solve_projector.replay.applied_offsets import AppliedOffsets
 from solve_projector.replay.comparison import DeadLetterDrift
 from solve_projector.replay.staging import decode_rows
-from solve_projector.store.counts import verdict_columns
+from solve_projector.store.counts import add_to_outbox, recount_users, verdict_columns
 from solve_projector.store.postgresql import DATABASE_ERRORS, Connection, Failure, classify
 from solve_runtime.sql import queries
 
@@ -131,13 +131,14 @@ class Repair:
             await connection.fetchval(PARKED_EVENTS_SQL["lock_parked"], user_ids)
             for step in (
                 "repair_names",
-                "delete_extra_verdicts",
-                "repair_verdicts",
+                "delete_wrong_verdicts",
+                "add_missing_verdicts",
                 "delete_extra_parked",
                 "repair_parked",
-                "recount",
             ):
                 await connection.execute(REPAIR_SQL[step], user_ids)
+            # in the outbox, since no offset stands for this change
+            await add_to_outbox(connection, await recount_users(connection, user_ids))
             has_waiters = await connection.fetchval(REPAIR_SQL["has_waiters"])
         self._staged = staged
         self.longest_chunk_s = max(self.longest_chunk_s, perf_counter() - started)

@@ -151,9 +151,13 @@ async def apply_verdicts(connection: Connection, verdicts: dict[VerdictKey, Verd
         if row[4]:
             to_recount.append(row[0])
     if to_recount:
-        for row in await connection.fetch(USERS_SQL["recount_users"], to_recount):
-            standings[row[0]] = Standing(*row)
+        standings |= {standing.user_id: standing for standing in await recount_users(connection, to_recount)}
     return list(standings.values())
+
+
+async def recount_users(connection: Connection, user_ids: Sequence[str]) -> list[Standing]:
+    """Counts locked users again from their standing verdicts."""
+    return [Standing(*row) for row in await connection.fetch(USERS_SQL["recount_users"], user_ids)]
 
 
 def verdict_columns(verdicts: dict[VerdictKey, Verdict]) -> Iterable[Sequence[Any]]:

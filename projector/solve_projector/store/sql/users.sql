@@ -32,10 +32,11 @@ WHERE users.user_id = registered.user_id
     )
 
 -- name: recount_users
--- Recounts users from their standing verdicts. The caller holds their row locks.
+-- Recounts users from their standing verdicts, with a newer version. The caller holds their row locks.
 UPDATE users SET
     problems_solved = counted.problems_solved,
-    last_solved_at = counted.last_solved_at
+    last_solved_at = counted.last_solved_at,
+    version = greatest(users.version + 1, (extract(epoch FROM now()) * 1000000)::bigint)
 FROM (
     SELECT ids.user_id, count(firsts.first)::integer AS problems_solved, max(firsts.first) AS last_solved_at
     FROM unnest($1::text[]) AS ids (user_id)
