@@ -21,7 +21,8 @@ from solve_projector.replay.applied_offsets import AppliedOffsets
 from solve_projector.replay.comparison import DeadLetterDrift
 from solve_projector.replay.staging import decode_rows
 from solve_projector.store.counts import add_to_outbox, recount_users, verdict_columns
-from solve_projector.store.postgresql import DATABASE_ERRORS, Connection, Failure, classify
+from solve_projector.store.halving import in_halves
+from solve_projector.store.postgresql import Connection, Failure, classify
 from solve_runtime.sql import queries
 
 OFFSETS_SQL = queries("solve_projector.store", "offsets")
@@ -68,7 +69,7 @@ class Repair:
                 CHUNK_USERS,
             )
         ]:
-            await self._repair(user_ids)
+            await in_halves(user_ids, self._repair, self._on_refused)
             done, last = done + len(user_ids), user_ids[-1]
             on_progress(done, total)
 
@@ -93,27 +94,18 @@ class Repair:
                 )
 
     async def _repair(self, user_ids: Sequence[str]) -> None:
-        try:
-            async for attempt in AsyncRetrying(
-                retry=retry_if_exception(lambda error: classify(error) is Failure.TRANSIENT and self._connected()),
-                wait=wait_random_exponential(multiplier=0.1, max=5),
-                stop=stop_after_attempt(ATTEMPTS),
-                reraise=True,
-            ):
-                with attempt:
-                    await self._repair_chunk(user_ids)
-        except DATABASE_ERRORS as error:
-            if classify(error) is not Failure.DATA:
-                raise
-            if len(user_ids) > 1:
-                middle = len(user_ids) // 2
-                await self._repair(user_ids[:middle])
-                await self._repair(user_ids[middle:])
-            else:
-                log.error(  # noqa: TRY400 - the refusal is the message
-                    "user refused by PostgreSQL", action="repair_refused", user_id=user_ids[0], error=str(error)
-                )
-                self.refused += user_ids
+        async for attempt in AsyncRetrying(
+            retry=retry_if_exception(lambda error: classify(error) is Failure.TRANSIENT and self._connected()),
+            wait=wait_random_exponential(multiplier=0.1, max=5),
+            stop=stop_after_attempt(ATTEMPTS),
+            reraise=True,
+        ):
+            with attempt:
+                await self._repair_chunk(user_ids)
+
+    async def _on_refused(self, user_id: str, refusal: BaseException) -> None:
+        log.error("user refused by PostgreSQL", action="repair_refused", user_id=user_id, error=str(refusal))
+        self.refused.append(user_id)
 
     def _connected(self) -> bool:
         return not self._connection.is_closed()
