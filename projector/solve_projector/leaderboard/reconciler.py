@@ -29,6 +29,7 @@ STANDINGS_SQL = queries("solve_projector.leaderboard", "standings")
 CHUNK_USERS = 2_000
 OUTBOX_ROWS = 1_000
 SYNC_POLL_S = 0.1
+SYNC_TIMEOUT_S = 60.0
 # Members are counted every so many idle checks, because it costs PostgreSQL an index scan.
 IDLE_CHECKS_PER_COUNT = 15
 
@@ -66,15 +67,20 @@ class BoardReconciler:
         self.available = False
 
     async def sync(self, offsets: Mapping[int, int]) -> None:
-        """Returns once readers see everything below `offsets`. Raises LeaderboardUnavailable."""
-        while True:
-            epoch = await self._epoch()
-            state = await self._board.state(epoch)
-            is_stale = any(state.watermarks.get(p, 0) < at for p, at in offsets.items())
-            in_sync = await self.check_once()
-            if state.current == epoch and not is_stale and (in_sync or not self._rewound):
-                return
-            await asyncio.sleep(SYNC_POLL_S)
+        """Returns once readers see everything below `offsets`. Raises LeaderboardUnavailable, also after a minute."""
+        try:
+            async with asyncio.timeout(SYNC_TIMEOUT_S):
+                while not await self._shows(offsets):  # noqa: ASYNC110
+                    await asyncio.sleep(SYNC_POLL_S)
+        except TimeoutError:
+            raise LeaderboardUnavailable("the leaderboard was not in sync within a minute; see the log above") from None
+
+    async def _shows(self, offsets: Mapping[int, int]) -> bool:
+        epoch = await self._epoch()
+        state = await self._board.state(epoch)
+        is_stale = any(state.watermarks.get(p, 0) < at for p, at in offsets.items())
+        in_sync = await self.check_once()
+        return state.current == epoch and not is_stale and (in_sync or not self._rewound)
 
     async def run(self, interval_s: float) -> None:
         """Checks until cancelled; a failed check is logged and repeated."""
