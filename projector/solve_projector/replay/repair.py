@@ -20,7 +20,7 @@ from solve_projector.log.scan import LogScan
 from solve_projector.replay.applied_offsets import AppliedOffsets
 from solve_projector.replay.comparison import DeadLetterDrift
 from solve_projector.replay.staging import decode_rows
-from solve_projector.store.counts import add_to_outbox, recount_users, verdict_columns
+from solve_projector.store.counts import add_to_outbox, recount_users, registration_columns, verdict_columns
 from solve_projector.store.halving import in_halves
 from solve_projector.store.postgresql import Connection, Failure, classify
 from solve_runtime.sql import queries
@@ -173,12 +173,7 @@ class Repair:
                 named = Registration(registered_at, username)
                 names[user_id] = max(named, names.get(user_id, named))
         if names:
-            await self._connection.execute(
-                REPAIR_SQL["advance_names"],
-                list(names),
-                [named.username for named in names.values()],
-                [named.registered_at for named in names.values()],
-            )
+            await self._connection.execute(REPAIR_SQL["advance_names"], *registration_columns(names))
         if verdicts:
             await self._connection.execute(REPAIR_SQL["advance_fix"], *verdict_columns(verdicts))
         return {partition: max(end, self._staged.get(partition, 0)) for partition, end in to.items()}
