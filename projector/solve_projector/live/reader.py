@@ -17,10 +17,10 @@ from aiokafka import ConsumerRebalanceListener, ConsumerRecord, TopicPartition
 from aiokafka.errors import CommitFailedError, IllegalStateError, KafkaError, NoOffsetForPartitionError
 
 from solve_projector.domain.batch import Batch, DecodedRecord, LogRecord, cut, decode_records
-from solve_projector.errors import OffsetOutOfRange
+from solve_projector.errors import KafkaUnavailable, OffsetOutOfRange
 from solve_projector.live.consumer_options import new_consumer
 from solve_projector.live.read_errors import translated
-from solve_projector.log.inspection import unavailable
+from solve_projector.log.inspection import answering
 from solve_projector.settings import ProjectorSettings
 from solve_projector.telemetry.monitor import Monitor
 from solve_runtime.kafka_settings import KafkaConnection
@@ -79,10 +79,8 @@ class LogReader(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka is 
 
     async def start(self) -> None:
         """Joins the group. Raises KafkaUnavailable."""
-        try:
+        with answering(self._connection):
             await self._consumer.start()
-        except (TimeoutError, KafkaError, OSError) as error:
-            raise unavailable(self._connection, error) from error
         self._consumer.subscribe([self.topic], listener=self)
 
     async def stop(self) -> None:
@@ -99,10 +97,11 @@ class LogReader(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka is 
         self._lose_partitions()
         fresh = new_consumer(self._connection, self._settings)
         try:
-            await fresh.start()
-        except (TimeoutError, KafkaError, OSError) as error:
+            with answering(self._connection):
+                await fresh.start()
+        except KafkaUnavailable:
             await fresh.stop()  # the old one stays, stopped: reads fail until a later attempt succeeds
-            raise unavailable(self._connection, error) from error
+            raise
         self._consumer = fresh
         self._consumer.subscribe([self.topic], listener=self)
 

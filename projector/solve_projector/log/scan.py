@@ -6,10 +6,10 @@ from contextlib import asynccontextmanager
 from time import monotonic
 
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
-from aiokafka.errors import KafkaError, OffsetOutOfRangeError
+from aiokafka.errors import OffsetOutOfRangeError
 
 from solve_projector.errors import KafkaUnavailable, OffsetOutOfRange, RecordUnreadable
-from solve_projector.log.inspection import unavailable
+from solve_projector.log.inspection import answering
 from solve_runtime.kafka_settings import KafkaConnection
 
 POLL_MS = 200
@@ -58,19 +58,18 @@ class LogScan:
                 )
 
     async def _poll(self, left: Mapping[TopicPartition, int]) -> dict[TopicPartition, list[ConsumerRecord]]:
-        try:
-            found: dict[TopicPartition, list[ConsumerRecord]] = await self._consumer.getmany(
-                *left, timeout_ms=POLL_MS, max_records=RECORDS_AT_ONCE
-            )
-        except OffsetOutOfRangeError as error:
-            raise OffsetOutOfRange(
-                f"topic {self.topic} lacks records of partition {' or '.join(str(tp.partition) for tp in left)}: "
-                "it was recreated, or records were deleted; restore it, or publish the history again to a new topic"
-            ) from error
-        except UnicodeDecodeError as error:
-            raise RecordUnreadable(f"topic {self.topic}: a record's header name is not UTF-8: {error}") from error
-        except (TimeoutError, KafkaError, OSError) as error:
-            raise unavailable(self._connection, error) from error
+        with answering(self._connection):
+            try:
+                found: dict[TopicPartition, list[ConsumerRecord]] = await self._consumer.getmany(
+                    *left, timeout_ms=POLL_MS, max_records=RECORDS_AT_ONCE
+                )
+            except OffsetOutOfRangeError as error:
+                raise OffsetOutOfRange(
+                    f"topic {self.topic} lacks records of partition {' or '.join(str(tp.partition) for tp in left)}: "
+                    "it was recreated, or records were deleted; restore it, or publish the history again to a new topic"
+                ) from error
+            except UnicodeDecodeError as error:
+                raise RecordUnreadable(f"topic {self.topic}: a record's header name is not UTF-8: {error}") from error
         return found
 
     async def _position(self, tp: TopicPartition) -> int:
@@ -89,11 +88,9 @@ async def open_scan(connection: KafkaConnection) -> AsyncIterator[LogScan]:
         isolation_level="read_committed",
     )
     try:
-        try:
+        with answering(connection):
             await consumer.start()
             await asyncio.sleep(0)  # if a task of the client is cancelled before its first step, `stop` raises that
-        except (TimeoutError, KafkaError, OSError) as error:
-            raise unavailable(connection, error) from error
         yield LogScan(connection, consumer)
     finally:
         await consumer.stop()
