@@ -60,9 +60,7 @@ WHERE dead_letters.topic = $1
 
 -- name: insert_dead_letters
 -- Keeps the records that cannot be applied and were not kept.
-INSERT INTO dead_letters (
-    topic, partition, "offset", broker_timestamp_ms, key, value, header_names, header_values, reason, detail
-)
+INSERT INTO dead_letters ({solve_projector.store.dead_letter_rows.columns})
 SELECT $1, partition, "offset", broker_timestamp_ms, key, value, header_names, header_values, reason, detail
 FROM solve_replay_rejected
 ORDER BY partition, "offset"

@@ -61,9 +61,7 @@ WITH refused AS (
     WHERE user_id = $2 AND problem_id = $3 AND submission_id = $4
     RETURNING *
 )
-INSERT INTO dead_letters (
-    topic, partition, "offset", broker_timestamp_ms, key, value, header_names, header_values, reason, detail
-)
+INSERT INTO dead_letters ({solve_projector.store.dead_letter_rows.columns})
 SELECT
     $1, source_partition, source_offset, -1,
     convert_to(user_id, 'UTF8'),
