@@ -38,7 +38,8 @@ WHERE user_id = ANY ($1::text[])
         SELECT
         FROM solve_replay_fix AS said
         JOIN users USING (user_id)
-        WHERE (said.user_id, said.problem_id, said.submission_id)
+        WHERE said.user_id = ANY ($1::text[])
+            AND (said.user_id, said.problem_id, said.submission_id)
                 = (verdicts.user_id, verdicts.problem_id, verdicts.submission_id)
             AND said IS NOT DISTINCT FROM verdicts
     )
@@ -89,16 +90,12 @@ WHERE users.user_id = names.user_id
 
 -- name: repair_parked
 -- Makes the parked events of unknown users what the log says; acknowledgements stay.
-INSERT INTO parked_events AS live ({solve_projector.store.verdict_rows.columns})
+INSERT INTO parked_events ({solve_projector.store.verdict_rows.columns})
 SELECT said.*
 FROM solve_replay_fix AS said
 WHERE said.user_id = ANY ($1::text[]) AND NOT EXISTS (SELECT FROM users WHERE users.user_id = said.user_id)
 ORDER BY user_id, problem_id, submission_id
 {solve_projector.store.verdict_rows.replace}
-WHERE (live.solved, live.judged_at, live.submitted_at, live.language, live.contest_id, live.reason,
-        live.source_partition, live.source_offset)
-    IS DISTINCT FROM (excluded.solved, excluded.judged_at, excluded.submitted_at, excluded.language,
-        excluded.contest_id, excluded.reason, excluded.source_partition, excluded.source_offset)
 
 -- name: repair_users
 -- Creates users whom the log registered, by id.
