@@ -26,7 +26,7 @@ from rich.text import Text
 
 from solve_runtime.errors import SolveCountsError
 from solve_runtime.settings import settings_problems
-from solve_runtime.tasks import first_cause
+from solve_runtime.tasks import first_cause, run_on_fast_loop
 
 DISTRIBUTION = "solve-counts"
 OWN_PACKAGES = "solve_"
@@ -117,11 +117,6 @@ class Program:
 
 def run_async(work: Callable[[], Coroutine[Any, Any, Any]]) -> Any:
     """Runs to the end, on the fast loop where it is installed. SIGTERM and Ctrl-C cancel: raises CancelledError."""
-    run: Callable[[Coroutine[Any, Any, Any]], Any]
-    try:
-        from uvloop import run
-    except ImportError:  # not of the base install, and not built for every platform
-        run = asyncio.run
 
     async def cancelled_by_signals() -> Any:
         task = asyncio.current_task()
@@ -130,7 +125,7 @@ def run_async(work: Callable[[], Coroutine[Any, Any, Any]]) -> Any:
             asyncio.get_running_loop().add_signal_handler(number, task.cancel)
         return await work()
 
-    return run(cancelled_by_signals())
+    return run_on_fast_loop(cancelled_by_signals())
 
 
 def print_json(value: Any, *, ascii_only: bool = False) -> None:

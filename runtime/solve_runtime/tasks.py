@@ -8,9 +8,11 @@ ROLLBACK, an unlock) has a second to finish.
 import asyncio
 from collections.abc import AsyncIterator, Collection, Coroutine
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Any, TypeVar
 
 from solve_runtime.errors import SolveCountsError
+
+Result = TypeVar("Result")
 
 RETRY_S = 1.0
 GRACE_S = 0.5  # less than RETRY_S, or the next attempt interrupts the work after all
@@ -63,3 +65,12 @@ def first_cause(error: BaseException) -> BaseException:
         ours, _ = error.split(SolveCountsError)
         error = (ours or error).exceptions[0]
     return error
+
+
+def run_on_fast_loop(work: Coroutine[Any, Any, Result]) -> Result:
+    """Runs to the end, on uvloop where it is installed: it is not of the base install, nor built for every platform."""
+    try:
+        import uvloop
+    except ImportError:
+        return asyncio.run(work)
+    return uvloop.run(work)

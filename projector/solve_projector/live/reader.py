@@ -16,7 +16,7 @@ import structlog
 from aiokafka import ConsumerRebalanceListener, ConsumerRecord, TopicPartition
 from aiokafka.errors import CommitFailedError, IllegalStateError, KafkaError, NoOffsetForPartitionError
 
-from solve_projector.domain.batch import Batch, DecodedRecord, LogRecord, cut, decode_records
+from solve_projector.domain.batch import Batch, LogRecord, Ranges, Rows, cut, decode_records, fold_into
 from solve_projector.errors import KafkaUnavailable, OffsetOutOfRange
 from solve_projector.live.consumer_options import new_consumer
 from solve_projector.live.read_errors import translated
@@ -150,8 +150,8 @@ class LogReader(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka is 
         except (TimeoutError, KafkaError) as error:
             log.warning("group offsets not committed", action="group_commit", error=str(error) or type(error).__name__)
 
-    async def read(self) -> list[Batch]:
-        """The next batches, each within the limits, or none after half a second without records.
+    async def read(self) -> list[tuple[Batch, Rows]]:
+        """The next batches, each within the limits and folded, or none after half a second without records.
 
         Raises OffsetOutOfRange, RecordUnreadable, KafkaUnavailable; and ReadInterrupted, after which the caller calls
         `reposition`.
@@ -167,7 +167,7 @@ class LogReader(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka is 
         generation = self.generation
         records = {partition: some for partition, some in found.items() if partition in moved}
         pieces = cut(moved, records, self._settings.batch_max_bytes)
-        batches = [Batch(ranges, await self._decode(chunk)) for ranges, chunk in pieces]
+        batches = [await self._fold(ranges, chunk) for ranges, chunk in pieces]
         return batches if generation == self.generation else []
 
     async def _poll(self) -> dict[int, list[ConsumerRecord]]:
@@ -202,14 +202,16 @@ class LogReader(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka is 
                 self._positions[partition] = position
         return {p: (begin, self._positions[p]) for p, begin in begins.items() if self._positions.get(p, begin) != begin}
 
-    async def _decode(self, chunk: list[LogRecord]) -> list[DecodedRecord]:
-        decoded: list[DecodedRecord] = []
+    async def _fold(self, ranges: Ranges, chunk: list[LogRecord]) -> tuple[Batch, Rows]:
+        batch, rows = Batch(ranges, []), Rows(ranges)
         for begin in range(0, len(chunk), RECORDS_AT_ONCE):
             began = perf_counter()
-            decoded += decode_records(chunk[begin : begin + RECORDS_AT_ONCE])
+            decoded = decode_records(chunk[begin : begin + RECORDS_AT_ONCE])
+            batch.records += decoded
+            fold_into(rows, decoded)
             self.decode_seconds += perf_counter() - began
             await asyncio.sleep(0)
-        return decoded
+        return batch, rows
 
     @contextmanager
     def _translated(self) -> Iterator[None]:
