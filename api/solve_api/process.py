@@ -17,8 +17,8 @@ from solve_api.errors import AddressUnusable
 from solve_api.http.head_limit import HeadLimit
 from solve_api.settings import ApiSettings
 from solve_projector.errors import DatabaseUnavailable
-from solve_projector.store.migrate import require_schema
-from solve_projector.store.postgresql import Failure, classify, connect
+from solve_projector.store.command_session import command_session
+from solve_projector.store.postgresql import Failure, classify
 from solve_runtime.kafka_settings import KafkaConnection
 
 GRACE_S = 10
@@ -104,7 +104,8 @@ def config_of(app: ASGIApp, settings: ApiSettings, listening: socket.socket) -> 
 
 async def _check_tables(settings: ApiSettings) -> None:
     try:
-        database = await connect(settings)
+        async with command_session(settings):
+            pass
     except DatabaseUnavailable as error:
         why = error.__cause__
         if isinstance(why, ValueError) or (why and classify(why) is Failure.FINAL):
@@ -112,11 +113,6 @@ async def _check_tables(settings: ApiSettings) -> None:
         log.warning(
             "PostgreSQL is unavailable; pages say so until it is back", action="database_unavailable", error=str(error)
         )
-        return
-    try:
-        await require_schema(database, settings)
-    finally:
-        await database.close()
 
 
 def listen(settings: ApiSettings) -> socket.socket:

@@ -26,6 +26,7 @@ from rich.text import Text
 
 from solve_runtime.errors import SolveCountsError
 from solve_runtime.settings import settings_problems
+from solve_runtime.tasks import first_cause, run_on_fast_loop
 
 DISTRIBUTION = "solve-counts"
 OWN_PACKAGES = "solve_"
@@ -115,21 +116,8 @@ class Program:
         sys.exit(status)
 
 
-def first_cause(error: BaseException) -> BaseException:
-    """Of an error that a group of tasks raised, the one that ended the group; ours before any other."""
-    while isinstance(error, BaseExceptionGroup):
-        ours, _ = error.split(SolveCountsError)
-        error = (ours or error).exceptions[0]
-    return error
-
-
 def run_async(work: Callable[[], Coroutine[Any, Any, Any]]) -> Any:
     """Runs to the end, on the fast loop where it is installed. SIGTERM and Ctrl-C cancel: raises CancelledError."""
-    run: Callable[[Coroutine[Any, Any, Any]], Any]
-    try:
-        from uvloop import run
-    except ImportError:  # not of the base install, and not built for every platform
-        run = asyncio.run
 
     async def cancelled_by_signals() -> Any:
         task = asyncio.current_task()
@@ -137,7 +125,7 @@ def run_async(work: Callable[[], Coroutine[Any, Any, Any]]) -> Any:
         _on_signals(task.cancel)
         return await work()
 
-    return run(cancelled_by_signals())
+    return run_on_fast_loop(cancelled_by_signals())
 
 
 def stopping_event() -> asyncio.Event:
@@ -155,6 +143,14 @@ def _on_signals(react: Callable[[], object]) -> None:
 def print_json(value: Any, *, ascii_only: bool = False) -> None:
     """One line of JSON; `ascii_only` for text from outside, which may hold surrogates or steer a terminal."""
     print(json.dumps(value, default=_plain, ensure_ascii=ascii_only), flush=True)
+
+
+def say(found: dict[str, Any], text: str, as_json: bool) -> None:
+    """A command's result: for scripts, or in words."""
+    if as_json:
+        print_json(found, ascii_only=True)
+    else:
+        print(text)
 
 
 def _plain(value: Any) -> str:

@@ -6,8 +6,13 @@ ROLLBACK, an unlock) has a second to finish.
 """
 
 import asyncio
-from collections.abc import Collection, Coroutine
-from typing import Any
+from collections.abc import AsyncIterator, Collection, Coroutine
+from contextlib import asynccontextmanager
+from typing import Any, TypeVar
+
+from solve_runtime.errors import SolveCountsError
+
+Result = TypeVar("Result")
 
 RETRY_S = 1.0
 GRACE_S = 0.5  # less than RETRY_S, or the next attempt interrupts the work after all
@@ -27,6 +32,16 @@ async def cancel_and_wait(tasks: Collection[asyncio.Task[Any]]) -> None:
         await asyncio.wait(pending, timeout=RETRY_S)
 
 
+@asynccontextmanager
+async def in_background(*work: Coroutine[Any, Any, None]) -> AsyncIterator[list[asyncio.Task[None]]]:
+    """Runs work beside the caller's until exit. What it raises stays in its task."""
+    tasks = [asyncio.create_task(one) for one in work]
+    try:
+        yield tasks
+    finally:
+        await cancel_and_wait(tasks)
+
+
 async def shielded(work: Coroutine[Any, Any, None]) -> None:
     """Runs work that gets a moment to finish when this task is cancelled, and is cancelled only then.
 
@@ -42,3 +57,20 @@ async def shielded(work: Coroutine[Any, Any, None]) -> None:
             finally:  # this task may be cancelled a second time here
                 await cancel_and_wait([task])
                 _ = task.cancelled() or task.exception()  # or asyncio logs that nobody retrieved it
+
+
+def first_cause(error: BaseException) -> BaseException:
+    """Of an error that a group of tasks raised, the one that ended the group; ours before any other."""
+    while isinstance(error, BaseExceptionGroup):
+        ours, _ = error.split(SolveCountsError)
+        error = (ours or error).exceptions[0]
+    return error
+
+
+def run_on_fast_loop(work: Coroutine[Any, Any, Result]) -> Result:
+    """Runs to the end, on uvloop where it is installed: it is not of the base install, nor built for every platform."""
+    try:
+        import uvloop
+    except ImportError:
+        return asyncio.run(work)
+    return uvloop.run(work)

@@ -18,7 +18,18 @@ from solve_api.settings import ApiSettings
 from solve_projector.store.command_session import command_session
 from solve_projector.store.dead_letters import GREATEST_ID
 from solve_projector.store.postgresql import Connection
-from solve_runtime.console import Json, cell, command_group, print_json, print_table, readable, run_async, table, whole
+from solve_runtime.console import (
+    Json,
+    cell,
+    command_group,
+    print_json,
+    print_table,
+    readable,
+    run_async,
+    say,
+    table,
+    whole,
+)
 from solve_runtime.logs import configure_logs
 
 admin_commands = command_group(
@@ -41,7 +52,7 @@ def create(name: Name, as_json: Json = False) -> None:
     """
     password = _new_password()
     made = _act(name, "create-admin", lambda db: accounts.create_admin(db, name, password))
-    _say({"admin_id": made, "name": name.lower()}, f"{name.lower()} can log in now", as_json)
+    say({"admin_id": made, "name": name.lower()}, f"{name.lower()} can log in now", as_json)
 
 
 @admin_commands.command("list")
@@ -65,7 +76,7 @@ def password(name: Name, as_json: Json = False) -> None:
     """
     chosen = _new_password()
     ended = _act(name, "change-password", lambda db: accounts.change_password(db, name, chosen))
-    _say({"sessions_ended": ended}, f"{name.lower()} has a new password; sessions ended: {ended}", as_json)
+    say({"sessions_ended": ended}, f"{name.lower()} has a new password; sessions ended: {ended}", as_json)
 
 
 @admin_commands.command()
@@ -77,7 +88,7 @@ def disable(name: Name, as_json: Json = False) -> None:
     Example: solve-api admin disable ada
     """
     ended = _act(name, "disable-admin", lambda db: accounts.disable(db, name))
-    _say({"sessions_ended": ended}, f"{name.lower()} is disabled; sessions ended: {ended}", as_json)
+    say({"sessions_ended": ended}, f"{name.lower()} is disabled; sessions ended: {ended}", as_json)
 
 
 @admin_commands.command()
@@ -89,7 +100,7 @@ def enable(name: Name, as_json: Json = False) -> None:
     Example: solve-api admin enable ada
     """
     _act(name, "enable-admin", lambda db: accounts.enable(db, name))
-    _say({"name": name.lower()}, f"{name.lower()} can log in again", as_json)
+    say({"name": name.lower()}, f"{name.lower()} can log in again", as_json)
 
 
 @admin_commands.command()
@@ -101,7 +112,7 @@ def unlock(name: Name, as_json: Json = False) -> None:
     Example: solve-api admin unlock ada
     """
     was = _act(name, "unlock", lambda db: lockouts.unlock(db, accounts.name_of(name), now()))
-    _say({"was_locked": was}, f"{name.lower()} {'is unlocked' if was else 'was not locked'}", as_json)
+    say({"was_locked": was}, f"{name.lower()} {'is unlocked' if was else 'was not locked'}", as_json)
 
 
 @admin_commands.command("logout-everywhere")
@@ -115,7 +126,7 @@ def logout_everywhere(name: Name, as_json: Json = False) -> None:
         return await sessions.end_all_sessions(database, await accounts.admin_id_of(database, name))
 
     ended = _act(name, "logout-everywhere", end)
-    _say({"sessions_ended": ended}, f"sessions ended: {ended}", as_json)
+    say({"sessions_ended": ended}, f"sessions ended: {ended}", as_json)
 
 
 @admin_commands.command()
@@ -145,7 +156,7 @@ def token(
         typer.echo(
             f"token {made.token_id} of {made.admin}, until {made.expires_at:%Y-%m-%d}; shown this once:", err=True
         )
-    _say({**made.model_dump(), "token": raw}, raw, as_json)
+    say({**made.model_dump(), "token": raw}, raw, as_json)
 
 
 @admin_commands.command("tokens")
@@ -172,7 +183,7 @@ def revoke_token(
     Example: solve-api admin revoke-token 12
     """
     ended = _act(str(token_id), "revoke-token", lambda db: tokens.revoke(db, token_id, now()))
-    _say(ended.model_dump(), f"token {token_id} of {ended.admin} ({readable(ended.label)}) is revoked", as_json)
+    say(ended.model_dump(), f"token {token_id} of {ended.admin} ({readable(ended.label)}) is revoked", as_json)
 
 
 @admin_commands.command("activity")
@@ -221,13 +232,6 @@ def _ask(ask: Ask) -> Any:
             return await ask(database)
 
     return run_async(work)
-
-
-def _say(found: dict[str, Any], text: str, as_json: bool) -> None:
-    if as_json:
-        print_json(found, ascii_only=True)
-    else:
-        print(text)
 
 
 def _list(found: list[dict[str, Any]], columns: tuple[str, ...], none: str, as_json: bool) -> None:

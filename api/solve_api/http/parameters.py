@@ -1,7 +1,7 @@
 """Query and path parameters that several routes share, each limited in size."""
 
 import re
-from typing import Annotated
+from typing import Annotated, Any
 from zoneinfo import ZoneInfo
 
 from fastapi import Depends, Path, Query
@@ -12,20 +12,14 @@ from solve_schemas.events import NO_CONTROL_CHARS, TEXT_MAX_CHARS
 
 FRIENDS_MAX = 200
 FRIENDS_MAX_CHARS = FRIENDS_MAX * 40
+LIMITS: dict[str, Any] = {"max_length": TEXT_MAX_CHARS, "pattern": NO_CONTROL_CHARS}
 
 UserId = Annotated[
-    str,
-    Path(
-        min_length=1,
-        max_length=TEXT_MAX_CHARS,
-        pattern=NO_CONTROL_CHARS,
-        description="The judge's stable id of the user.",
-        examples=["u-1"],
-    ),
+    str, Path(min_length=1, **LIMITS, description="The judge's stable id of the user.", examples=["u-1"])
 ]
-Username = Annotated[str, Query(min_length=1, max_length=TEXT_MAX_CHARS, pattern=NO_CONTROL_CHARS, examples=["ada"])]
-OptionalUserId = Annotated[str | None, Query(min_length=1, max_length=TEXT_MAX_CHARS, pattern=NO_CONTROL_CHARS)]
-SearchText = Annotated[str, Query(max_length=TEXT_MAX_CHARS, pattern=NO_CONTROL_CHARS)]
+Username = Annotated[str, Query(min_length=1, **LIMITS, examples=["ada"])]
+OptionalUserId = Annotated[str | None, Query(min_length=1, **LIMITS)]
+SearchText = Annotated[str, Query(**LIMITS)]
 
 
 async def zone_of(

@@ -7,7 +7,7 @@ ordinary reads, each process counts in its own memory. A read in memory costs 8 
 
 import time
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import aclosing, asynccontextmanager
 from enum import StrEnum
 from functools import lru_cache
 from ipaddress import IPv6Address, IPv6Network
@@ -114,18 +114,15 @@ class MemoryWindows:
 @asynccontextmanager
 async def shared_limiter(settings: ApiSettings) -> AsyncIterator[FixedWindowRateLimiter]:
     """Counts in Redis, connecting on first use."""
-    redis = connect_redis(settings, client_name="solve-api-limits")
-    storage = RedisStorage(
-        "async+redis://",
-        wrap_exceptions=True,
-        implementation="redispy",
-        key_prefix=f"{settings.leaderboard_prefix}:limits",
-        connection_pool=redis.connection_pool,  # type: ignore[arg-type]
-    )
-    try:
+    async with aclosing(connect_redis(settings, client_name="solve-api-limits")) as redis:
+        storage = RedisStorage(
+            "async+redis://",
+            wrap_exceptions=True,
+            implementation="redispy",
+            key_prefix=f"{settings.leaderboard_prefix}:limits",
+            connection_pool=redis.connection_pool,  # type: ignore[arg-type]
+        )
         yield FixedWindowRateLimiter(storage)
-    finally:
-        await redis.aclose()
 
 
 @lru_cache(maxsize=10_000)

@@ -6,7 +6,7 @@ seconds otherwise (a write can be lost between the commit and Redis), and when a
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager, suppress
+from contextlib import aclosing, asynccontextmanager, closing, suppress
 from itertools import islice
 from typing import Any
 
@@ -34,7 +34,7 @@ from solve_projector.leaderboard.board import changes_key
 from solve_projector.leaderboard.redis_client import connect_redis, translated
 from solve_projector.store.postgresql import DATABASE_ERRORS
 from solve_runtime.sql import queries
-from solve_runtime.tasks import cancel_and_wait, cancelled
+from solve_runtime.tasks import cancelled, in_background
 
 STANDINGS_SQL = queries("solve_api.live", "standings")
 
@@ -221,15 +221,11 @@ async def open_changes(settings: ApiSettings, pool: asyncpg.Pool, topic: str) ->
     key = changes_key(settings.leaderboard_prefix)
     hub = Hub(_streams_max(settings.api_streams_max), address_max=settings.api_streams_address_max)
     changes = Changes(redis, key, pool, hub, topic)
-    tasks = [asyncio.create_task(changes.follow()), asyncio.create_task(changes.query())]
-    for task in tasks:
-        task.add_done_callback(changes.ended)
-    try:
-        yield changes
-    finally:
-        changes.hub.close()
-        await cancel_and_wait(tasks)
-        await redis.aclose()
+    async with aclosing(redis), in_background(changes.follow(), changes.query()) as tasks:
+        for task in tasks:
+            task.add_done_callback(changes.ended)
+        with closing(hub):
+            yield changes
 
 
 def _streams_max(wanted: int) -> int:

@@ -37,8 +37,6 @@ FINISH_ATTEMPTS = 12  # of five seconds each, for a connection or a lock
 GONE = "The process that ran this job is gone. No half-finished result is visible; run it again."
 RECORDED_FIGURES = ("message", "total_users", "users_updated", "drift", "added", "changed", "removed")
 
-Work = Callable[["RunningJob"], Awaitable[dict[str, Any]]]
-
 log = structlog.get_logger()
 
 

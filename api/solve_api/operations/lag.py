@@ -15,7 +15,7 @@ from solve_projector.lag.snapshot import Observer, Snapshot, Stage, open_observe
 from solve_projector.lag.status import Assessment
 from solve_projector.lag.windows import CommitWindows
 from solve_runtime.kafka_settings import KafkaConnection
-from solve_runtime.tasks import cancel_and_wait, cancelled
+from solve_runtime.tasks import cancelled, in_background
 
 INTERVAL_S = 2.0
 SNAPSHOTS_JUDGED = 10
@@ -73,8 +73,5 @@ class LagWatch:
 async def watching_lag(connection: KafkaConnection, settings: ApiSettings) -> AsyncIterator[LagWatch]:
     """Measures in the background until closed."""
     watch = LagWatch(settings.group_id, connection.topic)
-    task = asyncio.create_task(watch.watch(connection, settings))
-    try:
+    async with in_background(watch.watch(connection, settings)):
         yield watch
-    finally:
-        await cancel_and_wait([task])

@@ -24,6 +24,10 @@ class Size(NamedTuple):
     height: int
 
 
+# a page has one of each, and shows the one that fits
+SIZES = (("wide", Size(960, 260)), ("narrow", Size(340, 210)))
+
+
 class Tick(NamedTuple):
     """A mark on an axis: its place and its label."""
 

@@ -4,13 +4,14 @@ from collections.abc import Mapping, Sequence
 
 from fastapi import APIRouter, Depends, Request, Response
 
-from solve_api.pages.charts import Chart, Point, Series, Size, Tick, draw
+from solve_api.pages.charts import SIZES, Chart, Point, Series, Size, Tick, draw
 from solve_api.pages.rendering import admin_page
 from solve_api.routes.callers import InSession, OpenStores, public
 
 POLL_MS = 2_000
-WIDE, NARROW = Size(960, 260), Size(340, 210)
 STAGES = {"postgresql": "PostgreSQL", "kafka_group": "Group commits", "redis": "Redis"}
+NUMBERS = dict.fromkeys(("Partition", "End of log", *STAGES.values(), "Oldest wait"), "num")
+COLUMNS = {**NUMBERS, "Status": "", "Projector": ""}
 
 router = APIRouter(include_in_schema=False, dependencies=[Depends(public)])
 
@@ -19,8 +20,10 @@ router = APIRouter(include_in_schema=False, dependencies=[Depends(public)])
 async def lag(request: Request, caller: InSession, stores: OpenStores) -> Response:
     """The lag of each stage and partition, with its history."""
     report = stores.lag.report()
-    charts = [("wide", lag_chart(report["past"], WIDE)), ("narrow", lag_chart(report["past"], NARROW))]
-    return admin_page(request, caller, "lag.html", poll_ms=POLL_MS, lag=report, charts=charts, stages=STAGES)
+    charts = [(name, lag_chart(report["past"], size)) for name, size in SIZES]
+    return admin_page(
+        request, caller, "lag.html", poll_ms=POLL_MS, lag=report, charts=charts, stages=STAGES, columns=COLUMNS
+    )
 
 
 def lag_chart(past: Sequence[Mapping[str, float]], size: Size) -> Chart | None:

@@ -6,15 +6,13 @@ from fastapi import APIRouter, Depends, Request, Response
 from fastapi.responses import HTMLResponse
 
 from solve_api.http.parameters import UserId, Zone
-from solve_api.pages.charts import Size, solves_chart
+from solve_api.pages.charts import SIZES, solves_chart
 from solve_api.pages.formats import path_with
 from solve_api.pages.heatmap import heatmap
 from solve_api.pages.rendering import last_event_id, page, shared_page
 from solve_api.profiles.bodies import Profile
 from solve_api.profiles.profile import profile
 from solve_api.routes.callers import OpenStores, public
-
-WIDE, NARROW = Size(960, 260), Size(340, 210)
 
 router = APIRouter(include_in_schema=False, dependencies=[Depends(public)])
 
@@ -27,7 +25,6 @@ async def show(request: Request, stores: OpenStores, user_id: UserId, zone: Zone
         event_id = last_event_id(request)  # before the profile is read, so that no change is missed
         found = await profile(stores.pool, stores.boards.rank_of, user_id, zone)
         today = found.as_of.astimezone(zone).date()
-        sizes = (("wide", WIDE), ("narrow", NARROW))
         return page(
             request,
             "user.html",
@@ -35,7 +32,7 @@ async def show(request: Request, stores: OpenStores, user_id: UserId, zone: Zone
             live=_live(found, event_id),
             zone=zone.key,
             year=heatmap(found.days, today),
-            charts=[(name, solves_chart(found.days, today, size)) for name, size in sizes],
+            charts=[(name, solves_chart(found.days, today, size)) for name, size in SIZES],
         )
 
     return await shared_page(request, make)

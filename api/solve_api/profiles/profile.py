@@ -34,11 +34,7 @@ async def profile(pool: asyncpg.Pool, rank_of: RankOf, user_id: str, zone: ZoneI
     streak = streaks(row["days"], now.astimezone(zone).date())
     return Profile.model_validate(  # at once: a model for each of hundreds of days is slow
         {
-            "user_id": user_id,
-            "username": row["username"],
-            "problems_solved": counted,
-            "last_solved_at": row["last_solved_at"],
-            "registered_at": row["registered_at"],
+            **row,
             "rank": await rank_of(user_id, counted) if counted else None,
             "current_streak": streak.current,
             "longest_streak": streak.longest,
@@ -49,7 +45,6 @@ async def profile(pool: asyncpg.Pool, rank_of: RankOf, user_id: str, zone: ZoneI
                 for name, n in zip(row["languages"], row["solved_of_languages"], strict=True)
             ],
             "recent_solves": [_solve(*one) for one in row["recent"]],
-            "version": row["version"],
             "as_of": now,
         }
     )

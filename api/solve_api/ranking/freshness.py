@@ -18,7 +18,7 @@ from solve_projector.errors import LeaderboardUnavailable
 from solve_projector.leaderboard.board import Leaderboard
 from solve_projector.store.postgresql import DATABASE_ERRORS
 from solve_runtime.sql import queries
-from solve_runtime.tasks import cancel_and_wait, cancelled
+from solve_runtime.tasks import cancelled, in_background
 
 FRESHNESS_SQL = queries("solve_api.ranking", "freshness")
 OFFSETS_SQL = queries("solve_projector.store", "offsets")
@@ -99,8 +99,5 @@ class Freshness:
 async def watching_freshness(pool: asyncpg.Pool, board: Leaderboard, topic: str) -> AsyncIterator[Freshness]:
     """Checks in the background until closed."""
     freshness = Freshness(pool, board, topic)
-    task = asyncio.create_task(freshness.watch())
-    try:
+    async with in_background(freshness.watch()):
         yield freshness
-    finally:
-        await cancel_and_wait([task])

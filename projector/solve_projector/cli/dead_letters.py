@@ -25,6 +25,7 @@ from solve_runtime.console import (
     print_table,
     readable,
     run_async,
+    say,
     table,
     whole,
 )
@@ -147,14 +148,13 @@ def retry(
         raise SelectorUnclear("give either ids or --reason, --user, --partition, --all, not both")
     chosen = Selection(tuple(ids) if ids else None, reason and reason.value, user, partition)
     retried: Retried = _ask(lambda db, topic: retry_letters(db, topic, chosen))
-    if as_json:
-        print_json({"applied": retried.applied, "parked": retried.parked, "still_dead": dict(retried.still_dead)})
-    else:
-        why = ", ".join(f"{number} {name}" for name, number in sorted(retried.still_dead.items()))
-        print(
-            f"{retried.applied} applied, {retried.parked} parked for unknown users, "
-            f"{retried.still_dead.total()} still dead{f' ({why})' if why else ''}"
-        )
+    why = ", ".join(f"{number} {name}" for name, number in sorted(retried.still_dead.items()))
+    said = (
+        f"{retried.applied} applied, {retried.parked} parked for unknown users, "
+        f"{retried.still_dead.total()} still dead{f' ({why})' if why else ''}"
+    )
+    figures = {"applied": retried.applied, "parked": retried.parked, "still_dead": dict(retried.still_dead)}
+    say(figures, said, as_json)
     if retried.still_dead:
         raise typer.Exit(STILL_DEAD)
 
@@ -175,10 +175,7 @@ def discard(
     """
     who = _who(by)
     discarded = _ask(lambda db, _: dead_letters.discard(db, ids, who, why))
-    if as_json:
-        print_json({"discarded": discarded, "by": who})
-    else:
-        print(f"{discarded} discarded by {readable(who)}")
+    say({"discarded": discarded, "by": who}, f"{discarded} discarded by {readable(who)}", as_json)
 
 
 @dead_letter_commands.command()
@@ -196,10 +193,8 @@ def acknowledge(
     """
     who = _who(by)
     acknowledged = _ask(lambda db, _: dead_letters.acknowledge(db, user_id, who, why))
-    if as_json:
-        print_json({"acknowledged": acknowledged, "by": who})
-    else:
-        print(f"{acknowledged} parked events acknowledged by {readable(who)}; they apply once the user exists")
+    said = f"{acknowledged} parked events acknowledged by {readable(who)}; they apply once the user exists"
+    say({"acknowledged": acknowledged, "by": who}, said, as_json)
 
 
 def _ask(question: Callable[[Connection, str], Awaitable[Any]]) -> Any:

@@ -7,7 +7,7 @@ import typer
 
 from solve_projector.cli.options import load_settings, open_stores
 from solve_projector.leaderboard.audit import BoardDifference, compare_board, one_rebuild, rebuild_board
-from solve_runtime.console import Json, print_json, run_async
+from solve_runtime.console import Json, run_async, say
 
 DRIFT = 3
 
@@ -35,10 +35,7 @@ def sync_leaderboard_command(
                 return await rebuild_board(pool, board, connection.topic, pause_s)
 
     found = run_async(work)
-    if as_json:
-        print_json({"dry_run": dry_run, **asdict(found)})
-    else:
-        print(in_words(found, "would be " if dry_run else ""))
+    say({"dry_run": dry_run, **asdict(found)}, in_words(found, "would be " if dry_run else ""), as_json)
     if dry_run and found:
         raise typer.Exit(DRIFT)
 

@@ -9,7 +9,7 @@ from solve_projector.cli.options import load_settings
 from solve_projector.live.process import OnProgress, open_projector, run_projector
 from solve_projector.operations.setup import provision
 from solve_projector.settings import ProjectorSettings
-from solve_runtime.console import Bars, Json, print_json, run_async, stopping_event
+from solve_runtime.console import Bars, Json, print_json, run_async, say, stopping_event
 from solve_runtime.kafka_settings import KafkaConnection
 from solve_schemas.topic import PARTITIONS
 
@@ -31,11 +31,9 @@ def setup(
     """
     connection, settings = load_settings()
     done = run_async(lambda: provision(connection, settings, partitions, replication_factor))
-    if as_json:
-        print_json(asdict(done))
-    else:
-        topic = "created" if done.topic_created else "exists and keeps every event"
-        print(f"tables at revision {done.revision}; topic {done.topic} {topic}, {done.partitions} partitions")
+    topic = "created" if done.topic_created else "exists and keeps every event"
+    said = f"tables at revision {done.revision}; topic {done.topic} {topic}, {done.partitions} partitions"
+    say(asdict(done), said, as_json)
 
 
 def run(

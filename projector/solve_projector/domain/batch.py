@@ -139,24 +139,20 @@ def fold_into(rows: Rows, records: Sequence[DecodedRecord]) -> None:
         else:
             fold_verdict(verdicts, verdict_of(said, record.partition, record.offset))
     rows.records += len(records)
-    for partition, found in _fingerprints(records).items():
-        first = rows.fingerprints.get(partition, found)
-        rows.fingerprints[partition] = Fingerprint(
-            first.first_offset, first.first_timestamp_ms, found.last_offset, found.last_timestamp_ms
-        )
+    extend_fingerprints(rows.fingerprints, [record for record, _ in records])
 
 
-def _fingerprints(records: Iterable[DecodedRecord]) -> dict[int, Fingerprint]:
+def extend_fingerprints(fingerprints: dict[int, Fingerprint], records: Iterable[LogRecord]) -> None:
+    """Extends the fingerprint of each partition by records in log order."""
     first: dict[int, LogRecord] = {}
     last: dict[int, LogRecord] = {}
-    for decoded in records:
-        partition = decoded.record.partition
-        first.setdefault(partition, decoded.record)
-        last[partition] = decoded.record
-    return {
-        partition: Fingerprint(first[partition].offset, first[partition].timestamp, end.offset, end.timestamp)
-        for partition, end in last.items()
-    }
+    for record in records:
+        first.setdefault(record.partition, record)
+        last[record.partition] = record
+    for partition, end in last.items():
+        known = fingerprints.get(partition)
+        begin = known[:2] if known else (first[partition].offset, first[partition].timestamp)
+        fingerprints[partition] = Fingerprint(*begin, end.offset, end.timestamp)
 
 
 def size_in_bytes(record: LogRecord) -> int:

@@ -1,7 +1,7 @@
 """The rule: which verdict of a submission stands, which name a user has, what a user has solved.
 
 It is a join (a maximum by content, never by arrival), so any order and any duplication of the same events gives the
-same result (I1). `store/sql/verdicts.sql` states it in SQL; tests compare the two.
+same result (I1). `store/sql/verdict_rows.sql` states it in SQL; tests compare the two.
 """
 
 from collections.abc import Iterable

@@ -34,10 +34,5 @@ async def read_backlog(connection: Connection, topic: str) -> Backlog:
     """Reads the backlog of one topic from PostgreSQL. Raises asyncpg's errors."""
     (row,) = await connection.fetch(LAG_SQL["backlog"], topic)
     run = await connection.fetchrow(LAG_SQL["last_replay"], topic)
-    return Backlog(
-        json.loads(row["dead_letters"]),
-        row["parked_users"],
-        row["parked_events"],
-        row["outbox_rows"],
-        LastReplay(run["finished_at_s"], run["drift"], run["drifted_users"]) if run else None,
-    )
+    figures = {**row, "dead_letters": json.loads(row["dead_letters"])}
+    return Backlog(**figures, last_replay=LastReplay(*run) if run else None)

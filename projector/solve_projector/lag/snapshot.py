@@ -5,11 +5,12 @@ timestamp, of the oldest event that a stage does not have: read from the log, so
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Iterator, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from enum import StrEnum
 from time import time
+from typing import TypeVar
 
 import asyncpg
 
@@ -25,6 +26,8 @@ from solve_runtime.kafka_settings import KafkaConnection
 from solve_runtime.sql import queries
 
 LAG_SQL = queries("solve_projector.lag", "lag")
+
+Answer = TypeVar("Answer")
 
 STORE_TIMEOUT_S = 10.0
 OLDEST_KEPT_S = 30.0
@@ -84,25 +87,17 @@ class _Applied:
     backlog: Backlog | None
 
 
+@dataclass
 class Observer:
     """Takes snapshots over the same connections. Made by `open_observer`."""
 
-    def __init__(
-        self,
-        settings: ProjectorSettings,
-        pool: asyncpg.Pool,
-        board: Leaderboard,
-        inspector: LogInspector,
-        *,
-        with_backlog: bool,
-    ) -> None:
-        """Use `open_observer`."""
-        self._with_backlog = with_backlog
-        self._group_id = settings.group_id
-        self._topic = inspector.topic
-        self._pool = pool
-        self._board = board
-        self._inspector = inspector
+    group_id: str
+    pool: asyncpg.Pool
+    board: Leaderboard
+    inspector: LogInspector
+    with_backlog: bool
+
+    def __post_init__(self) -> None:
         # by partition, the first record at or after an offset: (asked, offset, broker timestamp)
         self._oldest: dict[int, list[tuple[int, int, int]]] = {}
         self._oldest_until_s = 0.0
@@ -110,10 +105,10 @@ class Observer:
     async def snapshot(self) -> Snapshot:
         """A server that is unavailable is named in `problems`. Raises TopicMissing."""
         problems: dict[str, str] = {}
-        group = await self._group(problems)
+        group = await _or_problem(self.inspector.group(self.group_id), problems)
         applied = await self._applied(problems)
         watermarks = await self._watermarks(applied, problems)
-        log = await self._log(problems)
+        log = await _or_problem(self.inspector.state(), problems)
         if log is None:
             return self.empty(problems)
         offsets: dict[Stage, Mapping[int, int]] = {}
@@ -132,36 +127,24 @@ class Observer:
         members = len(group.members) if group else 0
         partitions = tuple(_partitions(log, stages, group, applied))
         backlog = applied.backlog if applied else None
-        return Snapshot(time(), self._group_id, self._topic, members, partitions, log, margin, backlog, problems)
+        return Snapshot(
+            time(), self.group_id, self.inspector.topic, members, partitions, log, margin, backlog, problems
+        )
 
     def empty(self, problems: Mapping[str, str]) -> Snapshot:
         """A snapshot without partitions."""
-        return Snapshot(time(), self._group_id, self._topic, problems=problems)
-
-    async def _group(self, problems: dict[str, str]) -> GroupState | None:
-        try:
-            return await self._inspector.group(self._group_id)
-        except KafkaUnavailable as error:
-            problems["kafka"] = str(error)
-            return None
-
-    async def _log(self, problems: dict[str, str]) -> LogState | None:
-        try:
-            return await self._inspector.state()
-        except KafkaUnavailable as error:
-            problems["kafka"] = str(error)
-            return None
+        return Snapshot(time(), self.group_id, self.inspector.topic, problems=problems)
 
     async def _applied(self, problems: dict[str, str]) -> _Applied | None:
         try:
             # a pool waits as long again to take a connection back
-            async with asyncio.timeout(STORE_TIMEOUT_S), self._pool.acquire(timeout=STORE_TIMEOUT_S) as connection:
-                rows = await connection.fetch(LAG_SQL["offsets"], self._topic)
+            async with asyncio.timeout(STORE_TIMEOUT_S), self.pool.acquire(timeout=STORE_TIMEOUT_S) as connection:
+                rows = await connection.fetch(LAG_SQL["offsets"], self.inspector.topic)
                 epoch = await connection.fetchval("SELECT epoch FROM leaderboard_epoch")
         except DATABASE_ERRORS as error:
             problems["postgresql"] = str(error) or type(error).__name__
             return None
-        backlog = await self._backlog(problems) if self._with_backlog else None
+        backlog = await self._backlog(problems) if self.with_backlog else None
         return _Applied(
             {row["partition"]: row["next_offset"] for row in rows},
             {row["partition"]: float(row["moved_at_s"]) for row in rows},
@@ -172,8 +155,8 @@ class Observer:
     async def _backlog(self, problems: dict[str, str]) -> Backlog | None:
         """Apart from the offsets: a table that is slow to count, or locked, must not hide the lag."""
         try:
-            async with asyncio.timeout(STORE_TIMEOUT_S), self._pool.acquire(timeout=STORE_TIMEOUT_S) as connection:
-                return await read_backlog(connection, self._topic)
+            async with asyncio.timeout(STORE_TIMEOUT_S), self.pool.acquire(timeout=STORE_TIMEOUT_S) as connection:
+                return await read_backlog(connection, self.inspector.topic)
         except DATABASE_ERRORS as error:
             problems["backlog"] = str(error) or type(error).__name__
             return None
@@ -181,10 +164,10 @@ class Observer:
     async def _watermarks(self, applied: _Applied | None, problems: dict[str, str]) -> Mapping[int, int] | None:
         try:
             # readers see the board's own epoch, which during a rebuild is older than PostgreSQL's
-            epoch = await self._board.current_epoch()
+            epoch = await self.board.current_epoch()
             if epoch is None and applied:
                 epoch = applied.epoch
-            return (await self._board.state(epoch)).watermarks if epoch is not None else {}
+            return (await self.board.state(epoch)).watermarks if epoch is not None else {}
         except LeaderboardUnavailable as error:
             problems["redis"] = str(error)
             return None
@@ -210,7 +193,7 @@ class Observer:
         unknown = {p: bounds for p, bounds in ranges.items() if self._oldest_known(p, *bounds) is None}
         if not unknown:
             return
-        for partition, (offset, timestamp_ms) in (await self._inspector.oldest(unknown)).items():
+        for partition, (offset, timestamp_ms) in (await self.inspector.oldest(unknown)).items():
             known = self._oldest.setdefault(partition, [])
             known.append((unknown[partition][0], offset, timestamp_ms))
             del known[: -len(Stage)]
@@ -227,10 +210,18 @@ class Observer:
         if retention_ms < 0:
             return float("inf") if log.settings.get("retention.bytes") == "-1" else None
         begins = {p: (at, log.ends[p]) for p, at in log.earliest.items() if at < log.ends[p]}
-        first = await self._inspector.oldest(begins)
+        first = await self.inspector.oldest(begins)
         if not first:
             return retention_ms / 1000
         return max(0.0, min(timestamp_ms for _, timestamp_ms in first.values()) / 1000 + retention_ms / 1000 - time())
+
+
+async def _or_problem(answer: Awaitable[Answer], problems: dict[str, str]) -> Answer | None:
+    try:
+        return await answer
+    except KafkaUnavailable as error:
+        problems["kafka"] = str(error)
+        return None
 
 
 def _partitions(
@@ -258,8 +249,9 @@ async def open_observer(
 
     `with_backlog` counts tables that may be long; only the exporter shows them.
     """
-    async with AsyncExitStack() as opened:
-        pool = await opened.enter_async_context(open_pool(settings, lazily=True))
-        board = await opened.enter_async_context(open_leaderboard(settings, connection.topic))
-        inspector = await opened.enter_async_context(open_inspector(connection))
-        yield Observer(settings, pool, board, inspector, with_backlog=with_backlog)
+    async with (
+        open_pool(settings, lazily=True) as pool,
+        open_leaderboard(settings, connection.topic) as board,
+        open_inspector(connection) as inspector,
+    ):
+        yield Observer(settings.group_id, pool, board, inspector, with_backlog)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import asyncpg
 
-from solve_projector.errors import LeaderboardUnavailable, RebuildRunning
+from solve_projector.errors import RebuildRunning
 from solve_projector.leaderboard.board import Leaderboard, score
 from solve_projector.leaderboard.reconciler import BoardReconciler
 from solve_projector.store.counts import Standing
@@ -23,7 +23,6 @@ STANDINGS_SQL = queries("solve_projector.leaderboard", "standings")
 
 CHUNK_USERS = 2_000
 PASSES = 4  # over everybody, then three times over who differed
-SYNC_TIMEOUT_S = 60.0
 
 OnPass = Callable[[int, int], None]
 
@@ -89,10 +88,10 @@ async def repair_board(
 ) -> None:
     """Syncs the leaderboard, and rebuilds it if it differs even then."""
     reconciler = BoardReconciler(pool, board, topic)
-    await _sync(reconciler, pool, topic)
+    await reconciler.sync(await next_offsets(pool, topic))
     if await compare_board(pool, board, pause_s, on_pass):
         await reconciler.rebuild_beside()
-        await _sync(reconciler, pool, topic)
+        await reconciler.sync(await next_offsets(pool, topic))
 
 
 async def rebuild_board(
@@ -102,16 +101,8 @@ async def rebuild_board(
     difference = await compare_board(pool, board, pause_s, on_pass)
     reconciler = BoardReconciler(pool, board, topic)
     await reconciler.rebuild_beside()
-    await _sync(reconciler, pool, topic)
+    await reconciler.sync(await next_offsets(pool, topic))
     return difference
-
-
-async def _sync(reconciler: BoardReconciler, pool: asyncpg.Pool, topic: str) -> None:
-    try:
-        async with asyncio.timeout(SYNC_TIMEOUT_S):
-            await reconciler.sync(await next_offsets(pool, topic))
-    except TimeoutError:
-        raise LeaderboardUnavailable("the leaderboard was not in sync within a minute; see the log above") from None
 
 
 async def _everybody(pool: asyncpg.Pool, board: Leaderboard) -> AsyncIterator[list[str]]:

@@ -9,7 +9,7 @@ Nothing here is ever read to compute a count.
 """
 
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cache
@@ -209,11 +209,8 @@ class Leaderboard:
 @asynccontextmanager
 async def open_leaderboard(settings: ProjectorSettings, topic: str) -> AsyncIterator[Leaderboard]:
     """Connects when first used. Raises SettingsError on an invalid URL."""
-    redis = connect_redis(settings)
-    try:
+    async with aclosing(connect_redis(settings)) as redis:
         yield Leaderboard(redis, settings.leaderboard_prefix, topic)
-    finally:
-        await redis.aclose()
 
 
 def _escaped(pattern: str) -> str:

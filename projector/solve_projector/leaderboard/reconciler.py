@@ -7,8 +7,7 @@ A crash on the way leaves the old epoch in use, and the next check starts again.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import Mapping
 
 import asyncpg
 import structlog
@@ -18,7 +17,7 @@ from solve_projector.leaderboard.board import BoardState, Leaderboard
 from solve_projector.store.counts import Standing
 from solve_projector.store.locks import Lock, try_lock_transaction
 from solve_projector.store.offsets import next_offsets
-from solve_projector.store.postgresql import DATABASE_ERRORS, Connection, Failure, classify, said_of
+from solve_projector.store.postgresql import DATABASE_ERRORS, Failure, classify, said_of
 from solve_projector.telemetry.health import Condition
 from solve_projector.telemetry.monitor import Monitor
 from solve_runtime.sql import queries
@@ -29,6 +28,7 @@ STANDINGS_SQL = queries("solve_projector.leaderboard", "standings")
 CHUNK_USERS = 2_000
 OUTBOX_ROWS = 1_000
 SYNC_POLL_S = 0.1
+SYNC_TIMEOUT_S = 60.0
 # Members are counted every so many idle checks, because it costs PostgreSQL an index scan.
 IDLE_CHECKS_PER_COUNT = 15
 
@@ -66,15 +66,20 @@ class BoardReconciler:
         self.available = False
 
     async def sync(self, offsets: Mapping[int, int]) -> None:
-        """Returns once readers see everything below `offsets`. Raises LeaderboardUnavailable."""
-        while True:
-            epoch = await self._epoch()
-            state = await self._board.state(epoch)
-            is_stale = any(state.watermarks.get(p, 0) < at for p, at in offsets.items())
-            in_sync = await self.check_once()
-            if state.current == epoch and not is_stale and (in_sync or not self._rewound):
-                return
-            await asyncio.sleep(SYNC_POLL_S)
+        """Returns once readers see everything below `offsets`. Raises LeaderboardUnavailable, also after a minute."""
+        try:
+            async with asyncio.timeout(SYNC_TIMEOUT_S):
+                while not await self._shows(offsets):  # noqa: ASYNC110
+                    await asyncio.sleep(SYNC_POLL_S)
+        except TimeoutError:
+            raise LeaderboardUnavailable("the leaderboard was not in sync within a minute; see the log above") from None
+
+    async def _shows(self, offsets: Mapping[int, int]) -> bool:
+        epoch = await self._epoch()
+        state = await self._board.state(epoch)
+        is_stale = any(state.watermarks.get(p, 0) < at for p, at in offsets.items())
+        in_sync = await self.check_once()
+        return state.current == epoch and not is_stale and (in_sync or not self._rewound)
 
     async def run(self, interval_s: float) -> None:
         """Checks until cancelled; a failed check is logged and repeated."""
@@ -164,34 +169,25 @@ class BoardReconciler:
     async def _rebuild(self, reason: str) -> None:
         """Writes every user of one snapshot, then raises the watermarks to its offsets."""
         self.monitor.health.missing(Condition.LEADERBOARD, f"the leaderboard is being rebuilt ({reason})")
-        async with self._snapshot() as connection:
-            if not await try_lock_transaction(connection, Lock.BOARD_REWRITE):
-                return  # another process does it
-            epoch = await connection.fetchval("SELECT epoch FROM leaderboard_epoch")
-            offsets = await next_offsets(connection, self._topic)
-            users = 0
-            async for chunk in self._standings(connection):
-                await self._board.write(epoch, chunk)
-                users += len(chunk)
-        if offsets:
-            await self._board.raise_watermarks(epoch, offsets)
-        await self._board.publish(epoch)
-        self.monitor.metrics.rebuilt(reason.replace(" ", "_"))
-        log.info("leaderboard rebuilt", action="leaderboard_rebuilt", reason=reason, epoch=epoch, users=users)
-
-    @asynccontextmanager
-    async def _snapshot(self) -> AsyncIterator[Connection]:
         async with (
             self._pool.acquire() as connection,
             connection.transaction(isolation="repeatable_read", readonly=True),
         ):
             await connection.execute("SET LOCAL transaction_timeout = 0")  # a long read that nobody waits for
-            yield connection
-
-    async def _standings(self, connection: Connection) -> AsyncIterator[list[Standing]]:
-        cursor = await connection.cursor(STANDINGS_SQL["all_standings"])
-        while rows := await cursor.fetch(CHUNK_USERS):
-            yield [Standing(*row) for row in rows]
+            if not await try_lock_transaction(connection, Lock.BOARD_REWRITE):
+                return  # another process does it
+            epoch = await connection.fetchval("SELECT epoch FROM leaderboard_epoch")
+            offsets = await next_offsets(connection, self._topic)
+            users = 0
+            cursor = await connection.cursor(STANDINGS_SQL["all_standings"])
+            while rows := await cursor.fetch(CHUNK_USERS):
+                await self._board.write(epoch, [Standing(*row) for row in rows])
+                users += len(rows)
+        if offsets:
+            await self._board.raise_watermarks(epoch, offsets)
+        await self._board.publish(epoch)
+        self.monitor.metrics.rebuilt(reason.replace(" ", "_"))
+        log.info("leaderboard rebuilt", action="leaderboard_rebuilt", reason=reason, epoch=epoch, users=users)
 
     async def _drain_outbox(self, epoch: int) -> None:
         async with self._pool.acquire() as connection:

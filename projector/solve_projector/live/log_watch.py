@@ -6,6 +6,7 @@ offsets have not moved for a while, the process rejoins as a new member. If that
 """
 
 import asyncio
+from dataclasses import dataclass
 
 import asyncpg
 import structlog
@@ -28,22 +29,17 @@ CHECKS_BETWEEN_WARNINGS = 60
 log = structlog.get_logger()
 
 
+@dataclass
 class LogWatch:
     """Watches one topic beside the pipeline."""
 
-    def __init__(
-        self,
-        pool: asyncpg.Pool,
-        inspector: LogInspector,
-        reader: LogReader,
-        start_offsets: StartOffsets,
-        monitor: Monitor,
-    ) -> None:
-        self._pool = pool
-        self._inspector = inspector
-        self._reader = reader
-        self._start_offsets = start_offsets
-        self._monitor = monitor
+    pool: asyncpg.Pool
+    inspector: LogInspector
+    reader: LogReader
+    start_offsets: StartOffsets
+    monitor: Monitor
+
+    def __post_init__(self) -> None:
         self._missing = 0
         self._checks = 0
         self._warned: dict[str, str] = {}
@@ -51,7 +47,7 @@ class LogWatch:
 
     async def run(self, interval_s: float, stall_after_s: float) -> None:
         """Raises TopicMissing, LogRewritten, OffsetOutOfRange; failures that pass by themselves are logged."""
-        standstill = self._monitor.health.standstill
+        standstill = self.monitor.health.standstill
         while not cancelled():
             try:
                 await self._check()
@@ -63,31 +59,31 @@ class LogWatch:
                     raise
             except KafkaUnavailable as error:
                 standstill.pause()
-                self._monitor.log_failed(error)
+                self.monitor.log_failed(error)
                 log.warning("log not checked", action="log_check", error=str(error))
             except DATABASE_ERRORS as error:
                 if classify(error) is not Failure.TRANSIENT:
                     raise
                 standstill.pause()
-                self._monitor.database_failed(error)
+                self.monitor.database_failed(error)
                 log.warning("log not checked", action="log_check", error=said_of(error))
             await asyncio.sleep(interval_s)
 
     async def _check(self) -> None:
         # PostgreSQL first: the log only grows, so an offset beyond its end is not a race
-        reached = await read_offsets(self._pool, self._inspector.topic)
-        self._monitor.database_answered()
-        state = await self._inspector.state()
-        self._monitor.log_answered()
+        reached = await read_offsets(self.pool, self.inspector.topic)
+        self.monitor.database_answered()
+        state = await self.inspector.state()
+        self.monitor.log_answered()
         self._missing = 0
         self.report_unsafe(state)
-        await self._inspector.verify(reached, state)
+        await self.inspector.verify(reached, state)
         offsets = {partition: row.next_offset for partition, row in reached.items()}
-        mine = self._reader.member_of
+        mine = self.reader.member_of
         # a process that is no member may get any partition; one that waits for a rebuild has no work
-        self._monitor.health.standstill.observe(offsets, state.ends, state.ends if mine is None else mine)
-        if self._start_offsets.rebuild_awaited:
-            self._monitor.health.standstill.pause()
+        self.monitor.health.standstill.observe(offsets, state.ends, state.ends if mine is None else mine)
+        if self.start_offsets.rebuild_awaited:
+            self.monitor.health.standstill.pause()
 
     def report_unsafe(self, state: LogState) -> None:
         """Logs that the log can lose records; stopping now would lose the newest ones as well."""
@@ -104,14 +100,14 @@ class LogWatch:
             )
         if unsafe:
             found = ", ".join(f"{name}={value}" for name, value in unsafe.items())
-            self._monitor.health.missing(Condition.LOG_SAFE, f"the log can no longer prove the counts: {found}")
+            self.monitor.health.missing(Condition.LOG_SAFE, f"the log can no longer prove the counts: {found}")
         else:
-            self._monitor.health.met(Condition.LOG_SAFE)
+            self.monitor.health.met(Condition.LOG_SAFE)
         self._warned = unsafe
         self._checks += 1
 
     async def _rejoin_if_stalled(self, stall_after_s: float) -> None:
-        standstill = self._monitor.health.standstill
+        standstill = self.monitor.health.standstill
         if self._rejoined_at_s is None:  # the new member gets as much time as the old one had
             self._rejoined_at_s = standstill.seconds
         if standstill.seconds < self._rejoined_at_s:
@@ -123,4 +119,4 @@ class LogWatch:
                 partitions={p: round(seconds, 1) for p, seconds in standstill.stuck.items()},
             )
             self._rejoined_at_s = None
-            await self._reader.rejoin()
+            await self.reader.rejoin()

@@ -18,11 +18,11 @@ from typing import NamedTuple
 import asyncpg
 import structlog
 
-from solve_projector.domain.batch import Batch, Rows, fold_into
+from solve_projector.domain.batch import Batch, Rows
 from solve_projector.errors import LeaderboardUnavailable, ReadInterrupted
 from solve_projector.leaderboard.board import Leaderboard
 from solve_projector.leaderboard.reconciler import BoardReconciler
-from solve_projector.live.reader import RECORDS_AT_ONCE, LogReader
+from solve_projector.live.reader import LogReader
 from solve_projector.live.writer import BatchWriter, Outcome
 from solve_projector.store.counts import Applied
 from solve_projector.telemetry.metrics import Server
@@ -113,26 +113,17 @@ class Pipeline:
                 await self._reader.reposition()
                 continue
             generation = self._reader.generation
-            for batch in batches:
-                await self._batches.put(Pending(generation, batch, await self._fold(batch)))
+            for batch, rows in batches:
+                await self._batches.put(Pending(generation, batch, rows))
             self._monitor.metrics.read(
                 len(batches),
-                sum(len(batch.records) for batch in batches),
+                sum(len(batch.records) for batch, _ in batches),
                 self._reader.fetch_seconds - fetched,
                 self._reader.decode_seconds - decoded,
             )
         await self._batches.put(None)
 
-    async def _fold(self, batch: Batch) -> Rows:
-        rows = Rows(batch.ranges)
-        for begin in range(0, len(batch.records), RECORDS_AT_ONCE):
-            began = perf_counter()
-            fold_into(rows, batch.records[begin : begin + RECORDS_AT_ONCE])
-            self._reader.decode_seconds += perf_counter() - began
-            await asyncio.sleep(0)
-        return rows
-
-    async def _read_unless_stopped(self) -> list[Batch]:
+    async def _read_unless_stopped(self) -> list[tuple[Batch, Rows]]:
         """Stops waiting once the pipeline stops: a read can wait for a rebalance without end."""
         reading = asyncio.ensure_future(self._reader.read())
         stopping = asyncio.ensure_future(self._stopping.wait())

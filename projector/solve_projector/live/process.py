@@ -30,13 +30,12 @@ from solve_projector.telemetry.monitor import Monitor
 from solve_projector.telemetry.probes import serving_probes
 from solve_projector.telemetry.tracing import open_tracing
 from solve_runtime.kafka_settings import KafkaConnection
-from solve_runtime.tasks import cancel_and_wait, cancelled
+from solve_runtime.tasks import cancel_and_wait, cancelled, first_cause, in_background
 
 if TYPE_CHECKING:
     from opentelemetry.trace import TracerProvider
 
 ONCE_POLL_S = 0.1
-SYNC_TIMEOUT_S = 60.0
 LEAVE_TIMEOUT_S = 15.0
 BEAT_S = 0.5
 GC_THRESHOLDS = (200_000, 20, 100)
@@ -126,7 +125,7 @@ async def run_projector(
             await pipeline.run()
             await cancel_and_wait(background)
     except* ProjectorError as errors:
-        raise _first(errors) from errors
+        raise first_cause(errors) from errors
     if once and not stopping.is_set():
         await _finish_once(projector)
     return pipeline.totals
@@ -154,11 +153,8 @@ async def _heartbeat(monitor: Monitor) -> AsyncIterator[None]:
             monitor.health.beat()
             await asyncio.sleep(BEAT_S)
 
-    task = asyncio.create_task(beat())
-    try:
+    async with in_background(beat()):
         yield
-    finally:
-        await cancel_and_wait([task])
 
 
 async def _sweep(projector: Projector) -> None:
@@ -211,17 +207,6 @@ async def _finish_once(projector: Projector) -> None:
     await sweep(projector.pool, projector.inspector.topic, projector.monitor.metrics)
     offsets = await next_offsets(projector.pool, projector.inspector.topic)
     try:
-        async with asyncio.timeout(SYNC_TIMEOUT_S):
-            await projector.reconciler.sync(offsets)
-    except TimeoutError:
-        raise LeaderboardUnavailable(
-            "PostgreSQL is right, but the leaderboard was not in sync within a minute; see the log above"
-        ) from None
+        await projector.reconciler.sync(offsets)
     except LeaderboardUnavailable as error:
         raise LeaderboardUnavailable(f"PostgreSQL is right, but the leaderboard is stale: {error}") from error
-
-
-def _first(errors: BaseExceptionGroup[BaseException]) -> BaseException:
-    while isinstance(errors, BaseExceptionGroup):
-        errors = errors.exceptions[0]  # type: ignore[assignment]
-    return errors

@@ -16,12 +16,12 @@ import structlog
 from aiokafka import ConsumerRebalanceListener, ConsumerRecord, TopicPartition
 from aiokafka.errors import CommitFailedError, IllegalStateError, KafkaError, NoOffsetForPartitionError
 
-from solve_projector.domain.batch import Batch, DecodedRecord, LogRecord, cut, decode_records
-from solve_projector.errors import OffsetOutOfRange, ReadInterrupted
+from solve_projector.domain.batch import Batch, LogRecord, Ranges, Rows, cut, decode_records, fold_into
+from solve_projector.errors import KafkaUnavailable, OffsetOutOfRange, ReadInterrupted
 from solve_projector.live.consumer_options import new_consumer
 from solve_projector.live.read_errors import UNREADABLE, translated
 from solve_projector.log.bounded_fetch import BoundedFetch
-from solve_projector.log.inspection import unavailable
+from solve_projector.log.inspection import answering
 from solve_projector.settings import ProjectorSettings
 from solve_projector.telemetry.monitor import Monitor
 from solve_runtime.kafka_settings import KafkaConnection
@@ -81,10 +81,8 @@ class LogReader(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka is 
 
     async def start(self) -> None:
         """Joins the group. Raises KafkaUnavailable."""
-        try:
+        with answering(self._connection):
             await self._consumer.start()
-        except (TimeoutError, KafkaError, OSError) as error:
-            raise unavailable(self._connection, error) from error
         self._consumer.subscribe([self.topic], listener=self)
 
     async def stop(self) -> None:
@@ -102,10 +100,11 @@ class LogReader(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka is 
         fresh = new_consumer(self._connection, self._settings)
         fetch = BoundedFetch(fresh)
         try:
-            await fresh.start()
-        except (TimeoutError, KafkaError, OSError) as error:
+            with answering(self._connection):
+                await fresh.start()
+        except KafkaUnavailable:
             await fresh.stop()  # the old one stays, stopped: reads fail until a later attempt succeeds
-            raise unavailable(self._connection, error) from error
+            raise
         self._consumer, self._fetch = fresh, fetch
         self._consumer.subscribe([self.topic], listener=self)
 
@@ -154,8 +153,8 @@ class LogReader(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka is 
         except (TimeoutError, KafkaError) as error:
             log.warning("group offsets not committed", action="group_commit", error=str(error) or type(error).__name__)
 
-    async def read(self) -> list[Batch]:
-        """The next batches, each within the limits, or none after half a second without records.
+    async def read(self) -> list[tuple[Batch, Rows]]:
+        """The next batches, each within the limits and folded, or none after half a second without records.
 
         Raises OffsetOutOfRange, RecordUnreadable, KafkaUnavailable; and ReadInterrupted, after which the caller calls
         `reposition`.
@@ -171,7 +170,7 @@ class LogReader(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka is 
         generation = self.generation
         records = {partition: some for partition, some in found.items() if partition in moved}
         pieces = cut(moved, records, self._settings.batch_max_bytes)
-        batches = [Batch(ranges, await self._decode(chunk)) for ranges, chunk in pieces]
+        batches = [await self._fold(ranges, chunk) for ranges, chunk in pieces]
         return batches if generation == self.generation else []
 
     async def _poll(self) -> dict[int, list[ConsumerRecord]]:
@@ -207,14 +206,16 @@ class LogReader(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka is 
                 self._positions[partition] = position
         return {p: (begin, self._positions[p]) for p, begin in begins.items() if self._positions.get(p, begin) != begin}
 
-    async def _decode(self, chunk: list[LogRecord]) -> list[DecodedRecord]:
-        decoded: list[DecodedRecord] = []
+    async def _fold(self, ranges: Ranges, chunk: list[LogRecord]) -> tuple[Batch, Rows]:
+        batch, rows = Batch(ranges, []), Rows(ranges)
         for begin in range(0, len(chunk), RECORDS_AT_ONCE):
             began = perf_counter()
-            decoded += decode_records(chunk[begin : begin + RECORDS_AT_ONCE])
+            decoded = decode_records(chunk[begin : begin + RECORDS_AT_ONCE])
+            batch.records += decoded
+            fold_into(rows, decoded)
             self.decode_seconds += perf_counter() - began
             await asyncio.sleep(0)
-        return decoded
+        return batch, rows
 
     @contextmanager
     def _translated(self) -> Iterator[None]:

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 
 import asyncpg
 import structlog
@@ -22,25 +23,22 @@ REBUILD_POLL_S = 0.5
 log = structlog.get_logger()
 
 
+@dataclass
 class StartOffsets:
-    """Gives the reader its start offsets, and keeps errors, because aiokafka swallows what its callbacks raise."""
+    """Gives the reader its start offsets, and keeps errors, because aiokafka swallows what its callbacks raise.
 
-    def __init__(
-        self,
-        pool: asyncpg.Pool,
-        inspector: LogInspector,
-        reached: Mapping[int, int],
-        on_rewound: Callable[[], None],
-        monitor: Monitor,
-    ) -> None:
-        """`reached` is how far this process has committed; `on_rewound` is called if PostgreSQL is below it."""
-        self._pool = pool
-        self._inspector = inspector
-        self._reached = reached
-        self._on_rewound = on_rewound
-        self._monitor = monitor
+    `reached` is how far this process has committed; `on_rewound` is called if PostgreSQL is below it.
+    """
+
+    pool: asyncpg.Pool
+    inspector: LogInspector
+    reached: Mapping[int, int]
+    on_rewound: Callable[[], None]
+    monitor: Monitor
+    rebuild_awaited: bool = False
+
+    def __post_init__(self) -> None:
         self._failures: asyncio.Queue[BaseException] = asyncio.Queue()
-        self.rebuild_awaited = False
 
     async def read(self, partitions: set[int]) -> dict[int, int]:
         """The next offset of each partition; empty after an error, which `watch` raises.
@@ -50,7 +48,7 @@ class StartOffsets:
         if not partitions:
             return {}
         try:
-            async for attempt in until_answered(self._monitor):
+            async for attempt in until_answered(self.monitor):
                 with attempt:
                     return await self._read(partitions)
         except (ProjectorError, asyncpg.PostgresError) as error:
@@ -63,17 +61,17 @@ class StartOffsets:
 
     async def _read(self, partitions: set[int]) -> dict[int, int]:
         await self._wait_for_rebuild()
-        await add_partitions(self._pool, self._inspector.topic, partitions)
-        reached = await read_offsets(self._pool, self._inspector.topic)
+        await add_partitions(self.pool, self.inspector.topic, partitions)
+        reached = await read_offsets(self.pool, self.inspector.topic)
         mine: dict[int, PartitionOffset] = {partition: reached[partition] for partition in partitions}
-        await self._inspector.verify(mine, await self._inspector.state())
-        if any(row.next_offset < self._reached.get(partition, 0) for partition, row in mine.items()):
-            self._on_rewound()
+        await self.inspector.verify(mine, await self.inspector.state())
+        if any(row.next_offset < self.reached.get(partition, 0) for partition, row in mine.items()):
+            self.on_rewound()
         return {partition: row.next_offset for partition, row in mine.items()}
 
     async def _wait_for_rebuild(self) -> None:
         """A cold rebuild loads the whole log at once; what it has loaded need not be read again."""
-        while holder := await holder_of(self._pool, Lock.COLD_REBUILD):
+        while holder := await holder_of(self.pool, Lock.COLD_REBUILD):
             if not self.rebuild_awaited:
                 log.warning("waiting for a cold rebuild from the log to end", action="rebuild_awaited", **dict(holder))
             self.rebuild_awaited = True

@@ -5,11 +5,14 @@ refuses is found by halving, like a record of a batch, and becomes a dead letter
 crash leaves the rest to the next sweep.
 """
 
+from collections.abc import Sequence
+
 import asyncpg
 import structlog
 
 from solve_projector.store.counts import unpark_users
-from solve_projector.store.postgresql import DATABASE_ERRORS, Connection, Failure, classify
+from solve_projector.store.halving import in_halves
+from solve_projector.store.postgresql import Connection
 from solve_projector.telemetry.metrics import ProjectorMetrics
 from solve_runtime.sql import queries
 from solve_schemas.rejection import Reason
@@ -29,7 +32,7 @@ async def sweep(pool: asyncpg.Pool, topic: str, metrics: ProjectorMetrics | None
         while user_ids := [
             row[0] for row in await connection.fetch(PARKED_EVENTS_SQL["users_with_parked_events"], SWEEP_USERS)
         ]:
-            metrics.dead_lettered(Reason.REFUSED_BY_DATABASE, await _unpark(connection, topic, user_ids))
+            await _unpark(connection, topic, user_ids, metrics)
             metrics.swept(len(user_ids))
             swept += len(user_ids)
     if swept:
@@ -37,45 +40,37 @@ async def sweep(pool: asyncpg.Pool, topic: str, metrics: ProjectorMetrics | None
     return swept
 
 
-async def _unpark(connection: Connection, topic: str, user_ids: list[str]) -> int:
-    """Returns how many events were refused and are now dead letters."""
-    try:
+async def _unpark(connection: Connection, topic: str, user_ids: list[str], metrics: ProjectorMetrics) -> None:
+    async def apply(some: Sequence[str]) -> None:
         async with connection.transaction():
-            await unpark_users(connection, user_ids)
-    except DATABASE_ERRORS as error:
-        if classify(error) is not Failure.DATA:
-            raise
-        if len(user_ids) > 1:
-            middle = len(user_ids) // 2
-            refused = await _unpark(connection, topic, user_ids[:middle])
-            return refused + await _unpark(connection, topic, user_ids[middle:])
-        return await _unpark_one_by_one(connection, topic, user_ids[0])
-    return 0
+            await unpark_users(connection, some)
+
+    async def on_refused(user_id: str, _refusal: BaseException) -> None:
+        await _unpark_one_by_one(connection, topic, user_id, metrics)
+
+    await in_halves(user_ids, apply, on_refused)
 
 
-async def _unpark_one_by_one(connection: Connection, topic: str, user_id: str) -> int:
+async def _unpark_one_by_one(connection: Connection, topic: str, user_id: str, metrics: ProjectorMetrics) -> None:
     """One event a transaction, so that only refused ones become dead letters."""
-    parked = await connection.fetch(
+
+    async def apply(events: Sequence[tuple[str, str]]) -> None:
+        async with connection.transaction():
+            await unpark_users(connection, [user_id], only=events[0])
+
+    async def on_refused(event: tuple[str, str], refusal: BaseException) -> None:
+        log.error(
+            "parked event refused by PostgreSQL",
+            action="dead_letter",
+            user_id=user_id,
+            submission_id=event[1],
+            error=str(refusal),
+        )
+        await connection.execute(PARKED_EVENTS_SQL["dead_letter_parked_event"], topic, user_id, *event, str(refusal))
+        metrics.dead_lettered(Reason.REFUSED_BY_DATABASE)
+
+    for row in await connection.fetch(
         "SELECT problem_id, submission_id FROM parked_events WHERE user_id = $1 ORDER BY problem_id, submission_id",
         user_id,
-    )
-    refused = 0
-    for problem_id, submission_id in parked:
-        try:
-            async with connection.transaction():
-                await unpark_users(connection, [user_id], only=(problem_id, submission_id))
-        except DATABASE_ERRORS as error:
-            if classify(error) is not Failure.DATA:
-                raise
-            log.error(  # noqa: TRY400 - the refusal is the message; a traceback adds nothing
-                "parked event refused by PostgreSQL",
-                action="dead_letter",
-                user_id=user_id,
-                submission_id=submission_id,
-                error=str(error),
-            )
-            await connection.execute(
-                PARKED_EVENTS_SQL["dead_letter_parked_event"], topic, user_id, problem_id, submission_id, str(error)
-            )
-            refused += 1
-    return refused
+    ):
+        await in_halves([(row[0], row[1])], apply, on_refused)

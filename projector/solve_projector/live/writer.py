@@ -10,6 +10,7 @@ The order of steps, and what a crash leaves, is in `pipeline.py` and `store/coun
 """
 
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from enum import Enum, auto
 
 import asyncpg
@@ -31,22 +32,15 @@ class Outcome(Enum):
     REREAD = auto()  # unknown or not applied: read PostgreSQL's offsets and the records again
 
 
+@dataclass(slots=True)
 class BatchWriter:
     """Applies batches one at a time, and passes on what each commit changed."""
 
-    def __init__(
-        self,
-        pool: asyncpg.Pool,
-        topic: str,
-        reached: dict[int, int],
-        on_applied: Callable[[Applied], Awaitable[None]],
-        monitor: Monitor,
-    ) -> None:
-        self._pool = pool
-        self._topic = topic
-        self._reached = reached
-        self._on_applied = on_applied
-        self._monitor = monitor
+    pool: asyncpg.Pool
+    topic: str
+    reached: dict[int, int]
+    on_applied: Callable[[Applied], Awaitable[None]]
+    monitor: Monitor
 
     async def write(self, batch: Batch, rows: Rows | None = None, *, unpark: bool = True) -> Outcome:
         """Applies a batch, folded already as `rows` if given. Raises DatabaseRefused where a retry cannot help.
@@ -57,7 +51,7 @@ class BatchWriter:
         try:
             await self._apply(batch, rows, unpark=unpark)
         except Overtaken as overtaken:
-            self._monitor.metrics.fenced()
+            self.monitor.metrics.fenced()
             log.warning(
                 "another writer moved the offsets first",
                 action="fenced",
@@ -76,7 +70,7 @@ class BatchWriter:
         return Outcome.APPLIED
 
     async def _after_transient(self, error: BaseException, batch: Batch) -> Outcome:
-        self._monitor.database_failed(error)
+        self.monitor.database_failed(error)
         log.warning("transaction failed, retrying", action="transaction_failed", error=said_of(error))
         if took_too_long(error) and len(batch.records) > 1:
             return await self._halve(batch)  # the same batch would take as long again
@@ -98,12 +92,12 @@ class BatchWriter:
         return Outcome.APPLIED
 
     async def _apply(self, batch: Batch, rows: Rows, *, unpark: bool = True) -> None:
-        async with self._pool.acquire() as connection:
-            applied = await apply_rows(connection, self._topic, rows, unpark=unpark)
-        self._reached.update({partition: end for partition, (_, end) in rows.ranges.items()})
-        self._monitor.metrics.applied(batch, applied)
-        self._monitor.database_answered()
-        await self._on_applied(applied)
+        async with self.pool.acquire() as connection:
+            applied = await apply_rows(connection, self.topic, rows, unpark=unpark)
+        self.reached.update({partition: end for partition, (_, end) in rows.ranges.items()})
+        self.monitor.metrics.applied(batch, applied)
+        self.monitor.database_answered()
+        await self.on_applied(applied)
 
 
 def _dead_letter(batch: Batch, refusal: BaseException) -> Batch:

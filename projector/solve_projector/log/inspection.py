@@ -5,8 +5,8 @@ projector.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
@@ -41,14 +41,12 @@ class LogInspector:
 
     async def state(self) -> LogState:
         """Raises TopicMissing, KafkaUnavailable."""
-        try:
+        with answering(self._connection):
             partitions = await self._partitions()
             tps = [TopicPartition(self.topic, partition) for partition in partitions]
             earliest = await self._consumer.beginning_offsets(tps)
             ends = await self._consumer.end_offsets(tps)
             settings = await self._settings()
-        except (TimeoutError, KafkaError, OSError) as error:
-            raise unavailable(self._connection, error) from error
         return LogState(
             self.topic,
             {tp.partition: at for tp, at in earliest.items()},
@@ -72,10 +70,8 @@ class LogInspector:
         """Creates the topic with the settings it needs; False if it exists already. Raises KafkaUnavailable."""
         new_topic = NewTopic(self.topic, partitions, 1, topic_configs=dict(TOPIC_SETTINGS))
         new_topic.replication_factor = replication_factor  # its constructor refuses -1, the broker's default
-        try:
+        with answering(self._connection):
             response = await self._admin.create_topics([new_topic])
-        except (TimeoutError, KafkaError, OSError) as error:
-            raise unavailable(self._connection, error) from error
         for _, code, *detail in response.topic_errors:
             kind = for_code(code)
             if kind is TopicAlreadyExistsError:
@@ -128,7 +124,7 @@ class LogInspector:
 
     async def group(self, group_id: str) -> GroupState:
         """Members and committed offsets. Raises KafkaUnavailable."""
-        try:
+        with answering(self._connection):
             async with asyncio.timeout(READ_TIMEOUT_S):
                 # a new cluster creates the topic of group offsets only when it is first asked for a group
                 async for attempt in AsyncRetrying(
@@ -138,8 +134,6 @@ class LogInspector:
                     with attempt:
                         return await read_group(self._admin, group_id, self.topic)
                 raise AssertionError("unreachable: it is tried until the timeout")
-        except (TimeoutError, KafkaError, OSError) as error:
-            raise unavailable(self._connection, error) from error
 
     async def _read(
         self, offsets: Mapping[int, int], ends: Mapping[int, int] | None = None
@@ -149,9 +143,9 @@ class LogInspector:
             return {}
         found: dict[int, tuple[int, int]] = {}
         missing = {TopicPartition(self.topic, partition): offset for partition, offset in offsets.items()}
-        async with self._reading:
-            try:
-                async with asyncio.timeout(READ_TIMEOUT_S):
+        with answering(self._connection):
+            async with self._reading, asyncio.timeout(READ_TIMEOUT_S):
+                try:
                     self._consumer.assign(list(missing))
                     for tp, offset in missing.items():
                         self._consumer.seek(tp, offset)
@@ -162,10 +156,8 @@ class LogInspector:
                             del missing[tp]
                         if ends and not polled:
                             missing = await self._before(missing, ends)
-            except (TimeoutError, KafkaError, OSError) as error:
-                raise unavailable(self._connection, error) from error
-            finally:
-                self._consumer.unsubscribe()
+                finally:
+                    self._consumer.unsubscribe()
         return found
 
     async def _before(self, tps: Mapping[TopicPartition, int], ends: Mapping[int, int]) -> dict[TopicPartition, int]:
@@ -211,11 +203,9 @@ async def open_inspector(connection: KafkaConnection) -> AsyncIterator[LogInspec
     BoundedFetch(consumer, always_check_each=True)
     admin = AIOKafkaAdminClient(**options)
     try:
-        try:
+        with answering(connection):
             await shielded(consumer.start())
             await shielded(admin.start())
-        except (TimeoutError, KafkaError, OSError) as error:
-            raise unavailable(connection, error) from error
         yield LogInspector(connection, consumer, admin)
     finally:
         await admin.close()
@@ -227,8 +217,13 @@ def has_fast_client() -> bool:
     return not NO_EXTENSIONS
 
 
-def unavailable(connection: KafkaConnection, error: BaseException) -> KafkaUnavailable:
-    """Our error for one of the client's."""
-    no_answer = isinstance(error, KafkaConnectionError)  # its own words are a repr of addresses
-    detail = "does not answer" if no_answer else f"answers with: {str(error) or type(error).__name__}"
-    return KafkaUnavailable(f"Kafka at {connection.bootstrap_servers} {detail}; {connection.advice()}")
+@contextmanager
+def answering(connection: KafkaConnection) -> Iterator[None]:
+    """Raises KafkaUnavailable for the client's errors."""
+    try:
+        yield
+    except (TimeoutError, KafkaError, OSError) as error:
+        no_answer = isinstance(error, KafkaConnectionError)  # its own words are a repr of addresses
+        detail = "does not answer" if no_answer else f"answers with: {str(error) or type(error).__name__}"
+        where = connection.bootstrap_servers
+        raise KafkaUnavailable(f"Kafka at {where} {detail}; {connection.advice()}") from error

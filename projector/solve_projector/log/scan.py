@@ -6,11 +6,11 @@ from contextlib import asynccontextmanager
 from time import monotonic
 
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
-from aiokafka.errors import CorruptRecordException, KafkaError, OffsetOutOfRangeError
+from aiokafka.errors import CorruptRecordException, OffsetOutOfRangeError
 
 from solve_projector.errors import KafkaUnavailable, OffsetOutOfRange
 from solve_projector.log.bounded_fetch import FETCH_OPTIONS, BoundedFetch
-from solve_projector.log.inspection import unavailable
+from solve_projector.log.inspection import answering
 from solve_runtime.kafka_settings import KafkaConnection
 
 POLL_MS = 200
@@ -62,21 +62,20 @@ class LogScan:
                 )
 
     async def _poll(self, left: Mapping[TopicPartition, int]) -> dict[TopicPartition, list[ConsumerRecord]]:
-        try:
-            found: dict[TopicPartition, list[ConsumerRecord]] = await self._consumer.getmany(
-                *left, timeout_ms=POLL_MS, max_records=RECORDS_AT_ONCE
-            )
-        except OffsetOutOfRangeError as error:
-            raise OffsetOutOfRange(
-                f"topic {self.topic} lacks records of partition {' or '.join(str(tp.partition) for tp in left)}: "
-                "it was recreated, or records were deleted; restore it, or publish the history again to a new topic"
-            ) from error
-        except (UnicodeDecodeError, CorruptRecordException):  # what the client had read is lost with it
-            self._fetch.check_records()
-            self._seek(left)
-            return {}
-        except (TimeoutError, KafkaError, OSError) as error:
-            raise unavailable(self._connection, error) from error
+        with answering(self._connection):
+            try:
+                found: dict[TopicPartition, list[ConsumerRecord]] = await self._consumer.getmany(
+                    *left, timeout_ms=POLL_MS, max_records=RECORDS_AT_ONCE
+                )
+            except OffsetOutOfRangeError as error:
+                raise OffsetOutOfRange(
+                    f"topic {self.topic} lacks records of partition {' or '.join(str(tp.partition) for tp in left)}: "
+                    "it was recreated, or records were deleted; restore it, or publish the history again to a new topic"
+                ) from error
+            except (UnicodeDecodeError, CorruptRecordException):  # what the client had read is lost with it
+                self._fetch.check_records()
+                self._seek(left)
+                return {}
         return found
 
     def _seek(self, tps: Iterable[TopicPartition]) -> None:
@@ -101,11 +100,9 @@ async def open_scan(connection: KafkaConnection) -> AsyncIterator[LogScan]:
     )
     try:
         scan = LogScan(connection, consumer)
-        try:
+        with answering(connection):
             await consumer.start()
             await asyncio.sleep(0)  # if a task of the client is cancelled before its first step, `stop` raises that
-        except (TimeoutError, KafkaError, OSError) as error:
-            raise unavailable(connection, error) from error
         yield scan
     finally:
         await consumer.stop()

@@ -9,6 +9,7 @@ retry changed one of these dead letters meanwhile, the chunk is rolled back and 
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
 import structlog
 
@@ -16,7 +17,8 @@ from solve_projector.domain.batch import Batch, DeadLetter, DecodedRecord, fold
 from solve_projector.errors import DeadLettersChanged, DeadLetterUnknown, RegistrationCrossed
 from solve_projector.store.counts import Applied, add_to_outbox, apply_events
 from solve_projector.store.dead_letters import Selection, StoredDeadLetter, read_pages, unknown_dead_letters
-from solve_projector.store.postgresql import DATABASE_ERRORS, Connection, Failure, classify
+from solve_projector.store.halving import in_halves
+from solve_projector.store.postgresql import Connection
 from solve_runtime.sql import queries
 from solve_schemas.events import UserRegistered
 from solve_schemas.record import decode
@@ -78,51 +80,31 @@ async def _require_ours(connection: Connection, topic: str, ids: Sequence[int]) 
 
 
 async def _retry(
-    connection: Connection, letters: list[StoredDeadLetter], selection: Selection, retried: Retried
+    connection: Connection, letters: Iterable[StoredDeadLetter], selection: Selection, retried: Retried
 ) -> None:
     """One chunk: whole, or in halves where PostgreSQL refuses it over its data."""
-    while letters:
-        try:
-            await _apply(connection, [_read_again(one) for one in letters], selection, retried)
-        except RegistrationCrossed:
-            continue
-        except DeadLettersChanged:
-            letters = await _still_there(connection, letters, selection)
-            continue
-        except DATABASE_ERRORS as error:
-            if classify(error) is not Failure.DATA:
-                raise
-            if len(letters) == 1:
-                await _retry_refused(connection, letters[0], selection, retried, error)
-                return
-            middle = len(letters) // 2
-            await _retry(connection, letters[:middle], selection, retried)
-            await _retry(connection, letters[middle:], selection, retried)
-        return
 
-
-async def _retry_refused(
-    connection: Connection, letter: StoredDeadLetter, selection: Selection, retried: Retried, refusal: BaseException
-) -> None:
-    """One letter is refused. It may be a registration whose parked events are to blame: they are the sweep's."""
-    decoded = _read_again(letter)
-    refused = DecodedRecord(letter, Rejected(Reason.REFUSED_BY_DATABASE, str(refusal)))
-    attempts = [(refused, True)]
-    if isinstance(decoded.said, UserRegistered):
-        attempts.insert(0, (decoded, False))
-    for attempt, unpark in attempts:
-        while True:
+    async def apply(decoded: Sequence[DecodedRecord], *, unpark: bool = True) -> None:
+        while decoded:
             try:
-                await _apply(connection, [attempt], selection, retried, unpark=unpark)
+                await _apply(connection, decoded, selection, retried, unpark=unpark)
             except RegistrationCrossed:
                 continue
             except DeadLettersChanged:
-                return  # somebody else applied or discarded it
-            except DATABASE_ERRORS as error:
-                if attempt is refused or classify(error) is not Failure.DATA:
-                    raise
-                break
+                decoded = await _still_there(connection, decoded, selection)
+                continue
             return
+
+    async def keep(one: DecodedRecord, refusal: BaseException) -> None:
+        await apply([DecodedRecord(one.record, Rejected(Reason.REFUSED_BY_DATABASE, str(refusal)))])
+
+    async def on_refused(one: DecodedRecord, refusal: BaseException) -> None:
+        if isinstance(one.said, UserRegistered):  # its parked events may be to blame: they are the sweep's
+            await in_halves([one], partial(apply, unpark=False), keep)
+        else:
+            await keep(one, refusal)
+
+    await in_halves([_read_again(letter) for letter in letters], apply, on_refused)
 
 
 def _read_again(letter: StoredDeadLetter) -> DecodedRecord:
@@ -131,11 +113,11 @@ def _read_again(letter: StoredDeadLetter) -> DecodedRecord:
 
 
 async def _still_there(
-    connection: Connection, letters: Iterable[StoredDeadLetter], selection: Selection
-) -> list[StoredDeadLetter]:
-    ids = tuple(one.dead_letter_id for one in letters)
-    again = Selection(ids, topic=selection.topic, with_discarded=selection.with_discarded)
-    return [one async for page in read_pages(connection, again, len(ids)) for one in page]
+    connection: Connection, decoded: Sequence[DecodedRecord], selection: Selection
+) -> list[DecodedRecord]:
+    again = Selection(tuple(map(_id, decoded)), topic=selection.topic, with_discarded=selection.with_discarded)
+    ids = {one.dead_letter_id async for page in read_pages(connection, again, len(decoded)) for one in page}
+    return [one for one in decoded if _id(one) in ids]
 
 
 async def _apply(

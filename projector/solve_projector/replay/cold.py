@@ -14,6 +14,7 @@ from solve_projector.domain.batch import Fingerprint
 from solve_projector.log.state import LogState
 from solve_projector.replay.comparison import summarise_users
 from solve_projector.replay.report import Report
+from solve_projector.store.counts import advance_offsets
 from solve_projector.store.locks import Lock, unlock, wait_lock
 from solve_projector.store.postgresql import Connection
 from solve_runtime.sql import queries
@@ -109,7 +110,5 @@ async def load(
     await connection.execute(COLD_SQL["load_cold"])
     await connection.execute(COLD_SQL["clear_dead_letters"], state.topic)
     await connection.execute(REPAIR_SQL["insert_dead_letters"], state.topic)
-    nothing = (None, None, None, None)
-    moved = [(partition, end, *fingerprints.get(partition, nothing)) for partition, end in state.ends.items()]
-    await connection.execute(OFFSETS_SQL["advance_offsets"], state.topic, *zip(*moved, strict=True))
+    await advance_offsets(connection, state.topic, state.ends, fingerprints)
     on_progress(3, 3)

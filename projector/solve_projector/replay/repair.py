@@ -20,8 +20,9 @@ from solve_projector.log.scan import LogScan
 from solve_projector.replay.applied_offsets import AppliedOffsets
 from solve_projector.replay.comparison import DeadLetterDrift
 from solve_projector.replay.staging import decode_rows
-from solve_projector.store.counts import verdict_columns
-from solve_projector.store.postgresql import DATABASE_ERRORS, Connection, Failure, classify
+from solve_projector.store.counts import add_to_outbox, recount_users, registration_columns, verdict_columns
+from solve_projector.store.halving import in_halves
+from solve_projector.store.postgresql import Connection, Failure, classify
 from solve_runtime.sql import queries
 
 OFFSETS_SQL = queries("solve_projector.store", "offsets")
@@ -68,7 +69,7 @@ class Repair:
                 CHUNK_USERS,
             )
         ]:
-            await self._repair(user_ids)
+            await in_halves(user_ids, self._repair, self._on_refused)
             done, last = done + len(user_ids), user_ids[-1]
             on_progress(done, total)
 
@@ -93,27 +94,18 @@ class Repair:
                 )
 
     async def _repair(self, user_ids: Sequence[str]) -> None:
-        try:
-            async for attempt in AsyncRetrying(
-                retry=retry_if_exception(lambda error: classify(error) is Failure.TRANSIENT and self._connected()),
-                wait=wait_random_exponential(multiplier=0.1, max=5),
-                stop=stop_after_attempt(ATTEMPTS),
-                reraise=True,
-            ):
-                with attempt:
-                    await self._repair_chunk(user_ids)
-        except DATABASE_ERRORS as error:
-            if classify(error) is not Failure.DATA:
-                raise
-            if len(user_ids) > 1:
-                middle = len(user_ids) // 2
-                await self._repair(user_ids[:middle])
-                await self._repair(user_ids[middle:])
-            else:
-                log.error(  # noqa: TRY400 - the refusal is the message
-                    "user refused by PostgreSQL", action="repair_refused", user_id=user_ids[0], error=str(error)
-                )
-                self.refused += user_ids
+        async for attempt in AsyncRetrying(
+            retry=retry_if_exception(lambda error: classify(error) is Failure.TRANSIENT and self._connected()),
+            wait=wait_random_exponential(multiplier=0.1, max=5),
+            stop=stop_after_attempt(ATTEMPTS),
+            reraise=True,
+        ):
+            with attempt:
+                await self._repair_chunk(user_ids)
+
+    async def _on_refused(self, user_id: str, refusal: BaseException) -> None:
+        log.error("user refused by PostgreSQL", action="repair_refused", user_id=user_id, error=str(refusal))
+        self.refused.append(user_id)
 
     def _connected(self) -> bool:
         return not self._connection.is_closed()
@@ -131,13 +123,14 @@ class Repair:
             await connection.fetchval(PARKED_EVENTS_SQL["lock_parked"], user_ids)
             for step in (
                 "repair_names",
-                "delete_extra_verdicts",
-                "repair_verdicts",
+                "delete_wrong_verdicts",
+                "add_missing_verdicts",
                 "delete_extra_parked",
                 "repair_parked",
-                "recount",
             ):
                 await connection.execute(REPAIR_SQL[step], user_ids)
+            # in the outbox, since no offset stands for this change
+            await add_to_outbox(connection, await recount_users(connection, user_ids))
             has_waiters = await connection.fetchval(REPAIR_SQL["has_waiters"])
         self._staged = staged
         self.longest_chunk_s = max(self.longest_chunk_s, perf_counter() - started)
@@ -180,12 +173,7 @@ class Repair:
                 named = Registration(registered_at, username)
                 names[user_id] = max(named, names.get(user_id, named))
         if names:
-            await self._connection.execute(
-                REPAIR_SQL["advance_names"],
-                list(names),
-                [named.username for named in names.values()],
-                [named.registered_at for named in names.values()],
-            )
+            await self._connection.execute(REPAIR_SQL["advance_names"], *registration_columns(names))
         if verdicts:
             await self._connection.execute(REPAIR_SQL["advance_fix"], *verdict_columns(verdicts))
         return {partition: max(end, self._staged.get(partition, 0)) for partition, end in to.items()}

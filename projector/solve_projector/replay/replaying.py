@@ -26,10 +26,10 @@ from solve_projector.replay.applied_offsets import AppliedOffsets, provable, rea
 from solve_projector.replay.comparison import compare, updates
 from solve_projector.replay.repair import Repair
 from solve_projector.replay.report import Report, write_updates
-from solve_projector.replay.staging import EVERYTHING, Wanted, begin_staging, end_staging, lock_replay, replay_session
+from solve_projector.replay.staging import EVERYTHING, Wanted, begin_staging, end_staging, lock_replay
 from solve_projector.replay.worker_pool import Ranges, read_in_parallel
 from solve_projector.settings import ProjectorSettings
-from solve_projector.store.migrate import require_schema
+from solve_projector.store.command_session import command_session
 from solve_projector.store.offsets import read_offsets
 from solve_projector.store.postgresql import DATABASE_ERRORS, open_pool, said_of
 from solve_runtime.kafka_settings import KafkaConnection
@@ -143,12 +143,15 @@ async def open_replay(
     """Connects, takes the lock, refuses a log that proves nothing, and makes staging tables, dropped on exit."""
     async with (
         open_inspector(connection) as inspector,
-        replay_session(settings) as database,
+        command_session(settings, replay=True) as database,
         open_scan(connection) as scan,
     ):
-        await require_schema(database, settings)
         await lock_replay(database)
-        state = _chosen(await _provable_state(database, inspector), options)
+        # PostgreSQL first: the log only grows, so an offset beyond its end is no race
+        progress = await read_offsets(database, inspector.topic)
+        state = await inspector.state()
+        await inspector.verify(provable(progress, state), state)
+        state = _chosen(state, options)
         await begin_staging(database)
         try:
             report = Report(options.dry_run, sorted(options.partitions))
@@ -157,14 +160,6 @@ async def open_replay(
         finally:
             if not database.is_closed():
                 await end_staging(database)
-
-
-async def _provable_state(database: asyncpg.Connection, inspector: LogInspector) -> LogState:
-    # PostgreSQL first: the log only grows, so an offset beyond its end is no race
-    progress = await read_offsets(database, inspector.topic)
-    state = await inspector.state()
-    await inspector.verify(provable(progress, state), state)
-    return state
 
 
 def _chosen(state: LogState, options: ReplayOptions) -> LogState:

@@ -4,24 +4,23 @@ Every table's name begins with `solve_replay_`; one replay at a time has them (`
 dropping what an interrupted one left.
 """
 
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from io import BytesIO
 from typing import Any, NamedTuple
 
-import asyncpg
 from msgspec.json import Encoder
 
-from solve_projector.domain.batch import DeadLetter, Fingerprint, LogRecord
+from solve_projector.domain.batch import DeadLetter, Fingerprint, LogRecord, extend_fingerprints
 from solve_projector.domain.decoding import BACKSLASH, decode_record
 from solve_projector.domain.rule import Verdict
 from solve_projector.errors import ReplayRunning
 from solve_projector.log.scan import open_scan
 from solve_projector.settings import ProjectorSettings
+from solve_projector.store.command_session import command_session
 from solve_projector.store.locks import Lock, holder_of, try_lock
-from solve_projector.store.postgresql import DATABASE_ERRORS, Connection, connect
+from solve_projector.store.postgresql import Connection
 from solve_runtime.kafka_settings import KafkaConnection
 from solve_runtime.sql import queries
 from solve_schemas.events import UserRegistered
@@ -74,14 +73,6 @@ def _may_name(record: LogRecord, user_id: bytes) -> bool:
     return BACKSLASH in value or user_id in value
 
 
-def extend_fingerprints(fingerprints: dict[int, Fingerprint], records: Sequence[LogRecord]) -> None:
-    """Extends the partition's fingerprint by records in log order."""
-    first, last = records[0], records[-1]
-    known = fingerprints.get(first.partition)
-    begin = (known.first_offset, known.first_timestamp_ms) if known else (first.offset, first.timestamp)
-    fingerprints[first.partition] = Fingerprint(*begin, last.offset, last.timestamp)
-
-
 async def copy_rows(connection: Connection, rows: StagedRows) -> None:
     """Appends rows to the staging tables."""
     if rows.verdicts:
@@ -105,19 +96,6 @@ def csv_of(verdicts: Sequence[Verdict]) -> bytes:
     return _encode_lines(verdicts).replace(b"]\n[", b"\n")[1:-2]
 
 
-@asynccontextmanager
-async def replay_session(settings: ProjectorSettings) -> AsyncIterator[asyncpg.Connection]:
-    """A connection of a replay, closed by force if PostgreSQL no longer answers."""
-    database = await connect(settings, replay=True)
-    try:
-        yield database
-    finally:
-        try:
-            await database.close(timeout=5)
-        except DATABASE_ERRORS:
-            database.terminate()
-
-
 async def stage_ranges(
     connection: KafkaConnection,
     settings: ProjectorSettings,
@@ -127,7 +105,7 @@ async def stage_ranges(
 ) -> dict[int, Fingerprint]:
     """Reads `[from, to)` of each partition into staging; returns fingerprints."""
     fingerprints: dict[int, Fingerprint] = {}
-    async with replay_session(settings) as database, open_scan(connection) as scan:
+    async with command_session(settings, replay=True) as database, open_scan(connection) as scan:
         async for records in scan.read(ranges):
             if records:
                 extend_fingerprints(fingerprints, records)

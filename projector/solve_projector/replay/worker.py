@@ -20,6 +20,7 @@ from solve_projector.store.postgresql import DATABASE_ERRORS
 from solve_runtime.errors import SolveCountsError
 from solve_runtime.kafka_settings import KafkaConnection
 from solve_runtime.logs import configure_logs
+from solve_runtime.tasks import run_on_fast_loop
 
 ORPHANED = 4
 
@@ -63,9 +64,4 @@ if __name__ == "__main__":
     structlog.contextvars.clear_contextvars()
     gc.freeze()
     gc.set_threshold(10_000, 10, 10)
-    try:
-        import uvloop
-    except ImportError:
-        asyncio.run(main())
-    else:
-        uvloop.run(main())
+    run_on_fast_loop(main())

@@ -10,14 +10,14 @@
 A crash before the commit leaves nothing; after it, everything, and a stale leaderboard until Redis is written again.
 """
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from datetime import datetime
 from time import perf_counter
 from typing import Any, NamedTuple
 
-from solve_projector.domain.batch import DeadLetter, Ranges, Rows
+from solve_projector.domain.batch import DeadLetter, Fingerprint, Ranges, Rows
 from solve_projector.domain.rule import Registration, Verdict, VerdictKey, fold_verdict
 from solve_projector.errors import Overtaken, RegistrationCrossed
 from solve_projector.store.postgresql import Connection
@@ -79,7 +79,8 @@ async def apply_rows(connection: Connection, topic: str, rows: Rows, *, unpark: 
         if rows.registrations or rows.verdicts:
             applied.unknown_users = await apply_events(connection, rows, applied, unpark=unpark)
         await _insert_dead_letters(connection, topic, rows.dead_letters)
-        await _advance_offsets(connection, topic, rows)
+        ends = {partition: end for partition, (_, end) in rows.ranges.items()}
+        await advance_offsets(connection, topic, ends, rows.fingerprints)
     applied.seconds = perf_counter() - started
     return applied
 
@@ -151,9 +152,13 @@ async def apply_verdicts(connection: Connection, verdicts: dict[VerdictKey, Verd
         if row[4]:
             to_recount.append(row[0])
     if to_recount:
-        for row in await connection.fetch(USERS_SQL["recount_users"], to_recount):
-            standings[row[0]] = Standing(*row)
+        standings |= {standing.user_id: standing for standing in await recount_users(connection, to_recount)}
     return list(standings.values())
+
+
+async def recount_users(connection: Connection, user_ids: Sequence[str]) -> list[Standing]:
+    """Counts locked users again from their standing verdicts."""
+    return [Standing(*row) for row in await connection.fetch(USERS_SQL["recount_users"], user_ids)]
 
 
 def verdict_columns(verdicts: dict[VerdictKey, Verdict]) -> Iterable[Sequence[Any]]:
@@ -172,15 +177,16 @@ async def _register(connection: Connection, registrations: dict[str, Registratio
     """Creates and renames users; returns the ids of those created."""
     new = {user_id: registrations[user_id] for user_id in registrations.keys() - known}
     if new:
-        rows = await connection.fetch(USERS_SQL["create_users"], *_registration_columns(new))
+        rows = await connection.fetch(USERS_SQL["create_users"], *registration_columns(new))
         if len(rows) < len(new):
             raise RegistrationCrossed
     if renamed := {user_id: registrations[user_id] for user_id in registrations.keys() & known}:
-        await connection.execute(USERS_SQL["rename_users"], *_registration_columns(renamed))
+        await connection.execute(USERS_SQL["rename_users"], *registration_columns(renamed))
     return set(new)
 
 
-def _registration_columns(registrations: dict[str, Registration]) -> tuple[list[str], list[str], list[datetime]]:
+def registration_columns(registrations: dict[str, Registration]) -> tuple[list[str], list[str], list[datetime]]:
+    """Ids, names and times as columns, by id."""
     user_ids = sorted(registrations)
     found = [registrations[user_id] for user_id in user_ids]
     return user_ids, [one.username for one in found], [one.registered_at for one in found]
@@ -200,9 +206,10 @@ async def _insert_dead_letters(connection: Connection, topic: str, dead_letters:
         await connection.executemany(DEAD_LETTERS_SQL["insert_dead_letters"], rows)
 
 
-async def _advance_offsets(connection: Connection, topic: str, rows: Rows) -> None:
+async def advance_offsets(
+    connection: Connection, topic: str, ends: Mapping[int, int], fingerprints: Mapping[int, Fingerprint]
+) -> None:
+    """Moves the offsets of what the caller's transaction applied; the caller holds their locks."""
     nothing = (None, None, None, None)
-    moved = [
-        (partition, end, *rows.fingerprints.get(partition, nothing)) for partition, (_, end) in rows.ranges.items()
-    ]
+    moved = [(partition, end, *fingerprints.get(partition, nothing)) for partition, end in ends.items()]
     await connection.execute(OFFSETS_SQL["advance_offsets"], topic, *zip(*moved, strict=True))

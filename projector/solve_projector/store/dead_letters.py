@@ -251,18 +251,8 @@ def _one_line(text: str) -> str:
 
 
 def _stored(row: Any) -> StoredDeadLetter:
-    decided = (row["discarded_at"], row["discarded_by"], row["discarded_why"])
-    return StoredDeadLetter(
-        row["dead_letter_id"],
-        row["topic"],
-        row["partition"],
-        row["offset"],
-        row["broker_timestamp_ms"],
-        row["key"],
-        row["value"],
-        list(zip(row["header_names"], row["header_values"], strict=True)),
-        row["reason"],
-        row["detail"],
-        row["created_at"],
-        Resolution(*decided) if decided[0] else None,
-    )
+    fields = dict(row)
+    headers = list(zip(fields.pop("header_names"), fields.pop("header_values"), strict=True))
+    decided = [fields.pop(f"discarded_{name}") for name in Resolution._fields]
+    fields["timestamp"] = fields.pop("broker_timestamp_ms")
+    return StoredDeadLetter(**fields, headers=headers, discarded=Resolution(*decided) if decided[0] else None)

@@ -13,17 +13,7 @@ WHERE problems_solved > 0
 -- Places of the given users on the board of all time.
 SELECT
     placed.problems_solved, extract(epoch FROM date_trunc('second', placed.last_solved_at))::bigint AS seconds,
-    placed.user_id, 1 + (
-        SELECT count(*)
-        FROM users AS before
-        WHERE before.problems_solved > 0
-            AND before.problems_solved >= placed.problems_solved
-            AND (
-                before.problems_solved > placed.problems_solved
-                OR (date_trunc('second', before.last_solved_at AT TIME ZONE 'UTC'), before.user_id)
-                    < (date_trunc('second', placed.last_solved_at AT TIME ZONE 'UTC'), placed.user_id)
-            )
-    ) AS rank
+    placed.user_id, 1 + {solve_projector.store.users.standing_before} AS rank
 FROM users AS placed
 WHERE placed.user_id = ANY ($1::text[]) AND placed.problems_solved > 0
 

@@ -47,17 +47,10 @@ WHERE NOT EXISTS (
             = (parked_events.user_id, parked_events.problem_id, parked_events.submission_id)
         AND NOT EXISTS (SELECT FROM solve_replay_known WHERE solve_replay_known.user_id = said.user_id)
 );
-INSERT INTO parked_events (
-    user_id, problem_id, submission_id, solved, judged_at, submitted_at, language, contest_id, reason,
-    source_partition, source_offset
-)
+INSERT INTO parked_events ({solve_projector.store.verdict_rows.columns})
 SELECT *
 FROM solve_replay_standing AS standing
 WHERE NOT EXISTS (SELECT FROM solve_replay_known WHERE solve_replay_known.user_id = standing.user_id)
-ON CONFLICT (user_id, problem_id, submission_id) DO UPDATE SET
-    (solved, judged_at, submitted_at, language, contest_id, reason, source_partition, source_offset) = (
-        excluded.solved, excluded.judged_at, excluded.submitted_at, excluded.language, excluded.contest_id,
-        excluded.reason, excluded.source_partition, excluded.source_offset
-    );
+{solve_projector.store.verdict_rows.replace};
 
 UPDATE leaderboard_epoch SET epoch = epoch + 1;

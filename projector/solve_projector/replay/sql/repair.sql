@@ -2,30 +2,10 @@
 -- Folds verdicts of the log's tail into those of the users under repair, by the same rule.
 INSERT INTO solve_replay_fix AS standing
 SELECT tail.*
-FROM unnest(
-    $1::text[], $2::text[], $3::text[], $4::boolean[], $5::timestamptz[], $6::timestamptz[], $7::text[],
-    $8::text[], $9::text[], $10::integer[], $11::bigint[]
-) AS tail (
-    user_id, problem_id, submission_id, solved, judged_at, submitted_at, language, contest_id, reason,
-    source_partition, source_offset
-)
+FROM {solve_projector.store.verdict_rows.arrays} AS tail ({solve_projector.store.verdict_rows.columns})
 JOIN solve_replay_repairs USING (user_id)
-ON CONFLICT (user_id, problem_id, submission_id) DO UPDATE SET
-    (solved, judged_at, submitted_at, language, contest_id, reason, source_partition, source_offset) = (
-        excluded.solved, excluded.judged_at, excluded.submitted_at, excluded.language, excluded.contest_id,
-        excluded.reason, excluded.source_partition, excluded.source_offset
-    )
-WHERE (excluded.judged_at, NOT excluded.solved) > (standing.judged_at, NOT standing.solved)
-    OR (
-        (excluded.judged_at, excluded.solved) = (standing.judged_at, standing.solved)
-        AND (
-            coalesce(excluded.submitted_at, '-infinity'), excluded.language, excluded.contest_id,
-            excluded.reason, excluded.source_partition, excluded.source_offset
-        ) < (
-            coalesce(standing.submitted_at, '-infinity'), standing.language, standing.contest_id,
-            standing.reason, standing.source_partition, standing.source_offset
-        )
-    )
+{solve_projector.store.verdict_rows.replace}
+{solve_projector.store.verdict_rows.by_the_rule}
 
 -- name: advance_names
 -- Folds registrations of the log's tail into the names of the users under repair.
@@ -50,18 +30,18 @@ WHERE user_id = ANY ($1::text[])
         )
     )
 
--- name: delete_extra_verdicts
--- Removes verdicts that the log does not have, and those of unknown users.
+-- name: delete_wrong_verdicts
+-- Removes verdicts that the log does not have, or has otherwise, and those of unknown users.
 DELETE FROM verdicts
 WHERE user_id = ANY ($1::text[])
-    AND (
-        NOT EXISTS (SELECT FROM users WHERE users.user_id = verdicts.user_id)
-        OR NOT EXISTS (
-            SELECT
-            FROM solve_replay_fix AS said
-            WHERE (said.user_id, said.problem_id, said.submission_id)
+    AND NOT EXISTS (
+        SELECT
+        FROM solve_replay_fix AS said
+        JOIN users USING (user_id)
+        WHERE said.user_id = ANY ($1::text[])
+            AND (said.user_id, said.problem_id, said.submission_id)
                 = (verdicts.user_id, verdicts.problem_id, verdicts.submission_id)
-        )
+            AND said IS NOT DISTINCT FROM verdicts
     )
 
 -- name: delete_dead_letters
@@ -81,9 +61,7 @@ WHERE dead_letters.topic = $1
 
 -- name: insert_dead_letters
 -- Keeps the records that cannot be applied and were not kept.
-INSERT INTO dead_letters (
-    topic, partition, "offset", broker_timestamp_ms, key, value, header_names, header_values, reason, detail
-)
+INSERT INTO dead_letters ({solve_projector.store.dead_letter_rows.columns})
 SELECT $1, partition, "offset", broker_timestamp_ms, key, value, header_names, header_values, reason, detail
 FROM solve_replay_rejected
 ORDER BY partition, "offset"
@@ -102,30 +80,6 @@ ALTER TABLE solve_replay_names ADD PRIMARY KEY (user_id);
 
 ANALYZE solve_replay_repairs, solve_replay_fix, solve_replay_names;
 
--- name: recount
--- Counts users again from their verdicts, with a newer version, and leaves them in the outbox, since no offset stands for this change.
-WITH counted AS (
-    SELECT ids.user_id, count(firsts.first)::integer AS problems_solved, max(firsts.first) AS last_solved_at
-    FROM unnest($1::text[]) AS ids (user_id)
-    LEFT JOIN LATERAL (
-        SELECT min(submitted_at) AS first
-        FROM verdicts
-        WHERE verdicts.user_id = ids.user_id AND solved
-        GROUP BY problem_id
-    ) AS firsts ON true
-    GROUP BY ids.user_id
-),
-raised AS (
-    UPDATE users SET
-        problems_solved = counted.problems_solved,
-        last_solved_at = counted.last_solved_at,
-        version = greatest(users.version + 1, (extract(epoch FROM now()) * 1000000)::bigint)
-    FROM counted
-    WHERE users.user_id = counted.user_id
-    RETURNING users.user_id
-)
-INSERT INTO leaderboard_outbox (user_id) SELECT user_id FROM raised
-
 -- name: repair_names
 -- Gives users their latest name in the log.
 UPDATE users SET username = names.username, registered_at = names.registered_at, origin = 'log'
@@ -136,23 +90,12 @@ WHERE users.user_id = names.user_id
 
 -- name: repair_parked
 -- Makes the parked events of unknown users what the log says; acknowledgements stay.
-INSERT INTO parked_events AS live (
-    user_id, problem_id, submission_id, solved, judged_at, submitted_at, language, contest_id, reason,
-    source_partition, source_offset
-)
+INSERT INTO parked_events ({solve_projector.store.verdict_rows.columns})
 SELECT said.*
 FROM solve_replay_fix AS said
 WHERE said.user_id = ANY ($1::text[]) AND NOT EXISTS (SELECT FROM users WHERE users.user_id = said.user_id)
 ORDER BY user_id, problem_id, submission_id
-ON CONFLICT (user_id, problem_id, submission_id) DO UPDATE SET
-    (solved, judged_at, submitted_at, language, contest_id, reason, source_partition, source_offset) = (
-        excluded.solved, excluded.judged_at, excluded.submitted_at, excluded.language, excluded.contest_id,
-        excluded.reason, excluded.source_partition, excluded.source_offset
-    )
-WHERE (live.solved, live.judged_at, live.submitted_at, live.language, live.contest_id, live.reason,
-        live.source_partition, live.source_offset)
-    IS DISTINCT FROM (excluded.solved, excluded.judged_at, excluded.submitted_at, excluded.language,
-        excluded.contest_id, excluded.reason, excluded.source_partition, excluded.source_offset)
+{solve_projector.store.verdict_rows.replace}
 
 -- name: repair_users
 -- Creates users whom the log registered, by id.
@@ -163,26 +106,15 @@ WHERE user_id = ANY ($1::text[])
 ORDER BY user_id
 ON CONFLICT (user_id) DO NOTHING
 
--- name: repair_verdicts
+-- name: add_missing_verdicts
 -- Makes the verdicts of users what the log says, up to the offsets that are locked.
-INSERT INTO verdicts AS live (
-    user_id, problem_id, submission_id, solved, judged_at, submitted_at, language, contest_id, reason,
-    source_partition, source_offset
-)
+INSERT INTO verdicts
 SELECT said.*
 FROM solve_replay_fix AS said
 JOIN users USING (user_id)
 WHERE said.user_id = ANY ($1::text[])
 ORDER BY user_id, problem_id, submission_id
-ON CONFLICT (user_id, problem_id, submission_id) DO UPDATE SET
-    (solved, judged_at, submitted_at, language, contest_id, reason, source_partition, source_offset) = (
-        excluded.solved, excluded.judged_at, excluded.submitted_at, excluded.language, excluded.contest_id,
-        excluded.reason, excluded.source_partition, excluded.source_offset
-    )
-WHERE (live.solved, live.judged_at, live.submitted_at, live.language, live.contest_id, live.reason,
-        live.source_partition, live.source_offset)
-    IS DISTINCT FROM (excluded.solved, excluded.judged_at, excluded.submitted_at, excluded.language,
-        excluded.contest_id, excluded.reason, excluded.source_partition, excluded.source_offset)
+ON CONFLICT DO NOTHING
 
 -- name: has_waiters
 -- Whether another session waits for a lock of this transaction.

@@ -1,8 +1,6 @@
 -- name: insert_dead_letters
 -- Stores records that cannot be applied, whole, with the reason (I4).
-INSERT INTO dead_letters (
-    topic, partition, "offset", broker_timestamp_ms, key, value, header_names, header_values, reason, detail
-)
+INSERT INTO dead_letters ({solve_projector.store.dead_letter_rows.columns})
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
 ON CONFLICT (topic, partition, "offset") DO NOTHING
 
@@ -18,8 +16,8 @@ FOR UPDATE
 -- A page of dead letters, oldest first, of ids in ($1, $9]; bounded in records ($7) and, past the first, in
 -- bytes ($8). A filter that is NULL matches everything; discarded ones only if $6 is true.
 SELECT
-    dead_letter_id, topic, partition, "offset", broker_timestamp_ms, key, value, header_names, header_values,
-    reason, detail, created_at, discarded_at, discarded_by, discarded_why
+    dead_letter_id, {solve_projector.store.dead_letter_rows.columns},
+    created_at, discarded_at, discarded_by, discarded_why
 FROM (
     SELECT
         *,

@@ -1,38 +1,16 @@
 -- name: park_events
 -- Keeps verdicts of users who do not exist, folded by the same rule as verdicts (I5).
-INSERT INTO parked_events AS standing (
-    user_id, problem_id, submission_id, solved, judged_at, submitted_at, language, contest_id, reason,
-    source_partition, source_offset
-)
+INSERT INTO parked_events AS standing ({solve_projector.store.verdict_rows.columns})
 SELECT *
-FROM unnest(
-    $1::text[], $2::text[], $3::text[], $4::boolean[], $5::timestamptz[], $6::timestamptz[], $7::text[],
-    $8::text[], $9::text[], $10::integer[], $11::bigint[]
-)
-ON CONFLICT (user_id, problem_id, submission_id) DO UPDATE SET
-    (solved, judged_at, submitted_at, language, contest_id, reason, source_partition, source_offset) = (
-        excluded.solved, excluded.judged_at, excluded.submitted_at, excluded.language, excluded.contest_id,
-        excluded.reason, excluded.source_partition, excluded.source_offset
-    )
-WHERE (excluded.judged_at, NOT excluded.solved) > (standing.judged_at, NOT standing.solved)
-    OR (
-        (excluded.judged_at, excluded.solved) = (standing.judged_at, standing.solved)
-        AND (
-            coalesce(excluded.submitted_at, '-infinity'), excluded.language, excluded.contest_id,
-            excluded.reason, excluded.source_partition, excluded.source_offset
-        ) < (
-            coalesce(standing.submitted_at, '-infinity'), standing.language, standing.contest_id,
-            standing.reason, standing.source_partition, standing.source_offset
-        )
-    )
+FROM {solve_projector.store.verdict_rows.arrays}
+{solve_projector.store.verdict_rows.replace}
+{solve_projector.store.verdict_rows.by_the_rule}
 
 -- name: unpark_events
 -- Takes out parked events of users, to be applied in the same transaction; $2 and $3 limit it to one submission.
 DELETE FROM parked_events
 WHERE user_id = ANY ($1::text[]) AND ($2::text IS NULL OR (problem_id, submission_id) = ($2, $3::text))
-RETURNING
-    user_id, problem_id, submission_id, solved, judged_at, submitted_at, language, contest_id, reason,
-    source_partition, source_offset
+RETURNING {solve_projector.store.verdict_rows.columns}
 
 -- name: lock_parked
 -- Locks the parked events of users, by key: after the users, as everywhere (I11).
@@ -70,9 +48,7 @@ LIMIT $2
 
 -- name: read_parked
 -- Parked events by user; a filter that is NULL matches everything.
-SELECT
-    user_id, problem_id, submission_id, solved, judged_at, submitted_at, language, contest_id, reason,
-    source_partition, source_offset, parked_at, acknowledged_at, acknowledged_by, acknowledged_why
+SELECT {solve_projector.store.verdict_rows.columns}, parked_at, acknowledged_at, acknowledged_by, acknowledged_why
 FROM parked_events
 WHERE ($1::text IS NULL OR user_id = $1) AND ($2::integer IS NULL OR source_partition = $2)
 ORDER BY user_id, problem_id, submission_id
@@ -85,9 +61,7 @@ WITH refused AS (
     WHERE user_id = $2 AND problem_id = $3 AND submission_id = $4
     RETURNING *
 )
-INSERT INTO dead_letters (
-    topic, partition, "offset", broker_timestamp_ms, key, value, header_names, header_values, reason, detail
-)
+INSERT INTO dead_letters ({solve_projector.store.dead_letter_rows.columns})
 SELECT
     $1, source_partition, source_offset, -1,
     convert_to(user_id, 'UTF8'),

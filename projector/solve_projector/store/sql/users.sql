@@ -32,10 +32,11 @@ WHERE users.user_id = registered.user_id
     )
 
 -- name: recount_users
--- Recounts users from their standing verdicts. The caller holds their row locks.
+-- Recounts users from their standing verdicts, with a newer version. The caller holds their row locks.
 UPDATE users SET
     problems_solved = counted.problems_solved,
-    last_solved_at = counted.last_solved_at
+    last_solved_at = counted.last_solved_at,
+    version = greatest(users.version + 1, (extract(epoch FROM now()) * 1000000)::bigint)
 FROM (
     SELECT ids.user_id, count(firsts.first)::integer AS problems_solved, max(firsts.first) AS last_solved_at
     FROM unnest($1::text[]) AS ids (user_id)
@@ -49,3 +50,17 @@ FROM (
 ) AS counted
 WHERE users.user_id = counted.user_id
 RETURNING users.user_id, users.problems_solved, users.last_solved_at, users.version
+
+-- name: standing_before
+-- A part of statements: how many stand before the user `placed` on the board of all time.
+(
+    SELECT count(*)
+    FROM users AS before
+    WHERE before.problems_solved > 0
+        AND before.problems_solved >= placed.problems_solved
+        AND (
+            before.problems_solved > placed.problems_solved
+            OR (date_trunc('second', before.last_solved_at AT TIME ZONE 'UTC'), before.user_id)
+                < (date_trunc('second', placed.last_solved_at AT TIME ZONE 'UTC'), placed.user_id)
+        )
+)

@@ -3,32 +3,11 @@
 -- The caller holds the users' row locks and gives each (user, problem, submission) once.
 -- Reads in this statement see the rows as they were before it; RETURNING gives the new ones.
 WITH changed AS (
-    INSERT INTO verdicts AS standing (
-        user_id, problem_id, submission_id, solved, judged_at, submitted_at, language, contest_id, reason,
-        source_partition, source_offset
-    )
+    INSERT INTO verdicts AS standing ({solve_projector.store.verdict_rows.columns})
     SELECT *
-    FROM unnest(
-        $1::text[], $2::text[], $3::text[], $4::boolean[], $5::timestamptz[], $6::timestamptz[], $7::text[],
-        $8::text[], $9::text[], $10::integer[], $11::bigint[]
-    )
-    ON CONFLICT (user_id, problem_id, submission_id) DO UPDATE SET
-        (solved, judged_at, submitted_at, language, contest_id, reason, source_partition, source_offset) = (
-            excluded.solved, excluded.judged_at, excluded.submitted_at, excluded.language, excluded.contest_id,
-            excluded.reason, excluded.source_partition, excluded.source_offset
-        )
-    -- the latest judgement, then revoked, then the smaller content, then the smaller place in the log
-    WHERE (excluded.judged_at, NOT excluded.solved) > (standing.judged_at, NOT standing.solved)
-        OR (
-            (excluded.judged_at, excluded.solved) = (standing.judged_at, standing.solved)
-            AND (
-                coalesce(excluded.submitted_at, '-infinity'), excluded.language, excluded.contest_id,
-                excluded.reason, excluded.source_partition, excluded.source_offset
-            ) < (
-                coalesce(standing.submitted_at, '-infinity'), standing.language, standing.contest_id,
-                standing.reason, standing.source_partition, standing.source_offset
-            )
-        )
+    FROM {solve_projector.store.verdict_rows.arrays}
+    {solve_projector.store.verdict_rows.replace}
+    {solve_projector.store.verdict_rows.by_the_rule}
     RETURNING
         new.user_id, new.problem_id, new.submission_id, new.solved, new.submitted_at,
         coalesce(old.solved, false) AS was_solved

@@ -1,0 +1,30 @@
+"""Finds what PostgreSQL refuses among things that are applied together, so that it does not stop the others (I4)."""
+
+from collections.abc import Awaitable, Callable, Sequence
+from typing import TypeVar
+
+from solve_projector.store.postgresql import DATABASE_ERRORS, Failure, classify
+
+Item = TypeVar("Item")
+
+
+async def in_halves(
+    items: Sequence[Item],
+    apply: Callable[[Sequence[Item]], Awaitable[object]],
+    on_refused: Callable[[Item, BaseException], Awaitable[None]],
+) -> None:
+    """Applies all items, or each half where PostgreSQL refuses them over their data; `on_refused` gets a single one.
+
+    Raises the other errors of `apply`, which is one transaction or a few that may be repeated.
+    """
+    try:
+        await apply(items)
+    except DATABASE_ERRORS as error:
+        if classify(error) is not Failure.DATA:
+            raise
+        if len(items) == 1:
+            await on_refused(items[0], error)
+            return
+        middle = len(items) // 2
+        for half in (items[:middle], items[middle:]):
+            await in_halves(half, apply, on_refused)
