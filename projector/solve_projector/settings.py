@@ -52,6 +52,12 @@ class ProjectorSettings(Settings):
     batch_max_bytes: int = Field(
         16 * 1024 * 1024, ge=1024, le=256 * 1024 * 1024, description="Most bytes of records in one transaction."
     )
+    start_timeout_s: float = Field(
+        30.0,
+        ge=0,
+        le=3_600,
+        description="Seconds that a projector waits at its start for unavailable servers and locks; 0: not at all.",
+    )
     sweep_interval_s: float = Field(20.0, gt=0, le=60, description="Seconds between checks for users of parked events.")
     leaderboard_check_interval_s: float = Field(
         2.0, gt=0, le=60, description="Seconds between comparisons of the leaderboard with PostgreSQL."

@@ -66,5 +66,5 @@ async def _project(
     connection: KafkaConnection, settings: ProjectorSettings, once: bool, on_progress: OnProgress | None
 ) -> dict[str, Any]:
     stopping = stopping_event()
-    async with open_projector(connection, settings) as projector:
+    async with open_projector(connection, settings, stopping=stopping) as projector:
         return asdict(await run_projector(projector, stopping, once=once, on_progress=on_progress))

@@ -85,6 +85,7 @@ class Pipeline:
         self._batches: asyncio.Queue[Pending | None] = asyncio.Queue(maxsize=1)
         self._board_writes: asyncio.Queue[Applied | None] = asyncio.Queue(maxsize=BOARD_QUEUE_BATCHES)
         self._stopping = asyncio.Event()
+        self.sweep_wanted = asyncio.Event()  # parked events of a new user were left to the sweep
 
     def stop(self) -> None:
         """Finishes the current batch in both stores, then ends."""
@@ -154,6 +155,8 @@ class Pipeline:
     async def _after_commit(self, applied: Applied) -> None:
         """Queues a commit's changes for Redis, or drops them if it is unavailable: the reconciler repairs it later."""
         self._count(applied)
+        if applied.left_to_sweep:
+            self.sweep_wanted.set()
         if self._reconciler.available and not self._board_writes.full():
             self._board_writes.put_nowait(applied)
         else:

@@ -6,20 +6,20 @@ Nothing outlives the process, so a crash leaves only what `pipeline.py` lists.
 import asyncio
 import gc
 from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import asyncpg
 import structlog
 
 from solve_projector.errors import LeaderboardUnavailable, ProjectorError
-from solve_projector.leaderboard.board import open_leaderboard
+from solve_projector.leaderboard.board import Leaderboard, open_leaderboard
 from solve_projector.leaderboard.reconciler import BoardReconciler
 from solve_projector.live.log_watch import LogWatch
 from solve_projector.live.pipeline import Pipeline, Totals
 from solve_projector.live.reader import LogReader, open_reader
-from solve_projector.live.start_offsets import StartOffsets, until_answered
+from solve_projector.live.start_offsets import StartOffsets, until_answered, until_started
 from solve_projector.live.sweep import sweep
 from solve_projector.log.inspection import LogInspector, has_fast_client, open_inspector
 from solve_projector.settings import ProjectorSettings
@@ -61,42 +61,53 @@ class Projector:
 
 @asynccontextmanager
 async def open_projector(
-    connection: KafkaConnection, settings: ProjectorSettings, tracer_provider: "TracerProvider | None" = None
+    connection: KafkaConnection,
+    settings: ProjectorSettings,
+    tracer_provider: "TracerProvider | None" = None,
+    stopping: asyncio.Event | None = None,
 ) -> AsyncIterator[Projector]:
     """Connects to all three servers, and refuses unsuitable tables or an unsuitable log.
 
-    Spans go to `tracer_provider`, or where OpenTelemetry's own variables say.
+    While PostgreSQL or Kafka is unavailable, or locks are held, it waits for SOLVE_START_TIMEOUT_S, or until `stopping`
+    is set. Spans go to `tracer_provider`, or where OpenTelemetry's own variables say.
     Raises DatabaseUnavailable, SchemaMismatch, KafkaUnavailable, TopicMissing; and on a first run TopicUnsafe,
     LogHeadGone, MetricsUnservable. Redis may be unavailable.
     """
-    reached: dict[int, int] = {}
     async with (
         open_tracing(connection.topic, settings.group_id, tracer_provider) as tracing,
         serving_probes(settings, monitor := Monitor.of(settings, connection.topic, tracing)) as metrics_port,
         _heartbeat(monitor),
-        open_pool(settings) as pool,
         open_leaderboard(settings, connection.topic) as board,
-        open_inspector(connection) as inspector,
+        AsyncExitStack() as opened,
     ):
+        async for attempt in until_started(settings.start_timeout_s, monitor, stopping):
+            with attempt:
+                projector = await _open(opened, connection, settings, board, monitor)
+        yield replace(projector, metrics_port=metrics_port)
+
+
+async def _open(
+    opened: AsyncExitStack,
+    connection: KafkaConnection,
+    settings: ProjectorSettings,
+    board: Leaderboard,
+    monitor: Monitor,
+) -> Projector:
+    """Opens what needs a server, and leaves it to `opened` to close it; nothing stays open if it fails."""
+    reached: dict[int, int] = {}
+    async with AsyncExitStack() as stack:
+        pool = await stack.enter_async_context(open_pool(settings))
+        inspector = await stack.enter_async_context(open_inspector(connection))
         async with pool.acquire() as database:
             await require_schema(database, settings)
         await _refuse_unsafe_first_run(pool, inspector)
         reconciler = BoardReconciler(pool, board, connection.topic, monitor)
         start_offsets = StartOffsets(pool, inspector, reached, reconciler.database_rewound, monitor)
         await reconciler.check_once()
-        async with open_reader(connection, settings, start_offsets.read, monitor) as reader:
-            pipeline = Pipeline(pool, board, reader, reconciler, reached)
-            yield Projector(
-                settings,
-                pool,
-                inspector,
-                reader,
-                reconciler,
-                pipeline,
-                start_offsets,
-                monitor,
-                metrics_port,
-            )
+        reader = await stack.enter_async_context(open_reader(connection, settings, start_offsets.read, monitor))
+        pipeline = Pipeline(pool, board, reader, reconciler, reached)
+        opened.push_async_exit(stack.pop_all())
+        return Projector(settings, pool, inspector, reader, reconciler, pipeline, start_offsets, monitor)
 
 
 async def run_projector(
@@ -158,8 +169,11 @@ async def _heartbeat(monitor: Monitor) -> AsyncIterator[None]:
 
 
 async def _sweep(projector: Projector) -> None:
+    wanted = projector.pipeline.sweep_wanted
     while not cancelled():
-        await asyncio.sleep(projector.settings.sweep_interval_s)
+        with suppress(TimeoutError):
+            await asyncio.wait_for(wanted.wait(), projector.settings.sweep_interval_s)
+        wanted.clear()
         try:
             await sweep(projector.pool, projector.inspector.topic, projector.monitor.metrics)
         except DATABASE_ERRORS as error:

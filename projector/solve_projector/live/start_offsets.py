@@ -2,13 +2,28 @@
 
 import asyncio
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 
 import asyncpg
 import structlog
-from tenacity import AsyncRetrying, RetryCallState, retry_if_exception, wait_random_exponential
+from aiokafka.errors import (
+    GroupAuthorizationFailedError,
+    SaslAuthenticationFailed,
+    TopicAuthorizationFailedError,
+    UnsupportedSaslMechanismError,
+)
+from tenacity import (
+    AsyncRetrying,
+    RetryCallState,
+    retry_if_exception,
+    stop_any,
+    stop_before_delay,
+    stop_when_event_set,
+    wait_random_exponential,
+)
 
-from solve_projector.errors import KafkaUnavailable, ProjectorError
+from solve_projector.errors import DatabaseUnavailable, KafkaUnavailable, ProjectorError
 from solve_projector.log.inspection import LogInspector
 from solve_projector.log.state import PartitionOffset
 from solve_projector.store.locks import Lock, holder_of
@@ -19,6 +34,13 @@ from solve_projector.telemetry.monitor import Monitor
 RETRY_FIRST_S = 0.05
 RETRY_MOST_S = 2.0
 REBUILD_POLL_S = 0.5
+# Kafka's answers that waiting does not change.
+NEVER_ANSWERED = (
+    GroupAuthorizationFailedError,
+    SaslAuthenticationFailed,
+    TopicAuthorizationFailedError,
+    UnsupportedSaslMechanismError,
+)
 
 log = structlog.get_logger()
 
@@ -83,7 +105,29 @@ class StartOffsets:
 
 def until_answered(monitor: Monitor) -> AsyncRetrying:
     """Retries for ever while PostgreSQL or Kafka is unavailable or busy, a few times a second at first."""
+    return _retrying(monitor)
 
+
+def until_started(timeout_s: float, monitor: Monitor, stopping: asyncio.Event | None) -> AsyncRetrying:
+    """Like `until_answered`, but not for longer than `timeout_s`, and not once `stopping` is set."""
+    stopping = stopping or asyncio.Event()
+
+    async def pause(seconds: float) -> None:
+        with suppress(TimeoutError):
+            await asyncio.wait_for(stopping.wait(), seconds)
+
+    stop = stop_any(stop_before_delay(timeout_s), stop_when_event_set(stopping))  # type: ignore[arg-type]
+    return _retrying(monitor).copy(stop=stop, sleep=pause)
+
+
+def _may_answer_later(error: BaseException) -> bool:
+    if isinstance(error, KafkaUnavailable):
+        return not isinstance(error.__cause__, NEVER_ANSWERED)
+    cause = error.__cause__ if isinstance(error, DatabaseUnavailable) else error
+    return cause is not None and classify(cause) is Failure.TRANSIENT
+
+
+def _retrying(monitor: Monitor) -> AsyncRetrying:
     def report(state: RetryCallState) -> None:
         error = state.outcome.exception() if state.outcome else None
         if isinstance(error, KafkaUnavailable):
@@ -94,9 +138,7 @@ def until_answered(monitor: Monitor) -> AsyncRetrying:
         log.warning("server unavailable, retrying", action="unavailable", attempt=state.attempt_number, error=why)
 
     return AsyncRetrying(
-        retry=retry_if_exception(
-            lambda error: isinstance(error, KafkaUnavailable) or classify(error) is Failure.TRANSIENT
-        ),
+        retry=retry_if_exception(_may_answer_later),
         wait=wait_random_exponential(multiplier=RETRY_FIRST_S, max=RETRY_MOST_S),
         before_sleep=report,
         reraise=True,

@@ -2,13 +2,15 @@
 
 Each failure has one reaction:
 - another writer moved the offset, or the connection was lost (the commit may have succeeded): read PostgreSQL's offsets
-  again and rebuild the batch;
-- the transaction took too long: halve the batch;
+  again and rebuild the batch, after a pause that grows while it fails;
+- the transaction took too long: halve the batch, or leave the parked events of a user it registers to the sweep;
 - PostgreSQL refuses the data: halve the batch until the record is found, which becomes a dead letter;
 - anything else stops the projector with an error that says what to do.
 The order of steps, and what a crash leaves, is in `pipeline.py` and `store/counts.py`.
 """
 
+import asyncio
+import random
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from enum import Enum, auto
@@ -19,8 +21,17 @@ import structlog
 from solve_projector.domain.batch import Batch, Rows, fold
 from solve_projector.errors import DatabaseRefused, Overtaken, RegistrationCrossed
 from solve_projector.store.counts import Applied, apply_rows
-from solve_projector.store.postgresql import DATABASE_ERRORS, Failure, classify, said_of, took_too_long
+from solve_projector.store.postgresql import (
+    DATABASE_ERRORS,
+    Failure,
+    classify,
+    is_corruption,
+    said_of,
+    took_too_long,
+)
 from solve_projector.telemetry.monitor import Monitor
+
+PAUSE_FIRST_S, PAUSE_MOST_S = 0.05, 5.0
 
 log = structlog.get_logger()
 
@@ -41,6 +52,7 @@ class BatchWriter:
     reached: dict[int, int]
     on_applied: Callable[[Applied], Awaitable[None]]
     monitor: Monitor
+    _failures: int = 0  # in a row
 
     async def write(self, batch: Batch, rows: Rows | None = None, *, unpark: bool = True) -> Outcome:
         """Applies a batch, folded already as `rows` if given. Raises DatabaseRefused where a retry cannot help.
@@ -63,17 +75,30 @@ class BatchWriter:
             return await self.write(batch, unpark=unpark)
         except DATABASE_ERRORS as error:
             if classify(error) is Failure.TRANSIENT:
-                return await self._after_transient(error, batch)
+                return await self._after_transient(error, batch, rows, unpark=unpark)
             if classify(error) is Failure.DATA and batch.records:
                 return await self._after_refusal(error, batch, rows, unpark=unpark)
             raise _refused(batch, error) from error
         return Outcome.APPLIED
 
-    async def _after_transient(self, error: BaseException, batch: Batch) -> Outcome:
+    async def _after_transient(self, error: BaseException, batch: Batch, rows: Rows, *, unpark: bool) -> Outcome:
+        """Changes what took too long, and waits ever longer before what failed is tried again."""
         self.monitor.database_failed(error)
-        log.warning("transaction failed, retrying", action="transaction_failed", error=said_of(error))
-        if took_too_long(error) and len(batch.records) > 1:
+        self._failures += 1
+        is_slow = took_too_long(error) and (len(batch.records) > 1 or (unpark and bool(rows.registrations)))
+        pause_s = 0.0 if is_slow else pause_after(self._failures)
+        log.warning(
+            "transaction failed, retrying",
+            action="transaction_failed",
+            error=said_of(error),
+            failures=self._failures,
+            pause_s=round(pause_s, 3),
+        )
+        if is_slow and len(batch.records) > 1:
             return await self._halve(batch)  # the same batch would take as long again
+        if is_slow:
+            return await self.write(batch, unpark=False)
+        await asyncio.sleep(pause_s)
         return Outcome.REREAD
 
     async def _after_refusal(self, error: BaseException, batch: Batch, rows: Rows, *, unpark: bool) -> Outcome:
@@ -97,7 +122,13 @@ class BatchWriter:
         self.reached.update({partition: end for partition, (_, end) in rows.ranges.items()})
         self.monitor.metrics.applied(batch, applied)
         self.monitor.database_answered()
+        self._failures = 0
         await self.on_applied(applied)
+
+
+def pause_after(failures: int) -> float:
+    """Seconds to wait after so many failures in a row: a full disk or a lack of memory is not cured by hurry."""
+    return random.uniform(0.5, 1) * min(PAUSE_MOST_S, PAUSE_FIRST_S * 2.0 ** min(failures - 1, 16))  # noqa: S311
 
 
 def _dead_letter(batch: Batch, refusal: BaseException) -> Batch:
@@ -114,4 +145,9 @@ def _dead_letter(batch: Batch, refusal: BaseException) -> Batch:
 
 def _refused(batch: Batch, refusal: BaseException) -> DatabaseRefused:
     offsets = ", ".join(f"{begin} to {end} of partition {p}" for p, (begin, end) in batch.ranges.items())
+    if is_corruption(refusal):
+        return DatabaseRefused(
+            f"PostgreSQL finds its own data damaged, at the batch of offsets {offsets}: {refusal}; check its disks, "
+            "restore its database or drop our tables, and rebuild them with: solve-projector replay"
+        )
     return DatabaseRefused(f"PostgreSQL refuses the batch of offsets {offsets}: {refusal}; fix it and start again")

@@ -10,7 +10,7 @@
 A crash before the commit leaves nothing; after it, everything, and a stale leaderboard until Redis is written again.
 """
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -28,6 +28,9 @@ PARKED_EVENTS_SQL = queries("solve_projector.store", "parked_events")
 VERDICTS_SQL = queries("solve_projector.store", "verdicts")
 OFFSETS_SQL = queries("solve_projector.store", "offsets")
 DEAD_LETTERS_SQL = queries("solve_projector.store", "dead_letters")
+
+# More parked events than this are applied by the sweep, in steps of as many: they must fit into one transaction.
+UNPARKED_AT_ONCE = 5_000
 
 
 class Standing(NamedTuple):
@@ -54,6 +57,7 @@ class Applied:
     dead_letters: int = 0
     mis_keyed: int = 0
     unknown_users: AbstractSet[str] = frozenset()  # their verdicts were parked
+    left_to_sweep: bool = False  # parked events of new users, because they are too many or may be refused
     oldest_timestamp_ms: int | None = None
     seconds: float = 0.0
 
@@ -97,18 +101,19 @@ async def apply_events(connection: Connection, rows: Rows, applied: Applied, *, 
     known |= created
     unknown = set(mentioned) - known
     verdicts = rows.verdicts
-    if (created and unpark) or unknown:
-        await connection.fetchval(PARKED_EVENTS_SQL["lock_parked"], sorted({*created, *unknown}))
-        if created and unpark:
-            parked = await _unpark(connection, created)
-            applied.unparked = len(parked)
-            verdicts = dict(verdicts)
-            for verdict in parked:
-                fold_verdict(verdicts, verdict)
+    to_park = {key: verdict for key, verdict in verdicts.items() if key[0] in unknown}
+    if created or unknown:
+        parked = await connection.fetchval(
+            PARKED_EVENTS_SQL["lock_parked_of_batch"], sorted(created), UNPARKED_AT_ONCE + 1, *_columns(to_park)
+        )
+        applied.left_to_sweep = parked > (UNPARKED_AT_ONCE if unpark else 0)
+        if parked and not applied.left_to_sweep:
+            rows_taken = await connection.fetch(PARKED_EVENTS_SQL["unpark_users"], sorted(created))
+            applied.unparked = len(rows_taken)
+            verdicts = _joined(verdicts, rows_taken)
     if unknown:
-        parked_now = {key: verdict for key, verdict in verdicts.items() if key[0] in unknown}
-        await connection.execute(PARKED_EVENTS_SQL["park_events"], *verdict_columns(parked_now))
-        applied.parked = len(parked_now)
+        await connection.execute(PARKED_EVENTS_SQL["park_events"], *verdict_columns(to_park))
+        applied.parked = len(to_park)
         verdicts = {key: verdict for key, verdict in verdicts.items() if key[0] not in unknown}
     applied.registered = len(rows.registrations)
     applied.verdicts = len(verdicts)
@@ -116,22 +121,16 @@ async def apply_events(connection: Connection, rows: Rows, applied: Applied, *, 
     return unknown
 
 
-async def unpark_users(
-    connection: Connection, user_ids: Collection[str], only: tuple[str, str] | None = None
-) -> list[Standing]:
+async def unpark_events(connection: Connection, keys: Sequence[VerdictKey]) -> None:
     """Applies parked events of users who exist by now, in the caller's transaction.
 
-    `only` limits it to one problem and submission id. The changed standings also go to the outbox, because this change
-    has no offset (I6).
+    The changed standings go to the outbox, because this change has no offset (I6).
     """
-    known = [row[0] for row in await connection.fetch(USERS_SQL["lock_users"], sorted(user_ids))]
-    await connection.fetchval(PARKED_EVENTS_SQL["lock_parked"], known)
-    verdicts: dict[VerdictKey, Verdict] = {}
-    for verdict in await _unpark(connection, known, only):
-        fold_verdict(verdicts, verdict)
-    standings = await apply_verdicts(connection, verdicts)
-    await add_to_outbox(connection, standings)
-    return standings
+    known = {row[0] for row in await connection.fetch(USERS_SQL["lock_users"], sorted({key[0] for key in keys}))}
+    wanted = _columns(key for key in keys if key[0] in known)
+    await connection.fetchval(PARKED_EVENTS_SQL["lock_parked_events"], *wanted)
+    verdicts = _joined({}, await connection.fetch(PARKED_EVENTS_SQL["unpark_events"], *wanted))
+    await add_to_outbox(connection, await apply_verdicts(connection, verdicts))
 
 
 async def add_to_outbox(connection: Connection, standings: Iterable[Standing]) -> None:
@@ -192,12 +191,18 @@ def registration_columns(registrations: dict[str, Registration]) -> tuple[list[s
     return user_ids, [one.username for one in found], [one.registered_at for one in found]
 
 
-async def _unpark(
-    connection: Connection, user_ids: Collection[str], only: tuple[str, str] | None = None
-) -> list[Verdict]:
-    problem_id, submission_id = only or (None, None)
-    rows = await connection.fetch(PARKED_EVENTS_SQL["unpark_events"], sorted(user_ids), problem_id, submission_id)
-    return [Verdict(*row) for row in rows]
+def _joined(verdicts: Mapping[VerdictKey, Verdict], rows: Iterable[Any]) -> dict[VerdictKey, Verdict]:
+    """Verdicts and rows of parked events, folded."""
+    joined = dict(verdicts)
+    for row in rows:
+        fold_verdict(joined, Verdict(*row))
+    return joined
+
+
+def _columns(keys: Iterable[VerdictKey]) -> tuple[list[str], list[str], list[str]]:
+    """Keys in their order, as columns."""
+    ordered = sorted(keys)
+    return [key[0] for key in ordered], [key[1] for key in ordered], [key[2] for key in ordered]
 
 
 async def _insert_dead_letters(connection: Connection, topic: str, dead_letters: Sequence[DeadLetter]) -> None:

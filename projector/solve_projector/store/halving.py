@@ -3,7 +3,7 @@
 from collections.abc import Awaitable, Callable, Sequence
 from typing import TypeVar
 
-from solve_projector.store.postgresql import DATABASE_ERRORS, Failure, classify
+from solve_projector.store.postgresql import DATABASE_ERRORS, Failure, classify, took_too_long
 
 Item = TypeVar("Item")
 
@@ -12,19 +12,23 @@ async def in_halves(
     items: Sequence[Item],
     apply: Callable[[Sequence[Item]], Awaitable[object]],
     on_refused: Callable[[Item, BaseException], Awaitable[None]],
+    *,
+    slow_too: bool = False,
 ) -> None:
     """Applies all items, or each half where PostgreSQL refuses them over their data; `on_refused` gets a single one.
 
+    With `slow_too` also where the transaction took too long, which ends its connection: `apply` takes one anew.
     Raises the other errors of `apply`, which is one transaction or a few that may be repeated.
     """
     try:
         await apply(items)
     except DATABASE_ERRORS as error:
-        if classify(error) is not Failure.DATA:
+        is_slow = slow_too and took_too_long(error) and len(items) > 1
+        if classify(error) is not Failure.DATA and not is_slow:
             raise
         if len(items) == 1:
             await on_refused(items[0], error)
             return
         middle = len(items) // 2
         for half in (items[:middle], items[middle:]):
-            await in_halves(half, apply, on_refused)
+            await in_halves(half, apply, on_refused, slow_too=slow_too)

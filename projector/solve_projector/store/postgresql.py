@@ -41,6 +41,7 @@ DATABASE_ERRORS = (
 # SQLSTATE classes and codes: PostgreSQL manual, appendix A.
 DATA_CLASSES = ("22", "23", "54")
 TRANSIENT_CLASSES = ("08", "40", "53", "55", "57", "58", "XX")
+CORRUPTION_STATES = ("XX001", "XX002")  # a table or an index is damaged: trying again makes it worse
 TRANSIENT_STATES = ("25P03", "25P04", "25006")  # idle transaction ended; not (yet) the primary
 MISSING_STATES = ("42P01", "42703", "3F000")  # no such table, column or schema
 
@@ -61,7 +62,7 @@ def classify(error: BaseException) -> Failure:
         state = error.sqlstate or ""
         if state[:2] in DATA_CLASSES:
             return Failure.DATA
-        if state[:2] in TRANSIENT_CLASSES or state in TRANSIENT_STATES:
+        if (state[:2] in TRANSIENT_CLASSES or state in TRANSIENT_STATES) and not is_corruption(error):
             return Failure.TRANSIENT
         return Failure.FINAL
     if isinstance(error, DATABASE_ERRORS):
@@ -69,11 +70,21 @@ def classify(error: BaseException) -> Failure:
     return Failure.FINAL
 
 
+def is_corruption(error: BaseException) -> bool:
+    """Whether PostgreSQL found its own data damaged."""
+    return isinstance(error, asyncpg.PostgresError) and error.sqlstate in CORRUPTION_STATES
+
+
 def first_of(error: BaseException) -> BaseException:
     """The error that ended the connection, if asyncpg only says that it cannot leave a transaction."""
     while isinstance(error, asyncpg.InterfaceError) and error.__context__ is not None:
         error = error.__context__
     return error
+
+
+def sqlstate_of(error: BaseException) -> str:
+    """PostgreSQL's code of the first cause; "none" where no server said one."""
+    return getattr(first_of(error), "sqlstate", None) or "none"
 
 
 def took_too_long(error: BaseException) -> bool:

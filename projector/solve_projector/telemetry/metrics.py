@@ -48,6 +48,9 @@ class Server(StrEnum):
     REDIS = "redis"
 
 
+GRAVE_STATES = ("53100", "53200", "58030")  # a full disk, no memory, an input or output error
+
+
 class ProjectorMetrics:
     """The metrics of one process, in a registry of their own. Every method is cheap, and called per batch or less."""
 
@@ -84,6 +87,9 @@ class ProjectorMetrics:
             ("stage",), buckets=LATENCY_BUCKETS_S, registry=self.registry,
         )  # fmt: skip
         self._retries = self._counter("retries", "Retries, by the server that failed.", "stage")
+        self._database_errors = self._counter(
+            "database_errors", "Failures of PostgreSQL that were retried, by SQLSTATE.", "sqlstate"
+        )
         self._fences = self._counter("fences", "Batches not applied because another writer moved the offsets first.")
         self._rebalances = self._counter("rebalances", "Assignments of partitions, the first one included.")
         self._assigned = Gauge(
@@ -100,6 +106,8 @@ class ProjectorMetrics:
             self._latency.labels(stage)
         for server in Server:
             self._retries.labels(server)
+        for sqlstate in GRAVE_STATES:
+            self._database_errors.labels(sqlstate)
 
     def _make_event_metrics(self) -> None:
         self._events = Counter(
@@ -175,6 +183,10 @@ class ProjectorMetrics:
     def retried(self, server: Server) -> None:
         """Something will be tried again."""
         self._retries.labels(server).inc()
+
+    def database_failed(self, sqlstate: str) -> None:
+        """PostgreSQL failed with this code."""
+        self._database_errors.labels(sqlstate).inc()
 
     def fenced(self) -> None:
         """Another writer moved the offsets first."""

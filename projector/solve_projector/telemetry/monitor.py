@@ -10,7 +10,7 @@ from typing import Self
 from prometheus_client import Gauge
 
 from solve_projector.settings import ProjectorSettings
-from solve_projector.store.postgresql import is_unavailable, said_of
+from solve_projector.store.postgresql import is_unavailable, said_of, sqlstate_of
 from solve_projector.telemetry.health import Condition, Health
 from solve_projector.telemetry.metrics import ProjectorMetrics, Server
 from solve_projector.telemetry.tracing import Tracing, untraced
@@ -50,6 +50,7 @@ class Monitor:
     def database_failed(self, error: BaseException) -> None:
         """PostgreSQL failed and will be retried; a refused statement is an answer too."""
         self.metrics.retried(Server.POSTGRESQL)
+        self.metrics.database_failed(sqlstate_of(error))
         if is_unavailable(error):
             self.health.missing(Condition.POSTGRESQL, f"PostgreSQL: {said_of(error)}")
         else:

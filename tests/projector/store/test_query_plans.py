@@ -52,14 +52,17 @@ LIVE = [
     ("solve_projector.store", "users", "rename_users"),
     ("solve_projector.store", "users", "recount_users"),
     ("solve_projector.store", "verdicts", "apply_verdicts"),
-    ("solve_projector.store", "parked_events", "users_with_parked_events"),
+    ("solve_projector.store", "parked_events", "parked_of_known_users"),
     ("solve_projector.leaderboard", "standings", "standings_of"),
     ("solve_projector.leaderboard", "standings", "ranked_ids"),
     ("solve_projector.leaderboard", "standings", "read_outbox"),
 ]
 LIVE_OF_SOME_USERS = [
     ("solve_projector.store", "parked_events", "lock_parked"),
+    ("solve_projector.store", "parked_events", "unpark_users"),
     ("solve_projector.store", "parked_events", "unpark_events"),
+    ("solve_projector.store", "parked_events", "lock_parked_events"),
+    ("solve_projector.store", "parked_events", "lock_parked_of_batch"),
 ]
 LAST_DAY = datetime(2026, 5, 18, tzinfo=UTC)
 SOME = [f"user {number}" for number in range(1, 26)]

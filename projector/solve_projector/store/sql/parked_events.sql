@@ -6,11 +6,54 @@ FROM {solve_projector.store.verdict_rows.arrays}
 {solve_projector.store.verdict_rows.replace}
 {solve_projector.store.verdict_rows.by_the_rule}
 
--- name: unpark_events
--- Takes out parked events of users, to be applied in the same transaction; $2 and $3 limit it to one submission.
+-- name: unpark_users
+-- Takes out all parked events of users, to be applied in the same transaction.
 DELETE FROM parked_events
-WHERE user_id = ANY ($1::text[]) AND ($2::text IS NULL OR (problem_id, submission_id) = ($2, $3::text))
+WHERE user_id = ANY ($1::text[])
 RETURNING {solve_projector.store.verdict_rows.columns}
+
+-- name: unpark_events
+-- Takes out parked events by their keys, to be applied in the same transaction.
+DELETE FROM parked_events
+USING unnest($1::text[], $2::text[], $3::text[]) AS wanted (user_id, problem_id, submission_id)
+WHERE parked_events.user_id = wanted.user_id
+    AND parked_events.problem_id = wanted.problem_id
+    AND parked_events.submission_id = wanted.submission_id
+RETURNING
+    parked_events.user_id, parked_events.problem_id, parked_events.submission_id, solved, judged_at, submitted_at,
+    language, contest_id, reason, source_partition, source_offset
+
+-- name: lock_parked_events
+-- Locks parked events by their keys: after the users, as everywhere (I11).
+SELECT count(*)
+FROM (
+    SELECT 1
+    FROM parked_events
+    WHERE (user_id, problem_id, submission_id) IN (SELECT * FROM unnest($1::text[], $2::text[], $3::text[]))
+    ORDER BY user_id, problem_id, submission_id
+    FOR UPDATE
+) AS locked
+
+-- name: lock_parked_of_batch
+-- Locks at most $2 parked events of the users $1, whom a batch creates, and those with the keys $3 to $5, which it
+-- parks again; returns how many there are of the users.
+SELECT count(*) FILTER (WHERE user_id = ANY ($1::text[]))
+FROM (
+    SELECT user_id
+    FROM parked_events
+    WHERE (user_id, problem_id, submission_id) IN (
+        (
+            SELECT user_id, problem_id, submission_id
+            FROM parked_events
+            WHERE user_id = ANY ($1::text[])
+            LIMIT $2
+        )
+        UNION
+        SELECT * FROM unnest($3::text[], $4::text[], $5::text[])
+    )
+    ORDER BY user_id, problem_id, submission_id
+    FOR UPDATE
+) AS locked
 
 -- name: lock_parked
 -- Locks the parked events of users, by key: after the users, as everywhere (I11).
@@ -79,11 +122,10 @@ SELECT
 FROM refused
 ON CONFLICT (topic, partition, "offset") DO NOTHING
 
--- name: users_with_parked_events
--- Users who exist by now and still have parked events.
-SELECT parked_events.user_id
+-- name: parked_of_known_users
+-- Keys of parked events whose users exist by now.
+SELECT user_id, problem_id, submission_id
 FROM parked_events
 JOIN users USING (user_id)
-GROUP BY parked_events.user_id
-ORDER BY parked_events.user_id
+ORDER BY user_id, problem_id, submission_id
 LIMIT $1
