@@ -83,15 +83,16 @@ def _require_form(text: str, form: re.Pattern[str], parameters: Parameters, rule
 
 
 def _database(address: SecretStr) -> SecretStr:
-    _require_form(address.get_secret_value(), DATABASE, DATABASE_PARAMETERS, DATABASE_FORM)
-    return address
+    text = address.get_secret_value().strip()  # a mounted secret often ends with a line end
+    _require_form(text, DATABASE, DATABASE_PARAMETERS, DATABASE_FORM)
+    return SecretStr(text)
 
 
 def _redis(address: SecretStr) -> SecretStr:
-    text = address.get_secret_value()
+    text = address.get_secret_value().strip()
     parameters = REDIS_TLS_PARAMETERS if text.startswith("rediss:") else REDIS_PARAMETERS
     _require_form(text, REDIS, parameters, REDIS_FORM)
-    return address
+    return SecretStr(text)
 
 
 def _servers(text: str) -> str:

@@ -169,9 +169,10 @@ async def connect(settings: SourceSettings) -> "asyncpg.Connection":
             statement_cache_size=0,  # a pooler may give the next transaction a session without them
             server_settings={"application_name": "solve-producer import"},  # the one that poolers accept
         )
-    except ValueError:  # the client's own, which may quote the address
-        raise SourceUnusable(f"{unusable}: correct the parameters in SOURCE_DATABASE_URL, such as sslmode") from None
-    except (TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
+    except (TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError, OSError, ValueError) as error:
+        if isinstance(error, ValueError) and not isinstance(error, OSError):  # it may quote the address
+            wrong = "correct the parameters in SOURCE_DATABASE_URL, such as sslmode"
+            raise SourceUnusable(f"{unusable}: {wrong}") from None
         said = str(error) or type(error).__name__
         raise SourceUnusable(f"{unusable}: {said}; check SOURCE_DATABASE_URL and the server") from error
 

@@ -235,12 +235,17 @@ def _unavailable(settings: ProjectorSettings, error: BaseException) -> Projector
     if isinstance(error, PoolerUnsuitable):
         return error
     where = database_place(settings.database_url.get_secret_value())
-    if isinstance(error, ValueError):  # the client's own, which may quote the address
+    if _may_quote(error):
         return SettingsError(f"DATABASE_URL cannot be used for {where}: correct its parameters, such as sslmode")
     said = str(error) or type(error).__name__
     return DatabaseUnavailable(f"cannot connect to PostgreSQL at {where}: {said}; check DATABASE_URL and the server")
 
 
 def _cause(error: BaseException) -> BaseException | None:
-    """What may be shown as the cause: no message of the client about the address."""
-    return None if isinstance(error, ValueError | PoolerUnsuitable) else error
+    """What may be shown as the cause."""
+    return None if _may_quote(error) or isinstance(error, PoolerUnsuitable) else error
+
+
+def _may_quote(error: BaseException) -> bool:
+    """Whether it is the client's own about the address; a certificate that is refused is a ValueError too."""
+    return isinstance(error, ValueError) and not isinstance(error, OSError)
