@@ -1,7 +1,7 @@
 """Imports a platform's own table of attempts: reads it in key order, a page at a time, and publishes each page.
 
 The broker has confirmed a page before the next is read, so an import that ended early continues after its last key,
-in bounded memory. Nothing is written to the source: each page is a read-only transaction, also behind a pooler, which
+in bounded memory. Nothing is written to the source: each page is a read-only transaction, also through a pooler, which
 may give each transaction another session.
 """
 

@@ -81,7 +81,7 @@ def first_of(error: BaseException) -> BaseException:
 def took_too_long(error: BaseException) -> bool:
     """Whether PostgreSQL ended the connection over SOLVE_TRANSACTION_TIMEOUT_MS.
 
-    PgBouncer keeps the reason to itself, so behind it every session that ended inside a transaction may be one: whoever
+    PgBouncer keeps the reason to itself, so any session that ends inside a transaction there may be one: whoever
     halves a batch for nothing loses little.
     """
     said = str(first_of(error))
@@ -183,7 +183,7 @@ def connect_options(settings: ProjectorSettings) -> dict[str, Any]:
 
 
 async def _keep_session(_connection: asyncpg.Connection) -> None:
-    """Skips asyncpg's reset between uses, which would take the limits away and cost a round trip."""
+    """Skips asyncpg's reset between uses, which would undo the limits and cost a round trip."""
 
 
 def pool_options(settings: ProjectorSettings) -> dict[str, Any]:

@@ -1,9 +1,9 @@
-"""Opens sessions of PostgreSQL whose limits hold, also behind a connection pooler (I3).
+"""Opens sessions of PostgreSQL whose limits hold, also through a connection pooler (I3).
 
 The limits are statements, not start-up parameters, which PgBouncer refuses or drops. They are read back, and each
 session is marked: a later transaction that finds no mark of ours runs on another server process, without limits.
 
-A pooler greets a client by a process number of its own. Behind one, the first session of a process is spent on a test:
+A pooler greets a client by a process number of its own. With one, the first session of a process is spent on a test:
 PostgreSQL ends it as soon as it is idle. If the pooler keeps one server process for each client (session mode), we lose
 our connection with it; in transaction or statement mode we keep it, and are given another server process.
 """
