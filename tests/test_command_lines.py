@@ -5,7 +5,7 @@ import json
 import re
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -62,14 +62,16 @@ ON_THE_LOG = [
 ]
 # One process for many commands: they start in a tenth of the time.
 RUNNER = """
-import contextlib, io, json, sys, traceback
+import contextlib, io, json, os, sys, traceback
 import solve_api.__main__, solve_producer.__main__, solve_projector.__main__
 import solve_projector.store.postgresql
 
 solve_projector.store.postgresql.LOCK_TIMEOUT_MS = 300
 programs = {f"solve-{name}": sys.modules[f"solve_{name}.__main__"].program for name in ("api", "producer", "projector")}
-done = []
-for argv in json.loads(sys.argv[1]):
+done, environment = [], dict(os.environ)
+for argv, changes in json.load(sys.stdin):
+    os.environ.clear()
+    os.environ.update(environment | changes)
     out, err = io.StringIO(), io.StringIO()
     sys.argv = argv
     sys.stdin = io.TextIOWrapper(io.BytesIO(
@@ -84,6 +86,7 @@ for argv in json.loads(sys.argv[1]):
         except BaseException:
             status = traceback.format_exc()
     done.append([" ".join(argv), status, out.getvalue(), err.getvalue()])
+os.set_blocking(1, True)  # uvloop takes it from a pipe
 print(json.dumps(done))
 """
 
@@ -99,12 +102,20 @@ class Done(NamedTuple):
 
 async def done(world: World, commands: Sequence[str], **changes: str) -> list[Done]:
     """Runs commands in one process of their own."""
-    argv = json.dumps([command.split() for command in commands])
-    finished = await asyncio.to_thread(
-        subprocess.run,
-        [sys.executable, "-c", RUNNER, argv],
+    environment = world.environment | {"SOLVE_LOG_LEVEL": "ERROR"} | changes
+    return await asyncio.to_thread(run_all, environment, [(command, {}) for command in commands])
+
+
+def run_all(
+    environment: Mapping[str, str], commands: Sequence[tuple[str, Mapping[str, str]]], folder: Path | None = None
+) -> list[Done]:
+    """Runs commands in one process, each with its own changes of the environment."""
+    finished = subprocess.run(
+        [sys.executable, "-c", RUNNER],
+        input=json.dumps([(command.split(), changes) for command, changes in commands]).encode(),
         capture_output=True,
-        env=world.environment | {"SOLVE_LOG_LEVEL": "ERROR"} | changes,
+        env=dict(environment),
+        cwd=folder,
         check=False,
     )
     assert finished.returncode == 0, finished.stderr.decode()

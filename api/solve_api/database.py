@@ -11,7 +11,7 @@ import asyncpg
 import asyncpg.pool
 
 from solve_projector.settings import ProjectorSettings
-from solve_projector.store.postgresql import Connection, closing_pool, connect_options, keep_session
+from solve_projector.store.postgresql import Connection, closing_pool, pool_options
 
 Database = asyncpg.Pool | Connection
 
@@ -39,8 +39,8 @@ class RequestPool(asyncpg.Pool):
 @asynccontextmanager
 async def open_request_pool(settings: ProjectorSettings, size: int) -> AsyncIterator[asyncpg.Pool]:
     """Opens a pool that connects on first use, so that the API starts while PostgreSQL is down."""
-    options = connect_options(settings)
-    options["server_settings"] |= SESSION
+    options = pool_options(settings)
+    options["session"] |= SESSION
     options |= {"command_timeout": COMMAND_TIMEOUT_S, "timeout": CONNECT_TIMEOUT_S}
     pool = RequestPool(
         **options,
@@ -49,7 +49,6 @@ async def open_request_pool(settings: ProjectorSettings, size: int) -> AsyncIter
         max_size=size,
         max_queries=50_000,
         max_inactive_connection_lifetime=300.0,
-        reset=keep_session,
         loop=None,
         connection_class=asyncpg.Connection,
         record_class=asyncpg.Record,

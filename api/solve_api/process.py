@@ -16,7 +16,7 @@ from solve_api.app import create_app
 from solve_api.errors import AddressUnusable
 from solve_api.http.head_limit import HeadLimit
 from solve_api.settings import ApiSettings
-from solve_projector.errors import DatabaseUnavailable
+from solve_projector.errors import DatabaseUnavailable, PoolerUnsuitable
 from solve_projector.store.command_session import command_session
 from solve_projector.store.postgresql import Failure, classify
 from solve_runtime.kafka_settings import KafkaConnection
@@ -107,9 +107,8 @@ async def _check_tables(settings: ApiSettings) -> None:
         async with command_session(settings):
             pass
     except DatabaseUnavailable as error:
-        why = error.__cause__
-        if isinstance(why, ValueError) or (why and classify(why) is Failure.FINAL):
-            raise  # a wrong address or password, which waiting does not fix
+        if isinstance(error, PoolerUnsuitable) or (error.__cause__ and classify(error.__cause__) is Failure.FINAL):
+            raise  # a wrong password, or a pooler on which nothing can run: waiting does not fix it
         log.warning(
             "PostgreSQL is unavailable; pages say so until it is back", action="database_unavailable", error=str(error)
         )

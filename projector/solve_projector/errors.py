@@ -15,6 +15,10 @@ class DatabaseUnavailable(ProjectorError):
     """PostgreSQL does not answer, or refuses the login."""
 
 
+class PoolerUnsuitable(DatabaseUnavailable):
+    """A connection pooler is in between on whose sessions our limits do not hold (I3)."""
+
+
 class DatabaseRefused(ProjectorError):
     """PostgreSQL refuses a statement, and would refuse it again."""
 

@@ -24,7 +24,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 from rich.table import Column, Table
 from rich.text import Text
 
-from solve_runtime.errors import SolveCountsError
+from solve_runtime.errors import SettingsRefused, SolveCountsError
 from solve_runtime.settings import settings_problems
 from solve_runtime.tasks import first_cause, run_on_fast_loop
 
@@ -96,7 +96,7 @@ class Program:
             said = self._explanation(cause)
             if said is None:
                 raise
-            self._fail(said, 1)
+            self._fail(said, 2 if isinstance(cause, SettingsRefused) else 1)
         sys.exit()
 
     def _explanation(self, error: BaseException) -> str | None:

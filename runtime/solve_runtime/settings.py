@@ -3,10 +3,12 @@
 import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from pydantic import AfterValidator, AliasChoices, AliasGenerator, ValidationError
 from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
+
+from solve_runtime.errors import SettingsRefused, SolveCountsError
 
 ENV_FILE = ".env"
 # Docker and Kubernetes mount secrets as files named like the variable; a missing folder is no error.
@@ -14,6 +16,8 @@ SECRETS_DIR = Path("/run/secrets")
 # Addresses and credentials keep the names that every tool of their server uses; all else is ours.
 USUAL_PREFIXES = ("KAFKA_", "DATABASE_URL", "DATABASE_SSL_", "REDIS_", "SOURCE_DATABASE_URL")
 OUR_PREFIX = "SOLVE_"
+First = TypeVar("First")
+Second = TypeVar("Second")
 
 
 def secrets_dir() -> str | None:
@@ -34,13 +38,22 @@ class Settings(BaseSettings):
         alias_generator=AliasGenerator(validation_alias=lambda field: AliasChoices(variable_of(field), field)),
         case_sensitive=True,  # else a judge's own TOPIC would be read as our `topic`
         env_file=ENV_FILE,
-        env_file_encoding="utf-8",
+        env_file_encoding="utf-8-sig",  # a mark at the beginning would hide the first variable
         extra="ignore",
         frozen=True,
         allow_inf_nan=False,
         secrets_dir=secrets_dir(),
         hide_input_in_errors=True,
     )
+
+    def __init__(self, **given: Any) -> None:
+        """Reads the settings. Raises SettingsRefused where a file is not text."""
+        try:
+            super().__init__(**given)
+        except UnicodeDecodeError:  # it holds the file's bytes, so it is no cause to be shown
+            raise SettingsRefused(
+                f"{ENV_FILE} or a file in {SECRETS_DIR} is not text in UTF-8; save it as such"
+            ) from None
 
     @classmethod
     def settings_customise_sources(
@@ -106,3 +119,19 @@ def settings_problems(error: ValidationError) -> list[str]:
         said = in_words(one.get("ctx", {})) if in_words else "has a value that cannot be used"
         problems.append(f"{'.'.join(map(str, one['loc']))} {said}".strip())
     return problems
+
+
+def read_both(first: Callable[[], First], second: Callable[[], Second]) -> tuple[First, Second]:
+    """Two classes of settings, with the problems of both in one error. Raises SettingsRefused."""
+    found: list[Any] = []
+    problems: list[str] = []
+    for read in (first, second):
+        try:
+            found.append(read())
+        except ValidationError as error:
+            problems += settings_problems(error)
+        except SolveCountsError as error:
+            problems.append(str(error))
+    if problems:
+        raise SettingsRefused("; ".join(dict.fromkeys(problems)))
+    return found[0], found[1]

@@ -172,6 +172,27 @@ async def test_a_refused_login_is_one_line_without_a_password(
     assert b"wr0ng" not in log
 
 
+@pytest.mark.parametrize("given", [PASSWORD, "wr0ng"])
+@pytest.mark.parametrize("mechanism", MECHANISMS)
+async def test_no_level_of_logs_shows_a_password(
+    world: World, secured_kafka: SecuredKafka, certificates: Certificates, mechanism: str, given: str
+) -> None:
+    changes = {
+        "SOLVE_LOG_LEVEL": "DEBUG",
+        "KAFKA_SECURITY_PROTOCOL": "SASL_SSL",
+        "KAFKA_SASL_MECHANISM": mechanism,
+        "KAFKA_SASL_USERNAME": USER,
+        "KAFKA_SASL_PASSWORD": given,
+        "KAFKA_SSL_CAFILE": str(certificates.cafile),
+    }
+    safe = secured(world, secured_kafka, certificates, mechanism)
+    async with safe.process("setup", **changes) as process:
+        _, log = await process.output  # type: ignore[attr-defined]
+    assert process.returncode == (0 if given == PASSWORD else 1), log.decode()
+    assert b"Request to" in log  # it is the level that shows requests
+    assert given.encode() not in log
+
+
 class TlsProxy:
     """Speaks TLS to its clients and plainly to the real server; counts the connections that were encrypted."""
 

@@ -11,6 +11,7 @@ from solve_projector.store.postgresql import explain
 from solve_runtime.console import Json, command_line, print_json, run_async
 from solve_runtime.kafka_settings import KafkaConnection
 from solve_runtime.logs import configure_logs
+from solve_runtime.settings import read_both
 
 __all__ = ["app", "explain"]
 
@@ -41,7 +42,8 @@ def serve(
     from solve_api.process import serve as serve_pages  # the other commands start twice as fast without it
 
     given = {name: value for name, value in (("api_host", host), ("api_port", port)) if value is not None}
-    connection, settings = KafkaConnection.of_program(), ApiSettings().model_copy(update=given)
+    connection, settings = read_both(KafkaConnection.of_program, ApiSettings)
+    settings = settings.model_copy(update=given)
     configure_logs(settings.log_level, settings.log_format)
 
     def on_ready(address: str) -> None:

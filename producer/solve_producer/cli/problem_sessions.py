@@ -25,6 +25,8 @@ from solve_producer.sources.problem_sessions import (
 )
 from solve_producer.sources.sessions import MADE_ID, TimeRules
 from solve_runtime.console import Json, progress_bar, run_async
+from solve_runtime.kafka_settings import KafkaConnection
+from solve_runtime.settings import read_both
 from solve_schemas.record import EncodedRecord
 
 
@@ -99,9 +101,9 @@ def _report_made_ids() -> None:
 
 
 async def _publish(wanted: Import, done: Imported) -> None:
-    settings = SourceSettings()
+    connection, settings = read_both(KafkaConnection.of_program, SourceSettings)
     try:
-        async with connected_producer() as producer:
+        async with connected_producer(connection) as producer:
             with progress_bar("importing", 0) as bar:
                 await import_sessions(wanted, settings, publisher(producer, bar), done)
     except asyncio.CancelledError:

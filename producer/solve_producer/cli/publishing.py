@@ -20,9 +20,9 @@ BAD_LINES_KEPT = 1_000
 
 
 @asynccontextmanager
-async def connected_producer() -> AsyncIterator[SolveProducer]:
+async def connected_producer(connection: KafkaConnection | None = None) -> AsyncIterator[SolveProducer]:
     """A command's own client. Raises what SolveProducer.connect raises, after one attempt."""
-    async with SolveProducer(KafkaConnection.of_program()) as producer:
+    async with SolveProducer(connection or KafkaConnection.of_program()) as producer:
         await producer.connect()
         yield producer
 

@@ -1,22 +1,25 @@
 """Imports a platform's own table of attempts: reads it in key order, a page at a time, and publishes each page.
 
 The broker has confirmed a page before the next is read, so an import that ended early continues after its last key,
-in bounded memory. Nothing is written to the source: its session is read-only.
+in bounded memory. Nothing is written to the source: each page is a read-only transaction, also through a pooler, which
+may give each transaction another session.
 """
 
 import re
 from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
-from pydantic import Field, SecretStr
+from pydantic import Field
 
 from solve_producer.client import SolveProducer
 from solve_producer.errors import BadRow, ImportStopped, ProducerError, SourceUnusable
 from solve_producer.sources.sessions import Row, TimeRules, record_of_session, record_of_user
+from solve_runtime.addresses import DatabaseAddress, database_place
 from solve_runtime.settings import Settings
 from solve_schemas.record import EncodedRecord
 
@@ -33,7 +36,7 @@ KEY_TYPES |= {"varchar": str, "bpchar": str}
 class SourceSettings(Settings):
     """The platform's database; read from the environment, `.env` and `/run/secrets` only (I12)."""
 
-    source_database_url: SecretStr = Field(description="The platform's database, as a role that may only read.")
+    source_database_url: DatabaseAddress = Field(description="The platform's database, as a role that may only read.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,22 +157,31 @@ def require_client() -> None:
 
 
 async def connect(settings: SourceSettings) -> "asyncpg.Connection":
-    """A session that can only read. Raises SourceUnusable, without the password."""
+    """A connection, to be used by `_reading` alone. Raises SourceUnusable, without the password."""
     import asyncpg
 
+    address = settings.source_database_url.get_secret_value()
+    unusable = f"cannot connect to the source database at {database_place(address)}"
     try:
         return await asyncpg.connect(
-            settings.source_database_url.get_secret_value(),
+            address,
             timeout=10,
-            server_settings={
-                "application_name": "solve-producer import",
-                "default_transaction_read_only": "on",
-                "timezone": "UTC",
-            },
+            statement_cache_size=0,  # a pooler may give the next transaction a session without them
+            server_settings={"application_name": "solve-producer import"},  # the one that poolers accept
         )
     except (TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError, OSError, ValueError) as error:
+        if isinstance(error, ValueError) and not isinstance(error, OSError):  # it may quote the address
+            wrong = "correct the parameters in SOURCE_DATABASE_URL, such as sslmode"
+            raise SourceUnusable(f"{unusable}: {wrong}") from None
         said = str(error) or type(error).__name__
-        raise SourceUnusable(f"cannot connect to the source database: {said}; check SOURCE_DATABASE_URL") from error
+        raise SourceUnusable(f"{unusable}: {said}; check SOURCE_DATABASE_URL and the server") from error
+
+
+@asynccontextmanager
+async def _reading(source: "asyncpg.Connection") -> AsyncIterator[None]:
+    async with source.transaction(readonly=True):
+        await source.execute("SET LOCAL timezone = 'UTC'")
+        yield
 
 
 async def pages(
@@ -179,16 +191,18 @@ async def pages(
     import asyncpg
 
     try:
-        plain = await source.prepare(f"SELECT * FROM ({select}) AS source LIMIT 0")  # noqa: S608 - see `select_of`
-        columns = {one.name: one.type.name for one in plain.get_attributes()}
+        async with _reading(source):
+            plain = await source.prepare(f"SELECT * FROM ({select}) AS source LIMIT 0", name="")  # noqa: S608 - see `select_of`
+            columns = {one.name: one.type.name for one in plain.get_attributes()}
         last = None if after is None else _key(columns, after)
         while True:
             where = "WHERE key > $2" if last is not None else ""
-            rows = await source.fetch(
-                f"SELECT {_outer(columns, texts)} FROM ({select}) AS source {where} ORDER BY key LIMIT $1",  # noqa: S608
-                page_rows,
-                *([last] if last is not None else []),
-            )
+            async with _reading(source):
+                rows = await source.fetch(
+                    f"SELECT {_outer(columns, texts)} FROM ({select}) AS source {where} ORDER BY key LIMIT $1",  # noqa: S608
+                    page_rows,
+                    *([last] if last is not None else []),
+                )
             if not rows:
                 return
             yield [dict(row) for row in rows]

@@ -13,7 +13,7 @@ from rich.live import Live
 from rich.text import Text
 
 from solve_projector.cli.options import load_settings
-from solve_projector.errors import DatabaseUnavailable, KafkaUnavailable, SettingsError
+from solve_projector.errors import DatabaseUnavailable, KafkaUnavailable, PoolerUnsuitable, SettingsError
 from solve_projector.lag.exporter import STALE_AFTER_S, LagCollector, serve
 from solve_projector.lag.report import Limit, as_dict, parse_limit, sentences, table_of, totals_of, width_of
 from solve_projector.lag.snapshot import Observer, Snapshot, open_observer
@@ -162,8 +162,12 @@ async def _observe(
     *,
     with_backlog: bool = False,
 ) -> Result:
-    with suppress(DatabaseUnavailable):  # the report says so, beside what the others have
+    try:
         async with command_session(settings):
             pass
+    except PoolerUnsuitable:
+        raise
+    except DatabaseUnavailable:
+        pass  # the report says so, beside what the others have
     async with open_observer(connection, settings, with_backlog=with_backlog) as observer:
         return await work(observer)

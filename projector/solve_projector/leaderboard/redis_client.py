@@ -39,5 +39,5 @@ def connect_redis(settings: ProjectorSettings, **changes: Any) -> Redis:
         options["ssl_ca_certs"] = str(settings.redis_ssl_cafile)
     try:
         return Redis.from_url(settings.redis_url.get_secret_value(), **options | changes)
-    except (ValueError, TypeError) as error:
-        raise SettingsError(f"REDIS_URL is not a Redis address: {error}; write redis://host:port/0") from error
+    except (ValueError, TypeError):
+        raise SettingsError("REDIS_URL cannot be used; correct its parameters") from None  # the error may quote them

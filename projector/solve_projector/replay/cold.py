@@ -17,6 +17,7 @@ from solve_projector.replay.report import Report
 from solve_projector.store.counts import advance_offsets
 from solve_projector.store.locks import Lock, unlock, wait_lock
 from solve_projector.store.postgresql import Connection
+from solve_projector.store.session import require_own_session
 from solve_runtime.sql import queries
 
 OFFSETS_SQL = queries("solve_projector.store", "offsets")
@@ -41,7 +42,8 @@ async def is_cold(connection: Connection, topic: str) -> bool:
 
 async def lock_cold(connection: Connection, state: LogState) -> bool:
     """Locks the offset rows in a transaction of the caller's; False if a projector has started to apply the log."""
-    await connection.fetch(OFFSETS_SQL["lock_offsets"], state.topic, list(state.ends))
+    rows = await connection.fetch(OFFSETS_SQL["lock_offsets"], state.topic, list(state.ends))
+    require_own_session(row["mark"] for row in rows)
     return await is_cold(connection, state.topic)
 
 

@@ -12,6 +12,7 @@ import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from time import perf_counter
 
+import asyncpg
 import structlog
 from tenacity import AsyncRetrying, retry_if_exception, stop_after_attempt, wait_random_exponential
 
@@ -23,6 +24,7 @@ from solve_projector.replay.staging import decode_rows
 from solve_projector.store.counts import add_to_outbox, recount_users, registration_columns, verdict_columns
 from solve_projector.store.halving import in_halves
 from solve_projector.store.postgresql import Connection, Failure, classify
+from solve_projector.store.session import require_own_session
 from solve_runtime.sql import queries
 
 OFFSETS_SQL = queries("solve_projector.store", "offsets")
@@ -112,7 +114,7 @@ class Repair:
 
     async def _repair_chunk(self, user_ids: Sequence[str]) -> None:
         connection = self._connection
-        await self._advance(await self._offsets("read_offsets", self._topic))  # most of the tail, before the locks
+        await self._advance(await self._read_offsets())  # most of the tail, before the locks
         async with connection.transaction():
             await connection.execute(self._limit)
             reached = await self._lock_offsets()
@@ -140,18 +142,23 @@ class Repair:
     async def _yield_to_waiters(self, reached: Mapping[int, int]) -> None:
         """Lets a waiting projector commit: after a commit a lock goes to whoever asks first, perhaps the next chunk."""
         deadline = perf_counter() + YIELD_S
-        while perf_counter() < deadline and await self._offsets("read_offsets", self._topic) == reached:  # noqa: ASYNC110
+        while perf_counter() < deadline and await self._read_offsets() == reached:  # noqa: ASYNC110
             await asyncio.sleep(YIELD_POLL_S)
 
     async def _lock_offsets(self) -> dict[int, int]:
-        return await self._offsets("lock_offsets", self._topic, list(self._applied.offsets))
+        rows = await self._connection.fetch(OFFSETS_SQL["lock_offsets"], self._topic, list(self._applied.offsets))
+        require_own_session(row["mark"] for row in rows)
+        return self._offsets(rows)
 
-    async def _offsets(self, query: str, *arguments: object) -> dict[int, int]:
+    async def _read_offsets(self) -> dict[int, int]:
+        return self._offsets(await self._connection.fetch(OFFSETS_SQL["read_offsets"], self._topic))
+
+    def _offsets(self, rows: Sequence[asyncpg.Record]) -> dict[int, int]:
         """The offsets that the tables stand at; for a partition that has not moved, those of the comparison."""
         applied = self._applied
         return {
             partition: found if next_offset == applied.claimed[partition] else max(next_offset, found)
-            for partition, next_offset, *_ in await self._connection.fetch(OFFSETS_SQL[query], *arguments)
+            for partition, next_offset, *_ in rows
             if (found := applied.offsets.get(partition)) is not None
         }
 

@@ -21,6 +21,7 @@ from solve_projector.domain.batch import DeadLetter, Fingerprint, Ranges, Rows
 from solve_projector.domain.rule import Registration, Verdict, VerdictKey, fold_verdict
 from solve_projector.errors import Overtaken, RegistrationCrossed
 from solve_projector.store.postgresql import Connection
+from solve_projector.store.session import require_own_session
 from solve_runtime.sql import queries
 
 USERS_SQL = queries("solve_projector.store", "users")
@@ -166,7 +167,9 @@ def verdict_columns(verdicts: dict[VerdictKey, Verdict]) -> Iterable[Sequence[An
 
 
 async def _compare_offsets(connection: Connection, topic: str, ranges: Ranges) -> None:
-    found = {row[0]: row[1] for row in await connection.fetch(OFFSETS_SQL["lock_offsets"], topic, list(ranges))}
+    rows = await connection.fetch(OFFSETS_SQL["lock_offsets"], topic, list(ranges))
+    require_own_session(row[2] for row in rows)
+    found = {row[0]: row[1] for row in rows}
     expected = {partition: begin for partition, (begin, _) in ranges.items()}
     if found != expected:
         raise Overtaken(expected, found)

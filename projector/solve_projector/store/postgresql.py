@@ -12,13 +12,14 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from enum import Enum, auto
 from typing import Any
-from urllib.parse import urlsplit
 
 import asyncpg
 import asyncpg.pool
 
-from solve_projector.errors import DatabaseUnavailable, SettingsError
+from solve_projector.errors import DatabaseUnavailable, PoolerUnsuitable, ProjectorError, SettingsError
 from solve_projector.settings import ProjectorSettings
+from solve_projector.store.session import open_session
+from solve_runtime.addresses import database_place
 
 # a connection of a pool is a proxy
 Connection = asyncpg.Connection | asyncpg.pool.PoolConnectionProxy
@@ -36,6 +37,7 @@ DATABASE_ERRORS = (
     OSError,
     TimeoutError,
     EOFError,
+    PoolerUnsuitable,  # by a pool, when it connects
 )
 
 # SQLSTATE classes and codes: PostgreSQL manual, appendix A.
@@ -65,7 +67,7 @@ def classify(error: BaseException) -> Failure:
         if (state[:2] in TRANSIENT_CLASSES or state in TRANSIENT_STATES) and not is_corruption(error):
             return Failure.TRANSIENT
         return Failure.FINAL
-    if isinstance(error, DATABASE_ERRORS):
+    if isinstance(error, DATABASE_ERRORS) and not isinstance(error, PoolerUnsuitable):
         return Failure.TRANSIENT
     return Failure.FINAL
 
@@ -88,8 +90,13 @@ def sqlstate_of(error: BaseException) -> str:
 
 
 def took_too_long(error: BaseException) -> bool:
-    """Whether PostgreSQL ended the connection over SOLVE_TRANSACTION_TIMEOUT_MS."""
-    return "transaction timeout" in str(first_of(error))
+    """Whether PostgreSQL ended the connection over SOLVE_TRANSACTION_TIMEOUT_MS.
+
+    PgBouncer keeps the reason to itself, so any session that ends inside a transaction there may be one: whoever
+    halves a batch for nothing loses little.
+    """
+    said = str(first_of(error))
+    return "transaction timeout" in said or "server conn crashed" in said
 
 
 def said_of(error: BaseException) -> str:
@@ -151,13 +158,13 @@ SETUP_SESSION = {
 
 
 def connect_options(settings: ProjectorSettings) -> dict[str, Any]:
-    """Keyword arguments for asyncpg, with the session's limits. Raises SettingsError on an unusable CA file."""
+    """Keyword arguments for `open_session`. Raises SettingsError on an unusable CA file."""
     options: dict[str, Any] = {
         "dsn": settings.database_url.get_secret_value(),
         "timeout": CONNECT_TIMEOUT_S,
         "command_timeout": COMMAND_TIMEOUT_S,
         "max_cached_statement_lifetime": 0,  # a connection prepares a statement once, not every five minutes
-        "server_settings": {
+        "session": {
             "application_name": "solve-projector",
             "search_path": f"{settings.database_schema},pg_catalog",
             "timezone": "UTC",
@@ -186,26 +193,25 @@ def connect_options(settings: ProjectorSettings) -> dict[str, Any]:
     return options
 
 
-def database_place(settings: ProjectorSettings) -> str:
-    """Which server and database, without the password (I12)."""
-    parts = urlsplit(settings.database_url.get_secret_value())
-    return f"{parts.hostname or 'localhost'}:{parts.port or 5432}{parts.path or ''}"
+async def _keep_session(_connection: asyncpg.Connection) -> None:
+    """Skips asyncpg's reset between uses, which would undo the limits and cost a round trip."""
+
+
+def pool_options(settings: ProjectorSettings) -> dict[str, Any]:
+    """Keyword arguments for a pool whose connections are made by `open_session`."""
+    return connect_options(settings) | {"connect": open_session, "reset": _keep_session}
 
 
 async def connect(settings: ProjectorSettings, *, replay: bool = False, setup: bool = False) -> asyncpg.Connection:
     """One connection, with the limits of a replay or of a migration where it is for one. Raises DatabaseUnavailable."""
     options = connect_options(settings)
     if session := REPLAY_SESSION if replay else SETUP_SESSION if setup else None:
-        options["server_settings"] |= session
+        options["session"] |= session
         options["command_timeout"] = None
     try:
-        return await asyncpg.connect(**options)
+        return await open_session(**options)
     except (*DATABASE_ERRORS, ValueError) as error:
-        raise _unavailable(settings, error) from error
-
-
-async def keep_session(_connection: asyncpg.Connection) -> None:
-    """Skips asyncpg's round trip: nothing in our sessions needs a reset between uses."""
+        raise _unavailable(settings, error) from _cause(error)
 
 
 @asynccontextmanager
@@ -215,7 +221,7 @@ async def open_pool(settings: ProjectorSettings, *, lazily: bool = False) -> Asy
     Raises DatabaseUnavailable where there is no connection to begin with; `lazily`, connects when first used.
     """
     fewest = 0 if lazily else 1
-    pool = asyncpg.create_pool(**connect_options(settings), min_size=fewest, max_size=POOL_SIZE, reset=keep_session)
+    pool = asyncpg.create_pool(**pool_options(settings), min_size=fewest, max_size=POOL_SIZE)
     async with closing_pool(pool, settings):
         yield pool
 
@@ -226,7 +232,7 @@ async def closing_pool(pool: asyncpg.Pool, settings: ProjectorSettings) -> Async
     try:
         await pool
     except (*DATABASE_ERRORS, ValueError) as error:
-        raise _unavailable(settings, error) from error
+        raise _unavailable(settings, error) from _cause(error)
     try:
         yield
     finally:
@@ -236,8 +242,21 @@ async def closing_pool(pool: asyncpg.Pool, settings: ProjectorSettings) -> Async
             pool.terminate()
 
 
-def _unavailable(settings: ProjectorSettings, error: BaseException) -> DatabaseUnavailable:
+def _unavailable(settings: ProjectorSettings, error: BaseException) -> ProjectorError:
+    if isinstance(error, PoolerUnsuitable):
+        return error
+    where = database_place(settings.database_url.get_secret_value())
+    if _may_quote(error):
+        return SettingsError(f"DATABASE_URL cannot be used for {where}: correct its parameters, such as sslmode")
     said = str(error) or type(error).__name__
-    return DatabaseUnavailable(
-        f"cannot connect to PostgreSQL at {database_place(settings)}: {said}; check DATABASE_URL and the server"
-    )
+    return DatabaseUnavailable(f"cannot connect to PostgreSQL at {where}: {said}; check DATABASE_URL and the server")
+
+
+def _cause(error: BaseException) -> BaseException | None:
+    """What may be shown as the cause."""
+    return None if _may_quote(error) or isinstance(error, PoolerUnsuitable) else error
+
+
+def _may_quote(error: BaseException) -> bool:
+    """Whether it is the client's own about the address; a certificate that is refused is a ValueError too."""
+    return isinstance(error, ValueError) and not isinstance(error, OSError)

@@ -48,20 +48,24 @@ async def test_it_says_where_and_ends_cleanly_also_with_open_streams(world: Worl
     assert [line for line in log.decode().splitlines() if json.loads(line)["level"] in {"error", "critical"}] == []
 
 
-async def refusal(world: World, **changes: str) -> str:
+async def refusal(world: World, status: int = 1, **changes: str) -> str:
     """The one line that it ends with."""
     async with served(world, **changes) as process:
         out, said = await process.communicate()
-    assert (process.returncode, out) == (1, b"")
+    assert (process.returncode, out) == (status, b"")
     (line,) = [line for line in said.decode().splitlines() if line.startswith("solve-api: ")]
     assert "Traceback" not in said.decode()
     return line
 
 
 async def test_an_address_or_a_database_that_waiting_cannot_repair_is_refused(world: World) -> None:
-    for url in ("nonsense", "mysql://x/y", urlsplit(world.environment["DATABASE_URL"])._replace(path="/none").geturl()):
-        line = await refusal(world, DATABASE_URL=url)
-        assert "check DATABASE_URL" in line, line
+    for url, status in (
+        ("nonsense", 2),
+        ("mysql://x/y", 2),
+        (urlsplit(world.environment["DATABASE_URL"])._replace(path="/none").geturl(), 1),
+    ):
+        line = await refusal(world, status, DATABASE_URL=url)
+        assert ("check DATABASE_URL" if status == 1 else "DATABASE_URL must be postgresql://") in line, line
 
 
 async def test_a_port_that_is_taken_is_named_with_what_to_do(world: World) -> None:

@@ -5,6 +5,7 @@ import json
 import subprocess
 import sys
 from collections.abc import AsyncIterator
+from pathlib import Path
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
@@ -26,6 +27,7 @@ from solve_producer.sources.problem_sessions import (
 )
 from solve_producer.sources.sessions import TimeRules
 from solve_projector.replay.replaying import ReplayOptions, replay
+from tests.pooler import pooled
 from tests.world import World
 
 TABLES = """
@@ -164,6 +166,25 @@ async def test_a_query_cannot_write(world: World, site) -> None:  # type: ignore
     query = "SELECT site.wipe() AS key, 'u' AS user_id, 'p' AS problem_id, true AS completed, now() AS completed_at"
     with pytest.raises(ImportStopped, match="read-only"):
         await imported(world, Import(Sessions(query=query), None))
+    assert await site.fetchval("SELECT count(*) FROM site.users") == 20
+
+
+@pytest.mark.parametrize("mode", ["session", "transaction"])
+async def test_through_a_pooler_it_reads_everything_and_cannot_write(  # type: ignore[no-untyped-def]
+    world: World, site, tmp_path: Path, mode: str
+) -> None:
+    source = world.settings.database_url.get_secret_value()
+    await site.execute(
+        "CREATE FUNCTION site.wipe() RETURNS bigint LANGUAGE sql AS 'DELETE FROM site.users RETURNING id'"
+    )
+    writes = "SELECT site.wipe() AS key, 'u' AS user_id, 'p' AS problem_id, true AS completed, now() AS completed_at"
+    words = ["--table", "site.problem_sessions", "--users-table", "site.users", "--json"]
+    ignored = "default_transaction_read_only,timezone"  # what people add once PgBouncer has refused them
+    async with pooled(tmp_path / "pooler", source, mode, ignore_startup_parameters=ignored) as pooler:
+        done = await command(world, pooler.url(), *words)
+        refused = await command(world, pooler.url(), "--query", writes, "--no-users")
+    assert json.loads(done.stdout)["solved"] == 200, done.stderr
+    assert (refused.returncode, b"read-only" in refused.stderr) == (1, True), refused.stderr
     assert await site.fetchval("SELECT count(*) FROM site.users") == 20
 
 

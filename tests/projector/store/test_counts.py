@@ -15,7 +15,7 @@ from solve_projector.errors import Overtaken, RegistrationCrossed
 from solve_projector.live.sweep import sweep
 from solve_projector.settings import ProjectorSettings
 from solve_projector.store.counts import apply_rows
-from solve_projector.store.postgresql import connect_options
+from solve_projector.store.postgresql import pool_options
 from solve_runtime.sql import queries
 from solve_schemas.events import Event
 from tests import events as make
@@ -66,7 +66,7 @@ class Log:
 
 @pytest.fixture
 async def log(database_url: str):  # type: ignore[no-untyped-def]
-    options = connect_options(ProjectorSettings()) | {"dsn": database_url}
+    options = pool_options(ProjectorSettings()) | {"dsn": database_url}
     async with asyncpg.create_pool(**options, min_size=0, max_size=8) as pool:
         yield Log(pool)
 

@@ -15,7 +15,8 @@ ORDER BY partition
 
 -- name: lock_offsets
 -- Locks the offset rows of a batch's partitions, by partition, so that writers queue instead of deadlocking (I11).
-SELECT partition, next_offset
+-- The mark says whether this transaction's session is the one that was given its limits (session.py).
+SELECT partition, next_offset, current_setting('solve.session', true) AS mark
 FROM partition_offsets
 WHERE topic = $1 AND partition = ANY ($2::integer[])
 ORDER BY partition

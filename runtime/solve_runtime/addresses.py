@@ -1,0 +1,106 @@
+"""The forms of servers' addresses that are accepted.
+
+Any part of what is refused may be a password, so no message quotes it. Of what is accepted, only hosts and ports are
+ever shown (I12).
+"""
+
+import re
+from collections.abc import Mapping
+from typing import Annotated
+
+from pydantic import AfterValidator, SecretStr
+
+ESCAPES = "in a user or password write % as %25, / as %2F, # as %23, ? as %3F, @ as %40"
+DATABASE_FORM = f"must be postgresql://USER:PASSWORD@HOST:PORT/DATABASE, without quotes; {ESCAPES}"
+REDIS_FORM = f"must be redis://USER:PASSWORD@HOST:PORT/0, rediss:// for TLS, or unix:///PATH?db=0; {ESCAPES}"
+SERVERS_FORM = "must be host:port, with commas between several, and no user or password"
+PORT_MAX = 65_535
+
+UNPRINTABLE = re.compile(r"[\x00-\x20\x7f]|%[01][0-9a-fA-F]|%7[fF]")
+LOGIN = r"(?:[^/?#@\[\]]*@)?"
+DATABASE = re.compile(rf"(?i:postgres(?:ql)?)://{LOGIN}(?P<hosts>[^/?#@]*)(?:/[^/?#@:\"']*)?(?:\?(?P<query>[^#]+))?")
+REDIS = re.compile(
+    rf"(?:rediss?://{LOGIN}(?P<hosts>[^/?#@,]*)(?:/[0-9]*)?|unix://{LOGIN}/[^?#@]+)(?:\?(?P<query>[^#]+))?"
+)
+# a name, an address in brackets, or the folder of a socket as libpq writes it
+SERVER = re.compile(r"(?:\w(?:[\w.-]*\w)?\.?|\[[0-9a-fA-F:.]+\]|%2[fF][\w%.-]+)(?::(?P<port>[0-9]{1,5}))?")
+
+Parameters = Mapping[str, re.Pattern[str]]
+ANY, NUMBER, SWITCH = re.compile(".+"), re.compile(r"[0-9]{1,9}"), re.compile("(?i:true|false|yes|no|on|off|0|1)")
+TLS_VERSION = re.compile(r"TLSv1(\.[0-3])?")
+# What each client reads; it would send anything else to the server, or fail over it later.
+DATABASE_PARAMETERS: Parameters = {
+    **dict.fromkeys(("application_name", "database", "dbname", "host", "krbsrvname", "passfile", "password"), ANY),
+    **dict.fromkeys(("service", "sslcert", "sslcrl", "sslkey", "sslpassword", "sslrootcert", "user"), ANY),
+    **dict.fromkeys(("ssl_min_protocol_version", "ssl_max_protocol_version"), TLS_VERSION),
+    "port": re.compile("[0-9]{1,5}(,[0-9]{1,5})*"),
+    "gsslib": re.compile("gssapi|sspi"),
+    "sslmode": re.compile("disable|allow|prefer|require|verify-ca|verify-full"),
+    "sslnegotiation": re.compile("postgres|direct"),
+    "target_session_attrs": re.compile("any|primary|standby|read-write|read-only|prefer-standby"),
+}
+REDIS_PARAMETERS: Parameters = {
+    **dict.fromkeys(("client_name", "password", "username"), ANY),
+    **dict.fromkeys(("db", "health_check_interval", "max_connections"), NUMBER),
+    **dict.fromkeys(("socket_connect_timeout", "socket_timeout"), re.compile(r"[0-9]+(\.[0-9]+)?")),
+    **dict.fromkeys(("retry_on_timeout", "socket_keepalive"), SWITCH),
+    "protocol": re.compile("[23]"),
+}
+REDIS_TLS_PARAMETERS: Parameters = {
+    **REDIS_PARAMETERS,
+    **dict.fromkeys(("ssl_ca_certs", "ssl_ca_path", "ssl_certfile", "ssl_keyfile", "ssl_password"), ANY),
+    "ssl_cert_reqs": re.compile("none|optional|required"),
+    "ssl_check_hostname": SWITCH,
+}
+
+
+def are_servers(text: str) -> bool:
+    """Whether it is one host, or several with commas between, each with or without a port."""
+    found = [SERVER.fullmatch(one.strip()) for one in text.split(",")]
+    return all(one and _is_port(one["port"] or "1") for one in found)
+
+
+def database_place(address: str) -> str:
+    """The hosts and ports of an accepted address of PostgreSQL."""
+    found = DATABASE.fullmatch(address)
+    return (found and found["hosts"]) or "the address in its parameters"
+
+
+def _is_port(text: str) -> bool:
+    return 1 <= int(text) <= PORT_MAX
+
+
+def _require_form(text: str, form: re.Pattern[str], parameters: Parameters, rule: str) -> None:
+    found = None if UNPRINTABLE.search(text) else form.fullmatch(text)
+    if not found or (found["hosts"] and not are_servers(found["hosts"])):
+        raise ValueError(rule)
+    for pair in found["query"].split("&") if found["query"] else ():
+        name, _, value = pair.partition("=")
+        if name not in parameters:
+            raise ValueError(f"has a parameter after ? that is none of {', '.join(sorted(parameters))}; {rule}")
+        if not parameters[name].fullmatch(value) or (name == "port" and not all(map(_is_port, value.split(",")))):
+            raise ValueError(f"has a value of {name} after ? that cannot be used; correct it")
+
+
+def _database(address: SecretStr) -> SecretStr:
+    text = address.get_secret_value().strip()  # a mounted secret often ends with a line end
+    _require_form(text, DATABASE, DATABASE_PARAMETERS, DATABASE_FORM)
+    return SecretStr(text)
+
+
+def _redis(address: SecretStr) -> SecretStr:
+    text = address.get_secret_value().strip()
+    parameters = REDIS_TLS_PARAMETERS if text.startswith("rediss:") else REDIS_PARAMETERS
+    _require_form(text, REDIS, parameters, REDIS_FORM)
+    return SecretStr(text)
+
+
+def _servers(text: str) -> str:
+    if "%" in text or not are_servers(text):
+        raise ValueError(SERVERS_FORM)
+    return text
+
+
+DatabaseAddress = Annotated[SecretStr, AfterValidator(_database)]
+RedisAddress = Annotated[SecretStr, AfterValidator(_redis)]
+Servers = Annotated[str, AfterValidator(_servers)]
