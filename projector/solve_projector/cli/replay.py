@@ -143,6 +143,8 @@ def _show(report: Report) -> None:
         if user_ids:
             print(f"{title}: {', '.join(map(readable, user_ids))}")
     _show_repairs(report)
+    for sentence in report.open_transactions:
+        print(f"not read: {sentence}")
     phases = ", ".join(f"{phase} {seconds:.1f} s" for phase, seconds in report.seconds.items())
     print(f"{report.message} ({report.records_read} records; {phases})")
 

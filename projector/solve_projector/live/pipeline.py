@@ -11,7 +11,7 @@ Step 1 of the next batch runs beside step 2, and step 3 beside the next batch's 
 """
 
 import asyncio
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from time import perf_counter
 from typing import NamedTuple
 
@@ -37,7 +37,10 @@ log = structlog.get_logger()
 
 @dataclass
 class Totals:
-    """What a run has done so far: records and rows, and seconds of work in each stage (stages overlap)."""
+    """What a run has done so far: records and rows, and seconds of work in each stage (stages overlap).
+
+    With `--once`, also the open transactions that hid records from it.
+    """
 
     batches: int = 0
     records: int = 0
@@ -53,6 +56,7 @@ class Totals:
     decode_seconds: float = 0.0
     database_seconds: float = 0.0
     board_seconds: float = 0.0
+    open_transactions: list[str] = field(default_factory=list)
 
 
 class Pending(NamedTuple):

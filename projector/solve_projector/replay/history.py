@@ -4,6 +4,8 @@ from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from typing import Any, Literal
 
+import structlog
+
 from solve_projector.domain.rule import Solved, Verdict, VerdictKey, count, fold_verdict
 from solve_projector.errors import UserUnknown
 from solve_projector.replay.replaying import OnProgress, ReplayOptions, open_replay, translating_database_errors
@@ -15,6 +17,7 @@ from solve_runtime.sql import queries
 STAGING_SQL = queries("solve_projector.replay", "staging")
 HISTORY_SQL = queries("solve_projector.replay", "history")
 
+log = structlog.get_logger()
 By = Literal["judged", "submitted"]
 
 
@@ -66,6 +69,7 @@ async def counts_as_of(
     """
     with translating_database_errors():
         async with open_replay(connection, settings, options, on_progress) as replay:
+            _warn_of_hidden(replay.report.open_transactions)
             ranges = {partition: (0, end) for partition, end in replay.state.ends.items()}
             await replay.read(ranges, Wanted(until=moment if by == "judged" else None))
             await replay.database.execute(STAGING_SQL["fold"])
@@ -86,6 +90,7 @@ async def explain_user(
     """
     with translating_database_errors():
         async with open_replay(connection, settings, options, on_progress) as replay:
+            _warn_of_hidden(replay.report.open_transactions)
             database, topic, wanted = replay.database, connection.topic, Wanted(only=user_id)
             staged = (await replay.applied_offsets()).offsets
             await replay.read({partition: (0, end) for partition, end in staged.items()}, wanted)
@@ -106,6 +111,11 @@ async def explain_user(
                     "registers the user"
                 )
             return _explanation(user, topic, standing, {row[:3]: row for row in rows})
+
+
+def _warn_of_hidden(open_transactions: list[str]) -> None:
+    for sentence in open_transactions:
+        log.warning(sentence, action="open_transaction")
 
 
 def _explanation(

@@ -93,6 +93,10 @@ class ProjectorMetrics:
             "solve_projector_last_progress_timestamp_seconds", "Time of the last commit, or of the start.",
             registry=self.registry,
         )  # fmt: skip
+        self._transaction = Gauge(
+            "solve_projector_open_transaction_seconds", "Age of the oldest transaction that holds a partition, or 0.",
+            registry=self.registry,
+        )  # fmt: skip
         self._progress.set_to_current_time()
         for stage in BatchStage:
             self._stage.labels(stage)
@@ -175,6 +179,10 @@ class ProjectorMetrics:
     def retried(self, server: Server) -> None:
         """Something will be tried again."""
         self._retries.labels(server).inc()
+
+    def transaction_open(self, seconds: float) -> None:
+        """The oldest open transaction has held a partition for so long; 0 if there is none."""
+        self._transaction.set(seconds)
 
     def fenced(self) -> None:
         """Another writer moved the offsets first."""
