@@ -31,6 +31,7 @@ from solve_runtime.tasks import cancel_and_wait, cancelled
 BOARD_QUEUE_BATCHES = 16
 GROUP_COMMIT_INTERVAL_S = 1.0
 READ_RETRY_S = 0.5
+LOSING_SHOWN = 10
 
 log = structlog.get_logger()
 
@@ -192,6 +193,13 @@ class Pipeline:
                 parked=applied.parked,
                 dead_letters=applied.dead_letters,
                 mis_keyed=applied.mis_keyed,
+            )
+        if applied.losing:
+            log.warning(
+                "verdicts lost to ones before them in the log that were judged later; check the judges' clocks",
+                action="losing_verdicts",
+                verdicts=len(applied.losing),
+                places=[f"{partition}:{offset}" for partition, offset in applied.losing[:LOSING_SHOWN]],
             )
 
     async def _write_board(self) -> None:

@@ -53,6 +53,7 @@ class Applied:
     registered: int = 0
     dead_letters: int = 0
     mis_keyed: int = 0
+    losing: list[tuple[int, int]] = field(default_factory=list)  # places of verdicts with an earlier time than before
     unknown_users: AbstractSet[str] = frozenset()  # their verdicts were parked
     oldest_timestamp_ms: int | None = None
     seconds: float = 0.0
@@ -95,23 +96,23 @@ async def apply_events(connection: Connection, rows: Rows, applied: Applied, *, 
     created = await _register(connection, rows.registrations, known)
     known |= created
     unknown = set(mentioned) - known
-    verdicts = rows.verdicts
+    verdicts, superseded = rows.verdicts, rows.superseded
     if (created and unpark) or unknown:
         await connection.fetchval(PARKED_EVENTS_SQL["lock_parked"], sorted({*created, *unknown}))
         if created and unpark:
             parked = await _unpark(connection, created)
             applied.unparked = len(parked)
             verdicts = dict(verdicts)
-            for verdict in parked:
-                fold_verdict(verdicts, verdict)
+            superseded = superseded + [lost for one in parked if (lost := fold_verdict(verdicts, one))]
     if unknown:
         parked_now = {key: verdict for key, verdict in verdicts.items() if key[0] in unknown}
         await connection.execute(PARKED_EVENTS_SQL["park_events"], *verdict_columns(parked_now))
         applied.parked = len(parked_now)
         verdicts = {key: verdict for key, verdict in verdicts.items() if key[0] not in unknown}
+        superseded = [verdict for verdict in superseded if verdict.user_id not in unknown]
     applied.registered = len(rows.registrations)
     applied.verdicts = len(verdicts)
-    applied.standings = await apply_verdicts(connection, verdicts)
+    applied.standings = await apply_verdicts(connection, verdicts, superseded, applied.losing)
     return unknown
 
 
@@ -141,15 +142,31 @@ async def add_to_outbox(connection: Connection, standings: Iterable[Standing]) -
     )
 
 
-async def apply_verdicts(connection: Connection, verdicts: dict[VerdictKey, Verdict]) -> list[Standing]:
-    """Upserts verdicts, each submission once, of locked users; returns the changed standings."""
+async def apply_verdicts(
+    connection: Connection,
+    verdicts: dict[VerdictKey, Verdict],
+    superseded: Sequence[Verdict] = (),
+    losing: list[tuple[int, int]] | None = None,
+) -> list[Standing]:
+    """Upserts verdicts, each submission once, of locked users; returns the changed standings.
+
+    Remembers what does not stand, and what the batch `superseded`; adds the places of losing ones to `losing`.
+    """
     if not verdicts:
         return []
-    standings, to_recount = {}, []
+    standings, to_recount, changed = {}, [], 0
     for row in await connection.fetch(VERDICTS_SQL["apply_verdicts"], *verdict_columns(verdicts)):
+        if row[0] is None:
+            changed = row[1]
+            continue
         standings[row[0]] = Standing(row[0], row[1], row[2], row[3])
         if row[4]:
             to_recount.append(row[0])
+    if superseded or changed < len(verdicts):
+        lost = [(*one[:5], one.partition, one.offset) for one in (*verdicts.values(), *superseded)]
+        rows = await connection.fetch(VERDICTS_SQL["keep_superseded"], *zip(*lost, strict=True))
+        if losing is not None:
+            losing += [tuple(row) for row in rows]
     if to_recount:
         for row in await connection.fetch(USERS_SQL["recount_users"], to_recount):
             standings[row[0]] = Standing(*row)

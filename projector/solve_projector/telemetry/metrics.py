@@ -112,6 +112,9 @@ class ProjectorMetrics:
         )  # fmt: skip
         self._dead_letters = self._counter("dead_letters", "Dead letters by reason.", "reason")
         self._mis_keyed = self._counter("mis_keyed", "Records whose key is not their user's id; applied all the same.")
+        self._losing = self._counter(
+            "losing_verdicts", "Verdicts later in the log than the standing one and judged earlier; no redeliveries."
+        )
         self._rebuilds = self._counter(
             "leaderboard_rebuilds", "Leaderboards rebuilt from PostgreSQL, by reason.", "reason"
         )
@@ -151,6 +154,7 @@ class ProjectorMetrics:
         self._stage.labels(BatchStage.POSTGRESQL).observe(applied.seconds)
         self._progress.set_to_current_time()
         self._mis_keyed.inc(applied.mis_keyed)
+        self._losing.inc(len(applied.losing))
         self.reached(BatchStage.POSTGRESQL, applied)
         for (name, outcome), number in outcomes(batch, applied.unknown_users).items():
             self._events.labels(name, outcome).inc(number)
