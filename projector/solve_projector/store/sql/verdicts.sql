@@ -102,7 +102,13 @@ WITH kept AS (
         given.source_partition = standing.source_partition AND given.source_offset > standing.source_offset
     FROM unnest($1::text[], $2::text[], $3::text[], $4::boolean[], $5::timestamptz[], $6::integer[], $7::bigint[])
         AS given (user_id, problem_id, submission_id, solved, judged_at, source_partition, source_offset)
-    JOIN verdicts AS standing USING (user_id, problem_id, submission_id)
+    -- LATERAL with a limit: as a join the planner can choose to walk the whole primary key
+    CROSS JOIN LATERAL (
+        SELECT judged_at, source_partition, source_offset
+        FROM verdicts
+        WHERE (user_id, problem_id, submission_id) = (given.user_id, given.problem_id, given.submission_id)
+        LIMIT 1
+    ) AS standing
     WHERE given.judged_at < standing.judged_at
     ORDER BY user_id, problem_id, submission_id, given.judged_at, given.solved, given.source_partition, given.source_offset
     ON CONFLICT DO NOTHING
