@@ -72,6 +72,21 @@ class World:
         finally:
             await producer.stop()
 
+    @asynccontextmanager
+    async def open_transaction(
+        self, *events: Event, partition: int = 0, commit: bool = True
+    ) -> AsyncIterator[AIOKafkaProducer]:
+        """Kafka's transaction with these events stays open inside; then it is committed, or aborted."""
+        async with self.raw_producer(transactional_id=self.connection.topic) as producer:
+            await producer.begin_transaction()
+            for event in events:
+                record = encode(event)
+                await producer.send_and_wait(
+                    self.connection.topic, record.value, key=record.key, headers=record.headers, partition=partition
+                )
+            yield producer
+            await (producer.commit_transaction() if commit else producer.abort_transaction())
+
     async def run_once(self, **changes: Any) -> Totals:
         """`solve-projector run --once` in this process."""
         async with open_projector(self.connection, self.settings.model_copy(update=changes)) as projector:

@@ -20,7 +20,7 @@ class Monitor:
 
     def __init__(self, snapshot: Callable[[], object]) -> None:
         self._snapshot = snapshot
-        self._windows = CommitWindows(5)
+        self._windows = CommitWindows(5, 50)
         self.seen: list[Status] = []
 
     async def status(self) -> Status:

@@ -33,6 +33,8 @@ EXAMPLE_PARTITION = {
     "current_offset": 47_021,
     "log_start_offset": 0,
     "log_end_offset": 47_021,
+    "last_stable_offset": 47_021,
+    "open_transaction": None,
     "lag": 0,
     "lag_seconds": 0.0,
     "status": "OK",

@@ -60,7 +60,7 @@ class LagWatch:
             await asyncio.sleep(INTERVAL_S)
 
     async def _measure(self, observer: Observer) -> None:
-        windows = CommitWindows(SNAPSHOTS_JUDGED)
+        windows = CommitWindows(SNAPSHOTS_JUDGED, SNAPSHOTS_JUDGED * INTERVAL_S)
         while not cancelled():
             snapshot = await observer.snapshot()
             self._judgements = windows.add(snapshot)

@@ -111,7 +111,7 @@ def show(snapshot: Snapshot, assessments: Mapping[int, Assessment]) -> None:
 
 async def _snapshots_for(observer: Observer, span_s: float) -> Assessed:
     """The last of a few snapshots, assessed by all of them: one alone shows no movement."""
-    windows = CommitWindows(SNAPSHOTS)
+    windows = CommitWindows(SNAPSHOTS, span_s or SPAN_OF_ONE_REPORT_S)
     snapshot = await observer.snapshot()
     assessments = windows.add(snapshot)
     started_s = snapshot.at_s
@@ -127,7 +127,7 @@ def _caught_up(snapshot: Snapshot) -> bool:
 
 
 async def _watch(observer: Observer, snapshots: int, interval_s: float, as_json: bool) -> None:
-    windows = CommitWindows(snapshots)
+    windows = CommitWindows(snapshots, snapshots * interval_s)
     console = Console()
     while not cancelled() and (as_json or not console.is_terminal):
         snapshot = await observer.snapshot()

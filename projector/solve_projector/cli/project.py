@@ -56,9 +56,13 @@ def run(
     if as_json:
         print_json(totals)
     elif once:
+        for sentence in totals["open_transactions"]:
+            print(sentence)
+        everything = "everything before them" if totals["open_transactions"] else "everything"
         print(
             f"{totals['records']} records: {totals['verdicts']} verdicts, {totals['registered']} registrations, "
-            f"{totals['parked']} parked, {totals['dead_letters']} dead letters; PostgreSQL and Redis have everything"
+            f"{totals['parked']} parked, {totals['dead_letters']} dead letters; "
+            f"PostgreSQL and Redis have {everything}"
         )
 
 

@@ -9,6 +9,7 @@ from rich.table import Table
 
 from solve_projector.cli.leaderboard import in_words
 from solve_projector.cli.options import load_settings
+from solve_projector.cli.users import losing_sentence
 from solve_projector.errors import SettingsError
 from solve_projector.replay.history import By, Explanation, as_of_dict, counts_as_of, explain_user
 from solve_projector.replay.replaying import ReplayOptions, replay
@@ -103,6 +104,8 @@ def _explain(options: ReplayOptions, user_id: str, as_json: bool) -> None:
         print_json(said.as_dict())
     else:
         print_table(_verdicts(said))
+        for lost in said.losing:
+            print(losing_sentence(lost))
         print(
             f"{readable(said.user_id)} ({readable(said.username)}): {said.solved.problems_solved} problems solved in "
             f"the log, {said.postgresql.problems_solved} in PostgreSQL; {'they differ' if said.drifted else 'no drift'}"
@@ -143,6 +146,8 @@ def _show(report: Report) -> None:
         if user_ids:
             print(f"{title}: {', '.join(map(readable, user_ids))}")
     _show_repairs(report)
+    for sentence in report.open_transactions:
+        print(f"not read: {sentence}")
     phases = ", ".join(f"{phase} {seconds:.1f} s" for phase, seconds in report.seconds.items())
     print(f"{report.message} ({report.records_read} records; {phases})")
 

@@ -56,6 +56,19 @@ def user(user_id: Annotated[str, typer.Argument(metavar="USER_ID")], as_json: Js
         print(f"{record['parked_events']} parked events wait for the next sweep")
     if record["verdicts"]:
         print_table(_verdicts(record["verdicts"]))
+    for lost in record["losing_verdicts"]:
+        print(losing_sentence(lost))
+
+
+def losing_sentence(lost: dict[str, Any]) -> str:
+    """Of a verdict that came later in the log than the one that stands, and was judged earlier."""
+    kind = "solved" if lost["solved"] else "revoked"
+    return (
+        f"submission {readable(lost['submission_id'])} of {readable(lost['problem_id'])}: {kind} at "
+        f"{lost['source_partition']}:{lost['source_offset']}, judged {lost['judged_at'].isoformat()}, loses to "
+        f"the verdict before it at {lost['standing_partition']}:{lost['standing_offset']}, judged "
+        f"{lost['standing_judged_at'].isoformat()}; if it should count, check the judges' clocks"
+    )
 
 
 def _ask(question: Callable[[asyncpg.Pool, Leaderboard], Awaitable[Any]]) -> Any:

@@ -100,11 +100,12 @@ class Fingerprint(NamedTuple):
 
 @dataclass(slots=True)
 class Rows:
-    """A folded batch: each user and each submission once."""
+    """A folded batch: each user and each submission once, and the verdicts that lost by their time."""
 
     ranges: Ranges
     registrations: dict[str, Registration] = field(default_factory=dict)
     verdicts: dict[VerdictKey, Verdict] = field(default_factory=dict)
+    superseded: list[Verdict] = field(default_factory=list)
     dead_letters: list[DeadLetter] = field(default_factory=list)
     fingerprints: dict[int, Fingerprint] = field(default_factory=dict)
     records: int = 0
@@ -134,10 +135,10 @@ def fold_into(rows: Rows, records: Sequence[DecodedRecord]) -> None:
             rows.mis_keyed += 1
         if isinstance(said, UserRegistered):
             fold_registration(registrations, said)
-        elif isinstance(said, Verdict):
-            fold_verdict(verdicts, said)
         else:
-            fold_verdict(verdicts, verdict_of(said, record.partition, record.offset))
+            verdict = said if isinstance(said, Verdict) else verdict_of(said, record.partition, record.offset)
+            if lost := fold_verdict(verdicts, verdict):
+                rows.superseded.append(lost)
     rows.records += len(records)
     extend_fingerprints(rows.fingerprints, [record for record, _ in records])
 

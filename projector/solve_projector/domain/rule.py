@@ -96,12 +96,33 @@ def _tie_break(verdict: Verdict) -> tuple[datetime, str, str, str, int, int]:
     return (verdict.submitted_at or verdict.judged_at, *verdict[6:])
 
 
-def fold_verdict(standing: dict[VerdictKey, Verdict], verdict: Verdict) -> None:
-    """Replaces the standing verdict of a submission where `verdict` beats it."""
+def fold_verdict(standing: dict[VerdictKey, Verdict], verdict: Verdict) -> Verdict | None:
+    """Replaces the standing verdict of a submission where `verdict` beats it; returns the one judged earlier."""
     key = verdict[:3]
     current = standing.setdefault(key, verdict)
-    if current is not verdict and beats(verdict, current):
-        standing[key] = verdict
+    if current is verdict:
+        return None
+    if beats(verdict, current):
+        standing[key], verdict, current = verdict, current, verdict
+    return verdict if verdict.judged_at < current.judged_at else None
+
+
+def losing_verdicts(verdicts: Iterable[Verdict]) -> list[tuple[Verdict, Verdict]]:
+    """Each verdict that came later in its partition than one that was judged later, with that one.
+
+    A redelivery is none: it stood, or was judged earlier, when it came for the first time.
+    """
+    standing: dict[VerdictKey, Verdict] = {}
+    seen: set[tuple[VerdictKey, datetime, bool]] = set()
+    found = []
+    for verdict in sorted(verdicts, key=lambda one: (one.partition, one.offset)):
+        same = verdict.key, verdict.judged_at, verdict.solved
+        if fold_verdict(standing, verdict) is verdict and same not in seen:
+            winner = standing[verdict.key]
+            if winner.partition == verdict.partition:
+                found.append((verdict, winner))
+        seen.add(same)
+    return found
 
 
 def fold_registration(names: dict[str, Registration], event: UserRegistered) -> None:

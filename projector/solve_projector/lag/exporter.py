@@ -83,8 +83,15 @@ def _log(snapshot: Snapshot) -> Iterator[Metric]:
     )
     ends = [(_place(snapshot, one), one.end) for one in snapshot.partitions]
     begins = [(_place(snapshot, one), one.begin) for one in snapshot.partitions]
-    yield gauge("kafka_topic_partition_current_offset", "End of the partition.", labels, ends)
+    yield gauge("kafka_topic_partition_current_offset", "High watermark of the partition.", labels, ends)
     yield gauge("kafka_topic_partition_oldest_offset", "First offset that is still there.", labels, begins)
+    if "kafka" in snapshot.problems:
+        return
+    open_s = [
+        (_place(snapshot, one), max(0.0, snapshot.at_s - one.transaction.since_s) if one.transaction else 0.0)
+        for one in snapshot.partitions
+    ]
+    yield gauge("solve_open_transaction_seconds", "Age of the transaction that holds the partition.", labels, open_s)
 
 
 def _group(snapshot: Snapshot) -> Iterator[Metric]:
@@ -224,7 +231,7 @@ async def serve(
     """
     registry = CollectorRegistry()
     registry.register(collector)
-    windows = CommitWindows(snapshots)
+    windows = CommitWindows(snapshots, snapshots * interval_s)
     snapshot = await observer.snapshot()
     collector.show(snapshot, windows.add(snapshot))
     async with serving_metrics(host, port, registry, {}, "choose another with --port"):

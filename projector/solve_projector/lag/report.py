@@ -1,7 +1,7 @@
 """Reports a snapshot of the lag: a table in the columns of `kafka-consumer-groups.sh --describe` and ours, or JSON."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from rich.console import Console
@@ -15,6 +15,7 @@ from solve_projector.lag.status import Assessment, Status, worst
 from solve_runtime.console import readable
 
 STYLES = {Status.OK: "green", Status.WARN: "yellow"}
+NOTHING_WRONG = Assessment(Status.OK, "")
 UNITS_S = {"s": 1, "m": 60, "h": 3600}
 
 
@@ -84,6 +85,8 @@ def _partition_as_dict(one: PartitionSnapshot, assessment: Assessment | None) ->
         "current_offset": applied and applied.offset,
         "log_start_offset": one.begin,
         "log_end_offset": one.end,
+        "last_stable_offset": one.stable_end,
+        "open_transaction": one.transaction and asdict(one.transaction),
         "lag": applied and applied.lag,
         "lag_seconds": applied and round(applied.seconds, 3),
         "status": assessment and assessment.status.name,
@@ -156,7 +159,7 @@ def _cells(snapshot: Snapshot, one: PartitionSnapshot, assessment: Assessment | 
 
 
 def sentences(snapshot: Snapshot, assessments: Mapping[int, Assessment]) -> list[str]:
-    """What is wrong, in words: for each status that is not OK the partition with the most lag, then the servers."""
+    """In words: for each status that is not OK the partition with the most lag, open transactions, then the servers."""
     said = []
     lags = {
         one.partition: one.stages[Stage.POSTGRESQL].lag for one in snapshot.partitions if one.partition in assessments
@@ -166,6 +169,11 @@ def sentences(snapshot: Snapshot, assessments: Mapping[int, Assessment]) -> list
         most = max(partitions, key=lambda partition: lags[partition])
         others = f" (and {len(partitions) - 1} more)" if len(partitions) > 1 else ""
         said.append(f"partition {most} {status.name}{others}: {assessments[most].why}")
+    said += [
+        one.transaction.said
+        for one in snapshot.partitions
+        if one.transaction and assessments.get(one.partition, NOTHING_WRONG).status is Status.OK
+    ]
     return said + [f"{source} did not answer: {readable(problem)}" for source, problem in snapshot.problems.items()]
 
 

@@ -1,7 +1,8 @@
 """Snapshots of the lag: how far each stage of each partition is, read from Kafka, PostgreSQL and Redis.
 
 Offsets are read before the log's ends, so that no lag is ever negative. The seconds are the age, by its broker
-timestamp, of the oldest event that a stage does not have: read from the log, so that a quiet partition has none.
+timestamp, of the oldest event that a stage does not have: read from the log, so that a quiet partition has none. What
+an open transaction hides counts as lag up to the high watermark, although nobody can apply it yet.
 """
 
 import asyncio
@@ -19,7 +20,7 @@ from solve_projector.lag.backlog import Backlog, read_backlog
 from solve_projector.leaderboard.board import Leaderboard, open_leaderboard
 from solve_projector.log.group import GroupState, Member
 from solve_projector.log.inspection import LogInspector, open_inspector
-from solve_projector.log.state import LogState
+from solve_projector.log.state import LogState, OpenTransaction
 from solve_projector.settings import ProjectorSettings
 from solve_projector.store.postgresql import DATABASE_ERRORS, open_pool
 from solve_runtime.kafka_settings import KafkaConnection
@@ -52,7 +53,7 @@ class StageLag:
 
 @dataclass(frozen=True, slots=True)
 class PartitionSnapshot:
-    """One partition; a stage whose server did not answer, or that has no offset, is missing."""
+    """One partition to its high watermark; a stage whose server did not answer, or that has no offset, is missing."""
 
     partition: int
     begin: int
@@ -60,6 +61,12 @@ class PartitionSnapshot:
     stages: Mapping[Stage, StageLag]
     owner: Member | None
     applied_at_s: float | None
+    transaction: OpenTransaction | None = None
+
+    @property
+    def stable_end(self) -> int:
+        """How far the partition can be read."""
+        return self.transaction.offset if self.transaction else self.end
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,13 +126,14 @@ class Observer:
         if watermarks is not None:
             offsets[Stage.REDIS] = {p: watermarks.get(p, 0) for p in log.ends}
         try:
-            stages = {stage: await self._lags(reached, log) for stage, reached in offsets.items()}
+            held = await self.inspector.open_transactions(log)
+            stages = {stage: await self._lags(reached, log, held) for stage, reached in offsets.items()}
             margin = await self._retention_margin(log)
         except KafkaUnavailable as error:
             problems["kafka"] = str(error)
-            stages, margin = {}, None
+            held, stages, margin = {}, {}, None
         members = len(group.members) if group else 0
-        partitions = tuple(_partitions(log, stages, group, applied))
+        partitions = tuple(_partitions(log, held, stages, group, applied))
         backlog = applied.backlog if applied else None
         return Snapshot(
             time(), self.group_id, self.inspector.topic, members, partitions, log, margin, backlog, problems
@@ -172,7 +180,9 @@ class Observer:
             problems["redis"] = str(error)
             return None
 
-    async def _lags(self, offsets: Mapping[int, int], log: LogState) -> dict[int, StageLag]:
+    async def _lags(
+        self, offsets: Mapping[int, int], log: LogState, held: Mapping[int, OpenTransaction]
+    ) -> dict[int, StageLag]:
         # the status reports what was deleted too early; the oldest event that can be read is the log's first
         begins = {p: max(at, log.earliest[p]) for p, at in offsets.items()}
         await self._find_oldest({p: (at, log.ends[p]) for p, at in begins.items() if at < log.ends[p]})
@@ -182,8 +192,11 @@ class Observer:
             end = log.ends[partition]
             mark = self._oldest_known(partition, begins[partition], end) if offset < end else None
             # offsets without a record (transaction markers, compaction) are no lag
-            lag, seconds = (end - offset, max(0.0, now_s - mark[1] / 1000)) if mark else (0, 0.0)
-            lags[partition] = StageLag(offset, lag, seconds)
+            lag, since_s = (end - offset, mark[1] / 1000) if mark else (0, now_s)
+            if partition in held:  # whether its records count is known only when it ends
+                lag += max(0, log.high_watermarks[partition] - max(offset, end))
+                since_s = min(since_s, held[partition].since_s)
+            lags[partition] = StageLag(offset, lag, max(0.0, now_s - since_s))
         return lags
 
     async def _find_oldest(self, ranges: Mapping[int, tuple[int, int]]) -> None:
@@ -226,6 +239,7 @@ async def _or_problem(answer: Awaitable[Answer], problems: dict[str, str]) -> An
 
 def _partitions(
     log: LogState,
+    held: Mapping[int, OpenTransaction],
     stages: Mapping[Stage, Mapping[int, StageLag]],
     group: GroupState | None,
     applied: _Applied | None,
@@ -234,10 +248,11 @@ def _partitions(
         yield PartitionSnapshot(
             partition,
             log.earliest[partition],
-            end,
+            log.high_watermarks[partition] if partition in held else end,
             {stage: lags[partition] for stage, lags in stages.items() if partition in lags},
             group.owner_of(partition) if group else None,
             applied.moved_at_s.get(partition) if applied else None,
+            held.get(partition),
         )
 
 

@@ -11,13 +11,16 @@ The rules and their order are those of Burrow's evaluator (its wiki, Consumer La
 6. the offset moves, but the lag never shrank: WARN;
 7. otherwise OK.
 
-One rule of ours comes before them: an offset outside the log is ERR.
+Two rules of ours: before them, an offset outside the log is ERR; after them, a transaction that has held the partition
+for longer than the window makes OK a WARN. Burrow's rules see only what can be read: nobody can apply what it hides.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 from itertools import pairwise
+
+from solve_projector.log.state import OpenTransaction
 
 
 class Status(IntEnum):
@@ -42,13 +45,18 @@ class Commit:
 
 @dataclass(frozen=True, slots=True)
 class CommitWindow:
-    """One partition's commits, oldest first, the log's end at each snapshot, and the current offset and lag."""
+    """One partition's commits, oldest first, the log's end at each snapshot, and the current offset and lag.
+
+    Ends and lags are those of what can be read; `transaction` holds what comes after, an alarm after `span_s`.
+    """
 
     commits: Sequence[Commit]
     ends: Sequence[int]
     begin: int
     offset: int
     lag: int
+    transaction: OpenTransaction | None = None
+    span_s: float = 0.0
 
     @property
     def end(self) -> int:
@@ -66,6 +74,16 @@ class Assessment:
 
 def assess(window: CommitWindow, now_s: float) -> Assessment:
     """The status of one partition at `now_s` (seconds since 1970)."""
+    found = _assess_readable(window, now_s)
+    if window.transaction is None:
+        return found
+    if found.status is not Status.OK:
+        return Assessment(found.status, f"{found.why}; and {window.transaction.said}")
+    held_s = now_s - window.transaction.since_s
+    return Assessment(Status.WARN if held_s > window.span_s else Status.OK, window.transaction.said)
+
+
+def _assess_readable(window: CommitWindow, now_s: float) -> Assessment:
     if not window.begin <= window.offset <= window.end:
         return Assessment(
             Status.ERR,

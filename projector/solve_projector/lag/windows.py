@@ -13,9 +13,10 @@ from solve_projector.lag.status import Assessment, Commit, CommitWindow, assess
 
 
 class CommitWindows:
-    """One window a partition, each over the last `snapshots` snapshots of a group."""
+    """One window a partition, each over the last `snapshots` snapshots of a group, in `span_s` seconds."""
 
-    def __init__(self, snapshots: int) -> None:
+    def __init__(self, snapshots: int, span_s: float) -> None:
+        self._span_s = span_s
         self._commits: dict[int, deque[Commit]] = defaultdict(lambda: deque(maxlen=snapshots))
         self._ends: dict[int, deque[int]] = defaultdict(lambda: deque(maxlen=snapshots))
 
@@ -28,14 +29,16 @@ class CommitWindows:
             applied = one.stages.get(Stage.POSTGRESQL)
             if applied is None:
                 continue
-            self._ends[one.partition].append(one.end)
+            self._ends[one.partition].append(one.stable_end)
             self._remember(one, snapshot.at_s)
             window = CommitWindow(
                 tuple(self._commits[one.partition]),
                 tuple(self._ends[one.partition]),
                 one.begin,
                 applied.offset,
-                applied.lag,
+                _readable(one),
+                one.transaction,
+                self._span_s,
             )
             assessments[one.partition] = assess(window, snapshot.at_s)
         return assessments
@@ -43,6 +46,12 @@ class CommitWindows:
     def _remember(self, one: PartitionSnapshot, at_s: float) -> None:
         commits, applied = self._commits[one.partition], one.stages[Stage.POSTGRESQL]
         if one.owner or (commits and commits[-1].offset != applied.offset):
-            commits.append(Commit(at_s, applied.offset, applied.lag))
+            commits.append(Commit(at_s, applied.offset, _readable(one)))
         elif not commits and one.applied_at_s is not None and applied.offset > 0:
             commits.append(Commit(one.applied_at_s, applied.offset, None))
+
+
+def _readable(one: PartitionSnapshot) -> int:
+    """The lag without what an open transaction hides."""
+    applied = one.stages[Stage.POSTGRESQL]
+    return applied.lag - max(0, one.end - max(applied.offset, one.stable_end))

@@ -7,6 +7,7 @@ offsets have not moved for a while, the process rejoins as a new member. If that
 
 import asyncio
 from dataclasses import dataclass
+from time import time
 
 import asyncpg
 import structlog
@@ -43,6 +44,7 @@ class LogWatch:
         self._missing = 0
         self._checks = 0
         self._warned: dict[str, str] = {}
+        self._transactions: set[tuple[int, int]] = set()
         self._rejoined_at_s: float | None = 0.0
 
     async def run(self, interval_s: float, stall_after_s: float) -> None:
@@ -50,7 +52,7 @@ class LogWatch:
         standstill = self.monitor.health.standstill
         while not cancelled():
             try:
-                await self._check()
+                await self._check(stall_after_s)
                 await self._rejoin_if_stalled(stall_after_s)
             except TopicMissing:
                 standstill.pause()
@@ -69,7 +71,7 @@ class LogWatch:
                 log.warning("log not checked", action="log_check", error=said_of(error))
             await asyncio.sleep(interval_s)
 
-    async def _check(self) -> None:
+    async def _check(self, stall_after_s: float) -> None:
         # PostgreSQL first: the log only grows, so an offset beyond its end is not a race
         reached = await read_offsets(self.pool, self.inspector.topic)
         self.monitor.database_answered()
@@ -77,6 +79,7 @@ class LogWatch:
         self.monitor.log_answered()
         self._missing = 0
         self.report_unsafe(state)
+        await self._report_transactions(state, stall_after_s)
         await self.inspector.verify(reached, state)
         offsets = {partition: row.next_offset for partition, row in reached.items()}
         mine = self.reader.member_of
@@ -105,6 +108,18 @@ class LogWatch:
             self.monitor.health.met(Condition.LOG_SAFE)
         self._warned = unsafe
         self._checks += 1
+
+    async def _report_transactions(self, state: LogState, stall_after_s: float) -> None:
+        """As a metric at once, and in the log once for each that is open for as long as a stall."""
+        held_s = 0.0
+        for one in (await self.inspector.open_transactions(state)).values():
+            held_s = max(held_s, time() - one.since_s)
+            place = one.partition, one.offset
+            if time() - one.since_s > stall_after_s and place not in self._transactions:
+                self._transactions.add(place)
+                log.warning(one.said, action="open_transaction", topic=state.topic)
+        self._transactions &= set(state.held().items())
+        self.monitor.metrics.transaction_open(held_s)
 
     async def _rejoin_if_stalled(self, stall_after_s: float) -> None:
         standstill = self.monitor.health.standstill

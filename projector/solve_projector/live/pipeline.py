@@ -11,7 +11,7 @@ Step 1 of the next batch runs beside step 2, and step 3 beside the next batch's 
 """
 
 import asyncio
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from time import perf_counter
 from typing import NamedTuple
 
@@ -31,13 +31,17 @@ from solve_runtime.tasks import cancel_and_wait, cancelled
 BOARD_QUEUE_BATCHES = 16
 GROUP_COMMIT_INTERVAL_S = 1.0
 READ_RETRY_S = 0.5
+LOSING_SHOWN = 10
 
 log = structlog.get_logger()
 
 
 @dataclass
 class Totals:
-    """What a run has done so far: records and rows, and seconds of work in each stage (stages overlap)."""
+    """What a run has done so far: records and rows, and seconds of work in each stage (stages overlap).
+
+    With `--once`, also the open transactions that hid records from it.
+    """
 
     batches: int = 0
     records: int = 0
@@ -53,6 +57,7 @@ class Totals:
     decode_seconds: float = 0.0
     database_seconds: float = 0.0
     board_seconds: float = 0.0
+    open_transactions: list[str] = field(default_factory=list)
 
 
 class Pending(NamedTuple):
@@ -182,6 +187,13 @@ class Pipeline:
                 parked=applied.parked,
                 dead_letters=applied.dead_letters,
                 mis_keyed=applied.mis_keyed,
+            )
+        if applied.losing:
+            log.warning(
+                "verdicts lost to ones before them in the log that were judged later; check the judges' clocks",
+                action="losing_verdicts",
+                verdicts=len(applied.losing),
+                places=[f"{partition}:{offset}" for partition, offset in applied.losing[:LOSING_SHOWN]],
             )
 
     async def _write_board(self) -> None:

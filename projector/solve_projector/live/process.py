@@ -113,7 +113,7 @@ async def _open(
 async def run_projector(
     projector: Projector, stopping: asyncio.Event, *, once: bool = False, on_progress: OnProgress | None = None
 ) -> Totals:
-    """Projects until `stopping` is set, or with `once` until PostgreSQL has what the log had at the start.
+    """Projects until `stopping` is set, or with `once` until PostgreSQL has what could be read of the log at the start.
 
     `on_progress` gets records done and records to do. Raises ProjectorError where somebody must act, and with `once`
     LeaderboardUnavailable where PostgreSQL is right but Redis could not be synced.
@@ -198,8 +198,15 @@ class LeaveTimeout(ProjectorError):
 
 
 async def _stop_at_end(projector: Projector, on_progress: OnProgress | None) -> None:
-    """Stops once PostgreSQL's offsets have reached the end that each partition had at the start, whoever moved them."""
-    ends = (await projector.inspector.state()).ends
+    """Stops once PostgreSQL's offsets have reached the end that each partition had at the start, whoever moved them.
+
+    A transaction that was open then may end never, so what it hides is not waited for, but said.
+    """
+    state = await projector.inspector.state()
+    ends = state.ends
+    for transaction in (await projector.inspector.open_transactions(state)).values():
+        projector.pipeline.totals.open_transactions.append(transaction.said)
+        log.warning(transaction.said, action="open_transaction")
     done = -1
     started_at = await _done(projector, ends)
     while done < sum(ends.values()):

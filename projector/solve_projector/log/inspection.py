@@ -18,7 +18,8 @@ from tenacity import AsyncRetrying, retry_if_exception, retry_if_exception_type,
 from solve_projector.errors import KafkaUnavailable, LogRewritten, TopicMissing
 from solve_projector.log.bounded_fetch import BoundedFetch
 from solve_projector.log.group import GroupState, read_group
-from solve_projector.log.state import LogState, PartitionOffset
+from solve_projector.log.open_transactions import Holder, holders_of
+from solve_projector.log.state import LogState, OpenTransaction, PartitionOffset
 from solve_runtime.kafka_settings import KafkaConnection
 from solve_runtime.tasks import shielded
 from solve_schemas.topic import TOPIC_SETTINGS
@@ -32,10 +33,17 @@ FINGERPRINT_FETCH_BYTES = 64 * 1024
 class LogInspector:
     """Answers questions about the log. Made by `open_inspector`."""
 
-    def __init__(self, connection: KafkaConnection, consumer: AIOKafkaConsumer, admin: AIOKafkaAdminClient) -> None:
+    def __init__(
+        self,
+        connection: KafkaConnection,
+        consumer: AIOKafkaConsumer,
+        uncommitted: AIOKafkaConsumer,
+        admin: AIOKafkaAdminClient,
+    ) -> None:
         self.topic = connection.topic
         self._connection = connection
         self._consumer = consumer
+        self._uncommitted = uncommitted
         self._admin = admin
         self._reading = asyncio.Lock()
 
@@ -45,14 +53,29 @@ class LogInspector:
             partitions = await self._partitions()
             tps = [TopicPartition(self.topic, partition) for partition in partitions]
             earliest = await self._consumer.beginning_offsets(tps)
+            # the high watermark first: an end below it is then an open transaction, never a record that came between
+            high = await self._uncommitted.end_offsets(tps)
             ends = await self._consumer.end_offsets(tps)
             settings = await self._settings()
         return LogState(
             self.topic,
             {tp.partition: at for tp, at in earliest.items()},
             {tp.partition: at for tp, at in ends.items()},
+            {tp.partition: max(at, ends[tp]) for tp, at in high.items()},
             settings,
         )
+
+    async def open_transactions(self, state: LogState) -> dict[int, OpenTransaction]:
+        """What holds each held partition, and since when. Raises KafkaUnavailable."""
+        if not (held := state.held()):
+            return {}
+        found = await self._read(held, state.high_watermarks, self._uncommitted)
+        holders = await holders_of(self._uncommitted._client, self.topic, held)
+        return {
+            partition: OpenTransaction(partition, offset, timestamp_ms / 1000, *holders.get(partition, Holder()))
+            for partition, (offset, timestamp_ms) in found.items()
+            if offset == held[partition]
+        }
 
     async def state_of_new_topic(self) -> LogState:
         """Like `state`, but waits until all brokers know the topic and each partition has a leader."""
@@ -136,33 +159,36 @@ class LogInspector:
                 raise AssertionError("unreachable: it is tried until the timeout")
 
     async def _read(
-        self, offsets: Mapping[int, int], ends: Mapping[int, int] | None = None
+        self,
+        offsets: Mapping[int, int],
+        ends: Mapping[int, int] | None = None,
+        consumer: AIOKafkaConsumer | None = None,
     ) -> dict[int, tuple[int, int]]:
         """Offset and broker timestamp of the record at each offset, or of the next record before `ends`."""
         if not offsets:
             return {}
+        consumer = consumer or self._consumer
         found: dict[int, tuple[int, int]] = {}
         missing = {TopicPartition(self.topic, partition): offset for partition, offset in offsets.items()}
         with answering(self._connection):
             async with self._reading, asyncio.timeout(READ_TIMEOUT_S):
                 try:
-                    self._consumer.assign(list(missing))
+                    consumer.assign(list(missing))
                     for tp, offset in missing.items():
-                        self._consumer.seek(tp, offset)
+                        consumer.seek(tp, offset)
                     while missing:
-                        polled = await self._consumer.getmany(*missing, timeout_ms=200, max_records=1)
+                        polled = await consumer.getmany(*missing, timeout_ms=200, max_records=1)
                         for tp, records in polled.items():
                             found[tp.partition] = (records[0].offset, records[0].timestamp)
                             del missing[tp]
                         if ends and not polled:
-                            missing = await self._before(missing, ends)
+                            missing = {
+                                tp: at for tp, at in missing.items()
+                                if await consumer.position(tp) < ends[tp.partition]
+                            }  # fmt: skip
                 finally:
-                    self._consumer.unsubscribe()
+                    consumer.unsubscribe()
         return found
-
-    async def _before(self, tps: Mapping[TopicPartition, int], ends: Mapping[int, int]) -> dict[TopicPartition, int]:
-        """The partitions that were not yet read up to their end."""
-        return {tp: at for tp, at in tps.items() if await self._consumer.position(tp) < ends[tp.partition]}
 
     async def _partitions(self) -> list[int]:
         """Taken from the list of all topics: asking for one by name can make a broker create it."""
@@ -191,25 +217,30 @@ async def open_inspector(connection: KafkaConnection) -> AsyncIterator[LogInspec
         "request_timeout_ms": REQUEST_TIMEOUT_MS,
         "client_id": "solve-projector-inspector",
     }
-    consumer = AIOKafkaConsumer(
-        **options,
-        group_id=None,
-        enable_auto_commit=False,
-        auto_offset_reset="none",
-        isolation_level="read_committed",
-        max_partition_fetch_bytes=FINGERPRINT_FETCH_BYTES,
-        fetch_max_wait_ms=200,
+    committed, uncommitted = (
+        AIOKafkaConsumer(
+            **options,
+            group_id=None,
+            enable_auto_commit=False,
+            auto_offset_reset="none",
+            isolation_level=level,
+            max_partition_fetch_bytes=FINGERPRINT_FETCH_BYTES,
+            fetch_max_wait_ms=200,
+        )
+        for level in ("read_committed", "read_uncommitted")
     )
-    BoundedFetch(consumer, always_check_each=True)
+    for consumer in (committed, uncommitted):
+        BoundedFetch(consumer, always_check_each=True)
     admin = AIOKafkaAdminClient(**options)
     try:
         with answering(connection):
-            await shielded(consumer.start())
-            await shielded(admin.start())
-        yield LogInspector(connection, consumer, admin)
+            for client in (committed, uncommitted, admin):
+                await shielded(client.start())
+        yield LogInspector(connection, committed, uncommitted, admin)
     finally:
         await admin.close()
-        await consumer.stop()
+        await uncommitted.stop()
+        await committed.stop()
 
 
 def has_fast_client() -> bool:

@@ -6,8 +6,10 @@ first record and of the last one applied, and the log must still have the same r
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
 from solve_projector.errors import LogHeadGone, LogRewritten, OffsetOutOfRange, TopicUnsafe
+from solve_runtime.console import readable
 from solve_schemas.topic import MESSAGE_MAX_BYTES, TOPIC_SETTINGS
 
 
@@ -24,13 +26,47 @@ class PartitionOffset:
 
 
 @dataclass(frozen=True, slots=True)
+class OpenTransaction:
+    """What holds a partition: its first record there (offset, broker timestamp in seconds), and who began it."""
+
+    partition: int
+    offset: int
+    since_s: float
+    producer_id: int | None = None
+    transactional_id: str | None = None
+
+    @property
+    def said(self) -> str:
+        """One sentence for people."""
+        names = [
+            *([f"transactional id {readable(self.transactional_id)}"] if self.transactional_id else []),
+            *([f"producer id {self.producer_id}"] if self.producer_id is not None else []),
+        ]
+        since = f"{datetime.fromtimestamp(self.since_s, UTC):%Y-%m-%d %H:%M:%S}Z"
+        return (
+            f"an open transaction holds partition {self.partition} since {since} "
+            f"({', '.join(names) or 'whose it is, no broker says'}); "
+            f"nothing from offset {self.offset} on can be applied until it ends"
+        )
+
+
+@dataclass(frozen=True, slots=True)
 class LogState:
-    """What the brokers say of the topic: its settings, and the earliest and end offset of each partition."""
+    """What the brokers say of the topic: its settings, and where each partition begins and ends.
+
+    A partition can be read up to its end (the last stable offset); an open transaction keeps that from the high
+    watermark, up to which there are records.
+    """
 
     topic: str
     earliest: Mapping[int, int]
     ends: Mapping[int, int]
+    high_watermarks: Mapping[int, int]
     settings: Mapping[str, str]
+
+    def held(self) -> dict[int, int]:
+        """The ends of the partitions that an open transaction holds."""
+        return {partition: end for partition, end in self.ends.items() if end < self.high_watermarks[partition]}
 
     def unsafe_settings(self) -> dict[str, str]:
         """The current values of the settings that let the log lose or reorder records, or take too much memory."""

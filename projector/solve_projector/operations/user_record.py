@@ -58,6 +58,7 @@ async def user_record(pool: asyncpg.Pool, board: Leaderboard, user_id: str) -> d
             advice = f"parked events that wait for their registration: {parked}" if parked else "check the id"
             raise UserUnknown(f'there is no user "{readable(user_id)}" in PostgreSQL; {advice}')
         verdicts = await connection.fetch(USER_RECORD_SQL["user_verdicts"], user_id)
+        losing = await connection.fetch(USER_RECORD_SQL["losing_verdicts"], user_id)
     try:
         cached = (await board.rows_of([user_id])).get(user_id)
         problem = None
@@ -69,4 +70,5 @@ async def user_record(pool: asyncpg.Pool, board: Leaderboard, user_id: str) -> d
         "redis_problem": problem,
         "parked_events": parked,
         "verdicts": [dict(verdict) for verdict in verdicts],
+        "losing_verdicts": [dict(verdict) for verdict in losing],
     }

@@ -4,7 +4,9 @@ from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from typing import Any, Literal
 
-from solve_projector.domain.rule import Solved, Verdict, VerdictKey, count, fold_verdict
+import structlog
+
+from solve_projector.domain.rule import Solved, Verdict, VerdictKey, count, fold_verdict, losing_verdicts
 from solve_projector.errors import UserUnknown
 from solve_projector.replay.replaying import OnProgress, ReplayOptions, open_replay, translating_database_errors
 from solve_projector.replay.staging import Wanted, decode_rows
@@ -15,6 +17,7 @@ from solve_runtime.sql import queries
 STAGING_SQL = queries("solve_projector.replay", "staging")
 HISTORY_SQL = queries("solve_projector.replay", "history")
 
+log = structlog.get_logger()
 By = Literal["judged", "submitted"]
 
 
@@ -37,6 +40,7 @@ class Explanation:
     solved: Solved
     postgresql: Solved
     verdicts: list[dict[str, Any]] = field(default_factory=list)
+    losing: list[dict[str, Any]] = field(default_factory=list)
     drifted: bool = False
 
     def as_dict(self) -> dict[str, Any]:
@@ -48,6 +52,7 @@ class Explanation:
             "postgresql": self.postgresql._asdict(),
             "drift": self.drifted,
             "verdicts": self.verdicts,
+            "losing_verdicts": self.losing,
         }
 
 
@@ -66,6 +71,7 @@ async def counts_as_of(
     """
     with translating_database_errors():
         async with open_replay(connection, settings, options, on_progress) as replay:
+            _warn_of_hidden(replay.report.open_transactions)
             ranges = {partition: (0, end) for partition, end in replay.state.ends.items()}
             await replay.read(ranges, Wanted(until=moment if by == "judged" else None))
             await replay.database.execute(STAGING_SQL["fold"])
@@ -86,26 +92,49 @@ async def explain_user(
     """
     with translating_database_errors():
         async with open_replay(connection, settings, options, on_progress) as replay:
+            _warn_of_hidden(replay.report.open_transactions)
             database, topic, wanted = replay.database, connection.topic, Wanted(only=user_id)
             staged = (await replay.applied_offsets()).offsets
             await replay.read({partition: (0, end) for partition, end in staged.items()}, wanted)
-            standing: dict[VerdictKey, Verdict] = {}
+            verdicts: list[Verdict] = []
             async with database.transaction(isolation="repeatable_read", readonly=True):
                 to = (await replay.applied_offsets()).offsets
-                for row in await database.fetch("SELECT * FROM solve_replay_verdicts WHERE user_id = $1", user_id):
-                    fold_verdict(standing, Verdict(*row))
+                staged_rows = await database.fetch("SELECT * FROM solve_replay_verdicts WHERE user_id = $1", user_id)
+                verdicts += [Verdict(*row) for row in staged_rows]
                 async for records in replay.scan.read({p: (staged[p], end) for p, end in to.items()}):
-                    for verdict in decode_rows(records, wanted).verdicts:
-                        if verdict.user_id == user_id:
-                            fold_verdict(standing, verdict)
+                    verdicts += [one for one in decode_rows(records, wanted).verdicts if one.user_id == user_id]
                 user = await database.fetchrow("SELECT * FROM users WHERE user_id = $1", user_id)
                 rows = [tuple(row) for row in await database.fetch(HISTORY_SQL["user_rows"], user_id)]
+            standing: dict[VerdictKey, Verdict] = {}
+            for verdict in verdicts:
+                fold_verdict(standing, verdict)
             if user is None:
                 raise UserUnknown(
                     f"no user {user_id}; {len(standing)} verdicts of this id in the log are parked until the log "
                     "registers the user"
                 )
-            return _explanation(user, topic, standing, {row[:3]: row for row in rows})
+            said = _explanation(user, topic, standing, {row[:3]: row for row in rows})
+            said.losing = [_losing(lost, winner) for lost, winner in losing_verdicts(verdicts)]
+            return said
+
+
+def _losing(lost: Verdict, winner: Verdict) -> dict[str, Any]:
+    return {
+        "problem_id": lost.problem_id,
+        "submission_id": lost.submission_id,
+        "solved": lost.solved,
+        "judged_at": lost.judged_at,
+        "source_partition": lost.partition,
+        "source_offset": lost.offset,
+        "standing_judged_at": winner.judged_at,
+        "standing_partition": winner.partition,
+        "standing_offset": winner.offset,
+    }
+
+
+def _warn_of_hidden(open_transactions: list[str]) -> None:
+    for sentence in open_transactions:
+        log.warning(sentence, action="open_transaction")
 
 
 def _explanation(

@@ -155,6 +155,7 @@ async def open_replay(
         await begin_staging(database)
         try:
             report = Report(options.dry_run, sorted(options.partitions))
+            report.open_transactions = [one.said for one in (await inspector.open_transactions(state)).values()]
             rows = await read_row_offsets(database)
             yield Replay(connection, settings, options, database, inspector, scan, state, rows, report, on_progress)
         finally:

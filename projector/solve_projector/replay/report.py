@@ -29,7 +29,10 @@ class Update:
 
 @dataclass(slots=True)
 class Report:
-    """Figures of one replay; `updates` holds the first ten thousand users."""
+    """Figures of one replay; `updates` holds the first ten thousand users.
+
+    An open transaction hides records from it, which is said and is no drift.
+    """
 
     dry_run: bool
     partitions: list[int] = field(default_factory=list)
@@ -47,6 +50,7 @@ class Report:
     leaderboard: BoardDifference | None = None
     leaderboard_problem: str | None = None
     offsets: dict[int, int] = field(default_factory=dict)
+    open_transactions: list[str] = field(default_factory=list)
     records_read: int = 0
     seconds: dict[str, float] = field(default_factory=dict)
     longest_chunk_seconds: float = 0.0

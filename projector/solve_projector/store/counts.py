@@ -57,6 +57,7 @@ class Applied:
     registered: int = 0
     dead_letters: int = 0
     mis_keyed: int = 0
+    losing: list[tuple[int, int]] = field(default_factory=list)  # places of verdicts with an earlier time than before
     unknown_users: AbstractSet[str] = frozenset()  # their verdicts were parked
     left_to_sweep: bool = False  # parked events of new users, because they are too many or may be refused
     oldest_timestamp_ms: int | None = None
@@ -101,7 +102,7 @@ async def apply_events(connection: Connection, rows: Rows, applied: Applied, *, 
     created = await _register(connection, rows.registrations, known)
     known |= created
     unknown = set(mentioned) - known
-    verdicts = rows.verdicts
+    verdicts, superseded = rows.verdicts, rows.superseded
     to_park = {key: verdict for key, verdict in verdicts.items() if key[0] in unknown}
     if created or unknown:
         parked = await connection.fetchval(
@@ -111,14 +112,16 @@ async def apply_events(connection: Connection, rows: Rows, applied: Applied, *, 
         if parked and not applied.left_to_sweep:
             rows_taken = await connection.fetch(PARKED_EVENTS_SQL["unpark_users"], sorted(created))
             applied.unparked = len(rows_taken)
-            verdicts = _joined(verdicts, rows_taken)
+            verdicts, lost = _joined(verdicts, rows_taken)
+            superseded = superseded + lost
     if unknown:
         await connection.execute(PARKED_EVENTS_SQL["park_events"], *verdict_columns(to_park))
         applied.parked = len(to_park)
         verdicts = {key: verdict for key, verdict in verdicts.items() if key[0] not in unknown}
+        superseded = [verdict for verdict in superseded if verdict.user_id not in unknown]
     applied.registered = len(rows.registrations)
     applied.verdicts = len(verdicts)
-    applied.standings = await apply_verdicts(connection, verdicts)
+    applied.standings = await apply_verdicts(connection, verdicts, superseded, applied.losing)
     return unknown
 
 
@@ -130,7 +133,7 @@ async def unpark_events(connection: Connection, keys: Sequence[VerdictKey]) -> N
     known = {row[0] for row in await connection.fetch(USERS_SQL["lock_users"], sorted({key[0] for key in keys}))}
     wanted = _columns(key for key in keys if key[0] in known)
     await connection.fetchval(PARKED_EVENTS_SQL["lock_parked_events"], *wanted)
-    verdicts = _joined({}, await connection.fetch(PARKED_EVENTS_SQL["unpark_events"], *wanted))
+    verdicts, _ = _joined({}, await connection.fetch(PARKED_EVENTS_SQL["unpark_events"], *wanted))
     await add_to_outbox(connection, await apply_verdicts(connection, verdicts))
 
 
@@ -142,15 +145,31 @@ async def add_to_outbox(connection: Connection, standings: Iterable[Standing]) -
     )
 
 
-async def apply_verdicts(connection: Connection, verdicts: dict[VerdictKey, Verdict]) -> list[Standing]:
-    """Upserts verdicts, each submission once, of locked users; returns the changed standings."""
+async def apply_verdicts(
+    connection: Connection,
+    verdicts: dict[VerdictKey, Verdict],
+    superseded: Sequence[Verdict] = (),
+    losing: list[tuple[int, int]] | None = None,
+) -> list[Standing]:
+    """Upserts verdicts, each submission once, of locked users; returns the changed standings.
+
+    Remembers what does not stand, and what the batch `superseded`; adds the places of losing ones to `losing`.
+    """
     if not verdicts:
         return []
-    standings, to_recount = {}, []
+    standings, to_recount, changed = {}, [], 0
     for row in await connection.fetch(VERDICTS_SQL["apply_verdicts"], *verdict_columns(verdicts)):
+        if row[0] is None:
+            changed = row[1]
+            continue
         standings[row[0]] = Standing(row[0], row[1], row[2], row[3])
         if row[4]:
             to_recount.append(row[0])
+    if superseded or changed < len(verdicts):
+        lost = [(*one[:5], one.partition, one.offset) for one in (*verdicts.values(), *superseded)]
+        rows = await connection.fetch(VERDICTS_SQL["keep_superseded"], *zip(*lost, strict=True))
+        if losing is not None:
+            losing += [tuple(row) for row in rows]
     if to_recount:
         standings |= {standing.user_id: standing for standing in await recount_users(connection, to_recount)}
     return list(standings.values())
@@ -194,12 +213,12 @@ def registration_columns(registrations: dict[str, Registration]) -> tuple[list[s
     return user_ids, [one.username for one in found], [one.registered_at for one in found]
 
 
-def _joined(verdicts: Mapping[VerdictKey, Verdict], rows: Iterable[Any]) -> dict[VerdictKey, Verdict]:
-    """Verdicts and rows of parked events, folded."""
+def _joined(
+    verdicts: Mapping[VerdictKey, Verdict], rows: Iterable[Any]
+) -> tuple[dict[VerdictKey, Verdict], list[Verdict]]:
+    """Verdicts and rows of parked events, folded; and those that were judged earlier than one that stands."""
     joined = dict(verdicts)
-    for row in rows:
-        fold_verdict(joined, Verdict(*row))
-    return joined
+    return joined, [lost for row in rows if (lost := fold_verdict(joined, Verdict(*row)))]
 
 
 def _columns(keys: Iterable[VerdictKey]) -> tuple[list[str], list[str], list[str]]:

@@ -99,6 +99,10 @@ class ProjectorMetrics:
             "solve_projector_last_progress_timestamp_seconds", "Time of the last commit, or of the start.",
             registry=self.registry,
         )  # fmt: skip
+        self._transaction = Gauge(
+            "solve_projector_open_transaction_seconds", "Age of the oldest transaction that holds a partition, or 0.",
+            registry=self.registry,
+        )  # fmt: skip
         self._progress.set_to_current_time()
         for stage in BatchStage:
             self._stage.labels(stage)
@@ -116,6 +120,9 @@ class ProjectorMetrics:
         )  # fmt: skip
         self._dead_letters = self._counter("dead_letters", "Dead letters by reason.", "reason")
         self._mis_keyed = self._counter("mis_keyed", "Records whose key is not their user's id; applied all the same.")
+        self._losing = self._counter(
+            "losing_verdicts", "Verdicts later in the log than the standing one and judged earlier; no redeliveries."
+        )
         self._rebuilds = self._counter(
             "leaderboard_rebuilds", "Leaderboards rebuilt from PostgreSQL, by reason.", "reason"
         )
@@ -155,6 +162,7 @@ class ProjectorMetrics:
         self._stage.labels(BatchStage.POSTGRESQL).observe(applied.seconds)
         self._progress.set_to_current_time()
         self._mis_keyed.inc(applied.mis_keyed)
+        self._losing.inc(len(applied.losing))
         self.reached(BatchStage.POSTGRESQL, applied)
         for (name, outcome), number in outcomes(batch, applied.unknown_users).items():
             self._events.labels(name, outcome).inc(number)
@@ -187,6 +195,10 @@ class ProjectorMetrics:
     def database_failed(self, sqlstate: str) -> None:
         """PostgreSQL failed with this code."""
         self._database_errors.labels(sqlstate).inc()
+
+    def transaction_open(self, seconds: float) -> None:
+        """The oldest open transaction has held a partition for so long; 0 if there is none."""
+        self._transaction.set(seconds)
 
     def fenced(self) -> None:
         """Another writer moved the offsets first."""

@@ -114,4 +114,4 @@ def test_a_member_that_names_itself_oddly_steers_neither_the_table_nor_the_termi
 
 def test_a_group_that_could_not_be_asked_is_not_judged() -> None:
     partition = PartitionSnapshot(0, 0, 9, {Stage.POSTGRESQL: StageLag(1, 8, 5.0)}, None, 1.0)
-    assert CommitWindows(3).add(Snapshot(9.0, "g", "t", 0, (partition,), problems={"kafka": "loading"})) == {}
+    assert CommitWindows(3, 50).add(Snapshot(9.0, "g", "t", 0, (partition,), problems={"kafka": "loading"})) == {}

@@ -204,7 +204,7 @@ async def test_records_deleted_before_they_were_applied_are_an_error_of_the_part
     assert snapshot.problems == {}
     assert snapshot.partitions[0].stages[Stage.POSTGRESQL].lag == 5
     assert snapshot.partitions[0].stages[Stage.POSTGRESQL].seconds > 0
-    assert CommitWindows(5).add(snapshot)[0].status is Status.ERR
+    assert CommitWindows(5, 50).add(snapshot)[0].status is Status.ERR
 
 
 async def test_a_locked_table_of_dead_letters_does_not_hide_the_lag(

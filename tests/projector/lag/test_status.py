@@ -75,7 +75,7 @@ def taken(
 
 
 def status_after(*snapshots: Snapshot, size: int = 10) -> Status:
-    windows = CommitWindows(size)
+    windows = CommitWindows(size, 50)
     for one in snapshots:
         assessments = windows.add(one)
     return assessments[0].status
@@ -111,4 +111,4 @@ def test_a_partition_whose_offset_could_not_be_read_is_not_assessed() -> None:
     unknown = Snapshot(
         1, "g", "t", 1, (PartitionSnapshot(0, 0, 9, {}, MEMBER, None),), problems={"postgresql": "unavailable"}
     )
-    assert CommitWindows(3).add(unknown) == {}
+    assert CommitWindows(3, 50).add(unknown) == {}

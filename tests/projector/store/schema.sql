@@ -177,6 +177,16 @@ ALTER TABLE public.replay_runs ALTER COLUMN replay_run_id ADD GENERATED ALWAYS A
 CREATE TABLE public.solve_counts_migration (
     version_num character varying(32) NOT NULL
 );
+CREATE TABLE public.superseded_verdicts (
+    user_id text NOT NULL COLLATE pg_catalog."C",
+    problem_id text NOT NULL COLLATE pg_catalog."C",
+    submission_id text NOT NULL COLLATE pg_catalog."C",
+    judged_at timestamp with time zone NOT NULL,
+    solved boolean NOT NULL,
+    source_partition integer NOT NULL,
+    source_offset bigint NOT NULL,
+    losing boolean NOT NULL
+);
 CREATE TABLE public.users (
     user_id text NOT NULL COLLATE pg_catalog."C",
     username text NOT NULL,
@@ -236,6 +246,8 @@ ALTER TABLE ONLY public.replay_runs
     ADD CONSTRAINT replay_runs_pkey PRIMARY KEY (replay_run_id);
 ALTER TABLE ONLY public.solve_counts_migration
     ADD CONSTRAINT solve_counts_migration_pkc PRIMARY KEY (version_num);
+ALTER TABLE ONLY public.superseded_verdicts
+    ADD CONSTRAINT superseded_verdicts_pkey PRIMARY KEY (user_id, problem_id, submission_id, judged_at, solved);
 ALTER TABLE ONLY public.users
     ADD CONSTRAINT users_pkey PRIMARY KEY (user_id);
 ALTER TABLE ONLY public.verdicts

@@ -98,7 +98,10 @@ def expected(events: list[Event]) -> object:
 
 
 async def empty(pool: asyncpg.Pool) -> None:
-    await pool.execute("TRUNCATE users, verdicts, parked_events, dead_letters, partition_offsets, leaderboard_outbox")
+    await pool.execute(
+        "TRUNCATE users, verdicts, superseded_verdicts, parked_events, dead_letters, partition_offsets, "
+        "leaderboard_outbox"
+    )
 
 
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])

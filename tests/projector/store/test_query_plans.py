@@ -52,6 +52,7 @@ LIVE = [
     ("solve_projector.store", "users", "rename_users"),
     ("solve_projector.store", "users", "recount_users"),
     ("solve_projector.store", "verdicts", "apply_verdicts"),
+    ("solve_projector.store", "verdicts", "keep_superseded"),
     ("solve_projector.store", "parked_events", "parked_of_known_users"),
     ("solve_projector.leaderboard", "standings", "standings_of"),
     ("solve_projector.leaderboard", "standings", "ranked_ids"),

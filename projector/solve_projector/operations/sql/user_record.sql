@@ -12,6 +12,17 @@ SELECT placed.*, CASE WHEN placed.problems_solved > 0 THEN 1 + {solve_projector.
 FROM users AS placed
 WHERE placed.user_id = $1
 
+-- name: losing_verdicts
+-- A user's verdicts that came later in the log than the one that stands and were judged earlier.
+SELECT
+    problem_id, submission_id, lost.solved, lost.judged_at, lost.source_partition, lost.source_offset,
+    standing.judged_at AS standing_judged_at, standing.source_partition AS standing_partition,
+    standing.source_offset AS standing_offset
+FROM superseded_verdicts AS lost
+JOIN verdicts AS standing USING (user_id, problem_id, submission_id)
+WHERE user_id = $1 AND lost.losing
+ORDER BY problem_id, submission_id, lost.judged_at
+
 -- name: user_verdicts
 -- A user's verdicts, the standing ones of each problem first.
 SELECT problem_id, submission_id, solved, judged_at, submitted_at, language, contest_id, reason, source_partition, source_offset

@@ -10,7 +10,16 @@ WITH changed AS (
     {solve_projector.store.verdict_rows.by_the_rule}
     RETURNING
         new.user_id, new.problem_id, new.submission_id, new.solved, new.submitted_at,
-        coalesce(old.solved, false) AS was_solved
+        coalesce(old.solved, false) AS was_solved,
+        new.judged_at, old.judged_at AS was_judged_at, old.source_partition AS was_partition, old.source_offset AS was_offset
+),
+-- what a later judgement replaces is remembered: its redelivery is no wrong clock
+replaced AS (
+    INSERT INTO superseded_verdicts
+    SELECT user_id, problem_id, submission_id, was_judged_at, was_solved, was_partition, was_offset, false
+    FROM changed
+    WHERE was_judged_at < judged_at
+    ON CONFLICT DO NOTHING
 ),
 -- several submissions to one problem can change in one batch
 problems AS (
@@ -43,16 +52,45 @@ moved AS (
     FROM effects
     WHERE after_first IS DISTINCT FROM before_first
     GROUP BY user_id
+),
+updated AS (
+    UPDATE users SET
+        -- never below zero, even on a count that somebody changed by hand: the recount that follows fixes it
+        problems_solved = greatest(users.problems_solved + moved.problems, 0),
+        last_solved_at = CASE
+            WHEN users.problems_solved + moved.problems <= 0 THEN NULL
+            ELSE greatest(users.last_solved_at, moved.newly_solved_at)
+        END,
+        -- by the clock, so that a restored backup soon gives versions newer than any before
+        version = greatest(users.version + 1, (extract(epoch FROM now()) * 1000000)::bigint)
+    FROM moved
+    WHERE users.user_id = moved.user_id
+    RETURNING users.user_id, users.problems_solved, users.last_solved_at, users.version, moved.needs_recount
 )
-UPDATE users SET
-    -- never below zero, even on a count that somebody changed by hand: the recount that follows fixes it
-    problems_solved = greatest(users.problems_solved + moved.problems, 0),
-    last_solved_at = CASE
-        WHEN users.problems_solved + moved.problems <= 0 THEN NULL
-        ELSE greatest(users.last_solved_at, moved.newly_solved_at)
-    END,
-    -- by the clock, so that a restored backup soon gives versions newer than any before
-    version = greatest(users.version + 1, (extract(epoch FROM now()) * 1000000)::bigint)
-FROM moved
-WHERE users.user_id = moved.user_id
-RETURNING users.user_id, users.problems_solved, users.last_solved_at, users.version, moved.needs_recount
+SELECT * FROM updated
+UNION ALL
+SELECT NULL, count(*)::integer, NULL, NULL, NULL FROM changed
+
+-- name: keep_superseded
+-- Remembers verdicts that do not stand; returns the losing ones among them: never seen before, later in the log than the
+-- one that stands, and judged earlier. Between partitions the log has no order, so there is no later.
+WITH kept AS (
+    INSERT INTO superseded_verdicts
+    SELECT DISTINCT ON (user_id, problem_id, submission_id, given.judged_at, given.solved)
+        user_id, problem_id, submission_id, given.judged_at, given.solved, given.source_partition, given.source_offset,
+        given.source_partition = standing.source_partition AND given.source_offset > standing.source_offset
+    FROM unnest($1::text[], $2::text[], $3::text[], $4::boolean[], $5::timestamptz[], $6::integer[], $7::bigint[])
+        AS given (user_id, problem_id, submission_id, solved, judged_at, source_partition, source_offset)
+    -- LATERAL with a limit: as a join the planner can choose to walk the whole primary key
+    CROSS JOIN LATERAL (
+        SELECT judged_at, source_partition, source_offset
+        FROM verdicts
+        WHERE (user_id, problem_id, submission_id) = (given.user_id, given.problem_id, given.submission_id)
+        LIMIT 1
+    ) AS standing
+    WHERE given.judged_at < standing.judged_at
+    ORDER BY user_id, problem_id, submission_id, given.judged_at, given.solved, given.source_partition, given.source_offset
+    ON CONFLICT DO NOTHING
+    RETURNING source_partition, source_offset, losing
+)
+SELECT source_partition, source_offset FROM kept WHERE losing ORDER BY source_partition, source_offset
