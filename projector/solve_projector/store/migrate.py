@@ -1,10 +1,9 @@
 """Runs the migrations: SQL files that are applied in order, all that are missing in one transaction.
 
 One process at a time: a second one waits, and then finds nothing to do. A crash leaves the tables as they were.
+Two tables say what was applied: `solve_counts_migration` the newest revision that fences older writers, which is all
+that they look at, and `solve_counts_addition` the additive ones.
 """
-
-from functools import cache
-from importlib.resources import files
 
 import asyncpg
 
@@ -12,6 +11,7 @@ from solve_projector.errors import SchemaMismatch
 from solve_projector.settings import ProjectorSettings
 from solve_projector.store.locks import wait_migration_lock
 from solve_projector.store.postgresql import LOCK_TIMEOUT_MS, Connection, connect
+from solve_projector.store.revisions import is_additive, migrations
 from solve_runtime.sql import queries
 
 MIGRATIONS_SQL = queries("solve_projector.store", "migrations")
@@ -35,16 +35,8 @@ OUR_TABLES = (
 )
 
 
-@cache
-def migrations() -> dict[str, str]:
-    """The statements of each revision, oldest first. A file is named by its revision: `0001_initial.sql`."""
-    folder = files("solve_projector.store").joinpath("migrations")
-    named = sorted(file.name for file in folder.iterdir() if file.name.endswith(".sql"))
-    return {name.partition("_")[0]: folder.joinpath(name).read_text(encoding="utf-8") for name in named}
-
-
 def newest_revision() -> str:
-    """The revision that this version needs."""
+    """The newest revision that this version needs."""
     return max(migrations())
 
 
@@ -67,37 +59,52 @@ async def migrate(settings: ProjectorSettings) -> str:
 
 async def _upgrade(connection: asyncpg.Connection, schema: str) -> None:
     await connection.execute(f'CREATE SCHEMA IF NOT EXISTS "{schema}"')
-    current = await _revision(connection)
-    if current is None:
+    fence = await _fence(connection)
+    if fence is None:
         await _refuse_foreign_tables(connection, schema)
-        await connection.execute(MIGRATIONS_SQL["create_version_table"])
-    _require_known(current, schema)
-    for revision, statements in migrations().items():
-        if current is None or revision > current:
+    _require_known(fence, schema)
+    await connection.execute(MIGRATIONS_SQL["create_version_tables"])
+    for revision in await _missing(connection, fence):
+        statements = migrations()[revision]
+        if is_additive(statements):
             await connection.execute(statements)
-            await connection.execute(MIGRATIONS_SQL["add_revision"], revision)
-    await connection.execute(MIGRATIONS_SQL["remove_other_revisions"], newest_revision())
+            await connection.execute(MIGRATIONS_SQL["add_addition"], revision)
+            continue
+        if fence is not None:  # no older batch is half done when the fence goes up
+            await connection.execute(MIGRATIONS_SQL["lock_all_offsets"])
+        await connection.execute(statements)
+        await connection.execute(MIGRATIONS_SQL["set_fence"], revision)
 
 
 async def require_schema(connection: Connection | asyncpg.Pool, settings: ProjectorSettings) -> None:
     """Raises SchemaMismatch where the tables are not those of this version."""
     schema = settings.database_schema
-    found = await _revision(connection)
-    if found is None:
+    fence = await _fence(connection)
+    if fence is None:
         raise SchemaMismatch(f"schema {schema} has no tables of ours yet; create them with: solve-projector setup")
-    _require_known(found, schema)
-    if found != newest_revision():
+    _require_known(fence, schema)
+    if missing := await _missing(connection, fence):
+        applied = max(migrations().keys() - missing)
         raise SchemaMismatch(
-            f"the tables in schema {schema} are at revision {found} and this version needs {newest_revision()}; "
+            f"the tables in schema {schema} are at revision {applied} and this version needs {newest_revision()}; "
             "upgrade them with: solve-projector setup"
         )
 
 
-async def _revision(connection: Connection | asyncpg.Pool) -> str | None:
+async def _fence(connection: Connection | asyncpg.Pool) -> str | None:
+    """The newest revision that fences older writers; None where there are no tables yet."""
     if await connection.fetchval(MIGRATIONS_SQL["version_table"]) is None:
         return None
-    found: str | None = await connection.fetchval(MIGRATIONS_SQL["revision"])
+    found: str | None = await connection.fetchval(MIGRATIONS_SQL["fence"])
     return found
+
+
+async def _missing(connection: Connection | asyncpg.Pool, fence: str | None) -> list[str]:
+    """The revisions of this version that were not applied, oldest first; those of newer versions do not matter."""
+    has_additions = await connection.fetchval(MIGRATIONS_SQL["addition_table"]) is not None
+    rows = await connection.fetch(MIGRATIONS_SQL["additions"]) if has_additions else []
+    additions = {row[0] for row in rows}
+    return [one for one in migrations() if (fence is None or one > fence) and one not in additions]
 
 
 def _require_known(revision: str | None, schema: str) -> None:

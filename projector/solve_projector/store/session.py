@@ -20,6 +20,7 @@ from typing import Any
 import asyncpg
 
 from solve_projector.errors import PoolerUnsuitable
+from solve_projector.store.revisions import migrations
 from solve_runtime.sql import queries
 
 SESSION_SQL = queries("solve_projector.store", "session")
@@ -69,7 +70,8 @@ def require_own_session(marks: Iterable[str | None]) -> None:
 async def _begin(connection: asyncpg.Connection, session: Mapping[str, str], *, trusted: bool) -> bool:
     """Sets and verifies; False where a pooler must be tested first."""
     greeted_by = connection.get_server_pid()
-    wanted = json.dumps({**session, "solve.session": MARK}).replace("'", "''")
+    marks = {"solve.session": MARK, "solve.revision": max(migrations())}
+    wanted = json.dumps({**session, **marks}).replace("'", "''")
     statement = SESSION_SQL["begin_session"].format(settings=f"'{wanted}'", trusted=trusted, greeted_by=greeted_by)
     found = json.loads(await _ask(connection, statement))
     if found["mark"]:

@@ -1,3 +1,18 @@
+CREATE FUNCTION public.require_writer() RETURNS trigger
+    LANGUAGE plpgsql
+    SET search_path TO 'public', 'pg_catalog'
+    AS $$
+DECLARE
+    needed CONSTANT text := (SELECT max(version_num) FROM solve_counts_migration);
+    writer CONSTANT text := coalesce(nullif(current_setting('solve.revision', true), ''), '0004');
+BEGIN
+    IF writer < needed THEN
+        RAISE EXCEPTION 'the tables are at revision % and this writer is of revision %; upgrade solve-counts', needed, writer
+            USING ERRCODE = 'SC001';
+    END IF;
+    RETURN NULL;
+END
+$$;
 CREATE TABLE public.admin_audit (
     audit_id bigint NOT NULL,
     at timestamp with time zone DEFAULT now() NOT NULL,
@@ -174,6 +189,9 @@ ALTER TABLE public.replay_runs ALTER COLUMN replay_run_id ADD GENERATED ALWAYS A
     NO MAXVALUE
     CACHE 1
 );
+CREATE TABLE public.solve_counts_addition (
+    version_num text NOT NULL
+);
 CREATE TABLE public.solve_counts_migration (
     version_num character varying(32) NOT NULL
 );
@@ -244,6 +262,8 @@ ALTER TABLE ONLY public.partition_offsets
     ADD CONSTRAINT partition_offsets_pkey PRIMARY KEY (topic, partition);
 ALTER TABLE ONLY public.replay_runs
     ADD CONSTRAINT replay_runs_pkey PRIMARY KEY (replay_run_id);
+ALTER TABLE ONLY public.solve_counts_addition
+    ADD CONSTRAINT solve_counts_addition_pkey PRIMARY KEY (version_num);
 ALTER TABLE ONLY public.solve_counts_migration
     ADD CONSTRAINT solve_counts_migration_pkc PRIMARY KEY (version_num);
 ALTER TABLE ONLY public.superseded_verdicts
@@ -257,6 +277,9 @@ CREATE INDEX admin_sessions_admin_id_idx ON public.admin_sessions USING btree (a
 CREATE INDEX users_board_idx ON public.users USING btree (problems_solved DESC, date_trunc('second'::text, (last_solved_at AT TIME ZONE 'UTC'::text)), user_id) WHERE (problems_solved > 0);
 CREATE INDEX users_username_idx ON public.users USING btree (username);
 CREATE INDEX verdicts_submitted_at_idx ON public.verdicts USING brin (submitted_at) WITH (pages_per_range='16', autosummarize='on');
+CREATE TRIGGER require_writer BEFORE INSERT OR DELETE OR UPDATE ON public.parked_events FOR EACH STATEMENT EXECUTE FUNCTION public.require_writer();
+CREATE TRIGGER require_writer BEFORE INSERT OR DELETE OR UPDATE ON public.partition_offsets FOR EACH STATEMENT EXECUTE FUNCTION public.require_writer();
+CREATE TRIGGER require_writer BEFORE INSERT OR DELETE OR UPDATE ON public.verdicts FOR EACH STATEMENT EXECUTE FUNCTION public.require_writer();
 ALTER TABLE ONLY public.admin_sessions
     ADD CONSTRAINT admin_sessions_admin_id_fkey FOREIGN KEY (admin_id) REFERENCES public.admins(admin_id) ON DELETE CASCADE;
 ALTER TABLE ONLY public.admin_tokens

@@ -1,4 +1,4 @@
--- Verdicts that were read and do not stand, the first delivery of each. Losing are those that came later in the log than
+-- Additive: verdicts that were read and do not stand, the first delivery of each. Losing are those that came later in the log than
 -- the one that stands although they were judged earlier: a judge's clock is wrong. A redelivery of a verdict that was
 -- replaced looks the same, so what was replaced is kept as well, as not losing. No count comes from this table.
 CREATE TABLE superseded_verdicts (

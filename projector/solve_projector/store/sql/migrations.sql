@@ -1,21 +1,39 @@
 -- name: version_table
--- The table that says which revision the tables are at; NULL in a schema without our tables.
+-- The table that says which revision fences older writers; NULL in a schema without our tables.
 SELECT to_regclass('solve_counts_migration')
 
--- name: revision
+-- name: addition_table
+-- NULL in a schema of a version before there were additive revisions.
+SELECT to_regclass('solve_counts_addition')
+
+-- name: fence
 SELECT max(version_num) FROM solve_counts_migration
 
--- name: create_version_table
+-- name: additions
+SELECT version_num FROM solve_counts_addition
+
+-- name: create_version_tables
 CREATE TABLE IF NOT EXISTS solve_counts_migration (
     version_num varchar(32) NOT NULL,
     CONSTRAINT solve_counts_migration_pkc PRIMARY KEY (version_num)
+);
+CREATE TABLE IF NOT EXISTS solve_counts_addition (
+    version_num text NOT NULL,
+    CONSTRAINT solve_counts_addition_pkey PRIMARY KEY (version_num)
 )
 
--- name: add_revision
+-- name: add_addition
+INSERT INTO solve_counts_addition (version_num) VALUES ($1)
+
+-- name: set_fence
+-- One row, the newest revision that is not additive.
+WITH older AS (
+    DELETE FROM solve_counts_migration WHERE version_num <> $1
+)
 INSERT INTO solve_counts_migration (version_num) VALUES ($1)
 
--- name: remove_other_revisions
-DELETE FROM solve_counts_migration WHERE version_num <> $1
+-- name: lock_all_offsets
+SELECT 1 FROM partition_offsets ORDER BY topic, partition FOR UPDATE
 
 -- name: foreign_table
 -- One of these tables that is in a schema already.
