@@ -17,16 +17,20 @@ TYPE_HEADER = "ce_type"
 NO_TYPE_HEADER = -1
 TYPE_MAX_CHARS = 200  # of a type that nobody knows, within a detail
 _NAMES_A_TYPE = frozenset(
-    ("type", "cetype", "cloudeventstype", "eventtype", "eventname", "aggregatetype", "messagetype", "recordtype")
-)
-_HEADERS_NAME_A_TYPE = _NAMES_A_TYPE | {"event", "kind", "typeid"}  # the last is Spring's __TypeId__
+    ("type", "cetype", "cloudeventstype", "eventtype", "eventname", "aggregatetype", "messagetype", "recordtype",
+     "event", "kind", "action", "typeid")
+)  # fmt: skip
 _VERDICT_WORDS = frozenset(("verdict", "status", "result", "outcome", "judgement", "judgment", "state"))
 _TRUE_OF_A_SOLVE = frozenset(("accepted", "solved", "passed", "correct", "success"))
 _FALSE_OF_A_SOLVE = frozenset(("rejected", "revoked", "deleted", "removed", "disqualified", "failed", "invalid"))
 _ACCEPTED = frozenset(
     ("accepted", "ac", "ok", "yes", "true", "correct", "solved", "passed", "pass", "success", "right")
 )
-_FAILED = re.compile(r"wrong|reject|fail|incorrect|revoke|delete|disqualif|limit|error|false|no$")
+_FAILED = re.compile(
+    r"wrong|reject|failed|failure|incorrect|revoked|deleted|disqualif|limitexceeded"
+    r"|(runtime|compil[a-z]*|presentation|output|security|system|judge|internal)error"
+    r"|^(no|false|fail|wa|tle|mle|ole|ile|rte|re|ce|pe|ie|se)$"
+)
 _DELETED_ROW = frozenset(("op", "operation"))  # of change data capture, flattened beside the fields
 
 
@@ -37,7 +41,7 @@ def type_header_index(headers: Headers) -> int | None:
 
 @lru_cache(maxsize=256)  # a judge sends the same names with every record
 def _type_header_index(names: tuple[str, ...]) -> int | None:
-    naming = [index for index, name in enumerate(names) if _plain_name(name) in _HEADERS_NAME_A_TYPE]
+    naming = [index for index, name in enumerate(names) if _plain_name(name) in _NAMES_A_TYPE]
     if SET_ASIDE_HEADER in names:
         return None
     if not naming:
@@ -68,14 +72,14 @@ def model_inside(fields: Mapping[str, Any], *, headers: Headers = ()) -> type[Ev
         model = EVENT_MODELS.get(named) if isinstance(named, str) else None
         return _unless_contradicted(model, fields) if model else unknown_type("`type`", named)
     for name, content in headers:
-        if _plain_name(name) in _HEADERS_NAME_A_TYPE:
+        if _plain_name(name) in _NAMES_A_TYPE:
             return Rejected(
                 Reason.UNKNOWN_TYPE,
                 f"header {_quoted(name)} is {_quoted(content)}, and there is no ce_type header; name the type there",
             )
     for name, content in fields.items():
         plain = _plain_name(name)
-        if content is not None and plain in _NAMES_A_TYPE:
+        if (plain in _NAMES_A_TYPE and content is not None) or (isinstance(content, str) and content in EVENT_MODELS):
             return Rejected(
                 Reason.UNKNOWN_TYPE, f"`{clip(name, 50)}` is {_quoted(content)}; name the type in the header ce_type"
             )
@@ -110,7 +114,8 @@ def _unless_contradicted(model: type[Event], fields: Mapping[str, Any]) -> type[
         if (
             (plain in _TRUE_OF_A_SOLVE and not _is_accepted(content))
             or (plain in _FALSE_OF_A_SOLVE and _is_true(content))
-            or (plain in _VERDICT_WORDS and isinstance(content, str) and _FAILED.search(content.lower()))
+            or (plain.removesuffix("at") in _FALSE_OF_A_SOLVE - {plain} and content)  # such as deleted_at
+            or (plain in _VERDICT_WORDS and isinstance(content, str) and _FAILED.search(_plain_name(content)))
             or (plain in _DELETED_ROW and content in ("d", "delete", "DELETE"))
         ):
             return _contradiction(name, content)

@@ -45,7 +45,10 @@ def test_headers_that_name_no_type_leave_a_solve_a_solve(name: str) -> None:
     assert isinstance(said_of([(name, b"application/json")]), SubmissionSolved)
 
 
-@pytest.mark.parametrize("name", ["eventType", "event_type", "Type", "aggregatetype", "ce_type", "messageType"])
+@pytest.mark.parametrize(
+    "name",
+    ["eventType", "event_type", "Type", "aggregatetype", "ce_type", "messageType", "event", "kind", "action", "x"],
+)
 def test_a_field_that_names_a_type_is_named_and_never_a_solve(name: str) -> None:
     value = json.dumps(FIELDS | {name: "submission.revoked.v1"}).encode()
     for said in (decode(value, [], NOW_MS), decode_line(value, NOW)):
@@ -58,7 +61,8 @@ CONTRADICTIONS: list[tuple[str, object]] = [
     ("verdict", "WRONG_ANSWER"), ("Verdict", "TLE"), ("status", "rejected"), ("status", 3), ("result", "WA"),
     ("result", {"verdict": "AC"}), ("judgement", None), ("outcome", ""), ("accepted", False), ("isAccepted", False),
     ("is_correct", 0), ("solved", "no"), ("passed", False), ("passed", None), ("deleted", True), ("__deleted", "true"),
-    ("disqualified", True), ("__op", "d"), ("reason", "rejudged"), ("verdict", "time limit exceeded"),
+    ("disqualified", True), ("deleted_at", "2026"),
+    ("revokedAt", 1), ("__op", "d"), ("verdict", "CE"), ("reason", "rejudged"), ("verdict", "time limit exceeded"),
 ]  # fmt: skip
 
 
@@ -84,7 +88,16 @@ def test_a_word_that_agrees_leaves_a_solve_a_solve(name: str, content: object) -
 
 
 @pytest.mark.parametrize(
-    ("name", "content"), [("verdict", "WRONG_ANSWER"), ("accepted", False), ("isSolved", False), ("deleted", True)]
+    ("name", "content"),
+    [
+        ("verdict", "WRONG_ANSWER"),
+        ("verdict", "WA"),
+        ("verdict", "Runtime Error"),
+        ("accepted", False),
+        ("isSolved", False),
+        ("deleted", True),
+        ("removed_at", "2026-01-01"),
+    ],
 )
 def test_a_record_that_calls_itself_a_solve_may_not_contradict_it_either(name: str, content: object) -> None:
     for said in (

@@ -66,7 +66,7 @@ def losing_sentence(lost: dict[str, Any]) -> str:
     return (
         f"submission {readable(lost['submission_id'])} of {readable(lost['problem_id'])}: {kind} at "
         f"{lost['source_partition']}:{lost['source_offset']}, judged {lost['judged_at'].isoformat()}, loses to "
-        f"the verdict before it at {lost['standing_partition']}:{lost['standing_offset']}, judged "
+        f"the verdict at {lost['standing_partition']}:{lost['standing_offset']}, judged "
         f"{lost['standing_judged_at'].isoformat()}; if it should count, check the judges' clocks"
     )
 

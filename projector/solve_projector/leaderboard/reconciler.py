@@ -8,6 +8,7 @@ A crash on the way leaves the old epoch in use, and the next check starts again.
 
 import asyncio
 from collections.abc import Mapping
+from time import monotonic
 
 import asyncpg
 import structlog
@@ -66,13 +67,15 @@ class BoardReconciler:
         self.available = False
 
     async def sync(self, offsets: Mapping[int, int]) -> None:
-        """Returns once readers see everything below `offsets`. Raises LeaderboardUnavailable, also after a minute."""
-        try:
-            async with asyncio.timeout(SYNC_TIMEOUT_S):
-                while not await self._shows(offsets):  # noqa: ASYNC110
-                    await asyncio.sleep(SYNC_POLL_S)
-        except TimeoutError:
-            raise LeaderboardUnavailable("the leaderboard was not in sync within a minute; see the log above") from None
+        """Returns once readers see everything below `offsets`. Raises LeaderboardUnavailable, also after a minute.
+
+        A check that takes longer, such as one that rebuilds a large leaderboard, is not interrupted.
+        """
+        deadline = monotonic() + SYNC_TIMEOUT_S
+        while not await self._shows(offsets):
+            if monotonic() > deadline:
+                raise LeaderboardUnavailable("the leaderboard was not in sync within a minute; see the log above")
+            await asyncio.sleep(SYNC_POLL_S)
 
     async def _shows(self, offsets: Mapping[int, int]) -> bool:
         epoch = await self._epoch()

@@ -30,7 +30,8 @@ async def sweep(pool: asyncpg.Pool, topic: str, metrics: ProjectorMetrics | None
 
     async def apply(keys: Sequence[VerdictKey]) -> None:
         async with pool.acquire() as connection, connection.transaction():
-            await unpark_events(connection, keys)
+            losing = await unpark_events(connection, keys)
+        metrics.lost(len(losing))
 
     async def on_refused(key: VerdictKey, refusal: BaseException) -> None:
         user_id, _, submission_id = key

@@ -13,7 +13,8 @@ from aiokafka.protocol.fetch import FetchRequest
 
 from solve_projector.log.record_batches import RECORD_MAX_BYTES, bounded, next_offset
 
-# The client keeps one fetch of each partition; all of them decompress to this much at most.
+# The client keeps one fetch of each assigned partition; all of them decompress to this much at most, or to a megabyte
+# each if they are more than 64.
 FETCH_MAX_BYTES = 64 * 1024 * 1024
 PARTITION_MAX_BYTES = 8 * 1024 * 1024
 # On the wire. A broker gives one batch more than this; its own `max.message.bytes` bounds that.
@@ -28,6 +29,7 @@ class BoundedFetch:
     def __init__(self, consumer: AIOKafkaConsumer, *, always_check_each: bool = False) -> None:
         """With `always_check_each` no header's name can stop the consumer, at the cost of reading all in Python."""
         self._always = always_check_each
+        self._consumer = consumer
         self._client = consumer._client
         self._send = self._client.send
         self._client.send = self._bounded_send
@@ -46,7 +48,8 @@ class BoundedFetch:
         return response
 
     def _bounded_topics(self, topics: Any, offsets: Mapping[_Place, int]) -> list[tuple[str, list[tuple[Any, ...]]]]:
-        max_bytes = max(RECORD_MAX_BYTES, min(PARTITION_MAX_BYTES, FETCH_MAX_BYTES // len(offsets)))
+        assigned = max(len(offsets), len(self._consumer.assignment()))
+        max_bytes = max(RECORD_MAX_BYTES, min(PARTITION_MAX_BYTES, FETCH_MAX_BYTES // assigned))
         return [
             (topic, [self._bounded_partition((topic, one[0]), one, offsets, max_bytes) for one in some])
             for topic, some in topics

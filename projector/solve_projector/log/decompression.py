@@ -8,6 +8,7 @@ import io
 import struct
 import zlib
 from collections.abc import Callable, Iterator
+from itertools import chain
 from typing import Any, BinaryIO, cast
 
 import cramjam
@@ -22,10 +23,6 @@ STEP_BYTES = 256 * 1024
 _XERIAL_MAGIC = b"\x82SNAPPY\x00"
 _XERIAL_HEADER_BYTES = 16
 _DAMAGED = (OSError, EOFError, RuntimeError, ValueError, zlib.error, zstandard.ZstdError, cramjam.DecompressionError)
-
-
-class NotDecompressible(Exception):
-    """The bytes are not what their codec says, or would need too much memory at once."""
 
 
 class _Blocks(io.RawIOBase):
@@ -51,31 +48,40 @@ class _Blocks(io.RawIOBase):
 
 
 def decompressed(codec: int, packed: memoryview, max_bytes: int) -> tuple[int, BinaryIO]:
-    """How many bytes come out, at most one more than `max_bytes`, and a stream of all of them.
+    """How many bytes come out, at most a step more than `max_bytes`, and a stream of all of them.
 
-    Raises NotDecompressible; the stream raises ValueError where it turns out later.
+    Damaged bytes count as more than `max_bytes`: the stream gives what comes out before the damage, whatever
+    `max_bytes` is, and then raises ValueError.
     """
+    if codec == LZ4 and (whole := _lz4_at_once(packed, max_bytes)) is not None:
+        return len(whole), io.BytesIO(whole)
+    blocks = _steps(codec, packed)
+    head: list[bytes] = []
+    size = 0
     try:
-        if codec == LZ4 and (whole := _lz4_at_once(packed, max_bytes)) is not None:
-            return len(whole), io.BytesIO(whole)
+        for block in blocks:
+            head.append(block)
+            size += len(block)
+            if size > max_bytes:
+                return size, _stream(chain(head, blocks))
+    except ValueError as damage:
+        return max_bytes + 1, _stream(chain(head, _raising(damage)))
+    return size, io.BytesIO(b"".join(head))
+
+
+def _steps(codec: int, packed: memoryview) -> Iterator[bytes]:
+    """What comes out, in steps whose places do not depend on who asks. Raises ValueError."""
+    try:
         stream = _STREAMS[codec](packed)
-        head = stream.read(max_bytes + 1)
-    except KeyError:
-        raise NotDecompressible(f"nobody knows codec {codec}") from None
-    except _DAMAGED as error:
-        raise NotDecompressible(str(error)) from error
-    if len(head) <= max_bytes:
-        return len(head), io.BytesIO(head)
-    return len(head), _stream(_after(head, stream))
-
-
-def _after(head: bytes, rest: BinaryIO) -> Iterator[bytes]:
-    yield head
-    try:
-        while block := rest.read(STEP_BYTES):
+        while block := stream.read(STEP_BYTES):
             yield block
-    except _DAMAGED as error:
+    except (KeyError, *_DAMAGED) as error:
         raise ValueError("its batch cannot be decompressed") from error
+
+
+def _raising(error: Exception) -> Iterator[bytes]:
+    raise error
+    yield b""  # which makes it an iterator
 
 
 def _stream(blocks: Iterator[bytes]) -> BinaryIO:
@@ -89,7 +95,10 @@ def _gzip(packed: memoryview) -> BinaryIO:
 def _lz4_at_once(packed: memoryview, max_bytes: int) -> bytes | None:
     """What most clients send, in a tenth of the stream's time; None where it is too large for that."""
     decompressor = lz4.frame.LZ4FrameDecompressor()
-    found: bytes = decompressor.decompress(packed, max_bytes + 1)
+    try:
+        found: bytes = decompressor.decompress(packed, max_bytes + 1)
+    except RuntimeError:
+        return None
     return found if decompressor.eof and len(found) <= max_bytes else None
 
 

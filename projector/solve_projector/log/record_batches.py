@@ -15,12 +15,11 @@ from typing import BinaryIO, NamedTuple
 
 from aiokafka.record.util import calc_crc32c
 
-from solve_projector.log.decompression import NotDecompressible, decompressed
+from solve_projector.log.decompression import decompressed
 from solve_projector.log.record_stream import DAMAGED, RecordStream, encode_parts, encode_record
 from solve_schemas.rejection import SET_ASIDE_HEADER, Reason
 
 RECORD_MAX_BYTES = 1024 * 1024
-_MEAN_RECORD_BYTES = 4096  # of a batch whose records are looked at one by one: they may be nothing but headers
 _HEADER = struct.Struct(">qiibIhiqqqhii")
 _LENGTH_OVERHEAD = 12
 _CRC_BEGINS = 21
@@ -68,17 +67,17 @@ def bounded(data: bytes, first_offset: int, max_bytes: int, *, check_each: bool 
         size, body = _opened(header, raw, left)
         if size > left and kept:
             return b"".join(kept)
-        is_doubtful = check_each or size > min(left, RECORD_MAX_BYTES, header.records * _MEAN_RECORD_BYTES)
+        is_doubtful = check_each or size > left or (size > RECORD_MAX_BYTES and _has_large(header, body))
         if is_doubtful and header.crc == calc_crc32c(raw[_CRC_BEGINS:]):  # else the client refuses it by itself
             rewritten = _rewritten(header, body, first_offset, max_bytes, check_each)
             kept.append(rewritten.batch)
             changed = True
             if not rewritten.is_whole:
                 return b"".join(kept)
-            left -= min(size, len(rewritten.batch))
+            size = min(size, len(rewritten.batch))
         else:
             kept.append(raw)
-            left -= size
+        left = max(0, left - size)
     return b"".join([*kept, data[end:]]) if changed else data
 
 
@@ -105,24 +104,24 @@ def _last_offset(header: BatchHeader) -> int:
     return header.base_offset + header.last_offset_delta
 
 
-def _opened(header: BatchHeader, raw: memoryview, max_bytes: int) -> tuple[int, BinaryIO | None]:
-    """How large the batch's records are, at most one byte more than `max_bytes`, and a stream of them.
-
-    No stream where they cannot be decompressed.
-    """
+def _opened(header: BatchHeader, raw: memoryview, max_bytes: int) -> tuple[int, BinaryIO]:
+    """How large the batch's records are, or more than `max_bytes`, and a stream of them."""
     packed = raw[_HEADER.size :]
     codec = header.attributes & _CODEC
-    if codec == 0:
-        return len(packed), BytesIO(packed)
+    return decompressed(codec, packed, max_bytes) if codec else (len(packed), BytesIO(packed))
+
+
+def _has_large(header: BatchHeader, body: BinaryIO) -> bool:
+    """Whether a record is too large, or where one ends cannot be seen; reads no more than their lengths."""
     try:
-        return decompressed(codec, packed, max_bytes)
-    except NotDecompressible:
-        return max_bytes + 1, None
+        is_large = RecordStream(body).longest(header.records) > RECORD_MAX_BYTES
+    except (ValueError, EOFError):
+        is_large = True
+    body.seek(0)
+    return is_large
 
 
-def _rewritten(
-    header: BatchHeader, body: BinaryIO | None, first_offset: int, max_bytes: int, check_each: bool
-) -> _Rewritten:
+def _rewritten(header: BatchHeader, body: BinaryIO, first_offset: int, max_bytes: int, check_each: bool) -> _Rewritten:
     kept = bytearray()
     count = 0
     last = header.last_offset_delta
@@ -137,20 +136,16 @@ def _rewritten(
     return _Rewritten(_batch(header, last, count, bytes(kept)), is_whole=False)
 
 
-def _records(
-    header: BatchHeader, body: BinaryIO | None, first_offset: int, check_each: bool
-) -> Iterator[tuple[int, bytes]]:
+def _records(header: BatchHeader, body: BinaryIO, first_offset: int, check_each: bool) -> Iterator[tuple[int, bytes]]:
     """Offset delta and bytes of each record from `first_offset` on; what cannot be read is without its content."""
     last = max(first_offset - header.base_offset, 0) - 1
-    why = "its batch cannot be decompressed"
     try:
-        for last, record in _readable_records(header, body, first_offset, check_each) if body else ():
+        for last, record in _readable_records(header, body, first_offset, check_each):
             yield last, record
     except (ValueError, EOFError) as error:
         why = str(error)
     else:
-        if body:
-            return
+        return
     reason = f"{Reason.UNREADABLE} {why}; the offset is all that is known of the record"
     empty = encode_parts(None, None, [(SET_ASIDE_HEADER.encode(), reason.encode())])
     for missing in range(last + 1, header.last_offset_delta + 1):

@@ -36,6 +36,15 @@ class RecordStream:
             raise ValueError(DAMAGED)
         return length, timestamp_delta, offset_delta, rest
 
+    def longest(self, count: int) -> int:
+        """Reads the lengths of so many records, and gives the greatest."""
+        longest = 0
+        for _ in range(count):
+            length = self._varint()
+            longest = max(longest, length)
+            self.skip(length)
+        return longest
+
     def skip(self, count: int) -> None:
         """Reads bytes and forgets them."""
         while count > 0:

@@ -125,16 +125,18 @@ async def apply_events(connection: Connection, rows: Rows, applied: Applied, *, 
     return unknown
 
 
-async def unpark_events(connection: Connection, keys: Sequence[VerdictKey]) -> None:
-    """Applies parked events of users who exist by now, in the caller's transaction.
+async def unpark_events(connection: Connection, keys: Sequence[VerdictKey]) -> list[tuple[int, int]]:
+    """Applies parked events of users who exist by now, in the caller's transaction; returns places of losing verdicts.
 
     The changed standings go to the outbox, because this change has no offset (I6).
     """
     known = {row[0] for row in await connection.fetch(USERS_SQL["lock_users"], sorted({key[0] for key in keys}))}
     wanted = _columns(key for key in keys if key[0] in known)
     await connection.fetchval(PARKED_EVENTS_SQL["lock_parked_events"], *wanted)
-    verdicts, _ = _joined({}, await connection.fetch(PARKED_EVENTS_SQL["unpark_events"], *wanted))
-    await add_to_outbox(connection, await apply_verdicts(connection, verdicts))
+    verdicts, superseded = _joined({}, await connection.fetch(PARKED_EVENTS_SQL["unpark_events"], *wanted))
+    losing: list[tuple[int, int]] = []
+    await add_to_outbox(connection, await apply_verdicts(connection, verdicts, superseded, losing))
+    return losing
 
 
 async def add_to_outbox(connection: Connection, standings: Iterable[Standing]) -> None:

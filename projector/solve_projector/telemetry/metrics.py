@@ -162,7 +162,7 @@ class ProjectorMetrics:
         self._stage.labels(BatchStage.POSTGRESQL).observe(applied.seconds)
         self._progress.set_to_current_time()
         self._mis_keyed.inc(applied.mis_keyed)
-        self._losing.inc(len(applied.losing))
+        self.lost(len(applied.losing))
         self.reached(BatchStage.POSTGRESQL, applied)
         for (name, outcome), number in outcomes(batch, applied.unknown_users).items():
             self._events.labels(name, outcome).inc(number)
@@ -187,6 +187,10 @@ class ProjectorMetrics:
     def dead_lettered(self, reason: Reason, number: int = 1) -> None:
         """Dead letters were stored."""
         self._dead_letters.labels(reason).inc(number)
+
+    def lost(self, verdicts: int) -> None:
+        """Verdicts that came later and were judged earlier."""
+        self._losing.inc(verdicts)
 
     def retried(self, server: Server) -> None:
         """Something will be tried again."""

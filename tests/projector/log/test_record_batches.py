@@ -1,5 +1,6 @@
 """Batches in bounded memory: the same records, with the too large and the unreadable ones set aside."""
 
+import random
 import tracemalloc
 from typing import Any
 
@@ -143,3 +144,22 @@ def test_the_limit_of_a_record_is_exact() -> None:
         ((_, (_, value, headers)),) = read(bounded(batch([(b"k", b"x" * size, [])], "gzip"), 0, 8 << 20))
         assert (set_aside(headers) is not None) is is_set_aside
         assert is_set_aside or len(value) == size
+
+
+@pytest.mark.parametrize("codec", ["gzip", "snappy", "lz4", "zstd"])
+def test_where_a_damaged_batch_is_cut_does_not_change_what_is_read_of_it(codec: str) -> None:
+    noise = random.Random(1)
+    written = [(b"k", noise.randbytes(100_000), []) for _ in range(40)]
+    data = bytearray(batch(written, codec))
+    middle = len(data) * 3 // 4
+    data[middle : middle + 64] = b"\xff" * 64
+    found = []
+    for limit in (600_000, 8 << 20):
+        at, records = 0, []
+        while at < len(written):
+            said = bounded(sealed(bytes(data)), at, limit, check_each=True)
+            records += [one for one in read(said) if one[0] >= at]
+            at = next_offset(said) or 0
+        found.append(records)
+    assert found[0] == found[1]
+    assert {set_aside(record[2]) is None for _, record in found[0]} >= {False}

@@ -277,6 +277,7 @@ CREATE INDEX admin_sessions_admin_id_idx ON public.admin_sessions USING btree (a
 CREATE INDEX users_board_idx ON public.users USING btree (problems_solved DESC, date_trunc('second'::text, (last_solved_at AT TIME ZONE 'UTC'::text)), user_id) WHERE (problems_solved > 0);
 CREATE INDEX users_username_idx ON public.users USING btree (username);
 CREATE INDEX verdicts_submitted_at_idx ON public.verdicts USING brin (submitted_at) WITH (pages_per_range='16', autosummarize='on');
+CREATE TRIGGER require_writer BEFORE INSERT OR DELETE OR UPDATE ON public.dead_letters FOR EACH STATEMENT EXECUTE FUNCTION public.require_writer();
 CREATE TRIGGER require_writer BEFORE INSERT OR DELETE OR UPDATE ON public.parked_events FOR EACH STATEMENT EXECUTE FUNCTION public.require_writer();
 CREATE TRIGGER require_writer BEFORE INSERT OR DELETE OR UPDATE ON public.partition_offsets FOR EACH STATEMENT EXECUTE FUNCTION public.require_writer();
 CREATE TRIGGER require_writer BEFORE INSERT OR DELETE OR UPDATE ON public.verdicts FOR EACH STATEMENT EXECUTE FUNCTION public.require_writer();

@@ -16,6 +16,7 @@ from solve_projector.store import migrate as runner
 from solve_projector.store.migrate import migrate, migrations, newest_revision, require_schema
 from solve_projector.store.postgresql import connect
 from tests.conftest import url_of
+from tests.waiting import until
 
 APPLIED = ["0004", "0005", "0006"]  # the newest that fences, and the additive ones
 
@@ -112,3 +113,27 @@ async def test_a_table_of_somebody_else_is_not_touched(settings: ProjectorSettin
         assert await connection.fetchval("SELECT to_regclass('solve_counts_migration')") is None
     finally:
         await connection.close()
+
+
+async def test_an_upgrade_waits_for_a_running_batch_and_never_the_batch_for_it(
+    settings: ProjectorSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as older:
+        older.setattr(runner, "migrations", lambda: dict(list(migrations().items())[:4]))
+        await migrate(settings)
+    writer, watcher = await connect(settings), await connect(settings)
+    try:
+        async with writer.transaction():
+            await writer.execute("SELECT 1 FROM partition_offsets FOR UPDATE")
+            await writer.execute("DELETE FROM parked_events")
+            await writer.execute("UPDATE verdicts SET solved = true")
+            upgrading = asyncio.create_task(migrate(settings))
+            await until(
+                lambda: watcher.fetchval("SELECT EXISTS (SELECT 1 FROM pg_locks WHERE NOT granted)"), "setup to wait"
+            )
+            await writer.execute("DELETE FROM dead_letters")
+            await writer.execute("UPDATE partition_offsets SET next_offset = 1")
+        assert await upgrading == newest_revision()
+    finally:
+        await writer.close()
+        await watcher.close()

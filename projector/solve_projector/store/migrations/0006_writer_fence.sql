@@ -13,9 +13,14 @@ BEGIN
 END
 $$;
 
-CREATE TRIGGER require_writer BEFORE INSERT OR UPDATE OR DELETE ON partition_offsets
+-- In the order in which a batch writes them: a running batch is waited for, and never waits for us.
+LOCK TABLE parked_events, verdicts, dead_letters, partition_offsets IN SHARE ROW EXCLUSIVE MODE;
+
+CREATE TRIGGER require_writer BEFORE INSERT OR UPDATE OR DELETE ON parked_events
     FOR EACH STATEMENT EXECUTE FUNCTION require_writer();
 CREATE TRIGGER require_writer BEFORE INSERT OR UPDATE OR DELETE ON verdicts
     FOR EACH STATEMENT EXECUTE FUNCTION require_writer();
-CREATE TRIGGER require_writer BEFORE INSERT OR UPDATE OR DELETE ON parked_events
+CREATE TRIGGER require_writer BEFORE INSERT OR UPDATE OR DELETE ON dead_letters
+    FOR EACH STATEMENT EXECUTE FUNCTION require_writer();
+CREATE TRIGGER require_writer BEFORE INSERT OR UPDATE OR DELETE ON partition_offsets
     FOR EACH STATEMENT EXECUTE FUNCTION require_writer();
