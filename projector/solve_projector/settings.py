@@ -43,7 +43,11 @@ class ProjectorSettings(Settings):
     )
 
     redis_url: SecretStr = Field(
-        SecretStr("redis://localhost:6379/0"), description="Redis or Valkey; `rediss://` for TLS."
+        SecretStr("redis://localhost:6379/0"),
+        description="Redis or Valkey; `rediss://` for TLS. A node of a Redis Cluster is recognised; several are "
+        "`redis+cluster://host:6379,host2:6379`. Sentinels: `redis+sentinel://user:password@host:26379,host2:26379/"
+        "name-of-the-master/0`, with `?sentinel_username=…&sentinel_password=…` if they ask for a login of their own; "
+        "`rediss+…` for TLS.",
     )
     redis_ssl_cafile: Path | None = Field(None, description="CA certificates (PEM) to trust for Redis.")
     leaderboard_prefix: KeyPrefix = Field("solves", description="Prefix of every key in Redis.")
@@ -104,7 +108,9 @@ class ProjectorSettings(Settings):
     def _address_can_be_read(cls, url: SecretStr) -> SecretStr:
         """Python's own message would quote what it takes for the port: a piece of the password (I12)."""
         try:
-            _ = urlsplit(url.get_secret_value()).port
+            login, at, hosts = urlsplit(url.get_secret_value()).netloc.rpartition("@")
+            for host in hosts.split(","):  # several Sentinels, or nodes of a cluster
+                _ = urlsplit(f"//{login}{at}{host}").port
         except ValueError:
             raise ValueError("is not an address; in a password, write / as %2F, # as %23, @ as %40, : as %3A") from None
         return url
