@@ -43,7 +43,11 @@ class ProjectorSettings(Settings):
     )
 
     redis_url: RedisAddress = Field(
-        SecretStr("redis://localhost:6379/0"), description="Redis or Valkey; `rediss://` for TLS."
+        SecretStr("redis://localhost:6379/0"),
+        description="Redis or Valkey; `rediss://` for TLS. A node of a Redis Cluster is recognised; several are "
+        "`redis+cluster://host:6379,host2:6379`. Sentinels: `redis+sentinel://user:password@host:26379,host2:26379/"
+        "name-of-the-master/0`, with `?sentinel_username=…&sentinel_password=…` if they ask for a login of their own; "
+        "`rediss+…` for TLS.",
     )
     redis_ssl_cafile: Path | None = Field(None, description="CA certificates (PEM) to trust for Redis.")
     leaderboard_prefix: KeyPrefix = Field("solves", description="Prefix of every key in Redis.")

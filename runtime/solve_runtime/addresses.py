@@ -12,7 +12,10 @@ from pydantic import AfterValidator, SecretStr
 
 ESCAPES = "in a user or password write % as %25, / as %2F, # as %23, ? as %3F, @ as %40"
 DATABASE_FORM = f"must be postgresql://USER:PASSWORD@HOST:PORT/DATABASE, without quotes; {ESCAPES}"
-REDIS_FORM = f"must be redis://USER:PASSWORD@HOST:PORT/0, rediss:// for TLS, or unix:///PATH?db=0; {ESCAPES}"
+REDIS_FORM = (
+    "must be redis://USER:PASSWORD@HOST:PORT/0, redis+cluster://HOST:PORT,HOST2:PORT, redis+sentinel://HOST:PORT,"
+    f"HOST2:PORT/MASTER/0, with rediss for TLS, or unix:///PATH?db=0; {ESCAPES}"
+)
 SERVERS_FORM = "must be host:port, with commas between several, and no user or password"
 PORT_MAX = 65_535
 
@@ -20,7 +23,10 @@ UNPRINTABLE = re.compile(r"[\x00-\x20\x7f]|%[01][0-9a-fA-F]|%7[fF]")
 LOGIN = r"(?:[^/?#@\[\]]*@)?"
 DATABASE = re.compile(rf"(?i:postgres(?:ql)?)://{LOGIN}(?P<hosts>[^/?#@]*)(?:/[^/?#@:\"']*)?(?:\?(?P<query>[^#]+))?")
 REDIS = re.compile(
-    rf"(?:rediss?://{LOGIN}(?P<hosts>[^/?#@,]*)(?:/[0-9]*)?|unix://{LOGIN}/[^?#@]+)(?:\?(?P<query>[^#]+))?"
+    rf"(?:rediss?://{LOGIN}(?P<hosts>[^/?#@,]*)(?:/[0-9]*)?"
+    rf"|rediss?\+cluster://{LOGIN}(?P<nodes>[^/?#@]+)(?:/[0-9]*)?"
+    rf"|rediss?\+sentinel://{LOGIN}(?P<sentinels>[^/?#@]+)/[\w.-]+(?:/[0-9]*)?"
+    rf"|unix://{LOGIN}/[^?#@]+)(?:\?(?P<query>[^#]+))?"
 )
 # a name, an address in brackets, or the folder of a socket as libpq writes it
 SERVER = re.compile(r"(?:\w(?:[\w.-]*\w)?\.?|\[[0-9a-fA-F:.]+\]|%2[fF][\w%.-]+)(?::(?P<port>[0-9]{1,5}))?")
@@ -40,7 +46,7 @@ DATABASE_PARAMETERS: Parameters = {
     "target_session_attrs": re.compile("any|primary|standby|read-write|read-only|prefer-standby"),
 }
 REDIS_PARAMETERS: Parameters = {
-    **dict.fromkeys(("client_name", "password", "username"), ANY),
+    **dict.fromkeys(("client_name", "password", "sentinel_password", "sentinel_username", "username"), ANY),
     **dict.fromkeys(("db", "health_check_interval", "max_connections"), NUMBER),
     **dict.fromkeys(("socket_connect_timeout", "socket_timeout"), re.compile(r"[0-9]+(\.[0-9]+)?")),
     **dict.fromkeys(("retry_on_timeout", "socket_keepalive"), SWITCH),
@@ -72,7 +78,8 @@ def _is_port(text: str) -> bool:
 
 def _require_form(text: str, form: re.Pattern[str], parameters: Parameters, rule: str) -> None:
     found = None if UNPRINTABLE.search(text) else form.fullmatch(text)
-    if not found or (found["hosts"] and not are_servers(found["hosts"])):
+    named = [found[group] for group in ("hosts", "nodes", "sentinels") if found.groupdict().get(group)] if found else []
+    if not found or not all(map(are_servers, named)):
         raise ValueError(rule)
     for pair in found["query"].split("&") if found["query"] else ():
         name, _, value = pair.partition("=")
@@ -90,7 +97,7 @@ def _database(address: SecretStr) -> SecretStr:
 
 def _redis(address: SecretStr) -> SecretStr:
     text = address.get_secret_value().strip()
-    parameters = REDIS_TLS_PARAMETERS if text.startswith("rediss:") else REDIS_PARAMETERS
+    parameters = REDIS_TLS_PARAMETERS if text.startswith("rediss") else REDIS_PARAMETERS
     _require_form(text, REDIS, parameters, REDIS_FORM)
     return SecretStr(text)
 

@@ -12,16 +12,17 @@ from enum import StrEnum
 from functools import lru_cache
 from ipaddress import IPv6Address, IPv6Network
 from math import ceil
+from typing import Any
 
 import structlog
 from limits import RateLimitItem, parse_many
 from limits.aio.storage import RedisStorage
 from limits.aio.strategies import FixedWindowRateLimiter
-from limits.errors import StorageError
 
 from solve_api.errors import TooManyRequests
 from solve_api.settings import ApiSettings
-from solve_projector.leaderboard.redis_client import connect_redis
+from solve_projector.errors import LeaderboardUnavailable
+from solve_projector.leaderboard.redis_client import RedisClient, connect_redis
 
 FORGET_INTERVAL_S = 60.0
 IPV6_PREFIX = 64
@@ -50,7 +51,7 @@ class RateLimits:
     def __init__(
         self,
         settings: ApiSettings,
-        shared: FixedWindowRateLimiter | None = None,
+        shared: "SharedWindows | None" = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
         rates = {
@@ -79,10 +80,8 @@ class RateLimits:
         """When the window ends if the limit is exceeded, else None."""
         if self._shared and kind is not LimitKind.READ:
             try:
-                if await self._shared.hit(item, kind, key):
-                    return None
-                return (await self._shared.get_window_stats(item, kind, key)).reset_time
-            except StorageError as error:
+                return await self._shared.hit(item, kind, key)
+            except LeaderboardUnavailable as error:
                 log.warning("Redis is unavailable; counting in memory", action="limits_in_memory", error=str(error))
         return self._memory.hit(item.key_for(kind, key), item.amount, item.get_expiry())
 
@@ -111,18 +110,42 @@ class MemoryWindows:
         return ends_at if count >= limit else None
 
 
+class SharedWindows:
+    """Counts in Redis, whatever server or cluster REDIS_URL names. Raises LeaderboardUnavailable."""
+
+    def __init__(self, redis: RedisClient, prefix: str) -> None:
+        self._redis = redis
+        self._prefix = prefix
+        self._made: tuple[Any, FixedWindowRateLimiter] | None = None
+
+    async def hit(self, item: RateLimitItem, kind: LimitKind, key: str) -> float | None:
+        """Counts one; when the window ends if that is one too many, else None."""
+        async with self._redis.session() as redis:
+            if self._made is None or self._made[0] is not redis:  # the library needs 2 ms to make one
+                self._made = redis, FixedWindowRateLimiter(_Storage(redis, self._prefix))
+            limiter = self._made[1]
+            if await limiter.hit(item, kind, key):
+                return None
+            return (await limiter.get_window_stats(item, kind, key)).reset_time
+
+
+class _Storage(RedisStorage):
+    """The library's storage, through a client that is connected already."""
+
+    def __init__(self, redis: Any, prefix: str) -> None:
+        self._redis = redis
+        super().__init__("async+redis://", implementation="redispy", key_prefix=prefix)
+
+    def configure_bridge(self) -> None:
+        """Overrides the library's own connecting."""
+        vars(self.bridge).update(storage=self._redis, connection_getter=lambda _readonly: self._redis)
+
+
 @asynccontextmanager
-async def shared_limiter(settings: ApiSettings) -> AsyncIterator[FixedWindowRateLimiter]:
+async def shared_limiter(settings: ApiSettings) -> AsyncIterator[SharedWindows]:
     """Counts in Redis, connecting on first use."""
     async with aclosing(connect_redis(settings, client_name="solve-api-limits")) as redis:
-        storage = RedisStorage(
-            "async+redis://",
-            wrap_exceptions=True,
-            implementation="redispy",
-            key_prefix=f"{settings.leaderboard_prefix}:limits",
-            connection_pool=redis.connection_pool,  # type: ignore[arg-type]
-        )
-        yield FixedWindowRateLimiter(storage)
+        yield SharedWindows(redis, f"{settings.leaderboard_prefix}:limits")
 
 
 @lru_cache(maxsize=10_000)

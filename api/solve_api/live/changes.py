@@ -8,11 +8,9 @@ import asyncio
 from collections.abc import AsyncIterator, Mapping
 from contextlib import aclosing, asynccontextmanager, closing, suppress
 from itertools import islice
-from typing import Any
 
 import asyncpg
 import structlog
-from redis.asyncio import Redis
 from tenacity import AsyncRetrying, retry_if_exception, wait_random_exponential
 
 from solve_api.live.entries import (
@@ -31,7 +29,7 @@ from solve_api.live.open_file_limit import raise_open_file_limit
 from solve_api.settings import ApiSettings
 from solve_projector.errors import LeaderboardUnavailable
 from solve_projector.leaderboard.board import changes_key
-from solve_projector.leaderboard.redis_client import connect_redis, translated
+from solve_projector.leaderboard.redis_client import RedisClient, connect_redis
 from solve_projector.store.postgresql import DATABASE_ERRORS
 from solve_runtime.sql import queries
 from solve_runtime.tasks import cancelled, in_background
@@ -55,11 +53,11 @@ HISTORIES_AT_ONCE = 8
 class Changes:
     """The changes that one process has seen, and its hub."""
 
-    def __init__(self, redis: Redis, key: str, pool: asyncpg.Pool, hub: Hub, topic: str) -> None:
+    def __init__(self, redis: RedisClient, key: str, pool: asyncpg.Pool, hub: Hub, topic: str) -> None:
         self.hub = hub
         self.unavailable = True  # Redis, until it answers
         self._reported_unavailable = False
-        self._redis: Any = redis
+        self._redis = redis
         self._key = key
         self._pool = pool
         self._log = structlog.get_logger().bind(topic=topic)
@@ -117,8 +115,8 @@ class Changes:
                     stream_id=str(self.hub.users_notified_to),
                 )
                 self.unavailable = self._reported_unavailable = False
-            with translated():
-                answer = await self._redis.xread({self._key: str(self.hub.users_notified_to)}, READ_ENTRIES, BLOCK_MS)
+            async with self._redis.session() as redis:
+                answer = await redis.xread({self._key: str(self.hub.users_notified_to)}, READ_ENTRIES, BLOCK_MS)
             for _, entries in answer:
                 for entry_id, fields in entries:
                     self._notify(entry_id, fields)
@@ -150,8 +148,8 @@ class Changes:
 
     async def _find_position(self) -> None:
         """Continues where we were, unless Redis was unavailable or its stream is newer than ours."""
-        with translated():
-            last = await self._redis.xrevrange(self._key, count=1)
+        async with self._redis.session() as redis:
+            last = await redis.xrevrange(self._key, count=1)
         newest = (last and StreamId.parse(last[0][0].decode())) or BEGINNING
         here = self.hub.users_notified_to
         if here is None or newest < here:
@@ -171,9 +169,8 @@ class Changes:
         if last_seen >= until:
             return NOTHING
         try:
-            async with asyncio.timeout(HISTORY_TIMEOUT_S), self._history_turns:
-                with translated():
-                    found = await self._redis.xrange(self._key, str(last_seen), str(until), most)
+            async with asyncio.timeout(HISTORY_TIMEOUT_S), self._history_turns, self._redis.session() as redis:
+                found = await redis.xrange(self._key, str(last_seen), str(until), most)
             entries = [read_entry(*one) for one in found]
         except (LeaderboardUnavailable, TimeoutError, ValueError):
             return None

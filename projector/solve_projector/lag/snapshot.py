@@ -172,10 +172,8 @@ class Observer:
     async def _watermarks(self, applied: _Applied | None, problems: dict[str, str]) -> Mapping[int, int] | None:
         try:
             # readers see the board's own epoch, which during a rebuild is older than PostgreSQL's
-            epoch = await self.board.current_epoch()
-            if epoch is None and applied:
-                epoch = applied.epoch
-            return (await self.board.state(epoch)).watermarks if epoch is not None else {}
+            state = await self.board.state()
+            return (await self.board.state(applied.epoch) if state.current is None and applied else state).watermarks
         except LeaderboardUnavailable as error:
             problems["redis"] = str(error)
             return None

@@ -17,10 +17,11 @@ from importlib.resources import files
 from typing import Any, NamedTuple
 
 from redis.asyncio import Redis
+from redis.commands.core import AsyncScript
 
 from solve_projector.domain.ranking import BoardPage, Mode, PageRequest, RankKey
 from solve_projector.domain.rule import whole_seconds
-from solve_projector.leaderboard.redis_client import connect_redis, translated
+from solve_projector.leaderboard.redis_client import RedisClient, connect_redis
 from solve_projector.settings import ProjectorSettings
 from solve_projector.store.counts import Standing
 
@@ -30,8 +31,10 @@ CHANGES_KEPT = 1000  # about; as in lua/write_standings.lua
 
 
 @cache
-def _script(name: str) -> str:
-    return files("solve_projector").joinpath("leaderboard", "lua", f"{name}.lua").read_text(encoding="utf-8")
+def _script(name: str) -> AsyncScript:
+    """One of our scripts, to be called with a client; nothing connects here."""
+    text = files("solve_projector").joinpath("leaderboard", "lua", f"{name}.lua").read_text(encoding="utf-8")
+    return Redis().register_script(text)
 
 
 def score(problems_solved: int, last_solved_at: datetime) -> int:
@@ -71,20 +74,29 @@ class BoardState:
     watermarks: Mapping[int, int]
     members: int
     versions: int
+    server: str = ""  # the run id of the Redis that answered
+    written_to: str = ""  # of the one that was given all users
+
+    @property
+    def is_of_another_server(self) -> bool:
+        """Whether Redis was restarted or failed over, and may have lost what it had not saved or replicated."""
+        return bool(self.server) and self.server != self.written_to
+
+    def below(self, offsets: Mapping[int, int]) -> dict[int, int]:
+        """Watermarks that are below these offsets."""
+        return {p: self.watermarks.get(p, 0) for p, at in offsets.items() if self.watermarks.get(p, 0) < at}
 
 
 class Leaderboard:
     """The leaderboard of one topic in one Redis. Every method raises LeaderboardUnavailable if Redis fails."""
 
-    def __init__(self, redis: Redis, prefix: str, topic: str) -> None:
+    def __init__(self, redis: RedisClient, prefix: str, topic: str) -> None:
         # the braces keep all keys in one slot of a Redis Cluster, as a script needs
-        self._redis: Any = redis  # its stubs give every answer as a union over protocol versions
+        self._redis = redis
         self._prefix = f"{{{prefix}}}"
         self._changes = changes_key(prefix)
         self._topic = topic
-        self._write = redis.register_script(_script("write_standings"))
-        self._raise = redis.register_script(_script("raise_watermarks"))
-        self._read = redis.register_script(_script("read_board"))
+        self._pointer = f"{self._prefix}:current"
 
     def _key(self, epoch: int, what: str) -> str:
         return f"{self._prefix}:{epoch}:{what}"
@@ -101,55 +113,63 @@ class Leaderboard:
             users += (user_id, version, score(problems_solved, last_solved_at) if last_solved_at else "")
         moves = [part for p, (begin, end) in (ranges or {}).items() for part in (self._watermark(p), begin, end)]
         keys = [self._key(epoch, "board"), self._key(epoch, "versions"), self._key(epoch, "watermarks"), self._changes]
-        with translated():
-            stale = await self._write(keys=keys, args=[epoch, len(users) // 3, *users, *moves])
+        stale = await self._run("write_standings", keys, [epoch, len(users) // 3, *users, *moves])
         return [int(name.rpartition(b":")[2]) for name in stale]
 
-    async def raise_watermarks(self, epoch: int, offsets: Mapping[int, int]) -> None:
-        """Records that everything below these offsets is on the leaderboard."""
+    async def raise_watermarks(self, epoch: int, offsets: Mapping[int, int], server: str = "") -> None:
+        """Records that everything below these offsets is on the leaderboard, and which server was given all users."""
         args = [part for partition, offset in offsets.items() for part in (self._watermark(partition), offset)]
-        with translated():
-            await self._raise(keys=[self._key(epoch, "watermarks")], args=args)
+        await self._run("raise_watermarks", [self._key(epoch, "watermarks")], [server, *args])
 
-    async def state(self, epoch: int) -> BoardState:
-        """What Redis holds of `epoch`, and which epoch readers see."""
-        with translated():
-            pipeline = self._redis.pipeline(transaction=True)
-            pipeline.get(f"{self._prefix}:current")
-            pipeline.hgetall(self._key(epoch, "watermarks"))
-            pipeline.zcard(self._key(epoch, "board"))
-            pipeline.hlen(self._key(epoch, "versions"))
-            current, found, members, versions = await pipeline.execute()
-            head = f"{self._topic}:".encode()
-            watermarks = {
-                int(name[len(head) :]): int(at)
-                for name, at in found.items()
-                if name.startswith(head) and name[len(head) :].isdigit()
-            }
-            return BoardState(int(current) if current else None, watermarks, members, versions)
+    async def state(self, epoch: int | None = None) -> BoardState:
+        """What Redis holds of `epoch`, or of the one that readers see, and which that is."""
+        args = [self._prefix, "" if epoch is None else epoch]
+        current, fields, members, versions, server = await self._run("read_state", [self._pointer], args)
+        found = dict(zip(fields[::2], fields[1::2], strict=True))
+        head = f"{self._topic}:".encode()
+        watermarks = {
+            int(name[len(head) :]): int(at)
+            for name, at in found.items()
+            if name.startswith(head) and name[len(head) :].isdigit()
+        }
+        written_to = found.get(b"server", b"").decode()
+        return BoardState(int(current) if current else None, watermarks, members, versions, server.decode(), written_to)
 
     async def current_epoch(self) -> int | None:
         """The epoch that readers see; None if there is no leaderboard."""
-        with translated():
-            current = await self._redis.get(f"{self._prefix}:current")
+        async with self._redis.session() as redis:
+            current = await redis.get(self._pointer)
             return int(current) if current is not None else None
+
+    async def newest_epoch(self) -> int:
+        """The greatest epoch that Redis has anything of, published or not; 0 if it has none."""
+        return max([await self.current_epoch() or 0, *[epoch async for epoch, _ in self._epoch_keys()]])
 
     async def _current_board(self) -> str | None:
         """The key of the sorted set that readers see now."""
         epoch = await self.current_epoch()
         return None if epoch is None else self._key(epoch, "board")
 
-    async def publish(self, epoch: int) -> None:
-        """Switches readers to this epoch, reports the switch, and removes the keys of other epochs."""
-        with translated():
-            pipeline = self._redis.pipeline(transaction=True)
-            pipeline.set(f"{self._prefix}:current", epoch)
-            pipeline.xadd(self._changes, {"epoch": epoch, "many": 1}, maxlen=CHANGES_KEPT)
-            await pipeline.execute()
-            keep = f"{self._prefix}:{epoch}:".encode()
-            async for key in self._redis.scan_iter(match=f"{_escaped(self._prefix)}:[0-9]*:*", count=SCAN_COUNT):
-                if not key.startswith(keep):
-                    await self._redis.unlink(key)
+    async def publish(self, epoch: int) -> bool:
+        """Switches readers to this epoch, reports the switch, and removes older ones; False if they see a newer one."""
+        if not await self._run("publish", [self._pointer, self._changes], [epoch]):
+            return False
+        async for older, key in self._epoch_keys():
+            if older < epoch:
+                async with self._redis.session() as redis:
+                    await redis.unlink(key)
+        return True
+
+    async def _epoch_keys(self) -> AsyncIterator[tuple[int, bytes]]:
+        head = f"{self._prefix}:".encode()
+        async with self._redis.session() as redis:
+            async for key in redis.scan_iter(match=f"{_escaped(self._prefix)}:[0-9]*:*", count=SCAN_COUNT):
+                if (epoch := key[len(head) :].partition(b":")[0]).isdigit():
+                    yield int(epoch), key
+
+    async def _run(self, script: str, keys: Sequence[str], args: Sequence[Any]) -> Any:
+        async with self._redis.session() as redis:
+            return await _script(script)(keys, args, redis)
 
     async def rows_of(self, user_ids: Sequence[str]) -> dict[str, BoardRow]:
         """The rows of those users who are on the leaderboard that readers see now."""
@@ -161,10 +181,10 @@ class Leaderboard:
 
     async def scores_of(self, user_ids: Sequence[str]) -> list[int | None]:
         """Scores that readers see now; None for a user who is not on the leaderboard."""
-        with translated():
-            if (board := await self._current_board()) is None or not user_ids:
-                return [None] * len(user_ids)
-            found = await self._redis.zmscore(board, list(user_ids))
+        if (board := await self._current_board()) is None or not user_ids:
+            return [None] * len(user_ids)
+        async with self._redis.session() as redis:
+            found = await redis.zmscore(board, list(user_ids))
             return [int(member_score) if member_score is not None else None for member_score in found]
 
     async def read(self, page: PageRequest, user_ids: Sequence[str] = ()) -> BoardPage | None:
@@ -172,33 +192,31 @@ class Leaderboard:
         solved, seconds, user_id = page.position
         at = str(_score(solved, seconds)) if page.mode in (Mode.AFTER, Mode.BEFORE) else ""
         args = [self._prefix, page.mode.value, page.limit, at, user_id, *user_ids]
-        with translated():
-            found = await self._read(keys=[f"{self._prefix}:current"], args=args)
-            if found is None:
-                return None
-            total, begin, rows, places = found
-            return BoardPage(
-                total,
-                begin,
-                [
-                    rank_key(user_id.decode(), found_score)
-                    for user_id, found_score in zip(rows[::2], rows[1::2], strict=True)
-                ],
-                {
-                    user_id: (index + 1, rank_key(user_id, found_score))
-                    for user_id, index, found_score in zip(user_ids, places[::2], places[1::2], strict=True)
-                    if found_score
-                },
-            )
+        if (found := await self._run("read_board", [self._pointer], args)) is None:
+            return None
+        total, begin, rows, places = found
+        return BoardPage(
+            total,
+            begin,
+            [
+                rank_key(user_id.decode(), found_score)
+                for user_id, found_score in zip(rows[::2], rows[1::2], strict=True)
+            ],
+            {
+                user_id: (index + 1, rank_key(user_id, found_score))
+                for user_id, index, found_score in zip(user_ids, places[::2], places[1::2], strict=True)
+                if found_score
+            },
+        )
 
     async def member_ids(self) -> AsyncIterator[list[str]]:
         """All users on the leaderboard that readers see, in chunks; some perhaps twice."""
-        with translated():
-            if (board := await self._current_board()) is None:
-                return
-            cursor: int | None = 0
+        if (board := await self._current_board()) is None:
+            return
+        cursor: int | None = 0
+        async with self._redis.session() as redis:
             while cursor is not None:
-                cursor, found = await self._redis.zscan(board, cursor=cursor, count=SCAN_COUNT)
+                cursor, found = await redis.zscan(board, cursor=cursor, count=SCAN_COUNT)
                 yield [user_id.decode() for user_id, _ in found]
                 cursor = cursor or None
 

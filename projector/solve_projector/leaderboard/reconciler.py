@@ -4,11 +4,16 @@ A watermark that stays below PostgreSQL's offset is a lost write: all users are 
 the live writes. A watermark or an epoch ahead of PostgreSQL's means that PostgreSQL went back (a restored backup, a
 failover to a lagging standby): a new epoch starts, is built beside the old one, and readers switch once it is complete.
 A crash on the way leaves the old epoch in use, and the next check starts again.
+
+Several processes do this at once. An epoch starts by compare-and-set, and readers are never switched to an older one.
+What has no offset (the outbox) is written to the epoch of its own snapshot: a later epoch is built from a later
+snapshot, which has it. Whatever else was read before another epoch started is not judged.
 """
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from time import monotonic
+from typing import NamedTuple
 
 import asyncpg
 import structlog
@@ -24,6 +29,7 @@ from solve_projector.telemetry.monitor import Monitor
 from solve_runtime.sql import queries
 from solve_runtime.tasks import cancelled
 
+EPOCHS_SQL = queries("solve_projector.leaderboard", "epochs")
 STANDINGS_SQL = queries("solve_projector.leaderboard", "standings")
 
 CHUNK_USERS = 2_000
@@ -34,6 +40,15 @@ SYNC_TIMEOUT_S = 60.0
 IDLE_CHECKS_PER_COUNT = 15
 
 log = structlog.get_logger()
+
+
+class _Written(NamedTuple):
+    """What one snapshot of PostgreSQL has; `ranked` is 0 unless users were counted."""
+
+    epoch: int
+    offsets: Mapping[int, int]
+    in_outbox: bool
+    ranked: int
 
 
 class BoardReconciler:
@@ -80,7 +95,7 @@ class BoardReconciler:
     async def _shows(self, offsets: Mapping[int, int]) -> bool:
         epoch = await self._epoch()
         state = await self._board.state(epoch)
-        is_stale = any(state.watermarks.get(p, 0) < at for p, at in offsets.items())
+        is_stale = bool(state.below(offsets))
         in_sync = await self.check_once()
         return state.current == epoch and not is_stale and (in_sync or not self._rewound)
 
@@ -113,60 +128,81 @@ class BoardReconciler:
         self.monitor.database_answered()
         # Redis first: PostgreSQL, read later, is never older, unless it went back
         state = await self._board.state(epoch)
-        offsets = await next_offsets(self._pool, self._topic)
-        if self._rewound or self._is_ahead(epoch, state, offsets):
-            await self._start_epoch(max(epoch, state.current or 0))
+        written = await self._written()
+        if written.epoch != epoch:
+            return False  # another process has started one meanwhile, and builds it
+        if self._rewound or self._is_ahead(state, written):
+            await self._start_epoch(epoch)
             self._rewound = False
             return False
-        await self._drain_outbox(epoch)
-        stale = {p: state.watermarks.get(p, 0) for p, at in offsets.items() if state.watermarks.get(p, 0) < at}
+        await self._drain_outbox()
+        stale = state.below(written.offsets)
         stuck = [p for p, at in stale.items() if self._stale.get(p) == at]
-        lost = state.current != epoch or (not stale and await self._members_are_missing(state))
         # beside live writes it is always a little stale; it is enough that it moved since the last check
         keeps_up = not stale or bool(self._stale)
         self._stale = stale
-        if stuck or lost:
-            await self._rebuild(
-                reason="no board" if state.current != epoch else "members missing" if lost else "lost write"
-            )
+        if reason := await self._reason_to_rebuild(state, epoch, stale, stuck):
+            await self._rebuild(reason)
             self._stale = {}
             return False
         if keeps_up:
             self.monitor.health.met(Condition.LEADERBOARD)
         return not stale
 
-    def _is_ahead(self, epoch: int, state: BoardState, offsets: Mapping[int, int]) -> bool:
-        ahead = {p: at for p, at in state.watermarks.items() if at > offsets.get(p, 0)}
-        if ahead or (state.current or 0) > epoch:
+    async def _reason_to_rebuild(
+        self, state: BoardState, epoch: int, stale: Mapping[int, int], stuck: Collection[int]
+    ) -> str | None:
+        if state.current != epoch:
+            return "no board"
+        if state.is_of_another_server:
+            return "failover"
+        if not stale and await self._members_are_missing():
+            return "members missing"
+        return "lost write" if stuck else None
+
+    def _is_ahead(self, state: BoardState, written: _Written) -> bool:
+        ahead = {p: at for p, at in state.watermarks.items() if at > written.offsets.get(p, 0)}
+        if ahead or (state.current or 0) > written.epoch:
             log.warning(
                 "PostgreSQL has older offsets than the leaderboard: it was restored or failed over",
                 action="database_rewound",
                 watermarks_ahead=ahead,
-                epoch=epoch,
+                epoch=written.epoch,
                 leaderboard_epoch=state.current,
             )
             return True
         return False
 
-    async def _members_are_missing(self, state: BoardState) -> bool:
-        """Whether single keys were evicted or deleted, by their number; counted now and then."""
+    async def _members_are_missing(self) -> bool:
+        """Whether single keys were evicted or deleted, by their number; counted now and then.
+
+        Redis is read between two equal snapshots of PostgreSQL that it has all of, so both are of one moment.
+        """
         self._idle_checks += 1
         if self._idle_checks % IDLE_CHECKS_PER_COUNT != 1:
             return False
-        ranked = await self._pool.fetchval("SELECT count(*) FROM users WHERE problems_solved > 0")
-        return bool(ranked > state.members or ranked > state.versions)
+        written = await self._written(counted=True)
+        state = await self._board.state(written.epoch)
+        comparable = not written.in_outbox and not state.below(written.offsets)
+        missing = comparable and written.ranked > min(state.members, state.versions)
+        return missing and written == await self._written(counted=True)
 
     async def rebuild_beside(self) -> None:
-        """Rebuilds the leaderboard beside the one in use, then switches readers. Raises LeaderboardUnavailable."""
-        epoch = await self._epoch()
-        state = await self._board.state(epoch)
-        await self._start_epoch(max(epoch, state.current or 0))
+        """Rebuilds the leaderboard beside the one in use, then switches readers. Raises LeaderboardUnavailable.
 
-    async def _start_epoch(self, at_least: int) -> None:
-        start = "UPDATE leaderboard_epoch SET epoch = greatest(epoch, $1) + 1 RETURNING epoch"
-        epoch = await self._pool.fetchval(start, at_least)
+        Does nothing if another process starts an epoch at the same time: that one is as new.
+        """
+        await self._start_epoch(await self._epoch())
+
+    async def _start_epoch(self, known: int) -> None:
+        """Starts the epoch after `known` and after whatever Redis has, unless another process was first."""
+        at_least = max(known, await self._board.newest_epoch())
+        epoch = await self._pool.fetchval(EPOCHS_SQL["start_epoch"], known, at_least)
+        if epoch is None:
+            log.info("another process has started a new leaderboard epoch", action="epoch_crossed", epoch=known)
+            return
         log.warning("new leaderboard epoch", action="epoch_started", epoch=epoch)
-        await self._rebuild(reason="new epoch")
+        await self._rebuild("new epoch")
         self._stale = {}
 
     async def _rebuild(self, reason: str) -> None:
@@ -179,26 +215,34 @@ class BoardReconciler:
             await connection.execute("SET LOCAL transaction_timeout = 0")  # a long read that nobody waits for
             if not await try_lock_transaction(connection, Lock.BOARD_REWRITE):
                 return  # another process does it
-            epoch = await connection.fetchval("SELECT epoch FROM leaderboard_epoch")
+            epoch = await connection.fetchval(EPOCHS_SQL["read_epoch"])
             offsets = await next_offsets(connection, self._topic)
+            server = (await self._board.state(epoch)).server  # what one writes may be lost when another takes over
             users = 0
             cursor = await connection.cursor(STANDINGS_SQL["all_standings"])
             while rows := await cursor.fetch(CHUNK_USERS):
                 await self._board.write(epoch, [Standing(*row) for row in rows])
                 users += len(rows)
-        if offsets:
-            await self._board.raise_watermarks(epoch, offsets)
-        await self._board.publish(epoch)
+        await self._board.raise_watermarks(epoch, offsets, server)
+        if not await self._board.publish(epoch):
+            log.info("a newer leaderboard is in use", action="epoch_crossed", epoch=epoch)
+            return
         self.monitor.metrics.rebuilt(reason.replace(" ", "_"))
         log.info("leaderboard rebuilt", action="leaderboard_rebuilt", reason=reason, epoch=epoch, users=users)
 
-    async def _drain_outbox(self, epoch: int) -> None:
+    async def _drain_outbox(self) -> None:
         async with self._pool.acquire() as connection:
             while rows := await connection.fetch(STANDINGS_SQL["read_outbox"], OUTBOX_ROWS):
-                await self._board.write(epoch, [Standing(*row[1:]) for row in rows])
+                await self._board.write(rows[0]["epoch"], [Standing(*row[2:]) for row in rows])
                 await connection.execute(
-                    "DELETE FROM leaderboard_outbox WHERE outbox_id = ANY ($1::bigint[])", [row[0] for row in rows]
+                    "DELETE FROM leaderboard_outbox WHERE outbox_id = ANY ($1::bigint[])",
+                    [row["outbox_id"] for row in rows],
                 )
 
     async def _epoch(self) -> int:
-        return int(await self._pool.fetchval("SELECT epoch FROM leaderboard_epoch"))
+        return int(await self._pool.fetchval(EPOCHS_SQL["read_epoch"]))
+
+    async def _written(self, *, counted: bool = False) -> _Written:
+        (row,) = await self._pool.fetch(EPOCHS_SQL["written"], self._topic, counted)
+        offsets = dict(zip(row["partitions"], row["offsets"], strict=True))
+        return _Written(row["epoch"], offsets, row["in_outbox"], row["ranked"] or 0)

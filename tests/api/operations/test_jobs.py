@@ -26,7 +26,8 @@ async def show_wrong_count(world: World) -> None:
     await world.run_once()
     async with open_leaderboard(world.settings, world.connection.topic) as board:
         state = await board.state(await world.value("SELECT epoch FROM leaderboard_epoch"))
-        await board._redis.zadd(f"{{{world.settings.leaderboard_prefix}}}:{state.current}:board", {"a": -1})
+        async with board._redis.session() as redis:
+            await redis.zadd(f"{{{world.settings.leaderboard_prefix}}}:{state.current}:board", {"a": -1})
 
 
 @pytest.mark.parametrize(

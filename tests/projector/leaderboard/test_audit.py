@@ -29,7 +29,8 @@ async def test_each_pass_over_a_differing_leaderboard_is_reported(world: World) 
     assert passes(right, CHECKING) == [(0, 4), (4, 4)]
     async with open_leaderboard(world.settings, world.connection.topic) as board:
         state = await board.state(await world.value("SELECT epoch FROM leaderboard_epoch"))
-        await board._redis.zadd(f"{{{world.settings.leaderboard_prefix}}}:{state.current}:board", {"a": -1})
+        async with board._redis.session() as redis:
+            await redis.zadd(f"{{{world.settings.leaderboard_prefix}}}:{state.current}:board", {"a": -1})
     wrong = await steps_of(world, dry_run=True)
     assert wrong[0] == (CHECKING, 0, 4)  # it takes longest, so it is reported before it starts
     assert passes(wrong, CHECKING) == ALL_PASSES

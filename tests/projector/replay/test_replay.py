@@ -308,8 +308,9 @@ async def test_the_leaderboard_is_compared_and_built_anew(world: World) -> None:
         key = f"{{{world.settings.leaderboard_prefix}}}:{state.current}:board"
         page = await board.read(PageRequest(2))
         first, second = [row.user_id for row in page.rows]  # type: ignore[union-attr]
-        await board._redis.zrem(key, first)
-        await board._redis.zadd(key, {second: -1, "nobody": -(2**33)})
+        async with board._redis.session() as redis:
+            await redis.zrem(key, first)
+            await redis.zadd(key, {second: -1, "nobody": -(2**33)})
         code, out, _ = await command(world, "sync-leaderboard", "--dry-run", "--json")
         assert (code, json.loads(out)) == (3, {"dry_run": True, "added": 1, "changed": 1, "removed": 1})
         assert (await replayed(world, dry_run=True)).leaderboard == BoardDifference(1, 1, 1)
@@ -318,7 +319,9 @@ async def test_the_leaderboard_is_compared_and_built_anew(world: World) -> None:
         assert await world.differences() == []
         code, out, _ = await command(world, "sync-leaderboard", "--dry-run", "--json")
         assert (code, json.loads(out)) == (0, {"dry_run": True, "added": 0, "changed": 0, "removed": 0})
-        await board._redis.zrem((await _key(world, board)), first)
+        key = await _key(world, board)
+        async with board._redis.session() as redis:
+            await redis.zrem(key, first)
     assert (await replayed(world)).leaderboard == BoardDifference(1, 0, 0)
     assert await world.differences() == []
 

@@ -1,6 +1,10 @@
 -- Records, after all users of a snapshot were written, that everything below these offsets is on the leaderboard.
--- KEYS: 1 watermarks (hash); ARGV: for each partition: name, offset
-for at = 1, #ARGV, 2 do
+-- KEYS: 1 watermarks (hash); ARGV: 1 run id of the server that has the users, or nothing, then for each partition: name,
+--       offset
+if ARGV[1] ~= '' then
+    redis.call('HSET', KEYS[1], 'server', ARGV[1])
+end
+for at = 2, #ARGV, 2 do
     local partition, reached = ARGV[at], tonumber(ARGV[at + 1])
     local before = tonumber(redis.call('HGET', KEYS[1], partition) or '0')
     if before > reached then

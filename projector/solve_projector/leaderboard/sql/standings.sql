@@ -19,9 +19,12 @@ ORDER BY user_id
 LIMIT $2
 
 -- name: read_outbox
--- Users changed without an offset, with what the leaderboard must show of them now.
-SELECT leaderboard_outbox.outbox_id, users.user_id, users.problems_solved, users.last_solved_at, users.version
+-- Users changed without an offset, with what the leaderboard must show of them now, in the epoch of this snapshot.
+SELECT
+    leaderboard_epoch.epoch, leaderboard_outbox.outbox_id,
+    users.user_id, users.problems_solved, users.last_solved_at, users.version
 FROM leaderboard_outbox
 JOIN users USING (user_id)
+CROSS JOIN leaderboard_epoch
 ORDER BY leaderboard_outbox.outbox_id
 LIMIT $1
