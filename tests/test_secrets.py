@@ -19,7 +19,7 @@ from pydantic import SecretStr, ValidationError
 
 from devstack.ports import free_port
 from solve_projector.errors import ProjectorError
-from solve_projector.leaderboard.redis_client import connect_redis, translated
+from solve_projector.leaderboard.redis_client import connect_redis
 from solve_projector.settings import ProjectorSettings
 from solve_projector.store.postgresql import connect
 from solve_runtime.kafka_settings import KafkaConnection
@@ -111,9 +111,12 @@ def test_no_error_of_postgresqls_client_shows_a_secret(address: str) -> None:
 @settings(max_examples=150)
 def test_no_error_of_rediss_client_shows_a_secret(address: str) -> None:
     async def ping(found: ProjectorSettings) -> None:
-        async with connect_redis(found) as redis:
-            with translated():
+        client = connect_redis(found)
+        try:
+            async with client.session() as redis:
                 await redis.ping()
+        finally:
+            await client.aclose()
 
     if (found := accepted(redis_url=SecretStr(address))) is None:
         return

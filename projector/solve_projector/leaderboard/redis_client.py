@@ -205,11 +205,12 @@ def connect_redis(settings: ProjectorSettings, **changes: Any) -> RedisClient:
     options: dict[str, Any] = {
         "socket_timeout": SOCKET_TIMEOUT_S,
         "socket_connect_timeout": SOCKET_TIMEOUT_S,
-        "socket_keepalive": True,
         # a failed write is repaired from PostgreSQL; retrying it here would delay the next one
         "retry": Retry(NoBackoff(), 0),
         "client_name": "solve-projector",
     }
+    if address.nodes:  # a socket in a folder has none
+        options["socket_keepalive"] = True
     if settings.redis_ssl_cafile and address.options.get("connection_class") is SSLConnection:
         options["ssl_ca_certs"] = str(settings.redis_ssl_cafile)
     return RedisClient(address, options | changes)
