@@ -18,7 +18,8 @@ def is_structured(fields: Mapping[str, Any], headers: Headers) -> bool:
     """Whether the value is a CloudEvent with its envelope inside, by its content type or by its own fields."""
     content_type = _content_type(headers)
     declared = content_type.startswith(CLOUDEVENTS) and not content_type.startswith(BATCH)
-    return bool(fields) and (declared or ("specversion" in fields and ("data" in fields or "data_base64" in fields)))
+    has_data = "data" in fields or "data_base64" in fields
+    return has_data and (declared or "specversion" in fields)
 
 
 def foreign_format(value: bytes, parsed: object, headers: Headers) -> Rejected | None:
@@ -47,7 +48,9 @@ def foreign_format(value: bytes, parsed: object, headers: Headers) -> Rejected |
 
 
 def _is_change(fields: Any) -> bool:
-    return isinstance(fields, Mapping) and "op" in fields and ("before" in fields or "after" in fields)
+    if not isinstance(fields, Mapping) or "op" not in fields:
+        return False
+    return isinstance(fields.get("before"), Mapping) or isinstance(fields.get("after"), Mapping)
 
 
 def _content_type(headers: Headers) -> str:

@@ -6,6 +6,7 @@ with its type inside. Without any type both are a solve; a type that nobody know
 """
 
 import json
+from base64 import b64decode
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
@@ -18,7 +19,7 @@ from pydantic_core import from_json
 from solve_schemas.events import Event, SubmissionSolved, UserRegistered
 from solve_schemas.foreign_formats import foreign_format, is_structured
 from solve_schemas.messages import message_of
-from solve_schemas.record_type import TYPE_HEADER, model_inside, model_of, unknown_type
+from solve_schemas.record_type import TYPE_HEADER, model_inside, model_of, pairs_of, unknown_type
 from solve_schemas.rejection import Headers, Reason, Rejected, clip, set_aside
 
 DEFAULT_SOURCE = "solve-counts"
@@ -72,7 +73,7 @@ def decode(value: bytes | None, headers: Headers, broker_timestamp_ms: int) -> E
     fields = parsed if isinstance(parsed, dict) else {}
     if is_structured(fields, headers):
         return _structured(fields, headers, broker_timestamp_ms)
-    model = foreign_format(value, parsed, headers) or model_of(fields, headers)
+    model = foreign_format(value, parsed, headers) or model_of(fields, pairs_of(value, fields), headers)
     return model if isinstance(model, Rejected) else _validate(model, value, broker_timestamp_ms)
 
 
@@ -95,7 +96,7 @@ def decode_line(line: bytes, now: datetime) -> Event | Rejected:
     fields = parsed if isinstance(parsed, dict) else {}
     if is_structured(fields, ()):
         return _structured(fields, (), timestamp_ms)
-    model = foreign_format(line, parsed, ()) or model_inside(fields)
+    model = foreign_format(line, parsed, ()) or model_inside(fields, pairs_of(line, fields))
     return model if isinstance(model, Rejected) else _validate(model, line, timestamp_ms)
 
 
@@ -109,15 +110,25 @@ def _parsed(value: bytes) -> object:
 
 def _structured(envelope: dict[str, Any], headers: Headers, broker_timestamp_ms: int) -> Event | Rejected:
     """The event of a CloudEvent in structured mode (CloudEvents 1.0, JSON format): the type and the data inside."""
-    data, named = envelope.get("data"), envelope.get("type")
+    data, named = _data(envelope), envelope.get("type")
     if not isinstance(named, str):
         return unknown_type("the CloudEvent's `type`", named)
     if not isinstance(data, dict):
         return Rejected(Reason.INVALID_EVENT, "the CloudEvent's `data` must be one JSON object")
-    model = model_of(data, [*headers, (TYPE_HEADER, named.encode("utf-8", "backslashreplace"))])
-    if isinstance(model, Rejected):
-        return model
-    return _validate(model, json.dumps(data).encode(), broker_timestamp_ms)
+    value = json.dumps(data).encode()
+    beside = [(name, content) for name, content in envelope.items() if name not in ("type", "data", "data_base64")]
+    pairs = [*beside, *pairs_of(value, data)]
+    model = model_of(data, pairs, [*headers, (TYPE_HEADER, named.encode("utf-8", "backslashreplace"))])
+    return model if isinstance(model, Rejected) else _validate(model, value, broker_timestamp_ms)
+
+
+def _data(envelope: dict[str, Any]) -> object:
+    if "data_base64" not in envelope:
+        return envelope.get("data")
+    try:
+        return from_json(b64decode(envelope["data_base64"], validate=True))
+    except (ValueError, TypeError):
+        return None
 
 
 def _validate(model: type[Event], value: bytes, broker_timestamp_ms: int) -> Event | Rejected:

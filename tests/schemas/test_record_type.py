@@ -1,5 +1,6 @@
 """Nothing counts with the wrong sign: what names another type, or contradicts a solve, is refused and says why."""
 
+import base64
 import json
 import re
 from datetime import UTC, datetime
@@ -59,10 +60,14 @@ def test_a_field_that_names_a_type_is_named_and_never_a_solve(name: str) -> None
 
 CONTRADICTIONS: list[tuple[str, object]] = [
     ("verdict", "WRONG_ANSWER"), ("Verdict", "TLE"), ("status", "rejected"), ("status", 3), ("result", "WA"),
-    ("result", {"verdict": "AC"}), ("judgement", None), ("outcome", ""), ("accepted", False), ("isAccepted", False),
+    ("result", {"verdict": "WA"}), ("judgement", None), ("outcome", ""), ("accepted", False), ("isAccepted", False),
     ("is_correct", 0), ("solved", "no"), ("passed", False), ("passed", None), ("deleted", True), ("__deleted", "true"),
     ("disqualified", True), ("deleted_at", "2026"),
     ("revokedAt", 1), ("__op", "d"), ("verdict", "CE"), ("reason", "rejudged"), ("verdict", "time limit exceeded"),
+    ("verdict", "Not accepted"), ("verdict", "partially correct"), ("result", 1), ("judgement_type_id", "WA"),
+    ("submission_status", "WRONG_ANSWER"), ("verdict", {"name": "Rejected"}), ("_fivetran_deleted", True),
+    ("op", "D"), ("_change_type", "delete"), ("cancelled", "yes"), ("wasAccepted", False), ("valid", False),
+    ("plagiarism", True), ("deleted", "t"), ("METADATA$ACTION", "DELETE"), ("row_kind", "-D"),
 ]  # fmt: skip
 
 
@@ -78,6 +83,8 @@ def test_a_word_that_contradicts_a_solve_is_named_and_never_a_solve(name: str, c
 AGREEMENTS: list[tuple[str, object]] = [
     ("verdict", "ACCEPTED"), ("verdict", "AC"), ("status", "OK"), ("result", "correct"), ("accepted", True),
     ("is_accepted", 1), ("passed", "yes"), ("deleted", False), ("reason", None), ("points", 0), ("__op", "c"),
+    ("verdict", {"name": "Accepted"}), ("verdict", "Accepted (100)"), ("result", "CORRECT_ANSWER"), ("passed", 12),
+    ("status", "accepted within time limit"), ("op", "c"), ("problem", {"type": "interactive"}), ("score", 100),
 ]  # fmt: skip
 
 
@@ -202,3 +209,58 @@ def test_a_type_in_quotes_is_refused_with_what_to_configure() -> None:
     assert isinstance(said, Rejected)
     assert said.reason is Reason.UNKNOWN_TYPE
     assert "header.converter" in said.detail
+
+
+@pytest.mark.parametrize("typed", [True, False])
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [("__op", b"d"), ("__deleted", b"true"), ("verdict", b"WA"), ("status", b"rejected"), ("accepted", b"false")],
+)
+def test_a_header_that_contradicts_a_solve_is_refused_as_a_field_is(name: str, content: bytes, typed: bool) -> None:
+    said = said_of([*([("ce_type", SOLVED)] if typed else []), (name, content)])
+    assert isinstance(said, Rejected)
+    assert said.reason is Reason.TYPE_MISMATCH
+    assert name in said.detail
+
+
+@pytest.mark.parametrize(
+    "beside",
+    [
+        {"eventType": "submission.revoked.v1"},
+        {"Type": "submission.revoked.v1"},
+        {"action": "revoke"},
+        {"verdict": "WA"},
+        {"meta": {"type": "submission.revoked.v1"}},
+        {"data": {"accepted": False}},
+    ],
+)
+def test_what_calls_itself_a_solve_and_something_else_too_is_refused(beside: dict[str, object]) -> None:
+    for said in (said_of([("ce_type", SOLVED)], **beside), said_of(type=SOLVED.decode(), **beside), said_of(**beside)):
+        assert isinstance(said, Rejected)
+
+
+@pytest.mark.parametrize(
+    "twice",
+    [
+        '"type": "submission.revoked.v1", "type": null',
+        '"type": "submission.revoked.v1", "type": "submission.solved.v1"',
+        '"verdict": "WA", "verdict": "AC"',
+        '"accepted": false, "accepted": true',
+    ],
+)
+def test_of_two_fields_of_one_name_both_are_looked_at(twice: str) -> None:
+    value = (json.dumps(FIELDS)[:-1] + ", " + twice + "}").encode()
+    for said in (decode(value, [], NOW_MS), decode_line(value, NOW), decode(value, [("ce_type", SOLVED)], NOW_MS)):
+        assert isinstance(said, Rejected)
+
+
+def test_a_structured_cloud_event_may_have_its_data_in_base64() -> None:
+    envelope = {name: content for name, content in ENVELOPE.items() if name != "data"}
+    encoded = base64.b64encode(json.dumps(FIELDS).encode()).decode()
+    assert isinstance(decode(json.dumps(envelope | {"data_base64": encoded}).encode(), [], NOW_MS), SubmissionRevoked)
+    said = decode(json.dumps(envelope | {"data_base64": "?"}).encode(), [STRUCTURED], NOW_MS)
+    assert isinstance(said, Rejected)
+
+
+def test_a_flat_event_under_the_content_type_of_the_structured_mode_is_read() -> None:
+    assert isinstance(said_of([("ce_type", REVOKED), STRUCTURED]), SubmissionRevoked)
