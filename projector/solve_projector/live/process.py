@@ -137,7 +137,9 @@ async def run_projector(
             await cancel_and_wait(background)
     except* ProjectorError as errors:
         raise first_cause(errors) from errors
-    if once and not stopping.is_set():
+    if once and stopping.is_set():
+        raise StoppedEarly("stopped before everything in the log was applied; nothing is lost, run it again to go on")
+    if once:
         await _finish_once(projector)
     return pipeline.totals
 
@@ -191,6 +193,10 @@ async def _stop_on_request(projector: Projector, stopping: asyncio.Event) -> Non
     raise LeaveTimeout(
         "PostgreSQL did not answer in time; nothing is lost: what was not committed is read again at the next start"
     )
+
+
+class StoppedEarly(ProjectorError):
+    """A run that was to end with the log was stopped before."""
 
 
 class LeaveTimeout(ProjectorError):

@@ -183,3 +183,17 @@ def free_port() -> int:
     with socket.socket() as listening:
         listening.bind(("127.0.0.1", 0))
         return int(listening.getsockname()[1])
+
+
+async def test_a_run_to_the_end_that_is_stopped_before_says_so(world: World) -> None:
+    await world.publish([registered("u"), solved("1", "u", "p", 1)])
+    async with world.database() as database:
+        await database.execute(FAILING)
+        await database.execute("INSERT INTO fault VALUES ('53100')")
+    async with world.process("run", "--once") as process:
+        await until(lambda: world.value("SELECT count(*) > 0 FROM partition_offsets"), "the process to have started")
+        process.terminate()
+        out, said = await process.output  # type: ignore[attr-defined]
+    assert process.returncode == 1
+    assert b"have everything" not in out
+    assert b"stopped before everything in the log was applied" in said
