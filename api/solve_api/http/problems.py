@@ -33,7 +33,7 @@ class ProblemDetails(BaseModel):
 
 
 class Problem(Exception):
-    """An error answer. `more` holds additional members, such as `errors`."""
+    """An error answer. `names` are those that the detail quotes; `more` holds additional members, such as `errors`."""
 
     def __init__(
         self,
@@ -43,6 +43,7 @@ class Problem(Exception):
         detail: str,
         *,
         headers: Mapping[str, str] | None = None,
+        names: tuple[str, ...] = (),
         **more: Any,
     ) -> None:
         super().__init__(detail)
@@ -51,6 +52,7 @@ class Problem(Exception):
         self.title = title
         self.detail = detail
         self.headers = dict(headers or {})
+        self.names = names
         self.more = more
 
     @property
@@ -134,7 +136,8 @@ def problem_of(error: BaseException) -> Problem:
             )
     for kind, (status, name, title) in SHOWN.items():
         if isinstance(error, kind):
-            return Problem(status, name, title, sentence(str(error)), headers=_headers(error, status))
+            detail = sentence(str(error))
+            return Problem(status, name, title, detail, headers=_headers(error, status), names=error.names)
     for kind, server in HIDDEN.items():
         if isinstance(error, kind):
             return unavailable(server)

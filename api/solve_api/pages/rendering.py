@@ -10,7 +10,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from solve_api.http.caching import REVALIDATE
 from solve_api.http.problems import Problem
 from solve_api.identity.actors import Caller
-from solve_api.pages import formats
+from solve_api.pages import formats, names
 from solve_api.pages.assets import asset_path
 from solve_api.routes.callers import stores_of
 
@@ -23,8 +23,14 @@ _templates = Environment(
     trim_blocks=True,
     lstrip_blocks=True,
 )
-FILTERS = (formats.number, formats.plural, formats.when, formats.ago, formats.day_text, formats.duration)
-FUNCTIONS = (asset_path, formats.user_path, formats.path_with, formats.share)
+FILTERS = (
+    *(formats.number, formats.plural, formats.when, formats.ago, formats.day_text, formats.duration),
+    *(names.bdi, names.isolated, names.quoting),
+)
+FUNCTIONS = (
+    *(asset_path, formats.user_path, formats.path_with, formats.share),
+    *(names.naming, names.quoting, names.shown_name),
+)
 _templates.filters |= {one.__name__: one for one in FILTERS}
 _templates.globals |= {one.__name__: one for one in FUNCTIONS}
 

@@ -181,7 +181,7 @@ async def discard(connection: Connection, dead_letter_ids: Collection[int], by: 
                     f"dead letter {row['dead_letter_id']} was discarded by {row['discarded_by']} at "
                     f"{row['discarded_at']:%Y-%m-%d %H:%M:%S}Z: {row['discarded_why']}; nothing was changed, "
                     "leave it out"
-                )
+                ).about(row["discarded_by"], row["discarded_why"])
         await connection.execute(
             "UPDATE dead_letters SET discarded_at = now(), discarded_by = $2, discarded_why = $3"
             " WHERE dead_letter_id = ANY ($1::bigint[])",
