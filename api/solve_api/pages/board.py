@@ -45,7 +45,7 @@ async def show(
     asked = BoardQuestion(period, zone, ROWS, cursor or None, around, chosen)
 
     async def make() -> HTMLResponse:
-        live = live_board(request)
+        live = await live_board(request)
         found = await leaderboard(stores.pool, stores.boards, asked)
         shown = _shown(found, zone, query, around, friends.strip())
         response = page(request, "board.html", board=found, live=live, zone=zone.key, **shown)

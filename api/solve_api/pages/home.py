@@ -26,7 +26,7 @@ async def home(request: Request, stores: OpenStores) -> Response:
     """The leaders of all time and of today."""
 
     async def make() -> HTMLResponse:
-        live = live_board(request)  # before the boards are read, so that no change is missed
+        live = await live_board(request)  # before the boards are read, so that no change is missed
         board = await leaderboard(stores.pool, stores.boards, BoardQuestion("all", UTC_ZONE, TOP))
         today = await leaderboard(stores.pool, stores.boards, BoardQuestion("day", UTC_ZONE, TOP))
         return page(request, "home.html", board=board, today=today, live=live)

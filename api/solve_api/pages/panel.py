@@ -41,7 +41,7 @@ async def panel(request: Request, caller: InSession, stores: OpenStores) -> Resp
         caller,
         "panel.html",
         poll_ms=POLL_MS,
-        lag=stores.lag.report(),
+        lag=await stores.lag.report(),
         dead_letters=dead_letters,
         parked=parked,
         parked_counted=PARKED_COUNTED,

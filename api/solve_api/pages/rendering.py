@@ -57,15 +57,15 @@ def admin_page(
     return response
 
 
-def live_board(request: Request) -> dict[str, Any]:
+async def live_board(request: Request) -> dict[str, Any]:
     """The event stream of the board, from the current id on, so that no change is missed."""
-    url = formats.path_with("/api/events", board="true", last_event_id=last_event_id(request))
+    url = formats.path_with("/api/events", board="true", last_event_id=await last_event_id(request))
     return {"url": url, "version": None}
 
 
-def last_event_id(request: Request) -> str | None:
+async def last_event_id(request: Request) -> str | None:
     """The stream id up to which readers of the board were notified."""
-    stream_id = stores_of(request).changes.hub.board_notified_to
+    stream_id = await stores_of(request).changes.board_notified_to()
     return str(stream_id) if stream_id else None
 
 

@@ -33,7 +33,7 @@ async def show_by_id(request: Request, stores: OpenStores, user_id: AskedUserId,
 
 async def _page(request: Request, stores: Stores, user_id: str, zone: ZoneInfo) -> Response:
     async def make() -> HTMLResponse:
-        event_id = last_event_id(request)  # before the profile is read, so that no change is missed
+        event_id = await last_event_id(request)  # before the profile is read, so that no change is missed
         found = await profile(stores.pool, stores.boards.rank_of, user_id, zone)
         today = found.as_of.astimezone(zone).date()
         return page(

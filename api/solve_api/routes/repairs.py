@@ -16,6 +16,7 @@ from solve_api.identity.actors import Caller
 from solve_api.identity.tokens import Scope
 from solve_api.operations import bodies
 from solve_api.routes.callers import MayRead, OpenStores, public, require
+from solve_api.routes.events import retry_ms
 from solve_api.stores import Stores
 
 WATCH_S = 0.3
@@ -87,6 +88,7 @@ async def watch(_: MayRead, stores: OpenStores, job_id: UUID) -> EventSourceResp
     first = await stores.jobs.state(job_id)
 
     async def events() -> AsyncIterator[ServerSentEvent]:
+        yield ServerSentEvent(retry=retry_ms())
         state, sent = first, ""
         while state.state == "running" and not stores.changes.hub.closed:
             if (now := json.dumps(state.progress)) != sent:
