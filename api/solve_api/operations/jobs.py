@@ -81,7 +81,7 @@ class Jobs:
         self._settings = settings
         self._pool = pool
         self._tasks: set[asyncio.Task[None]] = set()
-        self._endings: set[asyncio.Task[None]] = set()
+        self._final_tasks: set[asyncio.Task[None]] = set()
 
     async def start(self, kind: JobKind, actor: Actor, *, dry_run: bool) -> RunningJob:
         """Starts a job in the background, with audit rows at its start and end. Raises asyncpg's errors.
@@ -119,8 +119,8 @@ class Jobs:
     async def close(self) -> None:
         """Interrupts running jobs and waits until the table says so."""
         await cancel_and_wait(list(self._tasks))
-        while self._endings:
-            await asyncio.wait(self._endings)
+        while self._final_tasks:
+            await asyncio.wait(self._final_tasks)
 
     async def _run(self, job: RunningJob) -> None:
         heartbeats = asyncio.create_task(self._send_heartbeats(job))
@@ -142,10 +142,10 @@ class Jobs:
         self._tasks.discard(task)
         if task.cancelled():
             job.report, job.error = None, asyncio.CancelledError()
-        ending = asyncio.create_task(self._finish(job, actor))
-        self._endings.add(ending)
-        ending.add_done_callback(self._endings.discard)
-        ending.add_done_callback(lambda _: job.ended.set())
+        final = asyncio.create_task(self._finish(job, actor))
+        self._final_tasks.add(final)
+        final.add_done_callback(self._final_tasks.discard)
+        final.add_done_callback(lambda _: job.ended.set())
 
     async def _finish(self, job: RunningJob, actor: Actor) -> None:
         error = problem_of(job.error).detail if job.error else None

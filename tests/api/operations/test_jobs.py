@@ -163,16 +163,16 @@ def jobs_of(api: Any) -> Jobs:
 
 
 async def test_a_job_that_is_cancelled_twice_ends_its_request(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    begun = asyncio.Event()
+    started = asyncio.Event()
 
     async def work(*_: object, **__: object) -> dict[str, Any]:
-        begun.set()
+        started.set()
         return await asyncio.get_running_loop().create_future()
 
     monkeypatch.setattr("solve_api.operations.jobs.work_apart", work)
     async with serving(world) as api, api.admin() as admin, world.database() as database:
         asked = asyncio.create_task(admin.post(BACKFILL))
-        await begun.wait()
+        await started.wait()
         async with database.transaction():
             await database.execute("LOCK TABLE admin_jobs IN EXCLUSIVE MODE")
             jobs_of(api).interrupt()
