@@ -63,8 +63,8 @@ async def job(_: MayRead, stores: OpenStores, job_id: UUID) -> bodies.Job:
     return await stores.jobs.state(job_id)
 
 
-def _event(name: str, job: bodies.Job) -> ServerSentEvent:
-    return ServerSentEvent(job.model_dump_json(), event=name)
+def _event(name: str, job: bodies.Job, retry: int | None = None) -> ServerSentEvent:
+    return ServerSentEvent(job.model_dump_json(), event=name, retry=retry)
 
 
 def _example() -> str:
@@ -88,12 +88,11 @@ async def watch(_: MayRead, stores: OpenStores, job_id: UUID) -> EventSourceResp
     first = await stores.jobs.state(job_id)
 
     async def events() -> AsyncIterator[ServerSentEvent]:
-        yield ServerSentEvent(retry=retry_ms())
         state, sent = first, ""
         while state.state == "running" and not stores.changes.hub.closed:
             if (now := json.dumps(state.progress)) != sent:
                 sent = now
-                yield _event("progress", state)
+                yield _event("progress", state, retry_ms())
             await asyncio.sleep(WATCH_S)
             state = await stores.jobs.state(job_id)
         if state.state != "running":
