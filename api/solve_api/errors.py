@@ -63,5 +63,9 @@ class CursorRefused(ApiError):
     """A cursor does not come from a page of the board."""
 
 
+class JobLost(ApiError):
+    """The process of a job was killed."""
+
+
 class JobUnknown(ApiError):
     """No job has this id."""

@@ -45,6 +45,10 @@ class ApiSettings(ProjectorSettings):
     api_costly_rate: Rate = Field("20/minute", description="Replays, rebuilds and retries per admin.")
     api_login_rate: Rate = Field("20/minute", description="Login attempts per client address.")
 
+    api_repair_workers: int = Field(
+        1, ge=1, le=64, description="Processes that read the log for a check or repair of the counts from the API."
+    )
+
     api_session_idle_s: int = Field(1_800, ge=60, le=86_400, description="Seconds until an unused session ends.")
     api_session_max_s: int = Field(43_200, ge=60, le=604_800, description="Seconds until any session ends.")
     api_lockout_failures: int = Field(5, ge=1, le=100, description="Wrong passwords in a row that lock a name.")

@@ -28,6 +28,7 @@ class Page(HTMLParser):
         self.ids: list[str] = []
         self.loaded: list[str] = []
         self._inside = ""
+        self._in_line = False
         self.feed(html)
         self.text = " ".join(self.text.split())
 
@@ -35,6 +36,7 @@ class Page(HTMLParser):
         """Counts what the policy forbids, and keeps what is looked at."""
         found = dict(attrs)
         self._inside = tag
+        self._in_line &= tag == "bdi"
         self.inline += [name for name in found if name == "style" or name.startswith("on")]
         self.inline += [tag] if tag == "style" or (tag == "script" and not found.get("src")) else []
         self.loaded += [found[name] or "" for name in ("src",) if name in found]
@@ -48,11 +50,13 @@ class Page(HTMLParser):
     def handle_endtag(self, tag: str) -> None:
         """Text goes on outside."""
         self._inside = ""
+        self._in_line &= tag == "bdi"
 
     def handle_data(self, data: str) -> None:
         """All that is text."""
         if self._inside != "title":
-            self.text += f" {data}"
+            self.text += data if self._in_line else f" {data}"
+            self._in_line = True
 
 
 def seen(found: httpx.Response, status: int = 200) -> Page:

@@ -17,6 +17,11 @@ LIMITS: dict[str, Any] = {"max_length": TEXT_MAX_CHARS, "pattern": NO_CONTROL_CH
 UserId = Annotated[
     str, Path(min_length=1, **LIMITS, description="The judge's stable id of the user.", examples=["u-1"])
 ]
+# by parameter, for ids such as `..` that browsers and proxies would resolve in a path
+AskedUserId = Annotated[
+    str,
+    Query(alias="id", min_length=1, **LIMITS, description="The judge's stable id of the user.", examples=["u-1"]),
+]
 Username = Annotated[str, Query(min_length=1, **LIMITS, examples=["ada"])]
 OptionalUserId = Annotated[str | None, Query(min_length=1, **LIMITS)]
 SearchText = Annotated[str, Query(**LIMITS)]
@@ -39,6 +44,11 @@ async def zone_of(
 
 
 Zone = Annotated[ZoneInfo, Depends(zone_of)]
+
+
+def as_typed(text: str) -> list[str]:
+    """What a typed text may mean: exactly that, since spaces may be part of an id, or without spaces around it."""
+    return [one for one in dict.fromkeys((text, text.strip())) if one.strip(" ")]
 
 
 def friend_ids(text: str | None) -> tuple[str, ...]:

@@ -33,7 +33,7 @@ class ProblemDetails(BaseModel):
 
 
 class Problem(Exception):
-    """An error answer. `more` holds additional members, such as `errors`."""
+    """An error answer. `names` are those that the detail quotes; `more` holds additional members, such as `errors`."""
 
     def __init__(
         self,
@@ -43,6 +43,7 @@ class Problem(Exception):
         detail: str,
         *,
         headers: Mapping[str, str] | None = None,
+        names: tuple[str, ...] = (),
         **more: Any,
     ) -> None:
         super().__init__(detail)
@@ -51,6 +52,7 @@ class Problem(Exception):
         self.title = title
         self.detail = detail
         self.headers = dict(headers or {})
+        self.names = names
         self.more = more
 
     @property
@@ -107,6 +109,7 @@ SHOWN: dict[type[SolveCountsError], tuple[int, str, str]] = {
     ours.PasswordRefused: (422, "password-refused", "Password not accepted"),
     ours.TokenRefused: (422, "token-refused", "Token not created"),
     ours.TooManyRequests: (429, "too-many-requests", "Too many requests"),
+    ours.JobLost: (503, "job-lost", "The job was interrupted"),
     ours.PasswordsBusy: (503, "busy", "Too many logins at once"),
 }
 # Errors whose message names servers and settings: it goes to the log alone.
@@ -134,7 +137,8 @@ def problem_of(error: BaseException) -> Problem:
             )
     for kind, (status, name, title) in SHOWN.items():
         if isinstance(error, kind):
-            return Problem(status, name, title, sentence(str(error)), headers=_headers(error, status))
+            detail = sentence(str(error))
+            return Problem(status, name, title, detail, headers=_headers(error, status), names=error.names)
     for kind, server in HIDDEN.items():
         if isinstance(error, kind):
             return unavailable(server)

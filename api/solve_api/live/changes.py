@@ -2,6 +2,8 @@
 
 PostgreSQL is queried as well, for newer versions of watched users: every second while Redis is unavailable, every two
 seconds otherwise (a write can be lost between the commit and Redis), and when an entry names no users.
+
+While no stream is open and no page was made a moment ago, neither server is asked.
 """
 
 import asyncio
@@ -13,6 +15,7 @@ import asyncpg
 import structlog
 from tenacity import AsyncRetrying, retry_if_exception, wait_random_exponential
 
+from solve_api.attention import Attention
 from solve_api.live.entries import (
     BEGINNING,
     MANY,
@@ -63,17 +66,24 @@ class Changes:
         self._log = structlog.get_logger().bind(topic=topic)
         self._query_now = asyncio.Event()
         self._query_failed = False
+        self.attention = Attention(lambda: hub.streams > 0)
+        self._settled = asyncio.Event()  # the position is known, or cannot be, since the last rest
         self._history_turns = asyncio.Semaphore(HISTORIES_AT_ONCE)
 
     async def follow(self) -> None:
-        """Reads the stream until cancelled, and waits while Redis is unavailable."""
+        """Reads the stream until cancelled, except while nobody looks, and waits while Redis is unavailable."""
         retrying = AsyncRetrying(
-            retry=retry_if_exception(lambda error: isinstance(error, LeaderboardUnavailable) and not cancelled()),
+            retry=retry_if_exception(
+                lambda error: (
+                    isinstance(error, LeaderboardUnavailable) and not cancelled() and not self.attention.is_lost()
+                )
+            ),
             wait=wait_random_exponential(multiplier=0.1, max=RETRY_MAX_S),
             reraise=True,
         )
-        with suppress(LeaderboardUnavailable):  # only if this task was cancelled
-            while not cancelled():
+        while not cancelled():
+            await self.attention.rest(self._forget)
+            with suppress(LeaderboardUnavailable):  # only if this task was cancelled, or nobody looks any more
                 await retrying(self._read)
 
     async def query(self) -> None:
@@ -85,6 +95,14 @@ class Changes:
             self._query_now.clear()
             await self._query()
             await asyncio.sleep(QUERY_GAP_S)
+
+    async def board_notified_to(self) -> StreamId | None:
+        """Up to where readers of the board were notified; after a rest, once it is known. None if it cannot be."""
+        self.attention.look()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(HISTORY_TIMEOUT_S):
+                await self._settled.wait()
+        return self.hub.board_notified_to
 
     async def catch_up(self, subscription: Subscription, after: str | None) -> None:
         """Sends a new stream its users' standings, and what it missed of the board. Raises asyncpg's errors."""
@@ -115,6 +133,7 @@ class Changes:
                     stream_id=str(self.hub.users_notified_to),
                 )
                 self.unavailable = self._reported_unavailable = False
+                self._settled.set()
             async with self._redis.session() as redis:
                 answer = await redis.xread({self._key: str(self.hub.users_notified_to)}, READ_ENTRIES, BLOCK_MS)
             for _, entries in answer:
@@ -130,8 +149,14 @@ class Changes:
                     error=str(error),
                 )
             self.unavailable = self._reported_unavailable = True
+            self._settled.set()
             self._query_now.set()
             raise
+
+    def _forget(self) -> None:
+        self.unavailable = True
+        self._settled.clear()
+        self.hub.rest()
 
     def _notify(self, entry_id: bytes, fields: Mapping[bytes, bytes]) -> None:
         try:

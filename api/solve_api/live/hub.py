@@ -160,6 +160,10 @@ class Hub:
             self.board_notified_to = stream_id
         self.notify_board(MANY)
 
+    def rest(self) -> None:
+        """Forgets where the stream of changes was read, since nobody reads it for a while."""
+        self.users_notified_to = self.board_notified_to = None
+
     def see(self, epoch: int) -> bool:
         """Whether this epoch is current. In a newer one PostgreSQL may have been restored, so every stream is reset."""
         if self.epoch is not None and epoch > self.epoch:

@@ -15,6 +15,8 @@ from solve_schemas.rejection import Reason
 Id = Annotated[int, Strict(), Field(ge=1, le=GREATEST_ID)]
 Partition = Annotated[int, Strict(), Field(ge=0, le=2**31 - 1)]
 
+REPORT_ROWS_MAX = 1_000  # of each list in a report, for a table, a page and a browser
+
 EXAMPLE_JOB_ID = "7f9c24e8-3b12-4fef-91e0-5b1b5c6f9a11"
 EXAMPLE_END = "2026-11-24T09:10:02Z"
 EXAMPLE_READING = {"phase": "reading", "done": 12_000, "total": 40_000}
@@ -69,7 +71,7 @@ class BackfillReport(BaseModel):
     total_users: int = Field(examples=[50])
     users_updated: int = Field(examples=[15])
     users_unchanged: int = Field(examples=[35])
-    updates: list[CountUpdate] = Field(description="The first 10,000.")
+    updates: list[CountUpdate] = Field(description=f"The first {REPORT_ROWS_MAX:,}.")
     dry_run: bool = Field(examples=[False])
     drift: bool = Field(examples=[True], description="Whether anything differed from the log.")
 
@@ -101,7 +103,9 @@ class Job(Body):
     finished_at: datetime | None = Field(None, examples=[EXAMPLE_END])
     progress: dict[str, Any] = Field(examples=[EXAMPLE_PROGRESS])
     report: dict[str, Any] | None = Field(
-        None, examples=[EXAMPLE_REPORT], description="Of a finished job: the answer of the synchronous call."
+        None,
+        examples=[EXAMPLE_REPORT],
+        description="Of a finished job: the answer of the synchronous call; of older jobs without its lists.",
     )
     error: str | None = Field(
         None,
@@ -127,7 +131,7 @@ JOB_RUNNING = JOB_DONE.model_copy(
 
 
 class JobList(Body):
-    """Newest first; reports without the list of updates."""
+    """Newest first; reports without their lists."""
 
     jobs: list[Job]
 

@@ -7,7 +7,8 @@ half-finished result is visible (I8), and running it again finishes it.
 import asyncio
 import json
 from collections.abc import Awaitable, Callable
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -20,14 +21,12 @@ from solve_api.http.problems import SHOWN, problem_of
 from solve_api.identity.actors import Actor
 from solve_api.identity.audit import record
 from solve_api.operations.bodies import Job, JobKind, JobOutcome
+from solve_api.operations.job_process import work_apart
 from solve_api.settings import ApiSettings
-from solve_projector.leaderboard.audit import compare_board, one_rebuild, rebuild_board
-from solve_projector.leaderboard.board import open_leaderboard
-from solve_projector.replay.replaying import ReplayOptions, replay
-from solve_projector.store.postgresql import DATABASE_ERRORS, open_pool, said_of
+from solve_projector.store.postgresql import DATABASE_ERRORS, said_of
 from solve_runtime.kafka_settings import KafkaConnection
 from solve_runtime.sql import queries
-from solve_runtime.tasks import cancel_and_wait
+from solve_runtime.tasks import cancel_and_wait, cancelled
 
 JOBS_SQL = queries("solve_api.operations", "jobs")
 
@@ -35,6 +34,9 @@ HEARTBEAT_S = 0.5
 SILENT_S = 20.0
 FINISH_ATTEMPTS = 12  # of five seconds each, for a connection or a lock
 GONE = "The process that ran this job is gone. No half-finished result is visible; run it again."
+# The table keeps every list of so many jobs, and so many jobs; all of them are in the activity.
+LISTS_KEPT, JOBS_KEPT = 20, 500
+LISTS = ("updates", "users_refused", "users_never_registered", "offsets_moved")
 RECORDED_FIGURES = ("message", "total_users", "users_updated", "drift", "added", "changed", "removed")
 
 log = structlog.get_logger()
@@ -79,18 +81,19 @@ class Jobs:
         self._settings = settings
         self._pool = pool
         self._tasks: set[asyncio.Task[None]] = set()
+        self._final_tasks: set[asyncio.Task[None]] = set()
 
     async def start(self, kind: JobKind, actor: Actor, *, dry_run: bool) -> RunningJob:
         """Starts a job in the background, with audit rows at its start and end. Raises asyncpg's errors.
 
-        What the work raises is in `error`.
+        What the work raises is in `error`. However often the work is cancelled, its end is recorded and `ended` set.
         """
         job = RunningJob(uuid4(), kind, dry_run)
         await self._pool.execute(JOBS_SQL["start_job"], job.job_id, kind, dry_run, actor.name)
         await self._record(job, actor, "started")
-        task = asyncio.create_task(self._run(job, actor))
+        task = asyncio.create_task(self._run(job))
         self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        task.add_done_callback(partial(self._on_stopped, job, actor))
         return job
 
     async def state(self, job_id: UUID) -> Job:
@@ -101,8 +104,12 @@ class Jobs:
         return _state(row)
 
     async def latest(self, limit: int) -> list[Job]:
-        """The newest jobs of all processes."""
-        return [_state(row) for row in await self._pool.fetch(JOBS_SQL["latest_jobs"], limit, SILENT_S)]
+        """The newest jobs of all processes; reports without their lists."""
+        return [_state(row) for row in await self._pool.fetch(JOBS_SQL["latest_jobs"], limit, SILENT_S, LISTS)]
+
+    async def overview(self, limit: int) -> list[Job]:
+        """The newest jobs, and the newest of each kind; of reports only the message."""
+        return [_state(row) for row in await self._pool.fetch(JOBS_SQL["overview"], limit, SILENT_S)]
 
     def interrupt(self) -> None:
         """Cancels running jobs. No half-finished result is visible (I8), and the table says "interrupted"."""
@@ -112,15 +119,15 @@ class Jobs:
     async def close(self) -> None:
         """Interrupts running jobs and waits until the table says so."""
         await cancel_and_wait(list(self._tasks))
+        while self._final_tasks:
+            await asyncio.wait(self._final_tasks)
 
-    async def _run(self, job: RunningJob, actor: Actor) -> None:
-        work = self._backfill if job.kind == "backfill" else self._sync
+    async def _run(self, job: RunningJob) -> None:
         heartbeats = asyncio.create_task(self._send_heartbeats(job))
         try:
-            job.report = await work(job)
-        except asyncio.CancelledError as error:
-            job.error = error
-            raise
+            job.report = await work_apart(
+                self._connection, self._settings, job.kind, dry_run=job.dry_run, on_progress=job.step
+            )
         except Exception as error:
             job.error = error
             if isinstance(error, tuple(SHOWN)):  # a refusal that tells its reader what to do, not a fault of ours
@@ -128,9 +135,17 @@ class Jobs:
             else:
                 log.exception("a job failed", action="job_failed", kind=job.kind, error=str(error))
         finally:
-            await cancel_and_wait([heartbeats])
-            await asyncio.shield(self._finish(job, actor))
-            job.ended.set()
+            heartbeats.cancel()
+
+    def _on_stopped(self, job: RunningJob, actor: Actor, task: asyncio.Task[None]) -> None:
+        """Records the end in a task of its own, which nobody cancels: the work may be cancelled twice, or unstarted."""
+        self._tasks.discard(task)
+        if task.cancelled():
+            job.report, job.error = None, asyncio.CancelledError()
+        final = asyncio.create_task(self._finish(job, actor))
+        self._final_tasks.add(final)
+        final.add_done_callback(self._final_tasks.discard)
+        final.add_done_callback(lambda _: job.ended.set())
 
     async def _finish(self, job: RunningJob, actor: Actor) -> None:
         error = problem_of(job.error).detail if job.error else None
@@ -139,6 +154,7 @@ class Jobs:
         try:
             await _retrying(lambda: self._pool.execute(JOBS_SQL["finish_job"], *row))
             await _retrying(lambda: self._record(job, actor, "failed" if job.error else "done"))
+            await self._pool.execute(JOBS_SQL["trim_jobs"], LISTS_KEPT, JOBS_KEPT, LISTS, SILENT_S)
         except DATABASE_ERRORS as failure:  # the job will count as interrupted
             log.warning(
                 "the end of a job was not recorded", action="job_not_recorded", kind=job.kind, error=said_of(failure)
@@ -150,40 +166,12 @@ class Jobs:
         await record(self._pool, actor, job.kind, {"dry_run": job.dry_run, "job": str(job.job_id), **figures}, result)
 
     async def _send_heartbeats(self, job: RunningJob) -> None:
-        while not job.ended.is_set():
+        while not cancelled():
             await asyncio.sleep(HEARTBEAT_S)
             try:
                 await self._pool.execute(JOBS_SQL["heartbeat"], job.job_id, job.progress)
             except DATABASE_ERRORS as error:
                 log.warning("the progress of a job was not recorded", action="job_heartbeat_failed", error=str(error))
-
-    async def _backfill(self, job: RunningJob) -> dict[str, Any]:
-        options = ReplayOptions(dry_run=job.dry_run)
-        report = await replay(self._connection, self._settings, options, job.step)
-        return report.as_dict()
-
-    async def _sync(self, job: RunningJob) -> dict[str, Any]:
-        settings, topic = self._settings, self._connection.topic
-        pause_s = settings.leaderboard_check_interval_s
-
-        def on_pass(done: int, total: int) -> None:
-            job.step("comparing", done, total)
-            if done == total and not job.dry_run:
-                job.step("rebuilding", 0, 0)  # of an unknown total
-
-        async with open_pool(settings) as pool, open_leaderboard(settings, topic) as board:
-            if job.dry_run:
-                found = await compare_board(pool, board, pause_s, on_pass)
-            else:
-                async with one_rebuild(pool):
-                    found = await rebuild_board(pool, board, topic, pause_s, on_pass)
-        job.step(job.phase, 1, 1)
-        message = (
-            f"Leaderboard checked: {found.added} missing, {found.changed} wrong, {found.removed} to remove"
-            if job.dry_run
-            else f"Leaderboard rebuilt: {found.added} added, {found.changed} corrected, {found.removed} removed"
-        )
-        return {"success": True, "message": message, "dry_run": job.dry_run, **asdict(found)}
 
 
 async def _retrying(write: Callable[[], Awaitable[object]]) -> None:

@@ -1,5 +1,6 @@
 """The leaderboard page: one page of a board, with links to the others."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Annotated, Any
 from zoneinfo import ZoneInfo
@@ -7,7 +8,7 @@ from zoneinfo import ZoneInfo
 from fastapi import APIRouter, Depends, Query, Request, Response
 from fastapi.responses import HTMLResponse, RedirectResponse
 
-from solve_api.http.parameters import FRIENDS_MAX_CHARS, OptionalUserId, SearchText, Zone, friend_ids
+from solve_api.http.parameters import FRIENDS_MAX_CHARS, OptionalUserId, SearchText, Zone, as_typed, friend_ids
 from solve_api.pages.formats import path_with
 from solve_api.pages.rendering import live_board, page, shared_page
 from solve_api.profiles.profile import users_named
@@ -38,13 +39,13 @@ async def show(
 ) -> Response:
     """A page of the board; `find` leads to the place of a user."""
     query = {"period": None if period == "all" else period, "tz": None if zone.key == "UTC" else zone.key}
-    if typed := find.strip():
+    if typed := as_typed(find):
         return RedirectResponse(await _place_of(stores, typed, query), 303)
     chosen = friend_ids(friends) if friends.strip() else ()
     asked = BoardQuestion(period, zone, ROWS, cursor or None, around, chosen)
 
     async def make() -> HTMLResponse:
-        live = live_board(request)
+        live = await live_board(request)
         found = await leaderboard(stores.pool, stores.boards, asked)
         shown = _shown(found, zone, query, around, friends.strip())
         response = page(request, "board.html", board=found, live=live, zone=zone.key, **shown)
@@ -54,16 +55,21 @@ async def show(
     return await shared_page(request, make)
 
 
-async def _place_of(stores: Stores, typed: str, query: dict[str, Any]) -> str:
+async def _place_of(stores: Stores, typed: Sequence[str], query: dict[str, Any]) -> str:
     """Where a typed text leads: an id precedes a name, and a name of several users leads to their list."""
-    try:
-        await leaderboard(stores.pool, stores.boards, BoardQuestion("all", ZoneInfo("UTC"), 1, around=typed))
-    except UserUnknown:
-        named = await users_named(stores.pool, typed, NAMED_MAX)
-        if len(named.users) != 1:
-            return path_with("/search", username=typed)
-        typed = named.users[0].user_id
-    return f"{path_with('/leaderboard', **query, around=typed)}#here"
+    found = None
+    for text in typed:
+        try:
+            await leaderboard(stores.pool, stores.boards, BoardQuestion("all", ZoneInfo("UTC"), 1, around=text))
+            found = text
+        except UserUnknown:
+            named = await users_named(stores.pool, text, NAMED_MAX)
+            if len(named.users) > 1:
+                return path_with("/search", username=text)
+            found = named.users[0].user_id if named.users else None
+        if found is not None:
+            return f"{path_with('/leaderboard', **query, around=found)}#here"
+    return path_with("/search", username=typed[-1])
 
 
 def _shown(

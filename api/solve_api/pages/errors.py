@@ -7,7 +7,7 @@ from solve_api.pages.login import login_required
 from solve_api.pages.rendering import admin_page
 from solve_api.routes.callers import visitor_of
 
-PAGE_PATHS = ("/leaderboard", "/search", "/users", "/admin")
+PAGE_PATHS = ("/leaderboard", "/search", "/users", "/user", "/admin")
 
 
 def problem_page(request: Request, problem: Problem) -> Response | None:
@@ -17,12 +17,16 @@ def problem_page(request: Request, problem: Problem) -> Response | None:
     if problem.kind == "login-required":
         return login_required(request)
     values = {
-        # the advice after the semicolon is for programs; a person gets a button
-        "detail": problem.detail.partition(";")[0] + "." if problem.kind == "user-unknown" else problem.detail,
+        "detail": _without_advice(problem) if problem.kind == "user-unknown" else problem.detail,
         "reference": visitor_of(request).request_id if problem.status >= 500 else "",
         "again": problem.headers.get("Retry-After") if request.method == "GET" and problem.status == 503 else None,
     }
     return admin_page(request, None, "problem.html", problem=problem, **values)
+
+
+def _without_advice(problem: Problem) -> str:
+    """What comes after the last semicolon is for programs; a person gets a button. An id may have semicolons too."""
+    return problem.detail.rpartition(";")[0] + "."
 
 
 def wants_page(request: Request) -> bool:

@@ -6,6 +6,9 @@ from urllib.parse import quote, urlencode
 
 from markupsafe import Markup
 
+USER_PATH = "/user"
+RESOLVED_SEGMENTS = frozenset(("", ".", ".."))
+
 
 def number(value: float) -> str:
     """With commas: 12,345."""
@@ -43,7 +46,13 @@ def ago(at: datetime) -> Markup:
 
 
 def user_path(user_id: str) -> str:
-    """The path of a user's page; an id may contain any character."""
+    """The address of a user's page; an id may contain any character.
+
+    Browsers and proxies resolve `.` and `..` in a path, however they are escaped, and join empty segments: such an id
+    is sent as a parameter.
+    """
+    if RESOLVED_SEGMENTS.intersection(user_id.replace("\\", "/").split("/")):
+        return path_with(USER_PATH, id=user_id)
     return f"/users/{quote(user_id, safe='')}"
 
 

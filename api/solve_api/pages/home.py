@@ -5,7 +5,7 @@ from zoneinfo import ZoneInfo
 from fastapi import APIRouter, Depends, Request, Response
 from fastapi.responses import HTMLResponse
 
-from solve_api.http.parameters import SearchText
+from solve_api.http.parameters import SearchText, as_typed
 from solve_api.pages.rendering import live_board, page, shared_page
 from solve_api.profiles.bodies import UserSummary
 from solve_api.profiles.profile import profile, users_named
@@ -26,7 +26,7 @@ async def home(request: Request, stores: OpenStores) -> Response:
     """The leaders of all time and of today."""
 
     async def make() -> HTMLResponse:
-        live = live_board(request)  # before the boards are read, so that no change is missed
+        live = await live_board(request)  # before the boards are read, so that no change is missed
         board = await leaderboard(stores.pool, stores.boards, BoardQuestion("all", UTC_ZONE, TOP))
         today = await leaderboard(stores.pool, stores.boards, BoardQuestion("day", UTC_ZONE, TOP))
         return page(request, "home.html", board=board, today=today, live=live)
@@ -37,12 +37,13 @@ async def home(request: Request, stores: OpenStores) -> Response:
 @router.api_route("/search", methods=["GET", "HEAD"])
 async def search(request: Request, stores: OpenStores, username: SearchText = "") -> Response:
     """Users with a name or an id; names are not unique."""
-    typed = username.strip()
     users: list[UserSummary] = []
-    more = False
-    if typed:
+    more, typed = False, ""
+    for typed in as_typed(username):
         named = await users_named(stores.pool, typed, FOUND_MAX)
         users, more = [*await _with_id(stores, typed), *named.users], named.more
+        if users:
+            break
     found = list({one.user_id: one for one in users}.values())
     return page(request, "search.html", typed=typed, users=found, more=more)
 

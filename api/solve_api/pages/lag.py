@@ -19,7 +19,7 @@ router = APIRouter(include_in_schema=False, dependencies=[Depends(public)])
 @router.api_route("/admin/lag", methods=["GET", "HEAD"])
 async def lag(request: Request, caller: InSession, stores: OpenStores) -> Response:
     """The lag of each stage and partition, with its history."""
-    report = stores.lag.report()
+    report = await stores.lag.report()
     charts = [(name, lag_chart(report["past"], size)) for name, size in SIZES]
     return admin_page(
         request, caller, "lag.html", poll_ms=POLL_MS, lag=report, charts=charts, stages=STAGES, columns=COLUMNS

@@ -16,7 +16,6 @@ DEAD_LETTERS_SQL = queries("solve_api.operations", "dead_letters")
 
 JOBS_SHOWN = 10
 PARKED_COUNTED = 10_000
-JOBS_SEARCHED = 50
 UPDATES_SHOWN = 500
 POLL_MS = 5_000
 KINDS: tuple[JobKind, ...] = ("backfill", "sync-leaderboard")
@@ -33,7 +32,7 @@ router = APIRouter(include_in_schema=False, dependencies=[Depends(public)])
 @router.api_route("/admin", methods=["GET", "HEAD"])
 async def panel(request: Request, caller: InSession, stores: OpenStores) -> Response:
     """The overview, with buttons for checks and repairs."""
-    jobs = await stores.jobs.latest(JOBS_SEARCHED)
+    jobs = await stores.jobs.overview(JOBS_SHOWN)
     parked = await stores.pool.fetchval(DEAD_LETTERS_SQL["open_parked"], PARKED_COUNTED)
     dead_letters = [dict(row) for row in await stores.pool.fetch(DEAD_LETTERS_SQL["open_dead_letters"])]
     return admin_page(
@@ -41,7 +40,7 @@ async def panel(request: Request, caller: InSession, stores: OpenStores) -> Resp
         caller,
         "panel.html",
         poll_ms=POLL_MS,
-        lag=stores.lag.report(),
+        lag=await stores.lag.report(),
         dead_letters=dead_letters,
         parked=parked,
         parked_counted=PARKED_COUNTED,

@@ -10,7 +10,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from solve_api.http.caching import REVALIDATE
 from solve_api.http.problems import Problem
 from solve_api.identity.actors import Caller
-from solve_api.pages import formats
+from solve_api.pages import formats, names
 from solve_api.pages.assets import asset_path
 from solve_api.routes.callers import stores_of
 
@@ -23,8 +23,14 @@ _templates = Environment(
     trim_blocks=True,
     lstrip_blocks=True,
 )
-FILTERS = (formats.number, formats.plural, formats.when, formats.ago, formats.day_text, formats.duration)
-FUNCTIONS = (asset_path, formats.user_path, formats.path_with, formats.share)
+FILTERS = (
+    *(formats.number, formats.plural, formats.when, formats.ago, formats.day_text, formats.duration),
+    *(names.bdi, names.isolated, names.quoting),
+)
+FUNCTIONS = (
+    *(asset_path, formats.user_path, formats.path_with, formats.share),
+    *(names.naming, names.quoting, names.shown_name),
+)
 _templates.filters |= {one.__name__: one for one in FILTERS}
 _templates.globals |= {one.__name__: one for one in FUNCTIONS}
 
@@ -51,15 +57,15 @@ def admin_page(
     return response
 
 
-def live_board(request: Request) -> dict[str, Any]:
+async def live_board(request: Request) -> dict[str, Any]:
     """The event stream of the board, from the current id on, so that no change is missed."""
-    url = formats.path_with("/api/events", board="true", last_event_id=last_event_id(request))
+    url = formats.path_with("/api/events", board="true", last_event_id=await last_event_id(request))
     return {"url": url, "version": None}
 
 
-def last_event_id(request: Request) -> str | None:
+async def last_event_id(request: Request) -> str | None:
     """The stream id up to which readers of the board were notified."""
-    stream_id = stores_of(request).changes.hub.board_notified_to
+    stream_id = await stores_of(request).changes.board_notified_to()
     return str(stream_id) if stream_id else None
 
 

@@ -1,18 +1,20 @@
 """A user's page: count, heatmap, chart and latest solves."""
 
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from fastapi import APIRouter, Depends, Request, Response
 from fastapi.responses import HTMLResponse
 
-from solve_api.http.parameters import UserId, Zone
+from solve_api.http.parameters import AskedUserId, UserId, Zone
 from solve_api.pages.charts import SIZES, solves_chart
-from solve_api.pages.formats import path_with
+from solve_api.pages.formats import USER_PATH, path_with
 from solve_api.pages.heatmap import heatmap
 from solve_api.pages.rendering import last_event_id, page, shared_page
 from solve_api.profiles.bodies import Profile
 from solve_api.profiles.profile import profile
 from solve_api.routes.callers import OpenStores, public
+from solve_api.stores import Stores
 
 router = APIRouter(include_in_schema=False, dependencies=[Depends(public)])
 
@@ -20,9 +22,18 @@ router = APIRouter(include_in_schema=False, dependencies=[Depends(public)])
 @router.api_route("/users/{user_id:path}", methods=["GET", "HEAD"])
 async def show(request: Request, stores: OpenStores, user_id: UserId, zone: Zone) -> Response:
     """A user's page, with days in `tz`."""
+    return await _page(request, stores, user_id, zone)
 
+
+@router.api_route(USER_PATH, methods=["GET", "HEAD"])
+async def show_by_id(request: Request, stores: OpenStores, user_id: AskedUserId, zone: Zone) -> Response:
+    """The same for an id that no path can hold."""
+    return await _page(request, stores, user_id, zone)
+
+
+async def _page(request: Request, stores: Stores, user_id: str, zone: ZoneInfo) -> Response:
     async def make() -> HTMLResponse:
-        event_id = last_event_id(request)  # before the profile is read, so that no change is missed
+        event_id = await last_event_id(request)  # before the profile is read, so that no change is missed
         found = await profile(stores.pool, stores.boards.rank_of, user_id, zone)
         today = found.as_of.astimezone(zone).date()
         return page(

@@ -69,4 +69,5 @@ async def users_named(pool: asyncpg.Pool, username: str, limit: int) -> UserList
 
 def unknown(user_id: str) -> UserUnknown:
     """The error for an unknown id."""
-    return UserUnknown(f"there is no user {user_id}; to find a user by name, use /api/users?username=")
+    message = f"there is no user {user_id}; to find a user by name, use /api/users?username="
+    return UserUnknown(message).about(user_id)

@@ -57,6 +57,7 @@ class Boards:
         """A page of the board of a period, or of all time. Raises asyncpg's errors."""
         if period:
             return await self._period(period).read(self._pool, request, user_ids)
+        await self._freshness.look()
         as_of = self._freshness.as_of
         if (reading := await self._read_redis(request, user_ids)) is not None:
             return Sourced(reading, "redis", as_of)
@@ -65,6 +66,7 @@ class Boards:
 
     async def rank_of(self, user_id: str, problems_solved: int) -> int | None:
         """The rank of a user with this count, from PostgreSQL if Redis has another count for the user."""
+        await self._freshness.look()
         reading = await self._read_redis(PageRequest(0), [user_id])
         place = reading.places.get(user_id) if reading else None
         if place and place[1].problems_solved == problems_solved:

@@ -1,5 +1,7 @@
 """Checks once a second whether the board in Redis is in sync with PostgreSQL, so that no request has to.
 
+While nobody reads boards it rests; the first reader afterwards waits for a check.
+
 A board always lags by some milliseconds. It is stale if it lacks what PostgreSQL had at the previous check, since a
 write takes far less than a second. That covers what lies below an offset, and what is still in the outbox, which no
 offset covers (a repair, a retried dead letter).
@@ -14,6 +16,7 @@ from typing import NamedTuple
 import asyncpg
 import structlog
 
+from solve_api.attention import Attention
 from solve_projector.errors import LeaderboardUnavailable
 from solve_projector.leaderboard.board import Leaderboard
 from solve_projector.store.postgresql import DATABASE_ERRORS
@@ -45,8 +48,17 @@ class Freshness:
         self._topic = topic
         self._previous: _Written | None = None
         self._checked_at = datetime.now(UTC)
+        self.attention = Attention()
+        self._waking = asyncio.Lock()
+        self.checks = 0
         self.in_sync = False
         self.as_of = self._checked_at
+
+    async def look(self) -> None:
+        """Notes that somebody reads boards; after a rest, checks before that reader goes on."""
+        async with self._waking:
+            if self.attention.look():
+                await self.check()
 
     def lost(self, error: LeaderboardUnavailable) -> None:
         """Switches to PostgreSQL after a request found Redis unavailable, until a check finds it in sync again."""
@@ -59,6 +71,7 @@ class Freshness:
     async def check(self) -> None:
         """Checks once. Raises nothing: an unavailable server is a result."""
         started = datetime.now(UTC)
+        self.checks += 1
         try:
             async with self._pool.acquire() as connection:
                 rows = await connection.fetch(OFFSETS_SQL["read_offsets"], self._topic)
@@ -89,10 +102,14 @@ class Freshness:
         self._previous, self._checked_at, self.in_sync = written, started, in_sync
 
     async def watch(self) -> None:
-        """Checks until cancelled."""
+        """Checks until cancelled, except while nobody looks."""
         while not cancelled():
+            await self.attention.rest(self._forget)
             await self.check()
             await asyncio.sleep(CHECK_INTERVAL_S)
+
+    def _forget(self) -> None:
+        self._previous, self.in_sync = None, False
 
 
 @asynccontextmanager

@@ -3,6 +3,7 @@
 Events hold absolute standings, never differences, so a missed or repeated event does no harm.
 """
 
+import secrets
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from typing import Annotated
@@ -20,6 +21,7 @@ from solve_schemas.events import Text
 USERS_MAX = 50
 PING_S = 15.0
 RETRY_MS = 2_000
+RETRY_SPREAD_MS = 3_000  # or all streams of a process that ended would come back at one moment
 
 router = APIRouter(tags=["live"], dependencies=[Depends(public)])
 
@@ -54,9 +56,15 @@ async def subscription(
             "This address has too many open streams; close some, or poll instead.",
             headers={"Retry-After": str(RETRY_AFTER_S)},
         )
+    await changes.board_notified_to()  # the stream begins there
     with changes.hub.watching(user_id or (), board=board, address=address) as stream:
         await changes.catch_up(stream, last_event_id_header or last_event_id or None)
         yield stream
+
+
+def retry_ms() -> int:
+    """When this stream's reader comes back after its connection broke."""
+    return RETRY_MS + secrets.randbelow(RETRY_SPREAD_MS)
 
 
 def _events_of(news: News) -> list[ServerSentEvent]:
@@ -105,6 +113,6 @@ async def events(stream: Annotated[Subscription, Depends(subscription)]) -> Even
 
 
 async def _encoded(stream: Subscription) -> AsyncIterator[bytes]:
-    yield ServerSentEvent(retry=RETRY_MS).encode()
+    yield ServerSentEvent(retry=retry_ms()).encode()
     while (news := await stream.next(PING_S)) is not None:
         yield b"".join(event.encode() for event in _events_of(news))

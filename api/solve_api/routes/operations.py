@@ -21,7 +21,7 @@ MayDecide = Annotated[Caller, Depends(require(Scope.DEAD_LETTERS))]
 @router.get("/lag", responses=problems(401, 403, 503))
 async def lag(_: MayRead, stores: OpenStores) -> bodies.LagReport:
     """Get the lag of PostgreSQL, the group's commits and Redis, per partition."""
-    return bodies.LagReport(**stores.lag.report())
+    return bodies.LagReport(**await stores.lag.report())
 
 
 @router.get("/dead-letters", responses=problems(401, 403, 422, 503))

@@ -16,6 +16,7 @@ from solve_api.identity.actors import Caller
 from solve_api.identity.tokens import Scope
 from solve_api.operations import bodies
 from solve_api.routes.callers import MayRead, OpenStores, public, require
+from solve_api.routes.events import retry_ms
 from solve_api.stores import Stores
 
 WATCH_S = 0.3
@@ -62,8 +63,8 @@ async def job(_: MayRead, stores: OpenStores, job_id: UUID) -> bodies.Job:
     return await stores.jobs.state(job_id)
 
 
-def _event(name: str, job: bodies.Job) -> ServerSentEvent:
-    return ServerSentEvent(job.model_dump_json(), event=name)
+def _event(name: str, job: bodies.Job, retry: int | None = None) -> ServerSentEvent:
+    return ServerSentEvent(job.model_dump_json(), event=name, retry=retry)
 
 
 def _example() -> str:
@@ -91,7 +92,7 @@ async def watch(_: MayRead, stores: OpenStores, job_id: UUID) -> EventSourceResp
         while state.state == "running" and not stores.changes.hub.closed:
             if (now := json.dumps(state.progress)) != sent:
                 sent = now
-                yield _event("progress", state)
+                yield _event("progress", state, retry_ms())
             await asyncio.sleep(WATCH_S)
             state = await stores.jobs.state(job_id)
         if state.state != "running":

@@ -5,16 +5,16 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Query, Request, Response
 
 from solve_api.http.caching import answer, render
-from solve_api.http.parameters import UserId, Username, Zone
+from solve_api.http.parameters import AskedUserId, UserId, Username, Zone
 from solve_api.http.problems import problems
 from solve_api.profiles.bodies import Profile, UserList
 from solve_api.profiles.profile import profile, users_named
 from solve_api.routes.callers import OpenStores, public
 
-router = APIRouter(prefix="/api/users", tags=["users"], dependencies=[Depends(public)])
+router = APIRouter(prefix="/api", tags=["users"], dependencies=[Depends(public)])
 
 
-@router.get("", response_model=UserList, responses=problems(422, 429, 503))
+@router.get("/users", response_model=UserList, responses=problems(422, 429, 503))
 async def look_up(
     request: Request,
     stores: OpenStores,
@@ -25,7 +25,13 @@ async def look_up(
     return answer(request, render(await users_named(stores.pool, username, limit)))
 
 
-@router.get("/{user_id:path}", response_model=Profile, responses=problems(404, 422, 429, 503))
+@router.get("/users/{user_id:path}", response_model=Profile, responses=problems(404, 422, 429, 503))
 async def show(request: Request, stores: OpenStores, user_id: UserId, zone: Zone) -> Response:
     """Get one user: count, rank, recent solves, days of the heatmap, streaks and languages."""
     return answer(request, render(await profile(stores.pool, stores.boards.rank_of, user_id, zone)))
+
+
+@router.get("/user", response_model=Profile, responses=problems(404, 422, 429, 503))
+async def show_by_id(request: Request, stores: OpenStores, user_id: AskedUserId, zone: Zone) -> Response:
+    """Get one user by an id that no path can hold, such as `.`, `..` or `a/../b`: browsers and proxies resolve it."""
+    return await show(request, stores, user_id, zone)

@@ -115,8 +115,9 @@ def _read_again(letter: StoredDeadLetter) -> DecodedRecord:
 async def _still_there(
     connection: Connection, decoded: Sequence[DecodedRecord], selection: Selection
 ) -> list[DecodedRecord]:
-    again = Selection(tuple(map(_id, decoded)), topic=selection.topic, with_discarded=selection.with_discarded)
-    ids = {one.dead_letter_id async for page in read_pages(connection, again, len(decoded)) for one in page}
+    wanted = list(map(_id, decoded))
+    rows = await connection.fetch(DEAD_LETTERS_SQL["still_open"], wanted, selection.with_discarded)
+    ids = {row[0] for row in rows}
     return [one for one in decoded if _id(one) in ids]
 
 

@@ -6,9 +6,7 @@ Its task is one line of JSON on standard input; it answers in lines of JSON: `re
 
 import asyncio
 import gc
-import json
 import os
-import sys
 from datetime import datetime
 from typing import Any
 
@@ -17,6 +15,7 @@ import structlog
 from solve_projector.replay.staging import Wanted, stage_ranges
 from solve_projector.settings import ProjectorSettings
 from solve_projector.store.postgresql import DATABASE_ERRORS
+from solve_runtime.child_process import read_task, say
 from solve_runtime.errors import SolveCountsError
 from solve_runtime.kafka_settings import KafkaConnection
 from solve_runtime.logs import configure_logs
@@ -33,17 +32,9 @@ async def work(task: dict[str, Any]) -> None:
     say(done=await stage_ranges(connection, settings, ranges, lambda number: say(read=number), wanted))
 
 
-def say(**words: Any) -> None:
-    """Writes one line to the replay."""
-    print(json.dumps(words), flush=True)
-
-
 async def main() -> None:
     """Reads the task, and works until it is done or its replay has ended."""
-    loop = asyncio.get_running_loop()
-    reader = asyncio.StreamReader(limit=2**24)
-    await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
-    task = json.loads(await reader.readline())
+    task, reader = await read_task()
     watching = asyncio.create_task(_end_with_the_replay(reader))
     try:
         await work(task)

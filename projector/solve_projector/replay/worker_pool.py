@@ -2,24 +2,24 @@
 
 Processes rather than threads, because decoding is Python's work; plain subprocesses rather than a pool, so that a
 worker can be killed and a killed replay leaves none running. A worker that fails ends the others, and the replay. A
-small log is read by the replay's own process, because starting another one takes longer.
+small log is read by the replay's own process, because starting another one takes longer; so is every log if one
+process is wanted.
 """
 
 import asyncio
-import json
 import os
-import sys
 from collections.abc import Callable, Mapping
+from contextlib import aclosing
 from typing import Any
 
 from solve_projector.domain.batch import Fingerprint
 from solve_projector.errors import ReplayInterrupted
 from solve_projector.replay.staging import EVERYTHING, Wanted, stage_ranges
 from solve_projector.settings import ProjectorSettings
+from solve_runtime.child_process import ChildEnded, answers
 from solve_runtime.kafka_settings import KafkaConnection
 
 Ranges = Mapping[int, tuple[int, int]]
-LINE_LIMIT = 2**22
 SMALL_LOG_RECORDS = 50_000
 
 
@@ -35,7 +35,8 @@ async def read_in_parallel(
 
     Raises ReplayInterrupted with the error of a worker.
     """
-    if not workers and sum(end - begin for begin, end in ranges.values()) < SMALL_LOG_RECORDS:
+    small = sum(end - begin for begin, end in ranges.values()) < SMALL_LOG_RECORDS
+    if workers == 1 or (not workers and small):
         return await stage_ranges(connection, settings, ranges, on_read, wanted)
     fingerprints: dict[int, Fingerprint] = {}
     try:
@@ -79,30 +80,22 @@ def plain(settings: Any) -> dict[str, Any]:
 async def _read_share(
     task: dict[str, Any], fingerprints: dict[int, Fingerprint], on_read: Callable[[int], None]
 ) -> None:
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "solve_projector.replay.worker",
-        stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, limit=LINE_LIMIT,
-        start_new_session=True,  # Ctrl-C ends the replay, and that ends its workers
-    )  # fmt: skip
-    assert process.stdin is not None and process.stdout is not None  # noqa: S101, PT018
+    done = False
     try:
-        process.stdin.write(json.dumps(task).encode() + b"\n")
-        await process.stdin.drain()
-        done = False
-        async for line in process.stdout:
-            said = json.loads(line)
-            if "error" in said:
-                raise ReplayInterrupted(said["error"])
-            if "done" in said:
-                fingerprints |= {int(partition): Fingerprint(*mark) for partition, mark in said["done"].items()}
-                done = True
-            else:
-                on_read(said["read"])
-        if not done:
-            raise ReplayInterrupted(
-                f"a worker ended with status {await process.wait()} before it was done; run the replay again"
-            )
-    finally:
-        if process.returncode is None:
-            process.kill()
-        await process.wait()
+        async with aclosing(answers("solve_projector.replay.worker", task)) as said:
+            async for one in said:
+                if "error" in one:
+                    raise ReplayInterrupted(one["error"])
+                if "done" in one:
+                    fingerprints |= {int(partition): Fingerprint(*mark) for partition, mark in one["done"].items()}
+                    done = True
+                else:
+                    on_read(one["read"])
+    except ChildEnded as error:
+        raise _lost(error.status) from error
+    if not done:
+        raise _lost(0)
+
+
+def _lost(status: int) -> ReplayInterrupted:
+    return ReplayInterrupted(f"a worker ended with status {status} before it was done; run the replay again")

@@ -7,7 +7,7 @@ again; it is acknowledged, which only takes it out of the alerts. Each decision 
 
 import json
 from base64 import b64encode
-from collections.abc import AsyncIterator, Collection, Sequence
+from collections.abc import AsyncIterator, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
@@ -20,7 +20,7 @@ DEAD_LETTERS_SQL = queries("solve_projector.store", "dead_letters")
 PARKED_EVENTS_SQL = queries("solve_projector.store", "parked_events")
 
 PAGE_RECORDS = 500
-PAGE_BYTES = 16 * 1024 * 1024
+PAGE_BYTES = 4 * 1024 * 1024  # decoded and folded they are several times as much
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 GREATEST_ID = 2**63 - 1
 
@@ -122,12 +122,15 @@ class Selection:
 async def read_pages(
     connection: Connection, selection: Selection, page_records: int = PAGE_RECORDS, after: int = 0
 ) -> AsyncIterator[list[StoredDeadLetter]]:
-    """Selected dead letters with ids above `after`, by id, in pages that fit into memory; each appears once."""
+    """Selected dead letters with ids above `after`, by id, in pages that fit into memory; each appears once.
+
+    Ids and sizes are read first, and then the bytes of no more than a page.
+    """
     last = GREATEST_ID
     if selection.ids:
         after, last = max(after, min(selection.ids) - 1), max(selection.ids)
-    while rows := await connection.fetch(
-        DEAD_LETTERS_SQL["read_dead_letters"],
+    while sizes := await connection.fetch(
+        DEAD_LETTERS_SQL["size_dead_letters"],
         after,
         selection.ids,
         selection.reason,
@@ -135,14 +138,29 @@ async def read_pages(
         selection.topic,
         selection.with_discarded,
         page_records,
-        PAGE_BYTES,
+        selection.user_id.encode() if selection.user_id is not None else None,
         last,
     ):
-        after = rows[-1]["dead_letter_id"]
-        found = [_stored(row) for row in rows]
-        # the user id is inside arbitrary bytes, which SQL cannot parse
-        if wanted := [one for one in found if selection.user_id is None or one.user_id == selection.user_id]:
-            yield wanted
+        after = sizes[-1]["dead_letter_id"]
+        for ids in _pages(sizes):
+            found = [_stored(row) for row in await connection.fetch(DEAD_LETTERS_SQL["read_dead_letters"], ids)]
+            # the user id is inside arbitrary bytes, which SQL cannot parse
+            if wanted := [one for one in found if selection.user_id is None or one.user_id == selection.user_id]:
+                yield wanted
+
+
+def _pages(sizes: Iterable[Any]) -> Iterator[list[int]]:
+    """Ids in groups of at most PAGE_BYTES; a larger dead letter is alone in its group."""
+    page: list[int] = []
+    total = 0
+    for dead_letter_id, size in sizes:
+        if page and total + size > PAGE_BYTES:
+            yield page
+            page, total = [], 0
+        page.append(dead_letter_id)
+        total += size
+    if page:
+        yield page
 
 
 async def summaries(
@@ -181,7 +199,7 @@ async def discard(connection: Connection, dead_letter_ids: Collection[int], by: 
                     f"dead letter {row['dead_letter_id']} was discarded by {row['discarded_by']} at "
                     f"{row['discarded_at']:%Y-%m-%d %H:%M:%S}Z: {row['discarded_why']}; nothing was changed, "
                     "leave it out"
-                )
+                ).about(row["discarded_by"], row["discarded_why"])
         await connection.execute(
             "UPDATE dead_letters SET discarded_at = now(), discarded_by = $2, discarded_why = $3"
             " WHERE dead_letter_id = ANY ($1::bigint[])",

@@ -235,6 +235,18 @@ async def test_a_reader_of_the_standard_understands_it(world: World) -> None:
         async with aconnect_sse(client, "GET", url, params={"user_id": "a"}) as source:
             heard = aiter(source.aiter_sse())
             first, second = await anext(heard), await anext(heard)
-        assert first.retry == 2_000
+        assert first.retry
         assert (second.event, second.json()["problems_solved"]) == ("user", 1)
         assert second.id == str(api.changes.hub.users_notified_to)
+
+
+async def test_streams_that_broke_together_come_back_apart(world: World) -> None:
+    async with hearing(world) as api, AsyncClient() as client:
+
+        async def retry_of(query: str) -> int:
+            async with client.stream("GET", f"http://127.0.0.1:{api.port}/api/events?{query}") as answer:
+                return int((await anext(answer.aiter_lines())).removeprefix("retry: "))
+
+        found = {await retry_of("board=true") for _ in range(20)}
+    assert len(found) > 10
+    assert min(found) >= events.RETRY_MS

@@ -35,7 +35,7 @@ async def test_a_number_changes_where_it_stands(world: World, chromium: Browser)
         await world.publish(solved(f"b{number}", "b", f"q{number}", 6) for number in range(2, 13))
         await page.wait_for_function("() => document.querySelector('#stats dd').textContent === '12'")
         await page.wait_for_function(
-            "() => document.querySelector('#news').textContent.startsWith('name of b: 12 problems')"
+            "() => document.querySelector('#news').textContent.startsWith('\u2068name of b\u2069: 12 problems')"
         )
         await board.wait_for_function("() => document.querySelector('#board tbody a').textContent === 'name of b'")
         for one in (page, board):

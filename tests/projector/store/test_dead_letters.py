@@ -139,6 +139,40 @@ async def _pages(world: World):  # type: ignore[no-untyped-def]
     await connection.close()
 
 
+async def test_a_page_is_bounded_by_what_its_bytes_are_unpacked(world: World) -> None:
+    """PostgreSQL keeps a megabyte of zeros in a few kilobytes."""
+    zeros = b"0" * 2**20
+    await add_dead_letters(
+        world, [solved(str(n), "u", "p", n) for n in range(10)], header_names=["x"], header_values=[zeros]
+    )
+    pages = [page async for page in _pages(world)]
+    assert sum(map(len, pages)) == 10
+    sizes = [sum(len(content or b"") for one in page for _, content in one.headers) for page in pages]
+    assert max(sizes) <= dead_letters.PAGE_BYTES
+
+
+async def test_a_retry_of_one_users_dead_letters_reads_no_bytes_of_others(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await add_dead_letters(world, [registered("u"), *(solved(str(n), "other", "p", n) for n in range(20))])
+    await add_dead_letters(world, [solved("by key", "v", "p")], value=b"not JSON", key="ü".encode())
+    await add_dead_letters(world, [solved("utf-16", "v", "p")], value='{"user_id": "ü"}'.encode("utf-16"), key=None)
+    await add_dead_letters(world, [solved("escaped", "v", "p")], value=rb'{"user_id": "\u00fc"}', key=None)
+    read: list[int] = []
+    stored = dead_letters._stored
+
+    def counted(row: Any) -> Any:
+        read.append(row["dead_letter_id"])
+        return stored(row)
+
+    monkeypatch.setattr(dead_letters, "_stored", counted)
+    connection = await connect(world.settings)
+    found, _ = await dead_letters.summaries(connection, Selection(user_id="ü"), 100)
+    await connection.close()
+    assert [one["user_id"] for one in found] == ["ü"] * 3
+    assert len(read) == 3
+
+
 async def test_filters_choose_what_is_retried(world: World) -> None:
     await add_dead_letters(world, [registered("u"), solved("1", "u", "p", 1)])
     await add_dead_letters(world, [registered("v")], partition=1)

@@ -119,6 +119,11 @@
     for (const one of document.querySelectorAll("[data-live-sign]")) one.hidden = true;
   }
 
+  // pages that lost the server at one moment come back at many
+  function spread(waitMs) {
+    return waitMs * (1 + Math.random());
+  }
+
   function refreshSoon(waitMs = 0) {
     wanted = true;
     if (fetching || document.hidden) return;
@@ -146,7 +151,7 @@
       if (document.body.dataset.events || document.body.dataset.poll) showStatus("live", "Live");
       else hideStatus(); // the job has ended
     } catch (error) {
-      wait = (error.afterS || 0) * 1000 || RETRY_MS;
+      wait = spread((error.afterS || 0) * 1000 || RETRY_MS);
       wanted = true;
       showStatus("unavailable", "Not up to date; retrying");
     } finally {
@@ -184,7 +189,7 @@
       // refused: the browser does not retry by itself
       if (source && source.readyState === EventSource.CLOSED) {
         stopListening();
-        refreshSoon(RETRY_MS);
+        refreshSoon(spread(RETRY_MS));
       }
     };
     source.addEventListener("user", (event) => {
@@ -225,7 +230,7 @@
   document.addEventListener("animationend", (event) => event.target.classList.remove("changed"));
 
   const retry = document.querySelector("[data-retry]");
-  if (retry) setTimeout(() => location.reload(), Number(retry.dataset.retry) * 1000);
+  if (retry) setTimeout(() => location.reload(), spread(Number(retry.dataset.retry) * 1000));
 
   localise(document);
   offerZone();

@@ -13,32 +13,12 @@ ORDER BY dead_letter_id
 FOR UPDATE
 
 -- name: read_dead_letters
--- A page of dead letters, oldest first, of ids in ($1, $9]; bounded in records ($7) and, past the first, in
--- bytes ($8). A filter that is NULL matches everything; discarded ones only if $6 is true.
+-- Dead letters whole, by id.
 SELECT
     dead_letter_id, {solve_projector.store.dead_letter_rows.columns},
     created_at, discarded_at, discarded_by, discarded_why
-FROM (
-    SELECT
-        *,
-        sum(
-            coalesce(octet_length(key), 0) + coalesce(octet_length(value), 0) + pg_column_size(header_values)
-        ) OVER (ORDER BY dead_letter_id) AS bytes_so_far,
-        row_number() OVER (ORDER BY dead_letter_id) AS place
-    FROM (
-        SELECT *
-        FROM dead_letters
-        WHERE dead_letter_id > $1 AND dead_letter_id <= $9
-            AND ($2::bigint[] IS NULL OR dead_letter_id = ANY ($2))
-            AND ($3::text IS NULL OR reason = $3)
-            AND ($4::integer IS NULL OR partition = $4)
-            AND ($5::text IS NULL OR topic = $5)
-            AND ($6::boolean OR discarded_at IS NULL)
-        ORDER BY dead_letter_id
-        LIMIT $7
-    ) AS page
-) AS sized
-WHERE place = 1 OR bytes_so_far <= $8
+FROM dead_letters
+WHERE dead_letter_id = ANY ($1::bigint[])
 ORDER BY dead_letter_id
 
 -- name: refresh_dead_letters
@@ -49,3 +29,30 @@ UPDATE dead_letters SET
 FROM unnest($1::bigint[], $2::text[], $3::text[]) AS today (dead_letter_id, reason, detail)
 WHERE dead_letters.dead_letter_id = today.dead_letter_id
     AND (dead_letters.reason, dead_letters.detail) IS DISTINCT FROM (today.reason, today.detail)
+
+-- name: size_dead_letters
+-- Ids and sizes of at most $7 dead letters with ids in ($1, $9], oldest first: their bytes stay in PostgreSQL. A filter
+-- that is NULL matches everything; discarded ones only if $6 is true. A user ($8) is named by the key, or by the value,
+-- where JSON may spell any character with a backslash, or be UTF-16 with zeros. (The size of the arrays as they are
+-- stored would be the compressed one.)
+SELECT
+    dead_letter_id,
+    coalesce(octet_length(key), 0) + coalesce(octet_length(value), 0)
+        + octet_length(array_send(header_names)) + octet_length(array_send(header_values)) AS bytes
+FROM dead_letters
+WHERE dead_letter_id > $1 AND dead_letter_id <= $9
+    AND ($2::bigint[] IS NULL OR dead_letter_id = ANY ($2))
+    AND ($3::text IS NULL OR reason = $3)
+    AND ($4::integer IS NULL OR partition = $4)
+    AND ($5::text IS NULL OR topic = $5)
+    AND ($6::boolean OR discarded_at IS NULL)
+    AND ($8::bytea IS NULL OR key = $8 OR position($8 IN value) > 0 OR position('\x5c'::bytea IN value) > 0
+        OR position('\x00'::bytea IN value) > 0)
+ORDER BY dead_letter_id
+LIMIT $7
+
+-- name: still_open
+-- Which of these dead letters still exist; discarded ones only if $2 is true.
+SELECT dead_letter_id
+FROM dead_letters
+WHERE dead_letter_id = ANY ($1::bigint[]) AND ($2::boolean OR discarded_at IS NULL)
