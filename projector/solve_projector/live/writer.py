@@ -3,7 +3,8 @@
 Each failure has one reaction:
 - another writer moved the offset, or the connection was lost (the commit may have succeeded): read PostgreSQL's offsets
   again and rebuild the batch, after a pause that grows while it fails;
-- the transaction took too long: halve the batch, or leave the parked events of a user it registers to the sweep;
+- the transaction took too long: halve the batch, or leave the parked events of a user it registers to the sweep; a
+  record that takes too long alone, three times, becomes a dead letter;
 - PostgreSQL refuses the data: halve the batch until the record is found, which becomes a dead letter;
 - anything else stops the projector with an error that says what to do.
 The order of steps, and what a crash leaves, is in `pipeline.py` and `store/counts.py`.
@@ -18,7 +19,7 @@ from enum import Enum, auto
 import asyncpg
 import structlog
 
-from solve_projector.domain.batch import Batch, Rows, fold
+from solve_projector.domain.batch import Batch, Ranges, Rows, fold
 from solve_projector.errors import DatabaseRefused, Overtaken, RegistrationCrossed
 from solve_projector.store.counts import Applied, apply_rows
 from solve_projector.store.postgresql import (
@@ -32,6 +33,7 @@ from solve_projector.store.postgresql import (
 from solve_projector.telemetry.monitor import Monitor
 
 PAUSE_FIRST_S, PAUSE_MOST_S = 0.05, 5.0
+SLOW_TRIES = 3
 
 log = structlog.get_logger()
 
@@ -53,6 +55,8 @@ class BatchWriter:
     on_applied: Callable[[Applied], Awaitable[None]]
     monitor: Monitor
     _failures: int = 0  # in a row
+    _slow_ranges: Ranges | None = None
+    _slow_tries: int = 0
 
     async def write(self, batch: Batch, rows: Rows | None = None, *, unpark: bool = True) -> Outcome:
         """Applies a batch, folded already as `rows` if given. Raises DatabaseRefused where a retry cannot help.
@@ -98,8 +102,17 @@ class BatchWriter:
             return await self._halve(batch)  # the same batch would take as long again
         if is_slow:
             return await self.write(batch, unpark=False)
+        if took_too_long(error) and not rows.dead_letters and self._is_slow_again(batch):
+            return await self.write(_dead_letter(batch, said_of(error)))
         await asyncio.sleep(pause_s)
         return Outcome.REREAD
+
+    def _is_slow_again(self, batch: Batch) -> bool:
+        """Whether this one record has taken too long SLOW_TRIES times: its neighbours must not wait for ever."""
+        if batch.ranges != self._slow_ranges:
+            self._slow_ranges, self._slow_tries = batch.ranges, 0
+        self._slow_tries += 1
+        return len(batch.records) == 1 and self._slow_tries >= SLOW_TRIES
 
     async def _after_refusal(self, error: BaseException, batch: Batch, rows: Rows, *, unpark: bool) -> Outcome:
         if len(batch.records) > 1:
@@ -108,7 +121,7 @@ class BatchWriter:
             raise _refused(batch, error) from error
         if rows.registrations and unpark:  # the refused row may be a parked event of this user
             return await self.write(batch, unpark=False)
-        return await self.write(_dead_letter(batch, error))
+        return await self.write(_dead_letter(batch, str(error)))
 
     async def _halve(self, batch: Batch) -> Outcome:
         for half in batch.split():
@@ -131,16 +144,16 @@ def pause_after(failures: int) -> float:
     return random.uniform(0.5, 1) * min(PAUSE_MOST_S, PAUSE_FIRST_S * 2.0 ** min(failures - 1, 16))  # noqa: S311
 
 
-def _dead_letter(batch: Batch, refusal: BaseException) -> Batch:
+def _dead_letter(batch: Batch, refusal: str) -> Batch:
     record = batch.records[0].record
     log.error(
         "record refused by PostgreSQL",
         action="dead_letter",
         partition=record.partition,
         offset=record.offset,
-        error=str(refusal),
+        error=refusal,
     )
-    return batch.reject_only_record(str(refusal))
+    return batch.reject_only_record(refusal)
 
 
 def _refused(batch: Batch, refusal: BaseException) -> DatabaseRefused:

@@ -197,3 +197,22 @@ async def test_a_run_to_the_end_that_is_stopped_before_says_so(world: World) -> 
     assert process.returncode == 1
     assert b"have everything" not in out
     assert b"stopped before everything in the log was applied" in said
+
+
+SLEEPY = """
+    CREATE FUNCTION sleep_long() RETURNS trigger LANGUAGE plpgsql AS
+        $$ BEGIN IF NEW.submission_id = 'slow' THEN PERFORM pg_sleep(60); END IF; RETURN NEW; END $$;
+    CREATE TRIGGER sleep_long BEFORE INSERT ON verdicts FOR EACH ROW EXECUTE FUNCTION sleep_long();
+"""
+
+
+async def test_a_record_that_takes_too_long_alone_becomes_a_dead_letter_and_its_neighbours_count(world: World) -> None:
+    events = [registered("u"), solved("1", "u", "p", 1), solved("slow", "u", "q", 2), solved("3", "u", "r", 3)]
+    await world.publish(events, partition=0)
+    async with world.database() as database:
+        await database.execute(SLEEPY)
+    await world.run_once(**LIMIT)
+    assert await world.value("SELECT problems_solved FROM users") == 2
+    ((reason, detail, offset),) = await world.fetch('SELECT reason, detail, "offset" FROM dead_letters')
+    assert (reason, offset) == ("refused-by-database", 2)
+    assert "SOLVE_TRANSACTION_TIMEOUT_MS" in detail
