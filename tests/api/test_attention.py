@@ -42,8 +42,8 @@ async def statements(world: World) -> dict[int, Any]:
 
 async def commands(world: World) -> dict[str, str]:
     """How much each of the API's connections ever sent to Redis."""
-    async with open_leaderboard(world.settings, world.connection.topic) as board:
-        clients = await board._redis.client_list()
+    async with open_leaderboard(world.settings, world.connection.topic) as board, board._redis.session() as redis:
+        clients = await redis.client_list()
     return {one["id"]: one["tot-net-in"] for one in clients if one["name"] == "solve-api"}
 
 
@@ -85,9 +85,12 @@ async def test_whoever_comes_back_reads_what_is_right_now(world: World) -> None:
         await until_resting(stores_of(api._server))
         await world.publish([solved("2", "a", "q", 2)])
         await world.run_once()
-        async with open_leaderboard(world.settings, world.connection.topic) as board:
-            await board._redis.delete(  # as if Redis had lost its board
-                *[one async for one in board._redis.scan_iter(match=f"*{world.settings.leaderboard_prefix}*")]
+        async with (
+            open_leaderboard(world.settings, world.connection.topic) as board,
+            board._redis.session() as redis,
+        ):
+            await redis.delete(  # as if Redis had lost its board
+                *[one async for one in redis.scan_iter(match=f"*{world.settings.leaderboard_prefix}*")]
             )
         found = await api.anybody.get(BOARD)
         assert [one["problems_solved"] for one in found.json()["entries"]] == [2]

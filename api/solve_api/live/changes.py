@@ -175,7 +175,7 @@ class Changes:
         """Continues where we were, unless Redis was unavailable or its stream is newer than ours."""
         async with self._redis.session() as redis:
             last = await redis.xrevrange(self._key, count=1)
-        newest = (last and StreamId.parse(last[0][0].decode())) or BEGINNING
+            newest = (last and StreamId.parse(last[0][0].decode())) or BEGINNING
         here = self.hub.users_notified_to
         if here is None or newest < here:
             self.hub.begin(newest)

@@ -124,16 +124,16 @@ class Leaderboard:
     async def state(self, epoch: int | None = None) -> BoardState:
         """What Redis holds of `epoch`, or of the one that readers see, and which that is."""
         args = [self._prefix, "" if epoch is None else epoch]
-        current, fields, members, versions, server = await self._run("read_state", [self._pointer], args)
-        found = dict(zip(fields[::2], fields[1::2], strict=True))
         head = f"{self._topic}:".encode()
-        watermarks = {
-            int(name[len(head) :]): int(at)
-            for name, at in found.items()
-            if name.startswith(head) and name[len(head) :].isdigit()
-        }
-        written_to = found.get(b"server", b"").decode()
-        return BoardState(int(current) if current else None, watermarks, members, versions, server.decode(), written_to)
+        async with self._answer("read_state", [self._pointer], args) as (current, fields, members, versions, server):
+            found = dict(zip(fields[::2], fields[1::2], strict=True))
+            watermarks = {
+                int(name[len(head) :]): int(at)
+                for name, at in found.items()
+                if name.startswith(head) and name[len(head) :].isdigit()
+            }
+            written_to, shown = found.get(b"server", b"").decode(), int(current) if current else None
+            return BoardState(shown, watermarks, members, versions, server.decode(), written_to)
 
     async def current_epoch(self) -> int | None:
         """The epoch that readers see; None if there is no leaderboard."""
@@ -168,8 +168,14 @@ class Leaderboard:
                     yield int(epoch), key
 
     async def _run(self, script: str, keys: Sequence[str], args: Sequence[Any]) -> Any:
+        async with self._answer(script, keys, args) as answer:
+            return answer
+
+    @asynccontextmanager
+    async def _answer(self, script: str, keys: Sequence[str], args: Sequence[Any]) -> AsyncIterator[Any]:
+        """What a script says. Whoever cannot read it, because nobody of ours wrote it, finds Redis unavailable."""
         async with self._redis.session() as redis:
-            return await _script(script)(keys, args, redis)
+            yield await _script(script)(keys, args, redis)
 
     async def rows_of(self, user_ids: Sequence[str]) -> dict[str, BoardRow]:
         """The rows of those users who are on the leaderboard that readers see now."""
@@ -192,22 +198,23 @@ class Leaderboard:
         solved, seconds, user_id = page.position
         at = str(_score(solved, seconds)) if page.mode in (Mode.AFTER, Mode.BEFORE) else ""
         args = [self._prefix, page.mode.value, page.limit, at, user_id, *user_ids]
-        if (found := await self._run("read_board", [self._pointer], args)) is None:
-            return None
-        total, begin, rows, places = found
-        return BoardPage(
-            total,
-            begin,
-            [
-                rank_key(user_id.decode(), found_score)
-                for user_id, found_score in zip(rows[::2], rows[1::2], strict=True)
-            ],
-            {
-                user_id: (index + 1, rank_key(user_id, found_score))
-                for user_id, index, found_score in zip(user_ids, places[::2], places[1::2], strict=True)
-                if found_score
-            },
-        )
+        async with self._answer("read_board", [self._pointer], args) as found:
+            if found is None:
+                return None
+            total, begin, rows, places = found
+            return BoardPage(
+                total,
+                begin,
+                [
+                    rank_key(user_id.decode(), found_score)
+                    for user_id, found_score in zip(rows[::2], rows[1::2], strict=True)
+                ],
+                {
+                    user_id: (index + 1, rank_key(user_id, found_score))
+                    for user_id, index, found_score in zip(user_ids, places[::2], places[1::2], strict=True)
+                    if found_score
+                },
+            )
 
     async def member_ids(self) -> AsyncIterator[list[str]]:
         """All users on the leaderboard that readers see, in chunks; some perhaps twice."""

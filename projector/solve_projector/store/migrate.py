@@ -84,7 +84,7 @@ async def require_schema(connection: Connection | asyncpg.Pool, settings: Projec
         raise SchemaMismatch(f"schema {schema} has no tables of ours yet; create them with: solve-projector setup")
     _require_known(fence, schema)
     if missing := await _missing(connection, fence):
-        applied = max(migrations().keys() - missing)
+        applied = max((one for one in migrations() if one < missing[0]), default=fence)
         raise SchemaMismatch(
             f"the tables in schema {schema} are at revision {applied} and this version needs {newest_revision()}; "
             "upgrade them with: solve-projector setup"

@@ -18,8 +18,8 @@ OTHER_SITE = {"Origin": "https://evil.example"}
 FORM = {"Content-Type": "application/x-www-form-urlencoded"}
 LOGIN = {"/api/admin/login", "/admin/login"}
 PUBLIC = {
-    "/", "/leaderboard", "/search", "/users/{user_id:path}", "/static/{name}", "/livez", "/readyz", "/api/openapi.json",
-    "/api/events", "/api/leaderboard", "/api/users", "/api/users/{user_id:path}",
+    "/", "/leaderboard", "/search", "/user", "/users/{user_id:path}", "/static/{name}", "/livez", "/readyz",
+    "/api/openapi.json", "/api/events", "/api/leaderboard", "/api/user", "/api/users", "/api/users/{user_id:path}",
 }  # fmt: skip
 
 
