@@ -183,7 +183,7 @@ async def _awaits_the_rebuild(world: World) -> bool:
     return bool(
         await world.value(
             "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() "
-            "AND application_name = 'solve-projector' AND query LIKE '%advisory%'"
+            "AND application_name = 'solve-projector' AND query LIKE '%locktype%advisory%'"
         )
     )
 

@@ -96,6 +96,11 @@ class RedisClient:
             if isinstance(error, AskError) or _is_read_only(error):
                 await self.aclose()  # whoever answers next is asked what it is
             raise LeaderboardUnavailable(f"Redis: {_meaning(error)}") from error
+        except KeyError as error:
+            if not isinstance(error.__context__, AskError):
+                raise
+            # redis-py follows a redirect of a slot that its own table of slots lacks
+            raise LeaderboardUnavailable(f"Redis: {_meaning(SlotNotCoveredError(str(error.__context__)))}") from error
 
     async def aclose(self) -> None:
         """Closes the connections; the next session opens new ones."""
