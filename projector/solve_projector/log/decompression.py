@@ -124,6 +124,8 @@ def _snappy_blocks(packed: memoryview) -> Iterator[bytes]:
     while at < len(packed):
         (size,) = struct.unpack_from(">i", packed, at)
         at += 4
+        if size <= 0:  # or a damaged length would be read again and again
+            raise ValueError("a block of snappy has no length")
         yield _snappy_block(packed[at : at + size])
         at += size
 

@@ -105,6 +105,7 @@ async def holders_of(client: AIOKafkaClient, topic: str, firsts: Mapping[int, in
                 client, sorted({one.producer_id for one in found.values() if one.producer_id is not None})
             )
             found = {p: one._replace(transactional_id=names.get(one.producer_id)) for p, one in found.items()}
+    # old brokers do not know the request, others refuse it: the transaction is then reported without a name
     except (TimeoutError, KafkaError, OSError, NotImplementedError, ValueError) as error:
         log.debug("the brokers do not name an open transaction", action="transaction_unnamed", error=repr(error))
     return found
