@@ -1,5 +1,6 @@
 """Every program through a real PgBouncer: it works in session mode, and refuses the other modes by name."""
 
+import asyncio
 import json
 from pathlib import Path
 
@@ -63,17 +64,22 @@ async def test_the_api_serves_in_session_mode_and_says_unavailable_where_the_mod
     pooler = PgBouncer(tmp_path / "pooler", url, "session")
     async with served(world, "--json", DATABASE_URL=pooler.url()) as process:  # the pooler does not run yet
         assert process.stdout
+        assert process.stderr
         address = json.loads(await process.stdout.readline())["url"]
+        log = asyncio.create_task(process.stderr.read())  # a full pipe would stop the API
         async with httpx.AsyncClient(base_url=address, timeout=60) as client:
+
+            async def until_status(status: int) -> None:
+                async def answers() -> bool:
+                    return (await client.get("/api/users/u")).status_code == status
+
+                await until(answers, f"an answer of {status}")
+
             for mode, status in (("transaction", 503), ("session", 200), ("transaction", 503)):
                 async with pooled(tmp_path / mode, url, mode, port=pooler.port):
-
-                    async def answers(status: int = status) -> bool:
-                        return (await client.get("/api/users/u")).status_code == status
-
-                    await until(answers, f"an answer of {status}")
+                    await until_status(status)
+                await until_status(503)  # without a pooler
         process.terminate()
-        _, log = await process.communicate()
-    said = log.decode()
+        said = (await log).decode()
     assert "a pooler in transaction or statement mode is in between" in said
     assert "Traceback" not in said

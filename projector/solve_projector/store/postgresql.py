@@ -18,7 +18,7 @@ import asyncpg.pool
 
 from solve_projector.errors import DatabaseUnavailable, PoolerUnsuitable, ProjectorError, SettingsError
 from solve_projector.settings import ProjectorSettings
-from solve_projector.store.session import open_session
+from solve_projector.store.session import REMEDY, SWITCHED_STATES, open_session
 from solve_runtime.addresses import database_place
 
 # a connection of a pool is a proxy
@@ -44,7 +44,8 @@ DATABASE_ERRORS = (
 DATA_CLASSES = ("22", "23", "54")
 TRANSIENT_CLASSES = ("08", "40", "53", "55", "57", "58", "XX")
 CORRUPTION_STATES = ("XX001", "XX002")  # a table or an index is damaged: trying again makes it worse
-TRANSIENT_STATES = ("25P03", "25P04", "25006")  # idle transaction ended; not (yet) the primary
+# idle transaction ended; not (yet) the primary; a pooler in between switched, whose mode the next session tests
+TRANSIENT_STATES = ("25P03", "25P04", "25006", *SWITCHED_STATES)
 MISSING_STATES = ("42P01", "42703", "3F000")  # no such table, column or schema
 
 
@@ -107,6 +108,8 @@ def said_of(error: BaseException) -> str:
         return f"{said} (SOLVE_TRANSACTION_TIMEOUT_MS; raise it where this machine needs longer)"
     if isinstance(first, asyncpg.LockNotAvailableError):
         return f"{said}: another session holds a lock"
+    if sqlstate_of(first) in SWITCHED_STATES:
+        return f"a pooler in between gave this session another server process; {REMEDY}"
     if isinstance(first, asyncpg.PostgresError) and first.sqlstate in MISSING_STATES:
         return f"{said} (the tables are not those of this version; create or upgrade them with: solve-projector setup)"
     return said

@@ -12,6 +12,7 @@ import asyncio
 import json
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
+from functools import partial
 from io import BytesIO
 from secrets import token_hex
 from time import monotonic
@@ -37,6 +38,7 @@ VERIFIED = (
 CLOSE_TIMEOUT_S = 2.0
 PROBE_IDLE_MS = 200
 PROBE_WAIT_S = 0.5
+SWITCHED_STATES = ("26000", "42P05")  # a prepared statement is missing, or another's: this is another server process
 REMEDY = "connect directly, or use a pool in session mode (pool_mode = session)"
 
 _keeping: set[str] = set()  # addresses whose pooler is in session mode
@@ -46,9 +48,10 @@ async def open_session(dsn: str, *, session: Mapping[str, str], **options: Any) 
     """A connection with these settings in force. Raises PoolerUnsuitable, and asyncpg's errors."""
     async with asyncio.timeout(options["timeout"]):
         while True:
-            connection: asyncpg.Connection = await asyncpg.connect(dsn, **options)
+            connection = await _connected(dsn, **options)
             try:
                 if await _begin(connection, session, trusted=dsn in _keeping):
+                    connection.add_query_logger(partial(_end_if_switched, connection, dsn))
                     return connection
                 if await _is_kept(connection):
                     _keeping.add(dsn)
@@ -65,6 +68,21 @@ def require_own_session(marks: Iterable[str | None]) -> None:
             "this transaction runs without its limits: a pooler gave it another server process, or reset the session; "
             + REMEDY
         )
+
+
+async def _connected(dsn: str, **options: Any) -> asyncpg.Connection:
+    try:
+        return await asyncpg.connect(dsn, **options)
+    except Exception:
+        _keeping.discard(dsn)  # a pooler that was away may be back in another mode
+        raise
+
+
+def _end_if_switched(connection: asyncpg.Connection, dsn: str, asked: Any) -> None:
+    """Ends a session that was given another server process, so that the pooler is tested again."""
+    if getattr(asked.exception, "sqlstate", None) in SWITCHED_STATES:
+        _keeping.discard(dsn)
+        connection.terminate()
 
 
 async def _begin(connection: asyncpg.Connection, session: Mapping[str, str], *, trusted: bool) -> bool:

@@ -9,19 +9,23 @@ import pytest
 from pydantic import SecretStr
 
 from solve_projector.domain.batch import Batch, fold
-from solve_projector.errors import PoolerUnsuitable
+from solve_projector.errors import DatabaseUnavailable, PoolerUnsuitable
 from solve_projector.settings import ProjectorSettings
 from solve_projector.store import session as session_module
 from solve_projector.store.counts import apply_rows
 from solve_projector.store.postgresql import (
     REPLAY_SESSION,
     SETUP_SESSION,
+    Failure,
+    classify,
     connect,
     connect_options,
     open_pool,
+    said_of,
     took_too_long,
 )
 from tests.pooler import REMEDY, pooled
+from tests.waiting import until
 
 MODES = ("transaction", "statement")
 
@@ -153,3 +157,28 @@ async def test_a_batch_whose_session_lost_its_limits_is_refused(database_url: st
         assert await connection.fetchval("SELECT next_offset FROM partition_offsets") == 0
     finally:
         await connection.close()
+
+
+@pytest.mark.parametrize("absent_was_seen", [True, False])
+async def test_a_pooler_that_changes_its_mode_is_refused_again(
+    database_url: str, tmp_path: Path, absent_was_seen: bool
+) -> None:
+    async with pooled(tmp_path / "session", database_url, "session") as pooler:
+        await (await connect(settings_of(pooler.url()))).close()
+    if absent_was_seen:
+        with pytest.raises(DatabaseUnavailable):
+            await connect(settings_of(pooler.url()))
+    async with pooled(tmp_path / "transaction", database_url, "transaction", port=pooler.port):
+        if not absent_was_seen:
+            trusting = await connect(settings_of(pooler.url()))
+            await trusting.fetchval("SELECT 1")
+            other = await asyncpg.connect(pooler.url())
+            await other.execute("BEGIN; SELECT 1")  # holds the server process that prepared it
+            with pytest.raises(asyncpg.InvalidSQLStatementNameError) as ended:
+                await trusting.fetchval("SELECT 1")
+            assert classify(ended.value) is Failure.TRANSIENT
+            assert "a pooler in between gave this session another server process" in said_of(ended.value)
+            await until(trusting.is_closed)
+            await other.close()
+        with pytest.raises(PoolerUnsuitable):
+            await connect(settings_of(pooler.url()))
