@@ -107,12 +107,15 @@ async def done(world: World, commands: Sequence[str], **changes: str) -> list[Do
 
 
 def run_all(
-    environment: Mapping[str, str], commands: Sequence[tuple[str, Mapping[str, str]]], folder: Path | None = None
+    environment: Mapping[str, str],
+    commands: Sequence[tuple[str | Sequence[str], Mapping[str, str]]],
+    folder: Path | None = None,
 ) -> list[Done]:
-    """Runs commands in one process, each with its own changes of the environment."""
+    """Runs commands, one text or a list of words, in one process; each with its own changes of the environment."""
+    words = [(command.split() if isinstance(command, str) else command, changes) for command, changes in commands]
     finished = subprocess.run(
         [sys.executable, "-c", RUNNER],
-        input=json.dumps([(command.split(), changes) for command, changes in commands]).encode(),
+        input=json.dumps(words).encode(),
         capture_output=True,
         env=dict(environment),
         cwd=folder,

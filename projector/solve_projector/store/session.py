@@ -74,7 +74,7 @@ async def _connected(dsn: str, **options: Any) -> asyncpg.Connection:
     try:
         return await asyncpg.connect(dsn, **options)
     except Exception:
-        _keeping.discard(dsn)  # a pooler that was away may be back in another mode
+        _keeping.discard(dsn)  # a pooler that was down may be back in another mode
         raise
 
 
