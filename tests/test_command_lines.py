@@ -196,11 +196,11 @@ async def test_tables_that_another_session_locks_are_one_line(world: World) -> N
     async with world.database() as connection, connection.transaction():
         await connection.execute("LOCK TABLE solve_counts_migration, partition_offsets, users, admins, admin_tokens")
         blocked = ["solve-projector run", "solve-projector top", "solve-projector replay", "solve-api admin list"]
-        assert wrong(await done(world, blocked), "lock timeout.*another session") == []
+        assert wrong(await done(world, blocked, SOLVE_START_TIMEOUT_S="1"), "lock timeout.*another session") == []
     async with world.database() as connection, connection.transaction():
         await connection.execute("LOCK TABLE partition_offsets")  # met later: the version is read, the offsets are not
         later = ["solve-projector run", "solve-projector run --once", "solve-projector replay --dry-run"]
-        assert wrong(await done(world, later), "lock timeout") == []
+        assert wrong(await done(world, later, SOLVE_START_TIMEOUT_S="1"), "lock timeout") == []
 
 
 async def test_a_topic_that_is_missing_is_one_line(world: World) -> None:
