@@ -3,12 +3,11 @@
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
 from solve_api.cli.admin import admin_commands
 from solve_api.settings import ApiSettings
 from solve_projector.store.postgresql import explain
-from solve_runtime.console import Json, command_line, print_json, run_async
+from solve_runtime.console import Json, command_line, print_json, print_lines, run_async
 from solve_runtime.kafka_settings import KafkaConnection
 from solve_runtime.logs import configure_logs
 from solve_runtime.settings import read_both
@@ -50,6 +49,6 @@ def serve(
         if as_json:
             print_json({"url": address})
         else:
-            Console(stderr=True, highlight=False).print(f"pages at {address}  (Ctrl-C ends)", markup=False)
+            print_lines(f"pages at {address}  (Ctrl-C ends)", to_errors=True)
 
     run_async(lambda: serve_pages(connection, settings, on_ready))
