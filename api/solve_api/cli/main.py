@@ -1,6 +1,6 @@
 """The command line of the API: serve it, and manage who may log in."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -40,9 +40,10 @@ def serve(
     """
     from solve_api.process import serve as serve_pages  # the other commands start twice as fast without it
 
-    given = {name: value for name, value in (("api_host", host), ("api_port", port)) if value is not None}
-    connection, settings = read_both(KafkaConnection.of_program, ApiSettings)
-    settings = settings.model_copy(update=given)
+    given: dict[str, Any] = {
+        name: value for name, value in (("api_host", host), ("api_port", port)) if value is not None
+    }
+    connection, settings = read_both(KafkaConnection.of_program, lambda: ApiSettings(**given))
     configure_logs(settings.log_level, settings.log_format)
 
     def on_ready(address: str) -> None:
