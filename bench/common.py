@@ -2,7 +2,6 @@
 
 import json
 import os
-import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -13,6 +12,7 @@ import asyncpg
 
 from solve_projector.settings import ProjectorSettings
 from solve_projector.store.postgresql import connect
+from solve_runtime.console import print_lines
 from solve_runtime.logs import configure_logs
 
 RESULTS = Path("bench-results")
@@ -36,7 +36,7 @@ async def open_database(settings: ProjectorSettings, *, replay: bool = False) ->
 
 def say(what: str) -> None:
     """Where a long run is, for people."""
-    print(what, file=sys.stderr)
+    print_lines(what, to_errors=True)
 
 
 def percentile_ms(took_s: list[float], percent: int) -> float:

@@ -24,7 +24,7 @@ from solve_projector.leaderboard.board import open_leaderboard
 from solve_projector.live.process import open_projector, run_projector
 from solve_projector.operations.setup import provision
 from solve_projector.settings import ProjectorSettings
-from solve_runtime.console import Bars, counted, progress_bar
+from solve_runtime.console import Bars, counted, print_lines, progress_bar
 from solve_runtime.errors import SolveCountsError
 from solve_runtime.kafka_settings import KafkaConnection
 from solve_runtime.logs import configure_logs
@@ -45,7 +45,7 @@ def main() -> None:
     try:
         agrees = asyncio.run(demo(_events(options.feed, options.events), pages=not options.once))
     except SolveCountsError as error:
-        print(f"demo: {error}", file=sys.stderr)
+        print_lines(f"demo: {error}", to_errors=True)
         sys.exit(1)
     sys.exit(not agrees)
 
@@ -66,11 +66,12 @@ async def demo(events: list[Event], *, pages: bool) -> bool:
     with _timed(took, "check"):
         model = model_of(events)
         wrong = await _check(model, settings, connection.topic)
-    print(
-        f"\n{totals.records} records: {totals.verdicts} verdicts, {totals.registered} registrations, "
-        f"{len(model.parked)} events parked for users nobody registered, {totals.dead_letters} dead letters"
+    print_lines(
+        "",
+        f"{totals.records} records: {totals.verdicts} verdicts, {totals.registered} registrations, "
+        f"{len(model.parked)} events parked for users nobody registered, {totals.dead_letters} dead letters",
+        "took " + ", ".join(f"{name} {seconds:.1f} s" for name, seconds in took.items()),
     )
-    print("took " + ", ".join(f"{name} {seconds:.1f} s" for name, seconds in took.items()))
     agrees = _say_check(model, wrong)
     if pages and agrees:
         shown = await show_pages(connection, events)
@@ -81,10 +82,10 @@ async def demo(events: list[Event], *, pages: bool) -> bool:
 
 def _say_check(model: Model, wrong: list[str]) -> bool:
     for line in wrong:
-        print(f"WRONG: {line}")
+        print_lines(f"WRONG: {line}")
     if not wrong:
         total, users = sum(one.problems_solved for one in model.solved.values()), len(model.names)
-        print(f"check: PostgreSQL = Redis = the oracle, for {users} users with {total} problems solved: OK")
+        print_lines(f"check: PostgreSQL = Redis = the oracle, for {users} users with {total} problems solved: OK")
     return not wrong
 
 
@@ -111,7 +112,7 @@ def _events(feed: str | None, number: int) -> list[Event]:
         raise ProducerError(
             f"cannot read {feed}: {error.strerror}; name a CLICS event feed: make demo FEED=path"
         ) from error
-    print("\n".join(conversion.report.people()))
+    print_lines(*conversion.report.people())
     return conversion.events
 
 

@@ -2,7 +2,6 @@
 
 import asyncio
 import secrets
-import sys
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, closing
 from socket import socket
@@ -16,7 +15,7 @@ from solve_api.settings import ApiSettings
 from solve_producer.demo.ongoing import publish_live
 from solve_projector.live.process import open_projector, run_projector
 from solve_projector.settings import ProjectorSettings
-from solve_runtime.console import stopping_event
+from solve_runtime.console import print_lines, stopping_event
 from solve_runtime.kafka_settings import KafkaConnection
 from solve_schemas.events import Event
 
@@ -44,7 +43,7 @@ async def show_pages(connection: KafkaConnection, events: Sequence[Event]) -> li
             server.should_exit = True
     async with open_projector(connection, settings) as projector:
         await run_projector(projector, asyncio.Event(), once=True)
-    print(f"\nstopped after {len(published)} more events")
+    print_lines("", f"stopped after {len(published)} more events")
     return published
 
 
@@ -79,13 +78,13 @@ def _listen(settings: ApiSettings) -> socket:
     except AddressUnusable:
         if "api_port" in settings.model_fields_set:
             raise
-        print(f"port {settings.api_port} is taken, so the pages are at another one", file=sys.stderr)
+        print_lines(f"port {settings.api_port} is taken, so the pages are at another one", to_errors=True)
         return listen(settings.model_copy(update={"api_port": 0}))
 
 
 def _tell(address: str, password: str) -> None:
-    print(
-        f"\npages: {address}   admin: {address}/admin   name: {NAME}   password: {password}\n"
+    print_lines(
+        "",
+        f"pages: {address}   admin: {address}/admin   name: {NAME}   password: {password}",
         f"About {EVENTS_PER_S} verdicts a second go on: open a profile or the board and watch. Ctrl-C ends.",
-        flush=True,
     )

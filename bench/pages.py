@@ -18,7 +18,7 @@ from bench.processes import serving
 from bench.rounds import PAGES, Plan, measure_pages
 from bench.visible import measure_visible
 from bench.wrk import CONNECTIONS, require_wrk
-from solve_runtime.console import print_table, run_async, table
+from solve_runtime.console import print_lines, print_table, run_async, table
 from solve_runtime.kafka_settings import KafkaConnection
 
 UNLIMITED = "1000000000/second"
@@ -32,10 +32,10 @@ def main() -> None:
     result = run_async(lambda: measure(options))
     path = write_result(result, "pages.json")
     if options.json:
-        print(json.dumps(result, indent=2))
+        print_lines(*json.dumps(result, indent=2).split("\n"))
     else:
         show(result)
-        print(f"written to {path}")
+        print_lines(f"written to {path}")
 
 
 def _options() -> argparse.Namespace:
@@ -72,7 +72,7 @@ async def measure(options: argparse.Namespace) -> dict[str, Any]:
 def show(result: dict[str, Any]) -> None:
     """The table for people."""
     crowd = result["workload"]
-    print(f"{crowd['users']} users, {crowd['ranked']} of them on the board, {crowd['verdicts']} verdicts")
+    print_lines(f"{crowd['users']} users, {crowd['ranked']} of them on the board, {crowd['verdicts']} verdicts")
     shown = table("page", "of bare", "requests/s", "p50 ms", "p99 ms", "CPU ms", "times bare")
     for name, found in result.get("pages", {}).items():
         shown.add_row(
@@ -84,7 +84,7 @@ def show(result: dict[str, Any]) -> None:
     if shown.rows:
         print_table(shown)
     if live := result.get("visible"):
-        print(
+        print_lines(
             f"a solve seen by an open page, beside {live['events_per_s']} events/s and {live['streams']} streams: "
             f"p50 {live['p50_ms']} ms, p99 {live['p99_ms']} ms, most {live['max_ms']} ms"
         )

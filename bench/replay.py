@@ -29,7 +29,7 @@ from solve_producer.demo.simulation import Season, simulate
 from solve_projector.operations.setup import provision
 from solve_projector.replay.worker_pool import shares
 from solve_projector.settings import ProjectorSettings
-from solve_runtime.console import print_table, table
+from solve_runtime.console import print_lines, print_table, table
 from solve_runtime.kafka_settings import KafkaConnection
 
 SAMPLE_S = 0.25
@@ -57,7 +57,7 @@ def main() -> None:
     result = asyncio.run(measure(sorted(options.events)))
     path = write_result(result, "replay.json")
     show(result)
-    print(f"written to {path}")
+    print_lines(f"written to {path}")
 
 
 async def measure(sizes: list[int]) -> dict[str, Any]:
@@ -202,7 +202,7 @@ def show(result: dict[str, Any]) -> None:
     print_table(shown)
     if len(sizes) > 1:
         minutes = ", ".join(f"{name} {_far(sizes[-2:], name) / 60:.0f} min" for name in ("audit", "rebuild"))
-        print(f"{FAR:,} events, in a straight line from the two largest: {minutes}")
+        print_lines(f"{FAR:,} events, in a straight line from the two largest: {minutes}")
 
 
 def _far(sizes: list[dict[str, Any]], name: str) -> float:

@@ -27,7 +27,7 @@ from solve_producer.client import SolveProducer
 from solve_producer.demo.simulation import Season, simulate
 from solve_projector.operations.setup import provision
 from solve_projector.settings import ProjectorSettings
-from solve_runtime.console import print_table, table
+from solve_runtime.console import print_lines, print_table, table
 from solve_runtime.kafka_settings import KafkaConnection
 
 PROJECTION = ("solve_projector", "run", "--once", "--json")
@@ -54,7 +54,7 @@ def main() -> None:
     result = asyncio.run(measure(options.events, options.latency_seconds, options.peers))
     path = write_result(result, "peers.json" if options.peers else "bench.json")
     show(result)
-    print(f"written to {path}")
+    print_lines(f"written to {path}")
 
 
 async def measure(number: int, latency_s: float, peers: str | None) -> dict[str, Any]:

@@ -3,9 +3,11 @@
 import os
 import shlex
 import signal
+import stat
 import subprocess
 import sys
 import tempfile
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated
 
@@ -117,6 +119,9 @@ def _run_in(folder: Path, command: list[str]) -> int:
 
 
 def _print_environment(stack: Stack) -> None:
+    with suppress(OSError):  # another user's file
+        if stat.S_ISREG(os.fstat(1).st_mode):  # `> .env`, which the shell makes for everybody to read
+            os.fchmod(1, 0o600)
     for name, value in stack.environment().items():
         print(f"{name}={value}")
 
@@ -128,7 +133,8 @@ def main() -> None:
     try:
         app()
     except StackError as error:
-        print(f"devstack: {error}", file=sys.stderr)
+        text = "".join(one if one.isprintable() or one == "\n" else "\N{REPLACEMENT CHARACTER}" for one in str(error))
+        print(f"devstack: {text}", file=sys.stderr)  # it may quote a server's log
         sys.exit(1)
 
 

@@ -104,6 +104,7 @@ class Postgres(Server):
             raise StackError(f"postgres: initdb failed in {self.data}: {done.stderr.strip()}")
 
     def _ensure_database(self) -> bool:
+        server = ["-h", HOST, "-p", str(self.port), "-U", SUPERUSER, "-d", "postgres"]
         create = ["-qAtX", "-c", f"CREATE DATABASE {self.database}"]
-        made = finish([str(self.tool("psql")), self.url_of("postgres"), *create])
+        made = finish([str(self.tool("psql")), *server, *create], PGPASSWORD=self._password())
         return made.returncode == 0 or "already exists" in made.stderr

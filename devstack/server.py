@@ -24,9 +24,10 @@ LOG_TAIL_LINES = 8
 PR_SET_PDEATHSIG = 1
 
 
-def finish(words: list[str], user: str | None = None) -> subprocess.CompletedProcess[str]:
-    """Runs one of a server's tools to its end, as whom it may have to be."""
-    return subprocess.run(words, check=False, capture_output=True, text=True, user=user, cwd="/")
+def finish(words: list[str], user: str | None = None, **variables: str) -> subprocess.CompletedProcess[str]:
+    """Runs one of a server's tools to its end, as whom it may have to be. Every user sees words, but not variables."""
+    environment = os.environ | variables
+    return subprocess.run(words, check=False, capture_output=True, text=True, user=user, cwd="/", env=environment)
 
 
 class Server(ABC):

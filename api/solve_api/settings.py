@@ -1,5 +1,7 @@
 """Settings of the API beside the projector's: read once, range-checked, secrets masked."""
 
+import ipaddress
+import re
 from typing import Annotated, Self
 
 from limits import parse_many
@@ -7,11 +9,37 @@ from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 from pydantic_settings import NoDecode
 
 from solve_projector.settings import ProjectorSettings
+from solve_runtime.addresses import ListeningHost
+
+IPV4_IN_IPV6 = ipaddress.IPv6Network("::ffff:0:0/96")
+ORIGIN = re.compile(r"\*|https?://[a-z0-9]([a-z0-9.-]*[a-z0-9])?(:[0-9]{1,5})?|https?://\[[0-9a-f:.]+\](:[0-9]{1,5})?")
+
+
+def _proxies(texts: tuple[str, ...]) -> tuple[str, ...]:
+    """The server would compare what is no address with the client's text, and trust nobody, or everybody."""
+    try:
+        networks = [ipaddress.ip_network(text) for text in texts]
+    except ValueError:
+        raise ValueError(
+            "must be addresses or networks, such as 10.1.2.3 or 10.1.2.0/24, with commas between"
+        ) from None
+    v4 = ipaddress.collapse_addresses(one for one in networks if isinstance(one, ipaddress.IPv4Network))
+    v6 = ipaddress.collapse_addresses(one for one in networks if isinstance(one, ipaddress.IPv6Network))
+    if any(one.prefixlen == 0 for one in v4) or any(IPV4_IN_IPV6.subnet_of(one) for one in v6):
+        raise ValueError("must not contain every address: anybody could then claim to be anybody; name the proxies")
+    return texts
+
+
+def _origins(texts: tuple[str, ...]) -> tuple[str, ...]:
+    if not all(map(ORIGIN.fullmatch, texts)):
+        raise ValueError("must be origins as browsers send them, such as https://judge.example, without a path; or *")
+    return texts
 
 
 def _rate(text: str) -> str:
     try:
-        parse_many(text)
+        if any(rate.amount < 1 for rate in parse_many(text)):
+            raise ValueError  # noqa: TRY301 - nobody could log in
     except ValueError:
         raise ValueError("is not a rate; write one such as 10/minute, or 5/second;100/minute") from None
     return text
@@ -22,18 +50,19 @@ def _split(value: object) -> object:
 
 
 Rate = Annotated[str, AfterValidator(_rate)]
-Names = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)]
+Proxies = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split), AfterValidator(_proxies)]
+Origins = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split), AfterValidator(_origins)]
 
 
 class ApiSettings(ProjectorSettings):
     """Read from the environment, `.env` and `/run/secrets`; docs/settings.md lists them."""
 
-    api_host: str = Field("127.0.0.1", min_length=1, description="Address that serves pages and API.")
+    api_host: ListeningHost = Field("127.0.0.1", description="Address that serves pages and API.")
     api_port: int = Field(8000, ge=0, le=65_535, description="Its port; 0 is any free port.")
-    api_trusted_proxies: Names = Field(
-        (), description="Addresses of proxies whose `X-Forwarded-For` and `X-Forwarded-Proto` are trusted."
+    api_trusted_proxies: Proxies = Field(
+        (), description="Addresses or networks of proxies whose `X-Forwarded-For` and `X-Forwarded-Proto` are trusted."
     )
-    api_cors_origins: Names = Field((), description="Sites whose scripts may read the public API.")
+    api_cors_origins: Origins = Field((), description="Sites whose scripts may read the public API.")
     api_pool_size: int = Field(8, ge=1, le=100, description="Connections to PostgreSQL per process.")
     api_streams_max: int = Field(2_000, ge=1, le=100_000, description="Open event streams per process.")
     api_streams_address_max: int = Field(

@@ -2,7 +2,6 @@
 
 import asyncio
 import os
-import sys
 from pathlib import Path
 from time import perf_counter
 from typing import Any
@@ -10,6 +9,7 @@ from typing import Any
 import asyncpg
 
 from solve_projector.settings import ProjectorSettings
+from solve_runtime.console import print_lines
 from solve_runtime.kafka_settings import KafkaConnection
 
 HERE = Path(__file__).parent
@@ -35,7 +35,7 @@ async def measure_peers(
     rows_in_all = await database.fetchval("SELECT count(*) + (SELECT count(*) FROM parked_events) FROM verdicts")
     rates: dict[str, float] = {}
     for name, (script, table, most_s) in PEERS.items():
-        print(f"measuring {name}", file=sys.stderr)
+        print_lines(f"measuring {name}", to_errors=True)
         # a group of its own, or the second peer would begin where the first one ended
         group = {"PEER_GROUP": f"peer-{os.getpid()}-{table}"}
         process = await asyncio.create_subprocess_exec(python, str(HERE / script), env=environment | group)

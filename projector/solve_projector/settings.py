@@ -1,11 +1,11 @@
 """The settings of the projector: read once, range-checked, secrets masked."""
 
-from pathlib import Path
 from typing import Annotated, Literal, Self
 
 from pydantic import BeforeValidator, Field, SecretStr, model_validator
 
-from solve_runtime.addresses import DatabaseAddress, RedisAddress
+from solve_runtime.addresses import DatabaseAddress, ListeningHost, RedisAddress
+from solve_runtime.certificates import CaFile
 from solve_runtime.settings import Settings, matching
 
 
@@ -19,6 +19,12 @@ LogLevel = Annotated[Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"], B
 SchemaName = Annotated[
     str,
     matching(r"[a-z_][a-z0-9_]{0,62}", "must be 1 to 63 lower-case letters, digits or _, not beginning with a digit"),
+    matching(
+        r"(?!pg_|information_schema$).*", "must not begin with pg_ or be information_schema: those are PostgreSQL's"
+    ),
+]
+GroupId = Annotated[
+    str, matching(r"[^\x00-\x1f\x7f-\x9f]{1,200}", "must be 1 to 200 characters, and none of them a control character")
 ]
 KeyPrefix = Annotated[str, matching(r"[A-Za-z0-9_.-]{1,64}", "must be 1 to 64 letters, digits, dots, _ or -")]
 
@@ -26,7 +32,7 @@ KeyPrefix = Annotated[str, matching(r"[A-Za-z0-9_.-]{1,64}", "must be 1 to 64 le
 class ProjectorSettings(Settings):
     """Read from the environment, `.env` and `/run/secrets`; docs/settings.md lists them."""
 
-    group_id: str = Field("solve-projector", min_length=1, max_length=200, description="Consumer group of projectors.")
+    group_id: GroupId = Field("solve-projector", description="Consumer group of projectors.")
     group_session_timeout_ms: int = Field(
         10_000, ge=500, le=1_800_000, description="Milliseconds until a dead projector's partitions go to another."
     )
@@ -38,7 +44,7 @@ class ProjectorSettings(Settings):
         SecretStr("postgresql://localhost:5432/solves"), description="PostgreSQL 18 or newer; `?sslmode=…` for TLS."
     )
     database_schema: SchemaName = Field("public", description="Schema of our tables; change it in a shared database.")
-    database_ssl_cafile: Path | None = Field(
+    database_ssl_cafile: CaFile = Field(
         None, description="CA certificates (PEM) to trust for PostgreSQL; also checks the host name."
     )
 
@@ -49,7 +55,7 @@ class ProjectorSettings(Settings):
         "name-of-the-master/0`, with `?sentinel_username=…&sentinel_password=…` if they ask for a login of their own; "
         "`rediss+…` for TLS.",
     )
-    redis_ssl_cafile: Path | None = Field(None, description="CA certificates (PEM) to trust for Redis.")
+    redis_ssl_cafile: CaFile = Field(None, description="CA certificates (PEM) to trust for Redis.")
     leaderboard_prefix: KeyPrefix = Field("solves", description="Prefix of every key in Redis.")
 
     batch_max_records: int = Field(5_000, ge=1, le=50_000, description="Most records in one transaction.")
@@ -70,7 +76,7 @@ class ProjectorSettings(Settings):
         10.0, gt=0, le=300, description="Seconds between checks of the topic's settings and offsets."
     )
     stall_after_s: float = Field(
-        60.0, gt=0, description="Seconds with work but no progress until a projector rejoins its group."
+        60.0, gt=0, le=86_400, description="Seconds with work but no progress until a projector rejoins its group."
     )
     transaction_idle_timeout_ms: int = Field(
         5_000,
@@ -85,20 +91,29 @@ class ProjectorSettings(Settings):
         description="Milliseconds that a batch, or a chunk of a repair, may take at most.",
     )
 
-    metrics_host: str = Field(
-        "127.0.0.1", min_length=1, description="Address that serves `/metrics`, `/livez` and `/readyz`."
+    metrics_host: ListeningHost = Field(
+        "127.0.0.1", description="Address that serves `/metrics`, `/livez` and `/readyz`."
     )
     metrics_port: int | None = Field(
         None, ge=0, le=65_535, description="Its port, 9464 by convention; 0 is any free port, unset turns it off."
     )
     liveness_timeout_s: float = Field(
-        180.0, gt=0, description="Seconds without progress until `/livez` fails; more than `SOLVE_STALL_AFTER_S`."
+        180.0,
+        gt=0,
+        le=86_400,
+        description="Seconds without progress until `/livez` fails; more than `SOLVE_STALL_AFTER_S`.",
     )
 
     log_level: LogLevel = Field("INFO", description="Least severe level that is logged; in either case.")
     log_format: Literal["auto", "json", "console"] = Field(
         "auto", description="`auto` is `console` in a terminal and `json` elsewhere."
     )
+
+    @model_validator(mode="after")
+    def _authorities_of_redis_are_used(self) -> Self:
+        if self.redis_ssl_cafile and not self.redis_url.get_secret_value().startswith("rediss"):
+            raise ValueError("REDIS_SSL_CAFILE has no use without TLS; begin REDIS_URL with rediss, or unset the file")
+        return self
 
     @model_validator(mode="after")
     def _rejoins_before_it_asks_for_a_restart(self) -> Self:

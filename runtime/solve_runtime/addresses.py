@@ -4,9 +4,12 @@ Any part of what is refused may be a password, so no message quotes it. Of what 
 ever shown (I12).
 """
 
+import ipaddress
+import os
 import re
 from collections.abc import Mapping
 from typing import Annotated
+from urllib.parse import unquote
 
 from pydantic import AfterValidator, SecretStr
 
@@ -33,7 +36,11 @@ SERVER = re.compile(r"(?:\w(?:[\w.-]*\w)?\.?|\[[0-9a-fA-F:.]+\]|%2[fF][\w%.-]+)(
 
 Parameters = Mapping[str, re.Pattern[str]]
 ANY, NUMBER, SWITCH = re.compile(".+"), re.compile(r"[0-9]{1,9}"), re.compile("(?i:true|false|yes|no|on|off|0|1)")
-TLS_VERSION = re.compile(r"TLSv1(\.[0-3])?")
+TLS_VERSION = re.compile(r"TLSv1(\.[1-3])?")
+FILES = frozenset(
+    ("sslcert", "sslcrl", "sslkey", "sslrootcert", "ssl_ca_certs", "ssl_ca_path", "ssl_certfile", "ssl_keyfile")
+)
+HOST_NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?")
 # What each client reads; it would send anything else to the server, or fail over it later.
 DATABASE_PARAMETERS: Parameters = {
     **dict.fromkeys(("application_name", "database", "dbname", "host", "krbsrvname", "passfile", "password"), ANY),
@@ -87,6 +94,8 @@ def _require_form(text: str, form: re.Pattern[str], parameters: Parameters, rule
             raise ValueError(f"has a parameter after ? that is none of {', '.join(sorted(parameters))}; {rule}")
         if not parameters[name].fullmatch(value) or (name == "port" and not all(map(_is_port, value.split(",")))):
             raise ValueError(f"has a value of {name} after ? that cannot be used; correct it")
+        if name in FILES and not os.access(unquote(value), os.R_OK):
+            raise ValueError(f"has a value of {name} after ? that names no file that can be read; correct it")
 
 
 def _database(address: SecretStr) -> SecretStr:
@@ -108,6 +117,16 @@ def _servers(text: str) -> str:
     return text
 
 
+def _listening(text: str) -> str:
+    try:
+        ipaddress.ip_address(text)
+    except ValueError:
+        if not HOST_NAME.fullmatch(text) or text.replace(".", "").isdigit():
+            raise ValueError("must be an address such as 127.0.0.1 or ::, or a name of this machine") from None
+    return text
+
+
 DatabaseAddress = Annotated[SecretStr, AfterValidator(_database)]
 RedisAddress = Annotated[SecretStr, AfterValidator(_redis)]
 Servers = Annotated[str, AfterValidator(_servers)]
+ListeningHost = Annotated[str, AfterValidator(_listening)]

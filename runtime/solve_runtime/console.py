@@ -1,25 +1,31 @@
-"""The command line that all programs share: options, JSON, tables, safe text, progress bars, one place for errors.
+"""The command line that all programs share: options, JSON, lines, tables, progress bars, one place for errors.
 
 Results go to standard output, everything else to standard error. A failure is one line and a non-zero exit; a traceback
-is left for bugs alone.
+is left for bugs alone. Whatever is printed goes through here (ruff holds it), and is text: never read as markup, and
+without a character that could steer a terminal.
 """
 
 import asyncio
+import io
 import json
 import os
 import signal
 import sys
+import traceback
 from collections.abc import Callable, Coroutine, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import import_module
 from importlib.metadata import version
+from types import TracebackType
 from typing import Annotated, Any, NoReturn, Self, TypeVar
 
 import typer
 from pydantic import ValidationError
 from rich.cells import cell_len
-from rich.console import Console
+from rich.console import Console, Group
+from rich.live import Live
+from rich.measure import Measurement
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 from rich.table import Column, Table
 from rich.text import Text
@@ -27,6 +33,7 @@ from rich.text import Text
 from solve_runtime.errors import SettingsRefused, SolveCountsError
 from solve_runtime.settings import settings_problems
 from solve_runtime.tasks import first_cause, run_on_fast_loop
+from solve_runtime.text import ascii_json, readable
 
 DISTRIBUTION = "solve-counts"
 OWN_PACKAGES = "solve_"
@@ -40,13 +47,16 @@ OPTIONS: dict[str, Any] = {
     "pretty_exceptions_enable": False,
 }
 Json = Annotated[bool, typer.Option("--json", help="Print JSON, for scripts.")]
+# what a command line is refused with; the base of typer's errors has no public name
+USAGE_ERROR: type[Any] = [one for one in typer.BadParameter.__mro__ if hasattr(one, "show")][-1]
 Advance = Callable[[int], None]
+Cell = str | Text
 Item = TypeVar("Item")
 
 
 def _print_version(wanted: bool) -> None:
     if wanted:
-        print(f"{DISTRIBUTION} {version(DISTRIBUTION)}")
+        print_lines(f"{DISTRIBUTION} {version(DISTRIBUTION)}")
         sys.exit()
 
 
@@ -86,18 +96,26 @@ class Program:
         """Runs the command line of this process, and exits."""
         _print_version(sys.argv[1:] == ["--version"])  # also where the extra is missing
         try:
-            import_module(self.module).app(prog_name=self.name)
+            status = import_module(self.module).app(prog_name=self.name, standalone_mode=False)
+        except USAGE_ERROR as error:  # it quotes arguments
+            said = io.StringIO()
+            error.show(said)
+            print_lines(*said.getvalue().rstrip("\n").split("\n"), to_errors=True)
+            sys.exit(error.exit_code)
+        except typer.Abort:
+            self._fail("aborted", 1)
         except asyncio.CancelledError:
             self._fail(self.interrupted, INTERRUPTED_EXIT)
         except Exception as error:
             cause = first_cause(error)
             if isinstance(cause, ValidationError):
                 self._fail("; ".join(settings_problems(cause)), 2)
-            said = self._explanation(cause)
-            if said is None:
+            explained = self._explanation(cause)
+            if explained is None:
+                sys.excepthook = _print_bug
                 raise
-            self._fail(said, 2 if isinstance(cause, SettingsRefused) else 1)
-        sys.exit()
+            self._fail(explained, 2 if isinstance(cause, SettingsRefused) else 1)
+        sys.exit(status)
 
     def _explanation(self, error: BaseException) -> str | None:
         if isinstance(error, SolveCountsError):
@@ -112,8 +130,14 @@ class Program:
         return None
 
     def _fail(self, said: str, status: int) -> NoReturn:
-        print(f"{self.name}: {readable(' '.join(said.split()))}", file=sys.stderr)  # a name may steer a terminal
+        print_lines(f"{self.name}: {' '.join(said.split())}", to_errors=True)
         sys.exit(status)
+
+
+def _print_bug(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    """The interpreter's own traceback, of text that is safe: a message may quote anything."""
+    lines = "".join(traceback.format_exception(kind, error, trace)).rstrip("\n").split("\n")
+    print_lines(*lines, to_errors=True)
 
 
 def run_async(work: Callable[[], Coroutine[Any, Any, Any]]) -> Any:
@@ -140,39 +164,52 @@ def _on_signals(react: Callable[[], object]) -> None:
         asyncio.get_running_loop().add_signal_handler(number, react)
 
 
-def print_json(value: Any, *, ascii_only: bool = False) -> None:
-    """One line of JSON; `ascii_only` for text from outside, which may hold surrogates or steer a terminal."""
-    print(json.dumps(value, default=_plain, ensure_ascii=ascii_only), flush=True)
+def print_json(value: Any) -> None:
+    """One line of JSON in ASCII: text may hold surrogates, or characters that steer a terminal."""
+    print_json_line(json.dumps(value, default=_plain, ensure_ascii=False))
+    sys.stdout.flush()
+
+
+def print_json_line(line: str) -> None:
+    """A line that is JSON already."""
+    print(ascii_json(line))
+
+
+def print_lines(*lines: str, to_errors: bool = False) -> None:
+    """Lines for people; a line break within one is escaped, so that a name makes none."""
+    stream = sys.stderr if to_errors else sys.stdout
+    for line in lines:
+        print(readable(line), file=stream)
+    stream.flush()
 
 
 def say(found: dict[str, Any], text: str, as_json: bool) -> None:
     """A command's result: for scripts, or in words."""
     if as_json:
-        print_json(found, ascii_only=True)
+        print_json(found)
     else:
-        print(text)
+        print_lines(text)
 
 
 def _plain(value: Any) -> str:
     return value.isoformat() if hasattr(value, "isoformat") else str(value)
 
 
-def readable(content: bytes | str) -> str:
-    r"""Text that is safe in a terminal: control and invisible characters escaped, bytes that are no UTF-8 as \xNN."""
-    text = content.decode("utf-8", "backslashreplace") if isinstance(content, bytes) else content
-    if text.isprintable():
-        return text
-    return "".join(
-        character if character.isprintable() else character.encode("unicode_escape").decode() for character in text
-    )
+class _Terminal(Console):
+    """Every `str` is text: no markup, no codes of emoji, nothing that steers the terminal."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(markup=False, emoji=False, highlight=False, **options)
+
+    def render_str(self, text: str, **options: Any) -> Text:
+        """What rich calls for each `str`, to measure it and to print it."""
+        return super().render_str(readable(text), **options)
 
 
-def output_console() -> Console:
-    """Standard output, as wide as the terminal or as COLUMNS says; in a file, wide."""
-    console = Console(highlight=False)
-    if not console.is_terminal and not os.environ.get("COLUMNS"):
-        console.width = WIDTH_OF_A_FILE
-    return console
+def output_width() -> int | None:
+    """The columns of the terminal that standard output is, or of COLUMNS; None in a file."""
+    console = _Terminal()
+    return console.width if console.is_terminal or os.environ.get("COLUMNS") else None
 
 
 def table(*headings: str | Column) -> Table:
@@ -186,28 +223,43 @@ def whole(heading: str) -> Column:
     return Column(heading, no_wrap=True)
 
 
+def styled(text: str, style: str) -> Cell:
+    """A cell or a line in a colour of ours."""
+    return Text(readable(text), style=style)
+
+
 def print_table(shown: Table) -> None:
     """Prints it as wide as the terminal, or wider where a `whole` column needs that: the terminal then folds it."""
-    console = output_console()
-    needed = sum(
-        max(cell_len(str(one)) for one in (column.header, *column.cells)) if column.no_wrap else FOLDED_CHARS
-        for column in shown.columns
-    )
-    console.width = max(console.width, needed + len(shown.columns))
+    console = _Terminal()
+    needed = sum(_width(column) if column.no_wrap else FOLDED_CHARS for column in shown.columns)
+    console.width = max(output_width() or WIDTH_OF_A_FILE, needed + len(shown.columns))
     console.print(shown)
 
 
-def cell(text: str) -> Text:
-    """Text from outside: escaped, and never read as markup."""
-    return Text(readable(text))
+def _width(column: Column) -> int:
+    return max(cell_len(readable(str(one))) for one in (column.header, column.footer, *column.cells))
+
+
+def table_width(shown: Table) -> int:
+    """How many columns it takes when nothing is cut or folded."""
+    console = _Terminal(width=10_000)
+    return Measurement.get(console, console.options, shown).maximum
+
+
+@contextmanager
+def full_screen() -> Iterator[Callable[..., None]]:
+    """The whole terminal; yields a function that draws lines and tables, in place of what was there."""
+    with Live(console=_Terminal(), screen=True, auto_refresh=False) as live:
+        yield lambda *shown: live.update(Group(*shown), refresh=True)
 
 
 class Bars:
     """A bar for each phase of the work, on a terminal's standard error; nothing elsewhere."""
 
     def __init__(self, *, wanted: bool = True) -> None:
-        console = Console(stderr=True)
-        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+        console = _Terminal(stderr=True)
+        described = TextColumn("{task.description}", markup=False)
+        columns = (described, BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
         self._progress = Progress(*columns, console=console, disable=not (wanted and console.is_terminal))
         self._tasks: dict[str, TaskID] = {}
 
@@ -223,7 +275,7 @@ class Bars:
         if self._progress.disable:  # rich would count all the same, once an event
             return
         if phase not in self._tasks:
-            self._tasks[phase] = self._progress.add_task(phase)
+            self._tasks[phase] = self._progress.add_task(readable(phase))
         self._progress.update(self._tasks[phase], completed=done, total=total or None)
 
 

@@ -18,6 +18,11 @@ from solve_runtime.errors import SolveCountsError
 from solve_runtime.settings import ENV_FILE, Settings, matching, secrets_dir
 from solve_schemas.topic import TOPIC
 
+TopicName = Annotated[
+    str,
+    matching(r"(?!\.{1,2}$)[a-zA-Z0-9._-]{1,249}", "must be 1 to 249 letters, digits, dots, _ or -, and not . or .."),
+]
+
 
 def _variable_of(field: str) -> str:
     return "SOLVE_TOPIC" if field == "topic" else f"KAFKA_{field.upper()}"
@@ -47,9 +52,7 @@ class KafkaConnection(Settings):
     )
 
     bootstrap_servers: Servers = Field("localhost:9092", description="Brokers: host:port, comma-separated.")
-    topic: Annotated[str, matching(r"[a-zA-Z0-9._-]{1,249}", "must be 1 to 249 letters, digits, dots, _ or -")] = Field(
-        TOPIC, description="The topic that holds the log."
-    )
+    topic: TopicName = Field(TOPIC, description="The topic that holds the log.")
     security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = Field(
         "PLAINTEXT", description="How to connect to the brokers: with or without TLS, with or without a login."
     )
@@ -76,6 +79,30 @@ class KafkaConnection(Settings):
             raise ValueError(
                 f"KAFKA_SECURITY_PROTOCOL={self.security_protocol} needs KAFKA_SASL_USERNAME and KAFKA_SASL_PASSWORD"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _has_no_setting_without_effect(self) -> "KafkaConnection":
+        """Whoever names a certificate or a user believes that the connection is encrypted, or logs in."""
+        useless = [] if self.security_protocol.endswith("SSL") else ["ssl_cafile", "ssl_certfile", "ssl_keyfile"]
+        if not self.security_protocol.startswith("SASL"):
+            useless.append("sasl_username")
+        if named := [_variable_of(field) for field in useless if getattr(self, field) is not None]:
+            raise ValueError(
+                f"KAFKA_SECURITY_PROTOCOL={self.security_protocol} has no use for {', '.join(named)}; "
+                "set KAFKA_SECURITY_PROTOCOL=SASL_SSL, SSL or SASL_PLAINTEXT, or unset the others"
+            )
+        if self.ssl_keyfile and not self.ssl_certfile:
+            raise ValueError("KAFKA_SSL_KEYFILE needs KAFKA_SSL_CERTFILE")
+        return self
+
+    @model_validator(mode="after")
+    def _certificates_can_be_read(self) -> "KafkaConnection":
+        if self.security_protocol.endswith("SSL"):
+            try:
+                self._ssl_context()
+            except TlsFileError as error:
+                raise ValueError(str(error)) from None
         return self
 
     def client_options(self) -> dict[str, Any]:
@@ -111,7 +138,8 @@ class KafkaConnection(Settings):
         try:
             context = ssl.create_default_context(cafile=self.ssl_cafile)
             if self.ssl_certfile:
-                password = self.ssl_key_password.get_secret_value() if self.ssl_key_password else None
+                # without a text, OpenSSL asks at the terminal
+                password = self.ssl_key_password.get_secret_value() if self.ssl_key_password else ""
                 context.load_cert_chain(self.ssl_certfile, self.ssl_keyfile, password)
         except (OSError, ssl.SSLError) as error:
             raise TlsFileError(

@@ -1,30 +1,49 @@
-"""Structured logs on standard error: JSON for machines, readable lines in a terminal. Never a secret (I12)."""
+"""Structured logs on standard error: JSON for machines, readable lines in a terminal. Never a secret (I12).
+
+A line may quote anything: a path, a name, a driver's message. So each key and text is cut, in a terminal escaped, and
+JSON is ASCII.
+"""
 
 import logging
 import os
 import sys
-from typing import Literal
+from collections.abc import Mapping
+from typing import Any, Literal
 
 import structlog
+from structlog.typing import EventDict, Processor
+
+from solve_runtime.text import cut, readable
+
+LONGEST = 500  # characters of a text, and of a line of a traceback
+MOST = 100  # items of a list, keys of an object; lines of a traceback, the last ones
+DEEPEST = 4
+TRACEBACKS = ("exception", "stack")
 
 
 def configure_logs(level: str, form: Literal["auto", "json", "console"]) -> None:
     """Configures structlog and the standard library alike; `auto` is readable in a terminal and JSON elsewhere."""
     to_terminal = form == "console" or (form == "auto" and sys.stderr.isatty())
     colors = to_terminal and sys.stderr.isatty() and not os.environ.get("NO_COLOR")
-    shared: list[structlog.typing.Processor] = [
+    shared: list[Processor] = [
         structlog.contextvars.merge_contextvars,
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
     ]
-    renderer: structlog.typing.Processor = (
-        # its default tracebacks show variables, and one may be a password (I12)
-        structlog.dev.ConsoleRenderer(colors=colors, exception_formatter=structlog.dev.plain_traceback)
-        if to_terminal
-        else structlog.processors.JSONRenderer()
-    )
+    rendering: list[Processor] = [
+        # not the console's own tracebacks: those show variables, and one may be a password (I12)
+        structlog.processors.format_exc_info,
+        _cut,
+    ]
+    if to_terminal:
+        rendering += [
+            _escape,
+            structlog.dev.ConsoleRenderer(colors=colors, exception_formatter=structlog.dev.plain_traceback),
+        ]
+    else:
+        rendering.append(structlog.processors.JSONRenderer(ensure_ascii=True))
     structlog.configure(
-        processors=[*shared, structlog.processors.format_exc_info, renderer],
+        processors=[*shared, *rendering],
         wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level]),
         logger_factory=structlog.WriteLoggerFactory(sys.stderr),
         cache_logger_on_first_use=False,
@@ -33,14 +52,41 @@ def configure_logs(level: str, form: Literal["auto", "json", "console"]) -> None
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=[*shared, structlog.stdlib.add_logger_name],
-            processors=[
-                structlog.stdlib.ProcessorFormatter.remove_processors_meta,
-                structlog.processors.format_exc_info,
-                renderer,
-            ],
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *rendering],
         )
     )
     logging.root.handlers = [handler]
     logging.root.setLevel(level)
     # the client reports each retry as an ERROR; our lines say what follows from it
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL if level != "DEBUG" else logging.DEBUG)
+
+
+def _cut(_: Any, __: str, event: EventDict) -> EventDict:
+    """No line grows with what somebody sent."""
+    tracebacks = {name: _last_lines(event.pop(name)) for name in TRACEBACKS if event.get(name)}
+    return {**_short(event, 0), **tracebacks}
+
+
+def _short(value: Any, depth: int) -> Any:
+    if value is None or isinstance(value, bool | int | float):
+        return value
+    if isinstance(value, Mapping) and depth < DEEPEST:
+        return {cut(str(key), LONGEST): _short(one, depth + 1) for key, one in list(value.items())[:MOST]}
+    if isinstance(value, list | tuple | set | frozenset) and depth < DEEPEST:
+        return [_short(one, depth + 1) for one in list(value)[:MOST]]
+    return cut(value if isinstance(value, str) else repr(value), LONGEST)
+
+
+def _last_lines(trace: str) -> str:
+    return "\n".join(cut(line, LONGEST) for line in trace.split("\n")[-MOST:])
+
+
+def _escape(_: Any, __: str, event: EventDict) -> EventDict:
+    """No text steers a terminal, and none but a traceback has a second line; repr() escapes what is in lists."""
+
+    def escaped(name: str, value: Any) -> Any:
+        if name in TRACEBACKS:
+            return "\n".join(map(readable, value.split("\n")))
+        return readable(value) if isinstance(value, str) else value
+
+    return {readable(name): escaped(name, value) for name, value in event.items()}

@@ -3,6 +3,7 @@
 import json
 import os
 import socket
+import stat
 import subprocess
 import sys
 import threading
@@ -15,9 +16,11 @@ from pathlib import Path
 import psutil
 import pytest
 
-from devstack import Kafka, Stack, StackError, Valkey
+from devstack import Kafka, Postgres, Stack, StackError, Valkey
 from devstack import kafka as kafka_module
 from devstack import ports as ports_module
+from devstack import postgres as postgres_module
+from devstack import server as server_module
 from devstack import turns as turns_module
 from devstack.ports import free_port
 
@@ -39,6 +42,14 @@ def test_up_env_status_and_down_work_on_the_same_servers(tmp_path: Path) -> None
             "REDIS_URL",
         ]
         assert devstack(tmp_path, "env").stdout == up.stdout
+        with (tmp_path / ".env").open("w") as file:
+            file.write("# of the user\n")
+            file.flush()
+            (tmp_path / ".env").chmod(0o644)
+            words = [sys.executable, "-m", "devstack", "env", "--folder", str(tmp_path)]
+            subprocess.run(words, stdout=file, check=True)
+        assert (tmp_path / ".env").read_text().endswith(up.stdout)
+        assert stat.S_IMODE((tmp_path / ".env").stat().st_mode) == 0o600
         assert devstack(tmp_path, "status").returncode == 0
 
         again = devstack(tmp_path, "up")
@@ -57,6 +68,29 @@ def test_up_env_status_and_down_work_on_the_same_servers(tmp_path: Path) -> None
     assert down.returncode == 0, down.stderr
     assert "nothing runs" in devstack(tmp_path, "down").stderr
     assert devstack(tmp_path, "status").returncode == 1
+
+
+def test_the_superusers_password_is_in_no_command_line_and_in_one_file_of_the_owner(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lines = []
+
+    def finish(words: list[str], *others: object, **variables: str) -> subprocess.CompletedProcess[str]:
+        lines.append(" ".join(words))
+        return server_module.finish(words, *others, **variables)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(postgres_module, "finish", finish)
+    server = Postgres(tmp_path / "postgres")
+    server.start()
+    try:
+        password = server.url().split(":")[2].partition("@")[0]
+        lines += [" ".join(psutil.Process(server.pid).cmdline())]
+        assert len(lines) >= 4  # initdb, pg_isready, psql, the server
+        assert [line for line in lines if password in line] == []
+        holding = [path for path in server.folder.glob("*") if path.is_file() and password in path.read_text()]
+        assert [(path.name, stat.S_IMODE(path.stat().st_mode)) for path in holding] == [("postgres.password", 0o600)]
+    finally:
+        server.stop()
 
 
 def test_a_cluster_id_that_begins_with_a_dash_is_an_id_and_no_option(

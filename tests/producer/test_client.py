@@ -176,7 +176,8 @@ def test_arguments_come_before_the_environment_and_nothing_else_is_read(
     assert settings(topic="argument") == ("environment:1", "argument", None)
     assert settings(bootstrap_servers="argument:1") == ("argument:1", "environment", None)
     assert settings(connection=KafkaConnection(topic="argument")) == ("environment:1", "argument", None)
-    assert KafkaConnection.of_program().sasl_username == "dotenv"
+    login = {"security_protocol": "SASL_PLAINTEXT", "sasl_password": "x"}
+    assert KafkaConnection.of_program(**login).sasl_username == "dotenv"
 
 
 @pytest.mark.parametrize("year", [1, 1960, 2050, 9999])

@@ -1,6 +1,7 @@
 """The one console: errors, settings in words, safe text and quiet bars."""
 
 import asyncio
+import json
 import os
 import re
 import signal
@@ -19,7 +20,7 @@ from solve_runtime.console import (
     command_line,
     print_json,
     print_table,
-    readable,
+    progress_bar,
     run_async,
     table,
     whole,
@@ -27,6 +28,7 @@ from solve_runtime.console import (
 from solve_runtime.errors import SolveCountsError
 from solve_runtime.kafka_settings import KafkaConnection
 from solve_runtime.settings import Settings, settings_problems
+from solve_runtime.text import readable
 
 # pydantic's own words, and what only a programmer reads
 FOREIGN = re.compile(r"Input should|String should|Value error|valid integer|parse|pattern|\^|\\|\[type=|'")
@@ -136,9 +138,23 @@ def test_text_from_outside_cannot_steer_a_terminal() -> None:
     assert readable(b"\xffa\n") == r"\xffa\n"
 
 
-def test_json_is_one_line_and_ascii_where_text_comes_from_outside(capsys: pytest.CaptureFixture[str]) -> None:
-    print_json({"é": "\ud800"}, ascii_only=True)
-    assert capsys.readouterr().out == '{"\\u00e9": "\\ud800"}\n'
+def test_json_is_one_line_of_ascii_and_says_the_same(capsys: pytest.CaptureFixture[str]) -> None:
+    value = {"é": "\ud800", "😀\u202e": "\x1b\x7f\x9b\u2028"}
+    print_json(value)
+    out = capsys.readouterr().out
+    assert out.isascii()
+    assert out[:-1].isprintable()
+    assert json.loads(out) == value
+
+
+def test_a_bars_description_is_text(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    monkeypatch.setenv("TERM", "xterm")
+    with progress_bar("[/x]\x1b]0;title\x07", 1) as advance:
+        advance(1)
+    err = capsys.readouterr().err
+    assert r"[/x]\x1b]0;title\x07" in err
+    assert "\x1b]" not in err
 
 
 def test_bars_say_nothing_where_no_terminal_is(capsys: pytest.CaptureFixture[str]) -> None:

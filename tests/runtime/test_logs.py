@@ -119,3 +119,56 @@ def test_a_traceback_shows_no_variables(form: str, logger: str, monkeypatch: pyt
     assert "ValueError: of 7 characters" in written.getvalue()
     assert "in fail" in written.getvalue()
     assert "hunter2" not in written.getvalue()
+
+
+HOSTILE = "\x1b]0;PWNED\x07\x9b2J\u202e\u2028\u2066\ud800\nforged level=error"
+
+
+class Odd:
+    """Of a library, with a text of its own."""
+
+    def __repr__(self) -> str:
+        return HOSTILE
+
+
+@pytest.mark.usefixtures("configured")
+@pytest.mark.parametrize("form", ["json", "console"])
+def test_whatever_a_line_quotes_it_stays_one_line_and_steers_no_terminal(
+    form: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    written = io.StringIO()
+    monkeypatch.setattr(sys, "stderr", written)
+    configure_logs("INFO", form)  # type: ignore[arg-type]
+    ours, theirs = structlog.get_logger(), logging.getLogger("uvicorn.error")
+    ours.info(HOSTILE, path=HOSTILE, odd=Odd(), some=[HOSTILE, {HOSTILE: Odd()}], **{HOSTILE: 1})
+    theirs.warning("%s", HOSTILE)
+    assert len(written.getvalue().splitlines()) == 2
+    for logger in (ours, theirs):
+        try:
+            raise ValueError(HOSTILE)  # noqa: TRY301
+        except ValueError:
+            logger.exception("failed")
+    assert [ascii(one) for one in written.getvalue() if not one.isprintable() and one != "\n"] == []
+    assert written.getvalue().count("PWNED") >= 8
+    if form == "json":
+        assert written.getvalue().isascii()
+        assert json.loads(written.getvalue().splitlines()[0])["path"] == HOSTILE
+
+
+@pytest.mark.usefixtures("configured")
+@pytest.mark.parametrize("form", ["json", "console"])
+def test_no_line_grows_with_what_somebody_sent(form: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    written = io.StringIO()
+    monkeypatch.setattr(sys, "stderr", written)
+    configure_logs("INFO", form)  # type: ignore[arg-type]
+    long = "x" * 20_000
+    structlog.get_logger().info("asked", path=long, headers={long: [long] * 2}, **{long: 1})
+    logging.getLogger("aiokafka").critical("Request %s", long)
+    assert [line for line in written.getvalue().splitlines() if len(line) > 5_000] == []
+    assert "20000 characters in all" in written.getvalue()
+    try:
+        raise ValueError(long)  # noqa: TRY301
+    except ValueError:
+        logging.getLogger("of.a.library").exception("failed")
+    assert len(written.getvalue()) < 10_000
+    assert "ValueError: xxx" in written.getvalue()

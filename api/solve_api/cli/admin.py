@@ -20,11 +20,10 @@ from solve_projector.store.dead_letters import GREATEST_ID
 from solve_projector.store.postgresql import Connection
 from solve_runtime.console import (
     Json,
-    cell,
     command_group,
     print_json,
+    print_lines,
     print_table,
-    readable,
     run_async,
     say,
     table,
@@ -153,8 +152,8 @@ def token(
     detail = {"label": label, "scopes": sorted(wanted.scopes), "days": days}
     raw, made = _act(name, "create-token", make, detail)
     if not as_json:
-        typer.echo(
-            f"token {made.token_id} of {made.admin}, until {made.expires_at:%Y-%m-%d}; shown this once:", err=True
+        print_lines(
+            f"token {made.token_id} of {made.admin}, until {made.expires_at:%Y-%m-%d}; shown this once:", to_errors=True
         )
     say({**made.model_dump(), "token": raw}, raw, as_json)
 
@@ -183,7 +182,7 @@ def revoke_token(
     Example: solve-api admin revoke-token 12
     """
     ended = _act(str(token_id), "revoke-token", lambda db: tokens.revoke(db, token_id, now()))
-    say(ended.model_dump(), f"token {token_id} of {ended.admin} ({readable(ended.label)}) is revoked", as_json)
+    say(ended.model_dump(), f"token {token_id} of {ended.admin} ({ended.label}) is revoked", as_json)
 
 
 @admin_commands.command("activity")
@@ -236,13 +235,13 @@ def _ask(ask: Ask) -> Any:
 
 def _list(found: list[dict[str, Any]], columns: tuple[str, ...], none: str, as_json: bool) -> None:
     if as_json:
-        print_json(found, ascii_only=True)
+        print_json(found)
     elif not found:
-        print(none)
+        print_lines(none)
     else:
         shown = table(*(whole(name) if name in WHOLE else name for name in columns))
         for one in found:
-            shown.add_row(*(cell(_text(one[name])) for name in columns))
+            shown.add_row(*(_text(one[name]) for name in columns))
         print_table(shown)
 
 

@@ -1,14 +1,13 @@
 """The command line of the API: serve it, and manage who may log in."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
-from rich.console import Console
 
 from solve_api.cli.admin import admin_commands
 from solve_api.settings import ApiSettings
 from solve_projector.store.postgresql import explain
-from solve_runtime.console import Json, command_line, print_json, run_async
+from solve_runtime.console import Json, command_line, print_json, print_lines, run_async
 from solve_runtime.kafka_settings import KafkaConnection
 from solve_runtime.logs import configure_logs
 from solve_runtime.settings import read_both
@@ -41,15 +40,16 @@ def serve(
     """
     from solve_api.process import serve as serve_pages  # the other commands start twice as fast without it
 
-    given = {name: value for name, value in (("api_host", host), ("api_port", port)) if value is not None}
-    connection, settings = read_both(KafkaConnection.of_program, ApiSettings)
-    settings = settings.model_copy(update=given)
+    given: dict[str, Any] = {
+        name: value for name, value in (("api_host", host), ("api_port", port)) if value is not None
+    }
+    connection, settings = read_both(KafkaConnection.of_program, lambda: ApiSettings(**given))
     configure_logs(settings.log_level, settings.log_format)
 
     def on_ready(address: str) -> None:
         if as_json:
             print_json({"url": address})
         else:
-            Console(stderr=True, highlight=False).print(f"pages at {address}  (Ctrl-C ends)", markup=False)
+            print_lines(f"pages at {address}  (Ctrl-C ends)", to_errors=True)
 
     run_async(lambda: serve_pages(connection, settings, on_ready))

@@ -27,6 +27,8 @@ from solve_runtime.console import (
     command_group,
     command_line,
     counted,
+    print_json_line,
+    print_lines,
     progress_bar,
     run_async,
     stopping_event,
@@ -103,14 +105,14 @@ def import_clics(
         conversion = clics.convert(stream, file, contest_id)
     if dry_run:
         for event in conversion.events:
-            print(encode_line(event))
+            print_json_line(encode_line(event))
         return
     with progress_bar("publishing", len(conversion.events)) as bar:
         published = run_async(lambda: _publish(counted(conversion.events, bar)))
     if as_json:
         print_summary({"published": published, **asdict(conversion.report)}, True)
     else:
-        print("\n".join([*conversion.report.people(), f"published {published} events"]))
+        print_lines(*conversion.report.people(), f"published {published} events")
 
 
 @app.command()
@@ -159,7 +161,7 @@ def simulate(
         else:
             published = run_async(lambda: _publish_season(season, rate, bad_records, bar))
     if live:
-        print(f"the season is published; about {live:g} solves a second go on until Ctrl-C", file=sys.stderr)
+        print_lines(f"the season is published; about {live:g} solves a second go on until Ctrl-C", to_errors=True)
         published += run_async(lambda: _go_on(season, live))
     if output != STANDARD_INPUT:
         print_summary(

@@ -1,7 +1,6 @@
 """The command `import problem-sessions`: publishes a platform's history."""
 
 import asyncio
-import sys
 from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Annotated, Any
@@ -24,7 +23,7 @@ from solve_producer.sources.problem_sessions import (
     where_to_go_on,
 )
 from solve_producer.sources.sessions import MADE_ID, TimeRules
-from solve_runtime.console import Json, progress_bar, run_async
+from solve_runtime.console import Json, print_json_line, print_lines, progress_bar, run_async
 from solve_runtime.kafka_settings import KafkaConnection
 from solve_runtime.settings import read_both
 from solve_schemas.record import EncodedRecord
@@ -93,10 +92,10 @@ def import_problem_sessions(
 
 def _report_made_ids() -> None:
     made = MADE_ID.format(key="KEY")
-    print(
+    print_lines(
         f"solve-producer: no --submission-column: submissions are called {made}; "
         "a later revocation has to name them so",
-        file=sys.stderr,
+        to_errors=True,
     )
 
 
@@ -107,7 +106,7 @@ async def _publish(wanted: Import, done: Imported) -> None:
             with progress_bar("importing", 0) as bar:
                 await import_sessions(wanted, settings, publisher(producer, bar), done)
     except asyncio.CancelledError:
-        print(f"solve-producer: {where_to_go_on(done)}", file=sys.stderr)
+        print_lines(f"solve-producer: {where_to_go_on(done)}", to_errors=True)
         raise
 
 
@@ -115,7 +114,7 @@ async def _print(wanted: Import, done: Imported) -> None:
     async def show(records: list[EncodedRecord]) -> None:
         for record in records:
             named = dict(record.headers)["ce_type"].decode()
-            print(f'{{"type":"{named}",{record.value.decode()[1:]}')
+            print_json_line(f'{{"type":"{named}",{record.value.decode()[1:]}')
         await asyncio.sleep(0)
 
     await import_sessions(wanted, SourceSettings(), show, done)

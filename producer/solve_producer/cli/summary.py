@@ -1,9 +1,8 @@
 """The summary that a command of the producer prints at its end."""
 
-import sys
 from typing import Any
 
-from solve_runtime.console import print_json
+from solve_runtime.console import print_json, print_lines
 
 BAD_LINES_SHOWN = 20
 
@@ -11,9 +10,9 @@ BAD_LINES_SHOWN = 20
 def show_bad_lines(bad: list[str]) -> None:
     """The first of them, on standard error."""
     for line in bad[:BAD_LINES_SHOWN]:
-        print(line, file=sys.stderr)
+        print_lines(line, to_errors=True)
     if len(bad) > BAD_LINES_SHOWN:
-        print(f"… and {len(bad) - BAD_LINES_SHOWN} more", file=sys.stderr)
+        print_lines(f"… and {len(bad) - BAD_LINES_SHOWN} more", to_errors=True)
 
 
 def print_summary(counts: dict[str, Any], as_json: bool) -> None:
@@ -21,4 +20,4 @@ def print_summary(counts: dict[str, Any], as_json: bool) -> None:
     if as_json:
         print_json(counts)
     else:
-        print(", ".join(f"{name} {value}" for name, value in counts.items()))
+        print_lines(", ".join(f"{name} {value}" for name, value in counts.items()))

@@ -18,17 +18,17 @@ from solve_projector.store.dead_letters import Selection, StoredDeadLetter
 from solve_projector.store.postgresql import Connection
 from solve_runtime.console import (
     Json,
-    cell,
     command_group,
-    output_console,
+    output_width,
     print_json,
+    print_lines,
     print_table,
-    readable,
     run_async,
     say,
     table,
     whole,
 )
+from solve_runtime.text import readable
 from solve_schemas.rejection import Reason
 
 SHOWN_CHARS = 2_000
@@ -95,13 +95,13 @@ def list_letters(
         rows, more = _ask(lambda db, _: dead_letters.parked_events(db, user, partition, limit))
         layout = _parked_table
     if as_json:
-        print_json(rows, ascii_only=True)
+        print_json(rows)
     elif rows:
-        print_table(layout(rows, output_console().width < NARROW))
+        print_table(layout(rows, (output_width() or NARROW) < NARROW))
     else:
-        print("no parked events" if parked else "no dead letters")
+        print_lines("no parked events" if parked else "no dead letters")
     if more:
-        typer.echo(f"there are more than these {limit}; show more with --limit", err=True)
+        print_lines(f"there are more than these {limit}; show more with --limit", to_errors=True)
 
 
 @dead_letter_commands.command()
@@ -119,9 +119,9 @@ def show(
     """
     letter = _ask(lambda db, _: dead_letters.read_dead_letter(db, dead_letter_id))
     if as_json:
-        print_json(letter.summary() | letter.record(), ascii_only=True)
+        print_json(letter.summary() | letter.record())
     else:
-        print("\n".join(_description(letter, None if full else SHOWN_CHARS)))
+        print_lines(*_description(letter, None if full else SHOWN_CHARS))
 
 
 @dead_letter_commands.command()
@@ -175,7 +175,7 @@ def discard(
     """
     who = _who(by)
     discarded = _ask(lambda db, _: dead_letters.discard(db, ids, who, why))
-    say({"discarded": discarded, "by": who}, f"{discarded} discarded by {readable(who)}", as_json)
+    say({"discarded": discarded, "by": who}, f"{discarded} discarded by {who}", as_json)
 
 
 @dead_letter_commands.command()
@@ -193,7 +193,7 @@ def acknowledge(
     """
     who = _who(by)
     acknowledged = _ask(lambda db, _: dead_letters.acknowledge(db, user_id, who, why))
-    said = f"{acknowledged} parked events acknowledged by {readable(who)}; they apply once the user exists"
+    said = f"{acknowledged} parked events acknowledged by {who}; they apply once the user exists"
     say({"acknowledged": acknowledged, "by": who}, said, as_json)
 
 
@@ -222,18 +222,18 @@ def _who(by: str | None) -> str:
 
 def _description(letter: StoredDeadLetter, limit: int | None) -> list[str]:
     lines = [
-        f"dead letter {letter.dead_letter_id}: {readable(letter.reason)}",
-        f"detail     {readable(letter.detail)}",
-        f"record     {readable(letter.topic)}, partition {letter.partition}, offset {letter.offset}, "
+        f"dead letter {letter.dead_letter_id}: {letter.reason}",
+        f"detail     {letter.detail}",
+        f"record     {letter.topic}, partition {letter.partition}, offset {letter.offset}, "
         f"broker time {_time(letter.broker_time)}",
         f"user       {_or_unknown(letter.user_id)}",
         f"kept at    {_time(letter.created_at)}",
     ]
     if letter.discarded:
         at, by, why = letter.discarded
-        lines.append(f"discarded  by {readable(by)} at {_time(at)}: {readable(why)}")
+        lines.append(f"discarded  by {by} at {_time(at)}: {why}")
     lines.append(f"key        {_shown(letter.key, limit)}")
-    lines += [f"header     {readable(name)}: {_shown(content, limit)}" for name, content in letter.headers]
+    lines += [f"header     {name}: {_shown(content, limit)}" for name, content in letter.headers]
     return [*lines, f"value      {_shown(letter.value, limit)}"]
 
 
@@ -255,11 +255,11 @@ def _letter_table(rows: list[dict[str, Any]], narrow: bool) -> Table:
         discarded = f" (discarded by {decided['by']}: {decided['why']})" if decided else ""
         shown.add_row(
             str(row["id"]),
-            *(() if narrow else (cell(row["topic"]), _time(row["broker_time"]))),
+            *(() if narrow else (row["topic"], _time(row["broker_time"]))),
             f"{row['partition']}:{row['offset']}",
-            cell(_or_unknown(row["user_id"])),
-            cell(row["reason"]),
-            cell(row["detail"] + discarded),
+            _or_unknown(row["user_id"]),
+            row["reason"],
+            row["detail"] + discarded,
         )
     return shown
 
@@ -269,7 +269,7 @@ def _parked_users_table(rows: list[dict[str, Any]], narrow: bool) -> Table:
     shown = table(whole("user"), Column("events", justify="right"), oldest, "acknowledged")
     for row in rows:
         quiet = f"{row['acknowledged']}, by {row['acknowledged_by']}" if row["acknowledged"] else "no"
-        shown.add_row(cell(row["user_id"]), str(row["events"]), _time(row["oldest_parked_at"]), cell(quiet))
+        shown.add_row(row["user_id"], str(row["events"]), _time(row["oldest_parked_at"]), quiet)
     return shown
 
 
@@ -279,18 +279,18 @@ def _parked_table(rows: list[dict[str, Any]], narrow: bool) -> Table:
     for row in rows:
         quiet = row["acknowledged"]
         shown.add_row(
-            cell(row["problem_id"]),
-            cell(row["submission_id"]),
+            row["problem_id"],
+            row["submission_id"],
             "solved" if row["solved"] else "revoked",
             _time(row["judged_at"]),
             *(() if narrow else (f"{row['source_partition']}:{row['source_offset']}",)),
-            cell(f"by {quiet['by']} {quiet['why']}".strip()) if quiet else "no",
+            f"by {quiet['by']} {quiet['why']}".strip() if quiet else "no",
         )
     return shown
 
 
 def _or_unknown(user_id: str | None) -> str:
-    return "unknown" if user_id is None else readable(user_id)
+    return "unknown" if user_id is None else user_id
 
 
 def _time(time: datetime | None) -> str:

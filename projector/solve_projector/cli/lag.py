@@ -8,20 +8,28 @@ from functools import partial
 from typing import Annotated, Any, TypeVar
 
 import typer
-from rich.console import Console, Group
-from rich.live import Live
-from rich.text import Text
+from rich.table import Table
 
 from solve_projector.cli.options import load_settings
 from solve_projector.errors import DatabaseUnavailable, KafkaUnavailable, PoolerUnsuitable, SettingsError
 from solve_projector.lag.exporter import STALE_AFTER_S, LagCollector, serve
-from solve_projector.lag.report import Limit, as_dict, parse_limit, sentences, table_of, totals_of, width_of
+from solve_projector.lag.report import Limit, as_dict, parse_limit, sentences, table_of, totals_of
 from solve_projector.lag.snapshot import Observer, Snapshot, open_observer
 from solve_projector.lag.status import Assessment
 from solve_projector.lag.windows import CommitWindows
 from solve_projector.settings import ProjectorSettings
 from solve_projector.store.command_session import command_session
-from solve_runtime.console import Json, output_console, print_json, run_async
+from solve_runtime.console import (
+    Cell,
+    Json,
+    full_screen,
+    output_width,
+    print_json,
+    print_lines,
+    print_table,
+    run_async,
+    styled,
+)
 from solve_runtime.kafka_settings import KafkaConnection
 from solve_runtime.tasks import cancelled
 
@@ -101,11 +109,8 @@ def _report(assessed: Assessed, limit: Limit | None, as_json: bool) -> None:
 
 def show(snapshot: Snapshot, assessments: Mapping[int, Assessment]) -> None:
     """The table and what is not in order; in a file nothing is cut."""
-    console = output_console()
-    table = table_of(snapshot, assessments, console.width if console.is_terminal else None)
-    (console if console.is_terminal else Console(width=width_of(table))).print(table)
-    for sentence in sentences(snapshot, assessments):
-        print(sentence)
+    print_table(table_of(snapshot, assessments, output_width() if sys.stdout.isatty() else None))
+    print_lines(*sentences(snapshot, assessments))
     sys.stdout.flush()
 
 
@@ -128,25 +133,24 @@ def _caught_up(snapshot: Snapshot) -> bool:
 
 async def _watch(observer: Observer, snapshots: int, interval_s: float, as_json: bool) -> None:
     windows = CommitWindows(snapshots, snapshots * interval_s)
-    console = Console()
-    while not cancelled() and (as_json or not console.is_terminal):
+    while not cancelled() and (as_json or not sys.stdout.isatty()):
         snapshot = await observer.snapshot()
         assessed = snapshot, windows.add(snapshot)
         print_json(as_dict(*assessed)) if as_json else show(*assessed)
         await asyncio.sleep(interval_s)
-    with Live(console=console, screen=True, auto_refresh=False) as live:
+    with full_screen() as draw:
         while not cancelled():
             snapshot = await observer.snapshot()
-            live.update(_screen(snapshot, windows.add(snapshot), console.width), refresh=True)
+            draw(*_screen(snapshot, windows.add(snapshot)))
             await asyncio.sleep(interval_s)
 
 
-def _screen(snapshot: Snapshot, assessments: Mapping[int, Assessment], width: int) -> Group:
+def _screen(snapshot: Snapshot, assessments: Mapping[int, Assessment]) -> list[Cell | Table]:
     """What is wrong comes first: a table of many partitions may be longer than the screen."""
     projectors = "1 projector" if snapshot.members == 1 else f"{snapshot.members} projectors"
     title = f"{snapshot.group} on {snapshot.topic}: {projectors}, {totals_of(snapshot, assessments).status.name}"
-    lines = [Text(sentence) for sentence in sentences(snapshot, assessments)]
-    return Group(Text(title, style="bold"), *lines, Text(), table_of(snapshot, assessments, width))
+    table = table_of(snapshot, assessments, output_width())
+    return [styled(title, "bold"), *sentences(snapshot, assessments), "", table]
 
 
 def _until_stopped(work: Callable[[], Coroutine[Any, Any, None]]) -> None:

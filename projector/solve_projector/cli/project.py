@@ -9,7 +9,7 @@ from solve_projector.cli.options import load_settings
 from solve_projector.live.process import OnProgress, open_projector, run_projector
 from solve_projector.operations.setup import provision
 from solve_projector.settings import ProjectorSettings
-from solve_runtime.console import Bars, Json, print_json, run_async, say, stopping_event
+from solve_runtime.console import Bars, Json, print_json, print_lines, run_async, say, stopping_event
 from solve_runtime.kafka_settings import KafkaConnection
 from solve_schemas.topic import PARTITIONS
 
@@ -57,9 +57,9 @@ def run(
         print_json(totals)
     elif once:
         for sentence in totals["open_transactions"]:
-            print(sentence)
+            print_lines(sentence)
         everything = "everything before them" if totals["open_transactions"] else "everything"
-        print(
+        print_lines(
             f"{totals['records']} records: {totals['verdicts']} verdicts, {totals['registered']} registrations, "
             f"{totals['parked']} parked, {totals['dead_letters']} dead letters; "
             f"PostgreSQL and Redis have {everything}"

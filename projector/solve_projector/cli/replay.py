@@ -14,7 +14,7 @@ from solve_projector.errors import SettingsError
 from solve_projector.replay.history import By, Explanation, as_of_dict, counts_as_of, explain_user
 from solve_projector.replay.replaying import ReplayOptions, replay
 from solve_projector.replay.report import Report
-from solve_runtime.console import Bars, Json, cell, print_json, print_table, readable, run_async, table, whole
+from solve_runtime.console import Bars, Json, print_json, print_lines, print_table, run_async, table, whole
 
 DRIFT = 3
 ROWS_SHOWN = 50
@@ -87,13 +87,12 @@ def _as_of(options: ReplayOptions, moment: datetime, by: By, as_json: bool) -> N
         return
     shown = table(whole("user"), "name", "solved", whole("last solve (UTC)"))
     for one in counts[:ROWS_SHOWN]:
-        name = cell(one.username or "")
-        shown.add_row(cell(one.user_id), name, str(one.problems_solved), _time(one.last_solved_at))
+        shown.add_row(one.user_id, one.username or "", str(one.problems_solved), _time(one.last_solved_at))
     print_table(shown)
     if len(counts) > ROWS_SHOWN:
-        print(f"… and {len(counts) - ROWS_SHOWN} more users; --json prints all of them")
+        print_lines(f"… and {len(counts) - ROWS_SHOWN} more users; --json prints all of them")
     total = sum(one.problems_solved for one in counts)
-    print(f"{total} problems solved by {len(counts)} users, {by} by {moment.isoformat()}")
+    print_lines(f"{total} problems solved by {len(counts)} users, {by} by {moment.isoformat()}")
 
 
 def _explain(options: ReplayOptions, user_id: str, as_json: bool) -> None:
@@ -105,9 +104,9 @@ def _explain(options: ReplayOptions, user_id: str, as_json: bool) -> None:
     else:
         print_table(_verdicts(said))
         for lost in said.losing:
-            print(losing_sentence(lost))
-        print(
-            f"{readable(said.user_id)} ({readable(said.username)}): {said.solved.problems_solved} problems solved in "
+            print_lines(losing_sentence(lost))
+        print_lines(
+            f"{said.user_id} ({said.username}): {said.solved.problems_solved} problems solved in "
             f"the log, {said.postgresql.problems_solved} in PostgreSQL; {'they differ' if said.drifted else 'no drift'}"
         )
     if said.drifted:
@@ -119,8 +118,8 @@ def _verdicts(said: Explanation) -> Table:
     shown = table("problem", "submission", "verdict", submitted, judged, "topic partition:offset")
     for row in said.verdicts:
         shown.add_row(
-            cell(row["problem_id"]),
-            cell(row["submission_id"]),
+            row["problem_id"],
+            row["submission_id"],
             "counts" if row["counts"] else "solved, not first" if row["solved"] else "revoked",
             _time(row["submitted_at"]),
             _time(row["judged_at"]),
@@ -133,36 +132,36 @@ def _show(report: Report) -> None:
     if report.updates:
         print_table(_updates(report))
         if report.users_updated > ROWS_SHOWN:
-            print(f"… and {report.users_updated - ROWS_SHOWN} more; --report FILE writes all of them")
+            print_lines(f"… and {report.users_updated - ROWS_SHOWN} more; --report FILE writes all of them")
     for name in ("verdicts", "parked_events", "dead_letters"):
         if kinds := {kind: number for kind, number in getattr(report, name).items() if number}:
-            print(f"{name.replace('_', ' ')}: " + ", ".join(f"{number} {kind}" for kind, number in kinds.items()))
+            print_lines(f"{name.replace('_', ' ')}: " + ", ".join(f"{number} {kind}" for kind, number in kinds.items()))
     if report.users_renamed_or_created:
-        print(f"users whose name or row differed: {report.users_renamed_or_created}")
+        print_lines(f"users whose name or row differed: {report.users_renamed_or_created}")
     for title, user_ids in (
         ("users that the log never registered, kept", report.users_never_registered),
         ("users that PostgreSQL refuses to repair", report.users_refused),
     ):
         if user_ids:
-            print(f"{title}: {', '.join(map(readable, user_ids))}")
+            print_lines(f"{title}: {', '.join(user_ids)}")
     _show_repairs(report)
     for sentence in report.open_transactions:
-        print(f"not read: {sentence}")
+        print_lines(f"not read: {sentence}")
     phases = ", ".join(f"{phase} {seconds:.1f} s" for phase, seconds in report.seconds.items())
-    print(f"{report.message} ({report.records_read} records; {phases})")
+    print_lines(f"{report.message} ({report.records_read} records; {phases})")
 
 
 def _show_repairs(report: Report) -> None:
     would_be = "would be " if report.dry_run else ""
     for moved in report.offsets_moved:
-        print(
+        print_lines(
             f"partition {moved['partition']}: offset {moved['found']} was moved by hand; "
             f"{would_be}restored to {moved['restored']}"
         )
     if report.leaderboard_problem:
-        print(f"leaderboard: {report.leaderboard_problem}")
+        print_lines(f"leaderboard: {report.leaderboard_problem}")
     elif report.leaderboard:
-        print(in_words(report.leaderboard, would_be))
+        print_lines(in_words(report.leaderboard, would_be))
 
 
 def _updates(report: Report) -> Table:
@@ -170,7 +169,7 @@ def _updates(report: Report) -> Table:
     shown = table(whole("user"), "name", "old count", "new count", old, new)
     for one in report.updates[:ROWS_SHOWN]:
         shown.add_row(
-            cell(one.user_id), cell(one.username or ""), str(one.old_count), str(one.new_count),
+            one.user_id, one.username or "", str(one.old_count), str(one.new_count),
             _time(one.old_last_solved_at), _time(one.new_last_solved_at),
         )  # fmt: skip
     return shown
@@ -180,14 +179,14 @@ def _numbers(text: str) -> frozenset[int]:
     try:
         return frozenset(int(part) for part in text.split(",") if part.strip())
     except ValueError:
-        raise SettingsError(f"--partitions {readable(text)} is not a list of numbers; write --partitions 0,3") from None
+        raise SettingsError(f"--partitions {text} is not a list of numbers; write --partitions 0,3") from None
 
 
 def _moment(text: str) -> datetime:
     try:
         found = datetime.fromisoformat(text)
     except ValueError:
-        raise SettingsError(f"--as-of {readable(text)} is not a time; write --as-of 2026-05-01T12:00:00Z") from None
+        raise SettingsError(f"--as-of {text} is not a time; write --as-of 2026-05-01T12:00:00Z") from None
     return found if found.tzinfo else found.replace(tzinfo=UTC)
 
 

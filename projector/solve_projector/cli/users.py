@@ -1,6 +1,5 @@
 """The commands `top` and `user`: PostgreSQL and Redis, side by side."""
 
-import sys
 from collections.abc import Awaitable, Callable
 from dataclasses import asdict
 from typing import Annotated, Any
@@ -12,7 +11,7 @@ from rich.table import Table
 from solve_projector.cli.options import load_settings, open_stores
 from solve_projector.leaderboard.board import Leaderboard
 from solve_projector.operations.user_record import Place, top_places, user_record
-from solve_runtime.console import Json, cell, print_json, print_table, readable, run_async, table, whole
+from solve_runtime.console import Json, print_json, print_lines, print_table, run_async, table, whole
 
 
 def top(
@@ -32,9 +31,9 @@ def top(
     elif places:
         print_table(_board(places, asked=problem is None))
     else:
-        print("nobody has solved a problem yet")
+        print_lines("nobody has solved a problem yet")
     if problem:
-        print(f"the column Redis is unknown: {problem}", file=sys.stderr)
+        print_lines(f"the column Redis is unknown: {problem}", to_errors=True)
 
 
 def user(user_id: Annotated[str, typer.Argument(metavar="USER_ID")], as_json: Json = False) -> None:
@@ -49,22 +48,22 @@ def user(user_id: Annotated[str, typer.Argument(metavar="USER_ID")], as_json: Js
         print_json(record)
         return
     row, cached = record["postgresql"], record["redis"]
-    print(f"{readable(row['user_id'])}  {readable(row['username'])}  (registered by the {row['origin']})")
-    print(f"PostgreSQL: {_solved(row)}")
-    print(f"Redis:      {record['redis_problem'] or (_solved(cached) if cached else 'not on the board')}")
+    print_lines(f"{row['user_id']}  {row['username']}  (registered by the {row['origin']})")
+    print_lines(f"PostgreSQL: {_solved(row)}")
+    print_lines(f"Redis:      {record['redis_problem'] or (_solved(cached) if cached else 'not on the board')}")
     if record["parked_events"]:
-        print(f"{record['parked_events']} parked events wait for the next sweep")
+        print_lines(f"{record['parked_events']} parked events wait for the next sweep")
     if record["verdicts"]:
         print_table(_verdicts(record["verdicts"]))
     for lost in record["losing_verdicts"]:
-        print(losing_sentence(lost))
+        print_lines(losing_sentence(lost))
 
 
 def losing_sentence(lost: dict[str, Any]) -> str:
     """Of a verdict that came later in the log than the one that stands, and was judged earlier."""
     kind = "solved" if lost["solved"] else "revoked"
     return (
-        f"submission {readable(lost['submission_id'])} of {readable(lost['problem_id'])}: {kind} at "
+        f"submission {lost['submission_id']} of {lost['problem_id']}: {kind} at "
         f"{lost['source_partition']}:{lost['source_offset']}, judged {lost['judged_at'].isoformat()}, loses to "
         f"the verdict at {lost['standing_partition']}:{lost['standing_offset']}, judged "
         f"{lost['standing_judged_at'].isoformat()}; if it should count, check the judges' clocks"
@@ -94,8 +93,8 @@ def _board(places: list[Place], *, asked: bool) -> Table:
     for place in places:
         shown.add_row(
             str(place.rank),
-            cell(place.user_id),
-            cell(place.username),
+            place.user_id,
+            place.username,
             str(place.problems_solved),
             f"{place.last_solved_at:%Y-%m-%d %H:%M:%S}",
             _in_redis(place) if asked else "unknown",
@@ -119,9 +118,9 @@ def _verdicts(verdicts: list[dict[str, Any]]) -> Table:
     shown = table(*ids, "verdict", "submitted (UTC)", "judged (UTC)", whole("place"))
     for row in verdicts:
         shown.add_row(
-            cell(row["problem_id"]),
-            cell(row["submission_id"]),
-            "solved" if row["solved"] else cell(f"revoked {row['reason']}".strip()),
+            row["problem_id"],
+            row["submission_id"],
+            "solved" if row["solved"] else f"revoked {row['reason']}".strip(),
             f"{row['submitted_at']:%Y-%m-%d %H:%M:%S}" if row["submitted_at"] else "",
             f"{row['judged_at']:%Y-%m-%d %H:%M:%S}",
             f"{row['source_partition']}:{row['source_offset']}",

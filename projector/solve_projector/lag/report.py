@@ -4,15 +4,12 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from rich.console import Console
-from rich.measure import Measurement
 from rich.table import Table
-from rich.text import Text
 
 from solve_projector.errors import SettingsError
 from solve_projector.lag.snapshot import PartitionSnapshot, Snapshot, Stage
 from solve_projector.lag.status import Assessment, Status, worst
-from solve_runtime.console import readable
+from solve_runtime.console import Cell, styled, table_width
 
 STYLES = {Status.OK: "green", Status.WARN: "yellow"}
 NOTHING_WRONG = Assessment(Status.OK, "")
@@ -47,7 +44,7 @@ def parse_limit(text: str) -> Limit:
     number, unit = (text[:-1], text[-1:]) if text[-1:] in UNITS_S else (text, "")
     if not number.isascii() or not number.isdigit():
         raise SettingsError(
-            f"--fail-over {readable(text)} is not a limit; write an age such as 60s or 5m, or messages such as 10000"
+            f"--fail-over {text} is not a limit; write an age such as 60s or 5m, or messages such as 10000"
         )
     return Limit(seconds=int(number) * UNITS_S[unit]) if unit else Limit(messages=int(number))
 
@@ -104,15 +101,9 @@ def _partition_as_dict(one: PartitionSnapshot, assessment: Assessment | None) ->
 def table_of(snapshot: Snapshot, assessments: Mapping[int, Assessment], width: int | None = None) -> Table:
     """One row a partition and the totals; without group, topic and member where `width` has no room for them."""
     table = _table(snapshot, assessments, wide=True)
-    if width is None or width_of(table) <= width:
+    if width is None or table_width(table) <= width:
         return table
     return _table(snapshot, assessments, wide=False)
-
-
-def width_of(table: Table) -> int:
-    """How many characters wide it is when nothing is cut."""
-    console = Console(width=10_000)
-    return Measurement.get(console, console.options, table).maximum
 
 
 def _table(snapshot: Snapshot, assessments: Mapping[int, Assessment], *, wide: bool) -> Table:
@@ -139,14 +130,12 @@ def _table(snapshot: Snapshot, assessments: Mapping[int, Assessment], *, wide: b
     return table
 
 
-def _cells(snapshot: Snapshot, one: PartitionSnapshot, assessment: Assessment | None, wide: bool) -> list[str | Text]:
+def _cells(snapshot: Snapshot, one: PartitionSnapshot, assessment: Assessment | None, wide: bool) -> list[Cell]:
     applied = one.stages.get(Stage.POSTGRESQL)
     owner = one.owner
-    # a member chooses its names itself
-    names = [owner.consumer_id, owner.host, owner.client_id] if owner else ["-", "-", "-"]
-    member = [Text(readable(name)) for name in names]
+    member = [owner.consumer_id, owner.host, owner.client_id] if owner else ["-", "-", "-"]
     return [
-        *([Text(readable(snapshot.group)), Text(snapshot.topic)] if wide else []),
+        *([snapshot.group, snapshot.topic] if wide else []),
         str(one.partition),
         str(applied.offset) if applied else "-",
         str(one.end),
@@ -174,11 +163,11 @@ def sentences(snapshot: Snapshot, assessments: Mapping[int, Assessment]) -> list
         for one in snapshot.partitions
         if one.transaction and assessments.get(one.partition, NOTHING_WRONG).status is Status.OK
     ]
-    return said + [f"{source} did not answer: {readable(problem)}" for source, problem in snapshot.problems.items()]
+    return said + [f"{source} did not answer: {problem}" for source, problem in snapshot.problems.items()]
 
 
-def _styled(status: Status) -> Text:
-    return Text(status.name, style=STYLES.get(status, "bold red"))
+def _styled(status: Status) -> Cell:
+    return styled(status.name, STYLES.get(status, "bold red"))
 
 
 def _total(totals: Totals, stage: Stage) -> str:

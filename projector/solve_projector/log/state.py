@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from solve_projector.errors import LogHeadGone, LogRewritten, OffsetOutOfRange, TopicUnsafe
-from solve_runtime.console import readable
+from solve_runtime.text import readable
 from solve_schemas.topic import MESSAGE_MAX_BYTES, TOPIC_SETTINGS
 
 

@@ -9,8 +9,8 @@ import asyncpg
 from solve_projector.domain.rule import whole_seconds
 from solve_projector.errors import LeaderboardUnavailable, UserUnknown
 from solve_projector.leaderboard.board import BoardRow, Leaderboard
-from solve_runtime.console import readable
 from solve_runtime.sql import queries
+from solve_runtime.text import readable
 
 USER_RECORD_SQL = queries("solve_projector.operations", "user_record")
 

@@ -12,6 +12,7 @@ from solve_projector.lag.snapshot import PartitionSnapshot, Snapshot, Stage, Sta
 from solve_projector.lag.status import Assessment, Status
 from solve_projector.lag.windows import CommitWindows
 from solve_projector.log.group import Member
+from solve_runtime.console import print_table
 
 COLUMNS_OF_KAFKA = [  # of kafka-consumer-groups.sh --describe
     "GROUP", "TOPIC", "PARTITION", "CURRENT-OFFSET", "LOG-END-OFFSET", "LAG", "CONSUMER-ID", "HOST", "CLIENT-ID",
@@ -103,13 +104,15 @@ def test_a_limit_is_exceeded_by_more_and_not_by_as_much() -> None:
     assert Limit(messages=23_456_788).exceeded(totals)
 
 
-def test_a_member_that_names_itself_oddly_steers_neither_the_table_nor_the_terminal() -> None:
+def test_a_member_that_names_itself_oddly_steers_neither_the_table_nor_the_terminal(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     odd = Member("a[/b]", "/10.0.0.1", "c[d]\x1b[31m", frozenset({0}))
     partition = PartitionSnapshot(0, 0, 1, {Stage.POSTGRESQL: StageLag(1, 0, 0.0)}, odd, 1.0)
-    written = StringIO()
-    Console(width=200, file=written).print(table_of(Snapshot(1.0, "g", "t", 1, (partition,)), {}, 200))
-    assert "a[/b]" in written.getvalue()
-    assert "c[d]\\x1b[31m" in written.getvalue()
+    print_table(table_of(Snapshot(1.0, "g", "t", 1, (partition,)), {}, 200))
+    out = capsys.readouterr().out
+    assert "a[/b]" in out
+    assert "c[d]\\x1b[31m" in out
 
 
 def test_a_group_that_could_not_be_asked_is_not_judged() -> None:

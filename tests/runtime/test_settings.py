@@ -1,0 +1,141 @@
+"""Settings are checked when they are read: one line that names the variable, never its value, and exit status 2."""
+
+import ipaddress
+import os
+from pathlib import Path
+
+import certifi
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import ValidationError
+
+from solve_api.settings import ApiSettings
+from solve_producer.sources.problem_sessions import SourceSettings
+from solve_projector.settings import ProjectorSettings
+from solve_runtime.kafka_settings import KafkaConnection
+from solve_runtime.settings import Settings, settings_problems
+from tests.test_command_lines import run_all
+
+PROXIES = "SOLVE_API_TRUSTED_PROXIES"
+ORIGINS = "SOLVE_API_CORS_ORIGINS"
+HERE = Path(__file__)
+CA_FILE = certifi.where()
+NO_TLS = {"KAFKA_SECURITY_PROTOCOL": "PLAINTEXT"}
+TLS = {"KAFKA_SECURITY_PROTOCOL": "SSL"}
+WRONG: list[tuple[type[Settings], str, str, dict[str, str]]] = [
+    *[
+        (ApiSettings, PROXIES, one, {})
+        for one in (
+            "*",
+            "::/0",
+            "0.0.0.0/0",
+            "nginx",
+            "10.0.0.0/33",
+            "10.0.0.1/8",
+            "10.0.0.1,*",
+            "0.0.0.0/1,128.0.0.0/1",
+        )
+    ],
+    *[(ApiSettings, PROXIES, one, {}) for one in ("::/1", "::ffff:0:0/96", "10.0.0.1:80", "[::1]", "unix:")],
+    *[
+        (ApiSettings, ORIGINS, one, {})
+        for one in ("judge.example", "https://judge.example/", "https://*.example", "null", "https://Judge.example")
+    ],
+    *[
+        (ApiSettings, name, one, {})
+        for name in ("SOLVE_API_HOST", "SOLVE_METRICS_HOST")
+        for one in ("[::]", "a b", "1.2.3")
+    ],
+    (ApiSettings, "SOLVE_API_LOGIN_RATE", "0/minute", {}),
+    (ProjectorSettings, "SOLVE_DATABASE_SCHEMA", "pg_solves", {}),
+    (ProjectorSettings, "SOLVE_DATABASE_SCHEMA", "information_schema", {}),
+    (ProjectorSettings, "SOLVE_GROUP_ID", "a\x1b[2J", {}),
+    (ProjectorSettings, "SOLVE_STALL_AFTER_S", "1e300", {}),
+    (ProjectorSettings, "DATABASE_SSL_CAFILE", "/nowhere/ca.pem", {}),
+    (ProjectorSettings, "DATABASE_SSL_CAFILE", str(HERE), {}),
+    (ProjectorSettings, "DATABASE_SSL_CAFILE", str(HERE.parent), {}),
+    (ProjectorSettings, "REDIS_SSL_CAFILE", "/nowhere/ca.pem", {"REDIS_URL": "rediss://h"}),
+    (ProjectorSettings, "REDIS_SSL_CAFILE", CA_FILE, {"REDIS_URL": "redis://h"}),
+    (ProjectorSettings, "REDIS_URL", "redis://h/0?foo=bar", {}),
+    (ProjectorSettings, "REDIS_URL", "rediss://h/0?ssl_ca_certs=/nowhere/ca.pem", {}),
+    (ProjectorSettings, "DATABASE_URL", "postgresql://h/x?foo=bar", {}),
+    (ProjectorSettings, "DATABASE_URL", "postgresql://h/x?sslmode=very", {}),
+    (ProjectorSettings, "DATABASE_URL", "postgresql://h/x?sslrootcert=/nowhere/ca.pem", {}),
+    (ProjectorSettings, "DATABASE_URL", "postgresql://h/x?ssl_min_protocol_version=TLSv1.0", {}),
+    (SourceSettings, "SOURCE_DATABASE_URL", "postgresql://h/x?sslkey=/nowhere/key", {}),
+    (KafkaConnection, "SOLVE_TOPIC", "..", {}),
+    (KafkaConnection, "KAFKA_SSL_CAFILE", "/nowhere/ca.pem", TLS),
+    (KafkaConnection, "KAFKA_SSL_CERTFILE", str(HERE), TLS),
+    (KafkaConnection, "KAFKA_SSL_KEYFILE", str(HERE), TLS),
+    *[
+        (KafkaConnection, name, CA_FILE, NO_TLS)
+        for name in ("KAFKA_SSL_CAFILE", "KAFKA_SSL_CERTFILE", "KAFKA_SASL_USERNAME")
+    ],
+]
+
+
+@pytest.mark.parametrize(("settings", "variable", "value", "others"), WRONG)
+def test_what_cannot_be_used_is_refused_by_the_name_of_its_variable(
+    settings: type[Settings], variable: str, value: str, others: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in list(os.environ):
+        if name.startswith(("SOLVE_", "KAFKA_", "REDIS_", "DATABASE_")):
+            monkeypatch.delenv(name)
+    for name, one in {**others, variable: value}.items():
+        monkeypatch.setenv(name, one)
+    with pytest.raises(ValidationError) as refused:
+        settings()
+    (said,) = settings_problems(refused.value)
+    assert variable in said
+    assert "\n" not in said
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [
+        (PROXIES, ""),
+        (PROXIES, "127.0.0.1, 10.0.0.0/8,fd00::/8, ::1"),
+        (ORIGINS, "https://judge.example,http://localhost:3000, http://[::1]:8000"),
+        (ORIGINS, "*"),
+        *[("SOLVE_API_HOST", one) for one in ("::", "0.0.0.0", "localhost", "fe80::1%lo", "node-1.example")],
+        ("DATABASE_URL", f"postgresql://h/x?sslmode=verify-full&sslrootcert={HERE}"),
+        ("DATABASE_SSL_CAFILE", CA_FILE),
+    ],
+)
+def test_what_can_be_used_is_not_refused(variable: str, value: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(variable, value)
+    ApiSettings()
+
+
+@given(st.lists(st.ip_addresses(v=4).flatmap(lambda one: st.integers(1, 32).map(lambda n: f"{one}/{n}")), max_size=4))
+def test_proxies_are_accepted_as_networks_where_not_all_addresses_are_in_them(texts: list[str]) -> None:
+    texts = [str(ipaddress.ip_network(one, strict=False)) for one in texts]
+    everything = [*ipaddress.collapse_addresses(map(ipaddress.IPv4Network, texts))] == [
+        ipaddress.ip_network("0.0.0.0/0")
+    ]
+    try:
+        ApiSettings(api_trusted_proxies=tuple(texts))
+    except ValidationError:
+        assert everything
+    else:
+        assert not everything
+
+
+def test_each_program_ends_with_one_line_and_2() -> None:
+    changes = [
+        ("solve-api serve", {PROXIES: "*"}),
+        ("solve-api serve --host a=b", {}),
+        ("solve-api admin list", {"REDIS_URL": "redis://u:secret@h/0?foo=bar"}),
+        ("solve-projector top", {"REDIS_URL": "redis://u:secret@h/0?foo=bar"}),
+        ("solve-projector setup", {"DATABASE_SSL_CAFILE": "/nowhere/secret"}),
+        ("solve-producer publish -", {"KAFKA_SSL_CAFILE": "/nowhere/secret"}),
+    ]
+    for one in run_all(os.environ, changes):
+        assert (one.status, one.out, len(one.err.splitlines())) == (2, "", 1), one
+        assert "secret" not in one.err
+
+
+def test_an_option_goes_before_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SOLVE_API_PORT", "8123")
+    assert ApiSettings(api_port=0).api_port == 0
