@@ -52,7 +52,7 @@ async def show(
         response.headers[SOURCE_HEADER] = found.source
         return response
 
-    return await shared_page(request, make)
+    return await shared_page(request, ("board", asked, friends), make)
 
 
 async def _place_of(stores: Stores, typed: Sequence[str], query: dict[str, Any]) -> str:

@@ -31,7 +31,7 @@ async def home(request: Request, stores: OpenStores) -> Response:
         today = await leaderboard(stores.pool, stores.boards, BoardQuestion("day", UTC_ZONE, TOP))
         return page(request, "home.html", board=board, today=today, live=live)
 
-    return await shared_page(request, make)
+    return await shared_page(request, "home", make)
 
 
 @router.api_route("/search", methods=["GET", "HEAD"])

@@ -46,7 +46,7 @@ async def _page(request: Request, stores: Stores, user_id: str, zone: ZoneInfo) 
             charts=[(name, solves_chart(found.days, today, size)) for name, size in SIZES],
         )
 
-    return await shared_page(request, make)
+    return await shared_page(request, ("user", user_id, zone), make)
 
 
 def _live(user: Profile, event_id: str | None) -> dict[str, Any]:
