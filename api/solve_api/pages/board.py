@@ -13,8 +13,8 @@ from solve_api.pages.formats import path_with
 from solve_api.pages.rendering import live_board, page, shared_page
 from solve_api.profiles.profile import users_named
 from solve_api.ranking.bodies import LeaderboardPage, Period
-from solve_api.ranking.leaderboard import BoardQuestion, leaderboard
-from solve_api.routes.callers import OpenStores, public
+from solve_api.ranking.leaderboard import BoardQuestion, leaderboard, period_of
+from solve_api.routes.callers import OpenStores, address_of, public
 from solve_api.routes.leaderboard import SOURCE_HEADER
 from solve_api.stores import Stores
 from solve_projector.errors import UserUnknown
@@ -44,15 +44,17 @@ async def show(
     chosen = friend_ids(friends) if friends.strip() else ()
     asked = BoardQuestion(period, zone, ROWS, cursor or None, around, chosen)
 
+    of_period = await period_of(stores.boards, asked, address_of(request))
+
     async def make() -> HTMLResponse:
         live = await live_board(request)
-        found = await leaderboard(stores.pool, stores.boards, asked)
+        found = await leaderboard(stores.pool, stores.boards, asked, of_period)
         shown = _shown(found, zone, query, around, friends.strip())
         response = page(request, "board.html", board=found, live=live, zone=zone.key, **shown)
         response.headers[SOURCE_HEADER] = found.source
         return response
 
-    return await shared_page(request, ("board", asked, friends), make)
+    return await shared_page(request, ("board", asked, friends, of_period), make)
 
 
 async def _place_of(stores: Stores, typed: Sequence[str], query: dict[str, Any]) -> str:

@@ -2,13 +2,18 @@
 
 import asyncio
 from contextlib import suppress
+from datetime import UTC, datetime
 from itertools import pairwise
+from zoneinfo import ZoneInfo
 
 import httpx
 import pytest
 
+from solve_api.ranking import period_boards
+from solve_api.ranking.period_boards import PeriodBoard, PeriodBoards
+from solve_api.ranking.periods import TimeRange, time_range_of
 from tests.api.served import problem_of, serving
-from tests.events import registered, solved
+from tests.events import BEGIN, registered, solved
 from tests.waiting import until
 from tests.world import World
 
@@ -233,6 +238,60 @@ async def test_boards_of_many_time_zones_leave_connections_to_whoever_asks_for_l
             assert (await api.get("/api/leaderboard"))["total"] == 0
             assert not any(one.done() for one in asked), "the board of all time waited for those of periods"
         await asyncio.gather(*asked)
+
+
+async def test_one_address_that_asks_for_every_period_holds_up_neither_the_home_page_nor_another_address(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    computed: list[TimeRange] = []
+    plain, may_go_on = PeriodBoards._compute, asyncio.Semaphore(0)
+
+    async def compute(self: PeriodBoards, time_range: TimeRange) -> PeriodBoard:
+        computed.append(time_range)
+        await may_go_on.acquire()
+        return await plain(self, time_range)
+
+    async def ask(client: str, period: str, zone: str) -> httpx.Response:
+        query = {"period": period, "tz": zone}
+        return await api.anybody.get("/api/leaderboard", params=query, headers={"X-Forwarded-For": client})
+
+    await world.publish([registered("u"), solved("1", "u", "p", (datetime.now(UTC) - BEGIN).total_seconds())])
+    await world.run_once()
+    async with serving(world, api_pool_size=4, api_trusted_proxies=("127.0.0.1",)) as api:
+
+        async def home_shows_today() -> bool:
+            return 'id="today-u"' in (await api.anybody.get("/")).text
+
+        monkeypatch.setattr(period_boards, "FRESH_S", 0)
+        monkeypatch.setattr(PeriodBoards, "_compute", compute)
+        first = await api.anybody.get("/")
+        assert "Being computed" in first.text
+        assert "data-poll" in first.text
+        may_go_on.release()
+        await until(home_shows_today)
+        # that page began the next computation, which now has the only turn
+        zones = [f"Etc/GMT+{hours}" for hours in range(1, 13)]
+        many = [
+            asyncio.create_task(ask("192.0.2.1", period, zone)) for zone in zones for period in ("day", "week", "month")
+        ]
+        waiting = period_boards.WAITING_MAX
+        await until(lambda: sum(one.done() for one in many) == len(many) - waiting, "the rest to be refused")
+        for one in many:
+            if one.done():
+                problem_of(one.result(), 429, "too-many-requests")
+                assert one.result().headers["retry-after"] == "2"
+        assert await home_shows_today(), "it waited for boards of others"
+        assert len(computed) == 2
+        # two zones whose days begin at the same moments
+        others = [asyncio.create_task(ask("192.0.2.2", "day", zone)) for zone in ("Asia/Tokyo", "Asia/Seoul")]
+        for _ in range(3):  # the one that runs, the next of the many, and the other address's
+            may_go_on.release()
+        assert [one.status_code for one in await asyncio.gather(*others)] == [200, 200]
+        assert computed[3] == time_range_of("day", ZoneInfo("Asia/Tokyo"), datetime.now(UTC))
+        for _ in many:
+            may_go_on.release()
+        statuses = [one.status_code for one in await asyncio.gather(*many)]
+        assert sorted(statuses) == [200] * waiting + [429] * (len(many) - waiting)
 
 
 async def _waiting_for_verdicts(world: World) -> bool:
