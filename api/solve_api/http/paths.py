@@ -6,6 +6,23 @@ one path there, and a strange `Host` is an error.
 
 from fastapi import Request
 
+SHARED_PATHS = ("/api/users", "/api/user", "/api/leaderboard", "/api/events", "/api/openapi.json")
+ADMIN_PATHS = ("/admin", "/api/admin")
+
+
+def is_shared(path: str) -> bool:
+    """Whether scripts of other sites may read it, where SOLVE_API_CORS_ORIGINS names them."""
+    return _is_below(path, SHARED_PATHS)
+
+
+def is_admin(path: str) -> bool:
+    """Whether its answers are for admins."""
+    return _is_below(path, ADMIN_PATHS)
+
+
+def _is_below(path: str, parents: tuple[str, ...]) -> bool:
+    return any(path == one or path.startswith(f"{one}/") for one in parents)
+
 
 def path_of(request: Request) -> str:
     """The path that the router matched."""

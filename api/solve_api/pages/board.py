@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Annotated, Any
 from zoneinfo import ZoneInfo
 
-from fastapi import APIRouter, Depends, Query, Request, Response
+from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import HTMLResponse, RedirectResponse
 
 from solve_api.http.parameters import FRIENDS_MAX_CHARS, OptionalUserId, SearchText, Zone, as_typed, friend_ids
@@ -14,7 +14,7 @@ from solve_api.pages.rendering import live_board, page, shared_page
 from solve_api.profiles.profile import users_named
 from solve_api.ranking.bodies import LeaderboardPage, Period
 from solve_api.ranking.leaderboard import BoardQuestion, leaderboard, period_of
-from solve_api.routes.callers import OpenStores, address_of, public
+from solve_api.routes.callers import OpenStores, address_of
 from solve_api.routes.leaderboard import SOURCE_HEADER
 from solve_api.stores import Stores
 from solve_projector.errors import UserUnknown
@@ -23,7 +23,7 @@ ROWS = 50
 PERIODS: dict[Period, str] = {"all": "All time", "day": "Today", "week": "This week", "month": "This month"}
 NAMED_MAX = 2  # enough to see whether a name is unique
 
-router = APIRouter(include_in_schema=False, dependencies=[Depends(public)])
+router = APIRouter(include_in_schema=False)
 
 
 @router.api_route("/leaderboard", methods=["GET", "HEAD"])

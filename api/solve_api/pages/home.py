@@ -2,7 +2,7 @@
 
 from zoneinfo import ZoneInfo
 
-from fastapi import APIRouter, Depends, Request, Response
+from fastapi import APIRouter, Request, Response
 from fastapi.responses import HTMLResponse
 
 from solve_api.http.parameters import SearchText, as_typed
@@ -11,7 +11,7 @@ from solve_api.profiles.bodies import UserSummary
 from solve_api.profiles.profile import profile, users_named
 from solve_api.ranking.bodies import LeaderboardPage
 from solve_api.ranking.leaderboard import BoardQuestion, latest_period_of, leaderboard
-from solve_api.routes.callers import OpenStores, public
+from solve_api.routes.callers import OpenStores
 from solve_api.stores import Stores
 from solve_projector.errors import UserUnknown
 
@@ -21,7 +21,7 @@ PATIENCE_S = 0.3  # for the leaders of today
 POLL_MS = 2_000  # until they are shown
 UTC_ZONE = ZoneInfo("UTC")
 
-router = APIRouter(include_in_schema=False, dependencies=[Depends(public)])
+router = APIRouter(include_in_schema=False)
 
 
 @router.api_route("/", methods=["GET", "HEAD"])

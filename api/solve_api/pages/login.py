@@ -3,7 +3,7 @@
 import re
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Form, Query, Request, Response
+from fastapi import APIRouter, Form, Query, Request, Response
 from fastapi.responses import RedirectResponse
 
 from solve_api.errors import LoginRefused, PasswordsBusy, TooManyRequests
@@ -14,13 +14,13 @@ from solve_api.identity.bodies import PASSWORD_MAX_CHARS
 from solve_api.identity.login import log_in, log_out
 from solve_api.pages.formats import path_with
 from solve_api.pages.rendering import admin_page
-from solve_api.routes.callers import InSession, OpenStores, caller_of, delete_cookie, public, set_cookie, visitor_of
+from solve_api.routes.callers import InSession, OpenStores, caller_of, delete_cookie, set_cookie, visitor_of
 
 LOGIN_PATH, PANEL_PATH = "/admin/login", "/admin"
 # a path of the panel, and nothing that a browser could take for another site
 LOCAL_PATH = re.compile(r"/admin(?:[/?][!#-\[\]-~]*)?")
 
-router = APIRouter(include_in_schema=False, dependencies=[Depends(public)])
+router = APIRouter(include_in_schema=False)
 Next = Annotated[str, Query(alias="next", max_length=2_000)]
 
 

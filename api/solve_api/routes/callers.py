@@ -13,7 +13,7 @@ from fastapi.security import APIKeyCookie, HTTPBearer
 from solve_api.http.csrf import SAFE_METHODS, forged, refuse_other_sites, sent_token
 from solve_api.http.paths import is_tls
 from solve_api.http.problems import Problem
-from solve_api.http.rate_limits import LimitKind, network_of
+from solve_api.http.rate_limits import network_of
 from solve_api.identity import sessions
 from solve_api.identity.actors import SESSION, Caller, Visitor
 from solve_api.identity.sessions import now
@@ -71,11 +71,6 @@ def visitor_of(request: Request) -> Visitor:
 def address_of(request: Request) -> str:
     """The address that a request is counted under: all of one customer's IPv6 addresses are one."""
     return network_of(visitor_of(request).client)
-
-
-async def public(request: Request) -> None:
-    """A dependency of every route, so that guesses at sessions and tokens are limited too. Raises TooManyRequests."""
-    await stores_of(request).limits.spend(LimitKind.READ, visitor_of(request).client)
 
 
 async def caller_of(request: Request) -> Caller | None:

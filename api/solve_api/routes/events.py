@@ -14,7 +14,7 @@ from sse_starlette import EventSourceResponse, ServerSentEvent
 from solve_api.http.problems import RETRY_AFTER_S, Problem, problems
 from solve_api.live.entries import BoardChange, StreamId, UserChange
 from solve_api.live.hub import News, Subscription
-from solve_api.routes.callers import address_of, public, stores_of
+from solve_api.routes.callers import address_of, stores_of
 from solve_schemas.events import Text
 
 USERS_MAX = 50
@@ -22,7 +22,7 @@ PING_S = 15.0
 RETRY_MS = 2_000
 RETRY_SPREAD_MS = 3_000  # or all streams of a process that ended would come back at one moment
 
-router = APIRouter(tags=["live"], dependencies=[Depends(public)])
+router = APIRouter(tags=["live"])
 
 
 async def subscription(

@@ -9,6 +9,8 @@ from zoneinfo import ZoneInfo
 import httpx
 import pytest
 
+from solve_api import database as database_module
+from solve_api.database import Readiness
 from solve_api.ranking import period_boards
 from solve_api.ranking.period_boards import PeriodBoard, PeriodBoards
 from solve_api.ranking.periods import TimeRange, time_range_of
@@ -146,7 +148,7 @@ async def test_other_sites_may_read_where_it_is_set_and_there_alone(world: World
         other = await api.anybody.get("/api/leaderboard", headers={"Origin": "https://other.example"})
         assert "access-control-allow-origin" not in other.headers
         asked = ours | {"Access-Control-Request-Method": "POST"}
-        assert (await api.anybody.options("/api/admin/login", headers=asked)).status_code == 400
+        assert (await api.anybody.options("/api/leaderboard", headers=asked)).status_code == 400
 
 
 async def test_long_answers_are_compressed(world: World) -> None:
@@ -169,6 +171,64 @@ async def test_too_many_requests_are_refused_with_a_time_to_retry(world: World) 
         found = await api.anybody.get("/api/users/u")
         problem_of(found, 429, "too-many-requests")
         assert 1 <= int(found.headers["retry-after"]) <= 60
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status"),
+    [
+        ("GET", "/api/openapi.json", 200),
+        ("GET", "/readyz", 200),
+        ("GET", "/static/app.css", 200),
+        ("HEAD", "/static/nothing.css", 404),
+        ("GET", "/nothing", 404),
+        ("GET", "/api/users/nobody", 404),
+        ("GET", "/admin", 303),
+        ("GET", "/admin/", 404),
+        ("PUT", "/api/leaderboard", 405),
+        ("GET", "/api/leaderboard?limit=x", 422),
+        ("GET", "/api/admin/lag", 401),
+        ("POST", "/admin/login", 400),
+        ("POST", "/api/admin/login", 413),
+        ("OPTIONS", "/api/leaderboard", 200),
+    ],
+)
+async def test_whatever_is_answered_counts(world: World, method: str, path: str, status: int) -> None:
+    headers = {"Origin": "https://judge.example", "Access-Control-Request-Method": "GET"} if method == "OPTIONS" else {}
+    if status == 400:  # a form of several parts without a boundary
+        headers["Content-Type"] = "multipart/form-data"
+    content = b"a" * 2_000 if status == 413 else b""
+    async with serving(
+        world, api_read_rate="3/hour", api_body_max_bytes=1_024, api_cors_origins=("https://judge.example",)
+    ) as api:
+        answers = [await api.anybody.request(method, path, headers=headers, content=content) for _ in range(4)]
+        assert [one.status_code for one in answers] == [status] * 3 + [429]
+        if method != "HEAD" and not path.startswith("/admin"):  # those are pages
+            problem_of(answers[3], 429, "too-many-requests")
+        assert 1 <= int(answers[3].headers["retry-after"]) <= 3_600
+        assert "default-src 'none'" in answers[3].headers["content-security-policy"]
+        assert {(await api.anybody.get("/livez")).status_code for _ in range(5)} == {200}
+        # many visitors may share the address of whoever asks whether this process is ready
+        assert (await api.anybody.get("/readyz")).status_code == (429 if path == "/readyz" else 200)
+
+
+async def test_whether_a_process_is_ready_is_asked_once_for_many(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = 0
+    plain = Readiness._ask
+
+    async def ask(self: Readiness) -> None:
+        nonlocal asked
+        asked += 1
+        await plain(self)
+
+    monkeypatch.setattr(Readiness, "_ask", ask)
+    monkeypatch.setattr(database_module, "READY_FOR_S", 3_600)
+    async with serving(world) as api:
+        found = await asyncio.gather(*(api.anybody.get("/readyz") for _ in range(20)))
+        assert {one.status_code for one in found} == {200}
+        assert asked == 1
+        monkeypatch.setattr(database_module, "READY_FOR_S", 0)
+        await api.get("/readyz")
+        assert asked == 2
 
 
 @pytest.mark.parametrize("said", [True, False], ids=["with a length", "in chunks"])
