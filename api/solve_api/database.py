@@ -13,6 +13,7 @@ import asyncpg
 import asyncpg.pool
 
 from solve_projector.settings import ProjectorSettings
+from solve_projector.store.migrate import require_readable
 from solve_projector.store.postgresql import Connection, closing_pool, pool_options
 
 Database = asyncpg.Pool | Connection
@@ -61,7 +62,7 @@ async def open_request_pool(settings: ProjectorSettings, size: int) -> AsyncIter
 
 
 class Readiness:
-    """Whether PostgreSQL answers, asked once a second at most however many want to know."""
+    """Whether PostgreSQL answers and lets us read our tables, asked once a second at most however many want to know."""
 
     def __init__(self, pool: asyncpg.Pool) -> None:
         self._pool = pool
@@ -69,14 +70,15 @@ class Readiness:
         self._asked_at = 0.0
 
     async def check(self) -> None:
-        """Raises asyncpg's errors."""
+        """Raises PermissionMissing and asyncpg's errors."""
         if self._asked is None or (self._asked.done() and monotonic() >= self._asked_at + READY_FOR_S):
             self._asked, self._asked_at = asyncio.create_task(self._ask()), monotonic()
             self._asked.add_done_callback(_retrieve)
         await asyncio.shield(self._asked)
 
     async def _ask(self) -> None:
-        await self._pool.fetchval("SELECT 1", timeout=ACQUIRE_TIMEOUT_S)
+        async with asyncio.timeout(ACQUIRE_TIMEOUT_S):
+            await require_readable(self._pool)
 
 
 def _retrieve(task: asyncio.Task[None]) -> None:

@@ -46,7 +46,7 @@ async def test_who_waits_for_a_turn_of_somebody_else_has_it_in_their_own_row_too
     assert granted(many[2], many[-1]) == [False, True]
 
 
-async def test_a_client_waits_for_so_many_and_is_told_when_to_come_back() -> None:
+async def test_a_client_waits_for_so_many_and_learns_when_to_come_back() -> None:
     turns = Turns(1, 3)
     first, *rest = waiting(turns, "a", 4)
     with pytest.raises(TooManyRequests, match="try again in 2 seconds") as refused:
