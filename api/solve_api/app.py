@@ -1,6 +1,6 @@
 """Assembles the application: routes, pages and middleware.
 
-Middleware from the outside in: request id, security headers, CORS, Vary, compression, body size; then the routes.
+Middleware from the outside in: request id, security headers, CORS, Vary, compression, rate, body size; then the routes.
 """
 
 import re
@@ -10,14 +10,14 @@ from typing import Any
 
 from asgi_correlation_id import CorrelationIdMiddleware
 from fastapi import FastAPI
-from starlette.middleware.cors import CORSMiddleware
-from starlette.middleware.gzip import GZipMiddleware
 
 from solve_api import __version__
 from solve_api.http.caching import VaryByEncoding
 from solve_api.http.error_handlers import add_error_handlers
 from solve_api.http.headers import BodyLimit, HeadAsGet, SecurityHeaders
 from solve_api.http.problems import ProblemDetails, problems
+from solve_api.http.read_rate import ReadRate
+from solve_api.http.sharing import PublicCompression, PublicCors
 from solve_api.pages import add_pages, problem_page
 from solve_api.routes import events, health, leaderboard, operations, repairs, sessions, users
 from solve_api.settings import ApiSettings
@@ -51,6 +51,7 @@ def create_app(connection: KafkaConnection, settings: ApiSettings, opening: Open
         description=DESCRIPTION,
         lifespan=lifespan,
         openapi_url="/api/openapi.json",
+        redirect_slashes=False,  # it redirects to whatever host the request names
         docs_url=None,  # it loads scripts from other sites
         redoc_url=None,
         generate_unique_id_function=lambda route: f"{route.tags[0] if route.tags else 'page'}_{route.name}",
@@ -68,11 +69,12 @@ def _add_middleware(app: FastAPI, settings: ApiSettings) -> None:
     """The last one added is the outermost."""
     app.add_middleware(HeadAsGet)
     app.add_middleware(BodyLimit, max_bytes=settings.api_body_max_bytes)
-    app.add_middleware(GZipMiddleware, minimum_size=COMPRESSED_FROM_BYTES, compresslevel=5)
+    app.add_middleware(ReadRate)
+    app.add_middleware(PublicCompression, minimum_size=COMPRESSED_FROM_BYTES, compresslevel=5)
     app.add_middleware(VaryByEncoding)
     if settings.api_cors_origins:
         app.add_middleware(
-            CORSMiddleware,
+            PublicCors,
             allow_origins=settings.api_cors_origins,
             allow_methods=["GET"],
             # scripts that keep an ETag or read a stream themselves ask for these in a preflight request

@@ -4,13 +4,16 @@ Nothing waits for long: a request that finds no free connection fails with Timeo
 being unavailable.
 """
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from time import monotonic
 
 import asyncpg
 import asyncpg.pool
 
 from solve_projector.settings import ProjectorSettings
+from solve_projector.store.migrate import require_readable
 from solve_projector.store.postgresql import Connection, closing_pool, pool_options
 
 Database = asyncpg.Pool | Connection
@@ -26,6 +29,7 @@ SESSION = {
 COMMAND_TIMEOUT_S = 25.0
 CONNECT_TIMEOUT_S = 3.0
 ACQUIRE_TIMEOUT_S = 5.0
+READY_FOR_S = 1.0
 
 
 class RequestPool(asyncpg.Pool):
@@ -55,6 +59,31 @@ async def open_request_pool(settings: ProjectorSettings, size: int) -> AsyncIter
     )
     async with closing_pool(pool, settings):
         yield pool
+
+
+class Readiness:
+    """Whether PostgreSQL answers and lets us read our tables, asked once a second at most however many want to know."""
+
+    def __init__(self, pool: asyncpg.Pool) -> None:
+        self._pool = pool
+        self._asked: asyncio.Task[None] | None = None
+        self._asked_at = 0.0
+
+    async def check(self) -> None:
+        """Raises PermissionMissing and asyncpg's errors."""
+        if self._asked is None or (self._asked.done() and monotonic() >= self._asked_at + READY_FOR_S):
+            self._asked, self._asked_at = asyncio.create_task(self._ask()), monotonic()
+            self._asked.add_done_callback(_retrieve)
+        await asyncio.shield(self._asked)
+
+    async def _ask(self) -> None:
+        async with asyncio.timeout(ACQUIRE_TIMEOUT_S):
+            await require_readable(self._pool)
+
+
+def _retrieve(task: asyncio.Task[None]) -> None:
+    """Retrieves the error, even if every request has gone."""
+    _ = task.cancelled() or task.exception()
 
 
 @asynccontextmanager

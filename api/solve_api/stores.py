@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 import asyncpg
 
-from solve_api.database import open_request_pool
+from solve_api.database import Readiness, open_request_pool
 from solve_api.http.rate_limits import RateLimits, shared_limiter
 from solve_api.identity.login import Identity
 from solve_api.live.changes import Changes, open_changes
@@ -32,6 +32,7 @@ class Stores:
     changes: Changes
     lag: LagWatch
     jobs: Jobs
+    readiness: Readiness
     answers: SingleFlight = field(default_factory=SingleFlight)
 
     @property
@@ -61,6 +62,6 @@ async def open_stores(connection: KafkaConnection, settings: ApiSettings) -> Asy
         identity = Identity(pool, settings, RateLimits(settings, limiter))
         boards = Boards(pool, board, freshness)
         try:
-            yield Stores(connection, settings, pool, identity, boards, changes, lag, jobs)
+            yield Stores(connection, settings, pool, identity, boards, changes, lag, jobs, Readiness(pool))
         finally:
             await jobs.close()

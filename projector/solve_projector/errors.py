@@ -15,6 +15,10 @@ class DatabaseUnavailable(ProjectorError):
     """PostgreSQL does not answer, or refuses the login."""
 
 
+class PermissionMissing(ProjectorError):
+    """The role of DATABASE_URL may not do what this needs."""
+
+
 class PoolerUnsuitable(DatabaseUnavailable):
     """A connection pooler is in between on whose sessions our limits do not hold (I3)."""
 

@@ -6,17 +6,15 @@ from datetime import UTC, datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
-import asyncpg
 import httpx
 import pytest
 from redis.asyncio import Redis
 
 from devstack import Stack
 from solve_api import database as database_module
-from solve_api.ranking import boards as boards_module
-from solve_api.ranking.periods import time_range_of
+from solve_api.ranking.period_boards import PeriodBoard, PeriodBoards
+from solve_api.ranking.periods import TimeRange, time_range_of
 from solve_producer.demo.simulation import Season, simulate
-from solve_projector.domain.ranking import PageRequest
 from tests.api.served import Served, problem_of, serving
 from tests.events import BEGIN, registered
 from tests.waiting import until
@@ -209,13 +207,13 @@ async def test_requests_for_a_period_that_cannot_be_computed_all_fail_at_once(
 ) -> None:
     """One after another, each would wait for all before them."""
     started: list[object] = []
-    plain = boards_module._PeriodBoard._compute
+    plain = PeriodBoards._compute
 
-    async def compute(self: boards_module._PeriodBoard, pool: asyncpg.Pool) -> object:
-        started.append(self)
-        return await plain(self, pool)
+    async def compute(self: PeriodBoards, time_range: TimeRange) -> PeriodBoard:
+        started.append(time_range)
+        return await plain(self, time_range)
 
-    monkeypatch.setattr(boards_module._PeriodBoard, "_compute", compute)
+    monkeypatch.setattr(PeriodBoards, "_compute", compute)
     async with serving(world) as api, world.database() as blocker:
         await blocker.execute("BEGIN; LOCK TABLE verdicts")
         questions = [{"period": "day", "limit": str(limit)} for limit in range(1, 8)]
@@ -231,22 +229,24 @@ async def test_a_period_that_fails_after_everybody_has_left_is_nobodys_error() -
     failing, said = asyncio.Event(), list[dict[str, Any]]()
 
     class Pool:
+        def get_max_size(self) -> int:
+            return 1
+
         async def fetch(self, *_: object) -> None:
             await failing.wait()
             raise ConnectionError
 
     day = time_range_of("day", ZoneInfo("UTC"), datetime(2026, 1, 1, tzinfo=UTC))
     assert day
-    board = boards_module._PeriodBoard(day, asyncio.Semaphore(1))
+    boards = PeriodBoards(Pool())  # type: ignore[arg-type]
     loop = asyncio.get_running_loop()
     loop.set_exception_handler(lambda _, context: said.append(context))
-    asked = asyncio.create_task(board.read(Pool(), PageRequest(1), []))  # type: ignore[arg-type]
+    asked = asyncio.create_task(boards.fresh(day, "an address"))
     await asyncio.sleep(0)
     asked.cancel()
     failing.set()
-    assert board._computing
-    await asyncio.wait([asked, board._computing])
-    del board
+    await asyncio.wait([asked, boards._windows[day].task])
+    del boards
     gc.collect()
     loop.set_exception_handler(None)
     assert said == []

@@ -134,6 +134,7 @@ def test_the_pages_are_asked_where_they_answer() -> None:
     assert {one["name"]: one["value"] for one in container["env"]} == {
         "SOLVE_API_HOST": "0.0.0.0",
         "SOLVE_API_PORT": str(port["containerPort"]),
+        "SOLVE_API_TRUSTED_PROXIES": "10.244.0.0/16",
     }
     probes = {name: container[f"{name}Probe"]["httpGet"] for name in ("startup", "liveness", "readiness")}
     assert {name: probe["path"] for name, probe in probes.items()} == {
@@ -144,6 +145,34 @@ def test_the_pages_are_asked_where_they_answer() -> None:
     assert {probe["port"] for probe in probes.values()} == {port["name"]}
     (served,) = named("Service", "solve-api")["spec"]["ports"]
     assert served["targetPort"] == port["name"]
+
+
+def test_nobody_reaches_a_port_but_the_ingress_and_prometheus_and_pods_reach_their_servers_alone() -> None:
+    policies = {one["metadata"]["name"]: one["spec"] for one in manifests() if one["kind"] == "NetworkPolicy"}
+    everything = policies.pop("nothing-by-default")
+    assert everything == {"podSelector": {}, "policyTypes": ["Ingress", "Egress"]}
+    servers = policies.pop("servers")
+    assert servers["podSelector"] == {}
+    ports = {port["port"] for rule in servers["egress"] for port in rule["ports"]}
+    assert ports == {53, 5432, 6379, int(named("ConfigMap", "solve-counts")["data"]["KAFKA_BOOTSTRAP_SERVERS"][-4:])}
+    let_in = {}
+    for policy in policies.values():
+        ((rule,), selector) = policy["ingress"], policy["podSelector"]
+        ((one,), (port,)) = rule["from"], rule["ports"]
+        names = [selector["matchLabels"]["app.kubernetes.io/name"]] if "matchLabels" in selector else []
+        names += [name for term in selector.get("matchExpressions", []) for name in term["values"]]
+        namespace = one["namespaceSelector"]["matchLabels"]["kubernetes.io/metadata.name"]
+        let_in |= {(name, port["port"]): namespace for name in names}
+    listening = {
+        (one["metadata"]["name"], port["name"])
+        for one in manifests()
+        if one["kind"] == "Deployment"
+        for container in one["spec"]["template"]["spec"]["containers"]
+        for port in container["ports"]
+    }
+    assert let_in.keys() == listening
+    assert let_in[("solve-api", "http")] == "ingress-nginx"
+    assert {namespace for (name, _), namespace in let_in.items() if name != "solve-api"} == {"monitoring"}
 
 
 def test_the_settings_in_the_config_map_are_settings() -> None:

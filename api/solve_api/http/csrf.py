@@ -4,6 +4,7 @@ from urllib.parse import urlsplit
 
 from fastapi import Request
 
+from solve_api.http.paths import is_tls
 from solve_api.http.problems import Problem
 
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
@@ -49,6 +50,6 @@ def _is_ours(request: Request, origin: str) -> bool:
     except ValueError:  # no port, or half an IPv6 address
         return False
     # without TLS anybody on the way may have written the page; the reverse is a proxy that we do not trust
-    if request.url.scheme == "https" != parts.scheme:
+    if is_tls(request) and parts.scheme != "https":
         return False
     return None not in ours and theirs == ours

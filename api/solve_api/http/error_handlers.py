@@ -11,6 +11,7 @@ from starlette.exceptions import HTTPException
 from starlette.routing import Match
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from solve_api.http.paths import path_of
 from solve_api.http.problems import MEDIA_TYPE, Problem, problem_of, sentence
 from solve_api.http.validation import invalid_request
 from solve_projector.store.postgresql import DATABASE_ERRORS
@@ -93,7 +94,7 @@ def _log_failure(request: Request, problem: Problem, error: Exception) -> None:
         "request failed",
         action="request_failed",
         method=request.method,
-        path=request.url.path,
+        path=path_of(request),
         status=problem.status,
         request_id=correlation_id.get(),
         error=f"{type(error).__name__}: {error}",
@@ -109,7 +110,7 @@ def _log_refusal(request: Request, problem: Problem) -> None:
         action="request_refused",
         kind=problem.kind,
         method=request.method,
-        path=request.url.path,
+        path=path_of(request),
         who=caller.name if caller else "",
         via=caller.via if caller else "",
         client=request.client.host if request.client else "",

@@ -7,6 +7,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from solve_api.http.error_handlers import problem_response
+from solve_api.http.paths import is_shared
 from solve_api.http.problems import Problem
 
 POLICY = "; ".join(
@@ -41,16 +42,16 @@ class SecurityHeaders:
     def __init__(self, app: ASGIApp, *, shared: bool = False) -> None:
         """`shared` if other sites may read the public API."""
         self._app = app
-        self._headers = dict(HEADERS)
-        if shared:
-            self._headers["Cross-Origin-Resource-Policy"] = "cross-origin"
+        self._shared = shared
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """ASGI."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        wanted = self._headers | TLS_HEADERS if scope.get("scheme") == "https" else self._headers
+        wanted = HEADERS | TLS_HEADERS if scope.get("scheme") == "https" else HEADERS
+        if self._shared and is_shared(scope["path"]):
+            wanted = wanted | {"Cross-Origin-Resource-Policy": "cross-origin"}
 
         async def guarded(message: Message) -> None:
             if message["type"] == "http.response.start":

@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from solve_api import errors as ours
 from solve_projector import errors as projector
-from solve_projector.store.postgresql import DATABASE_ERRORS, Failure, classify
+from solve_projector.store.postgresql import DATABASE_ERRORS, Failure, classify, is_denied
 from solve_runtime.errors import SolveCountsError
 
 MEDIA_TYPE = "application/problem+json"
@@ -84,6 +84,18 @@ def unavailable(server: str) -> Problem:
     )
 
 
+def permission_missing() -> Problem:
+    """PostgreSQL refuses our role something; what it is is said to the log alone."""
+    return Problem(
+        503,
+        "permission-missing",
+        "A permission is missing",
+        "The database role of this service lacks a permission; tell the operator: the log names it under the "
+        "X-Request-ID of this answer.",
+        headers=RETRY_LATER,
+    )
+
+
 # Errors whose message may be shown: status, kind, title.
 SHOWN: dict[type[SolveCountsError], tuple[int, str, str]] = {
     projector.UserUnknown: (404, "user-unknown", "User not found"),
@@ -139,17 +151,24 @@ def problem_of(error: BaseException) -> Problem:
         if isinstance(error, kind):
             detail = sentence(str(error))
             return Problem(status, name, title, detail, headers=_headers(error, status), names=error.names)
-    for kind, server in HIDDEN.items():
-        if isinstance(error, kind):
-            return unavailable(server)
-    if isinstance(error, DATABASE_ERRORS) and classify(error) is Failure.TRANSIENT:
-        return unavailable("PostgreSQL")
-    return Problem(
+    return _hidden(error) or Problem(
         500,
         "internal-error",
         "Something went wrong",
         "The error was logged under the X-Request-ID of this answer. Try again; if it persists, tell the operator.",
     )
+
+
+def _hidden(error: BaseException) -> Problem | None:
+    """The problem for an error of a server, whose message goes to the log alone."""
+    if isinstance(error, projector.PermissionMissing) or is_denied(error) or is_denied(error.__cause__):
+        return permission_missing()
+    for kind, server in HIDDEN.items():
+        if isinstance(error, kind):
+            return unavailable(server)
+    if isinstance(error, DATABASE_ERRORS) and classify(error) is Failure.TRANSIENT:
+        return unavailable("PostgreSQL")
+    return None
 
 
 def sentence(text: str) -> str:

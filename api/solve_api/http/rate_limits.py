@@ -34,15 +34,19 @@ class LimitKind(StrEnum):
     """What a limit is for."""
 
     READ = "read"
+    PROBE = "probe"
     COSTLY = "costly"
     LOGIN = "login"
 
 
 REASONS = {
     LimitKind.READ: "too many requests from this address",
+    LimitKind.PROBE: "too many requests from this address",
     LimitKind.COSTLY: "you started too many repairs",
     LimitKind.LOGIN: "too many login attempts from this address",
 }
+# counted in each process alone
+IN_MEMORY = {LimitKind.READ, LimitKind.PROBE}
 
 
 class RateLimits:
@@ -56,6 +60,7 @@ class RateLimits:
     ) -> None:
         rates = {
             LimitKind.READ: settings.api_read_rate,
+            LimitKind.PROBE: settings.api_read_rate,
             LimitKind.COSTLY: settings.api_costly_rate,
             LimitKind.LOGIN: settings.api_login_rate,
         }
@@ -71,14 +76,14 @@ class RateLimits:
         for item in self._items[kind]:
             ends_at = await self._hit(kind, item, counted)
             if ends_at is not None:
-                if kind is not LimitKind.READ:  # refused reads are many, and not worth a line each
+                if kind not in IN_MEMORY:  # refused reads are many, and not worth a line each
                     log.warning("rate limit exceeded", action="rate_refused", kind=kind.value, key=counted)
                 wait_s = ceil(max(ends_at - self._clock(), 1))
                 raise TooManyRequests(f"{REASONS[kind]}; try again in {wait_s} seconds", wait_s)
 
     async def _hit(self, kind: LimitKind, item: RateLimitItem, key: str) -> float | None:
         """When the window ends if the limit is exceeded, else None."""
-        if self._shared and kind is not LimitKind.READ:
+        if self._shared and kind not in IN_MEMORY:
             try:
                 return await self._shared.hit(item, kind, key)
             except LeaderboardUnavailable as error:

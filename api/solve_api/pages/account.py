@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Form, Query, Request, Response
+from fastapi import APIRouter, Form, Query, Request, Response
 from fastapi.responses import RedirectResponse
 
 from solve_api import errors
@@ -15,7 +15,7 @@ from solve_api.identity.sessions import SessionId
 from solve_api.pages.formats import path_with
 from solve_api.pages.login import LOGIN_PATH
 from solve_api.pages.rendering import admin_page
-from solve_api.routes.callers import InSession, OpenStores, delete_cookie, public, set_cookie
+from solve_api.routes.callers import InSession, OpenStores, delete_cookie, set_cookie
 from solve_api.stores import Stores
 
 ACCOUNT_PATH = "/admin/account"
@@ -29,7 +29,7 @@ REFUSALS: tuple[type[errors.ApiError], ...] = (
     errors.TooManyRequests,
 )
 
-router = APIRouter(include_in_schema=False, dependencies=[Depends(public)])
+router = APIRouter(include_in_schema=False)
 Ids = Annotated[list[SessionId], Form(max_length=1_000)]
 Count = Annotated[int | None, Query(ge=0, le=1_000)]
 Password = Annotated[str, Form(max_length=PASSWORD_MAX_CHARS)]

@@ -3,16 +3,16 @@
 from collections.abc import Mapping
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Query, Request, Response
+from fastapi import APIRouter, Query, Request, Response
 
 from solve_api.identity import audit
 from solve_api.pages.rendering import admin_page
-from solve_api.routes.callers import InSession, OpenStores, public
+from solve_api.routes.callers import InSession, OpenStores
 from solve_projector.store.dead_letters import GREATEST_ID
 
 ROWS = 50
 
-router = APIRouter(include_in_schema=False, dependencies=[Depends(public)])
+router = APIRouter(include_in_schema=False)
 
 
 @router.api_route("/admin/activity", methods=["GET", "HEAD"])

@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Annotated, Any
 from zoneinfo import ZoneInfo
 
-from fastapi import APIRouter, Depends, Query, Request, Response
+from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import HTMLResponse, RedirectResponse
 
 from solve_api.http.parameters import FRIENDS_MAX_CHARS, OptionalUserId, SearchText, Zone, as_typed, friend_ids
@@ -13,8 +13,8 @@ from solve_api.pages.formats import path_with
 from solve_api.pages.rendering import live_board, page, shared_page
 from solve_api.profiles.profile import users_named
 from solve_api.ranking.bodies import LeaderboardPage, Period
-from solve_api.ranking.leaderboard import BoardQuestion, leaderboard
-from solve_api.routes.callers import OpenStores, public
+from solve_api.ranking.leaderboard import BoardQuestion, leaderboard, period_of
+from solve_api.routes.callers import OpenStores, address_of
 from solve_api.routes.leaderboard import SOURCE_HEADER
 from solve_api.stores import Stores
 from solve_projector.errors import UserUnknown
@@ -23,7 +23,7 @@ ROWS = 50
 PERIODS: dict[Period, str] = {"all": "All time", "day": "Today", "week": "This week", "month": "This month"}
 NAMED_MAX = 2  # enough to see whether a name is unique
 
-router = APIRouter(include_in_schema=False, dependencies=[Depends(public)])
+router = APIRouter(include_in_schema=False)
 
 
 @router.api_route("/leaderboard", methods=["GET", "HEAD"])
@@ -44,15 +44,17 @@ async def show(
     chosen = friend_ids(friends) if friends.strip() else ()
     asked = BoardQuestion(period, zone, ROWS, cursor or None, around, chosen)
 
+    of_period = await period_of(stores.boards, asked, address_of(request))
+
     async def make() -> HTMLResponse:
         live = await live_board(request)
-        found = await leaderboard(stores.pool, stores.boards, asked)
+        found = await leaderboard(stores.pool, stores.boards, asked, of_period)
         shown = _shown(found, zone, query, around, friends.strip())
         response = page(request, "board.html", board=found, live=live, zone=zone.key, **shown)
         response.headers[SOURCE_HEADER] = found.source
         return response
 
-    return await shared_page(request, make)
+    return await shared_page(request, ("board", asked, friends, of_period), make)
 
 
 async def _place_of(stores: Stores, typed: Sequence[str], query: dict[str, Any]) -> str:

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Form, Path, Query, Request, Response
+from fastapi import APIRouter, Form, Path, Query, Request, Response
 from fastapi.responses import RedirectResponse
 from pydantic import BaseModel, Field
 
@@ -13,7 +13,7 @@ from solve_api.operations import dead_letters
 from solve_api.operations.bodies import RetryRequest
 from solve_api.pages.formats import path_with
 from solve_api.pages.rendering import admin_page
-from solve_api.routes.callers import InSession, OpenStores, public
+from solve_api.routes.callers import InSession, OpenStores
 from solve_api.stores import Stores
 from solve_projector.store.dead_letters import GREATEST_ID, Selection, summaries
 from solve_schemas.events import NO_CONTROL_CHARS, TEXT_MAX_CHARS
@@ -26,7 +26,7 @@ REASON_MISSING = Problem(
     422, "reason-missing", "A reason is required", "Enter a reason, so that others can see why it was discarded."
 )
 
-router = APIRouter(include_in_schema=False, dependencies=[Depends(public)])
+router = APIRouter(include_in_schema=False)
 FilterText = Annotated[str, Field(max_length=TEXT_MAX_CHARS, pattern=NO_CONTROL_CHARS)]
 Id = Annotated[int, Field(ge=1, le=GREATEST_ID)]
 Count = Annotated[int | None, Field(ge=0, le=GREATEST_ID)]

@@ -2,6 +2,7 @@
 
 from fastapi import Request, Response
 
+from solve_api.http.paths import path_of
 from solve_api.http.problems import Problem
 from solve_api.pages.login import login_required
 from solve_api.pages.rendering import admin_page
@@ -31,7 +32,7 @@ def _without_advice(problem: Problem) -> str:
 
 def wants_page(request: Request) -> bool:
     """Whether a person asks: for a page, or for an unknown address with a browser."""
-    path = request.url.path
+    path = path_of(request)
     if path == "/api" or path.startswith("/api/"):
         return False
     is_page = path == "/" or any(path == one or path.startswith(f"{one}/") for one in PAGE_PATHS)

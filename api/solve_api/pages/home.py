@@ -2,23 +2,26 @@
 
 from zoneinfo import ZoneInfo
 
-from fastapi import APIRouter, Depends, Request, Response
+from fastapi import APIRouter, Request, Response
 from fastapi.responses import HTMLResponse
 
 from solve_api.http.parameters import SearchText, as_typed
 from solve_api.pages.rendering import live_board, page, shared_page
 from solve_api.profiles.bodies import UserSummary
 from solve_api.profiles.profile import profile, users_named
-from solve_api.ranking.leaderboard import BoardQuestion, leaderboard
-from solve_api.routes.callers import OpenStores, public
+from solve_api.ranking.bodies import LeaderboardPage
+from solve_api.ranking.leaderboard import BoardQuestion, latest_period_of, leaderboard
+from solve_api.routes.callers import OpenStores
 from solve_api.stores import Stores
 from solve_projector.errors import UserUnknown
 
 TOP = 10
 FOUND_MAX = 100
+PATIENCE_S = 0.3  # for the leaders of today
+POLL_MS = 2_000  # until they are shown
 UTC_ZONE = ZoneInfo("UTC")
 
-router = APIRouter(include_in_schema=False, dependencies=[Depends(public)])
+router = APIRouter(include_in_schema=False)
 
 
 @router.api_route("/", methods=["GET", "HEAD"])
@@ -28,10 +31,20 @@ async def home(request: Request, stores: OpenStores) -> Response:
     async def make() -> HTMLResponse:
         live = await live_board(request)  # before the boards are read, so that no change is missed
         board = await leaderboard(stores.pool, stores.boards, BoardQuestion("all", UTC_ZONE, TOP))
-        today = await leaderboard(stores.pool, stores.boards, BoardQuestion("day", UTC_ZONE, TOP))
-        return page(request, "home.html", board=board, today=today, live=live)
+        today, late = await _today(stores)
+        poll_ms = POLL_MS if late else None
+        return page(request, "home.html", board=board, today=today, late=late, live=live, poll_ms=poll_ms)
 
-    return await shared_page(request, make)
+    return await shared_page(request, "home", make)
+
+
+async def _today(stores: Stores) -> tuple[LeaderboardPage | None, bool]:
+    """The leaders of today, and whether newer ones are still being computed: nobody waits for them here."""
+    asked = BoardQuestion("day", UTC_ZONE, TOP)
+    found = await latest_period_of(stores.boards, asked, PATIENCE_S)
+    if found is None:
+        return None, True
+    return await leaderboard(stores.pool, stores.boards, asked, found), not found.is_fresh
 
 
 @router.api_route("/search", methods=["GET", "HEAD"])

@@ -2,18 +2,18 @@
 
 from collections.abc import Mapping, Sequence
 
-from fastapi import APIRouter, Depends, Request, Response
+from fastapi import APIRouter, Request, Response
 
 from solve_api.pages.charts import SIZES, Chart, Point, Series, Size, Tick, draw
 from solve_api.pages.rendering import admin_page
-from solve_api.routes.callers import InSession, OpenStores, public
+from solve_api.routes.callers import InSession, OpenStores
 
 POLL_MS = 2_000
 STAGES = {"postgresql": "PostgreSQL", "kafka_group": "Group commits", "redis": "Redis"}
 NUMBERS = dict.fromkeys(("Partition", "End of log", *STAGES.values(), "Oldest wait"), "num")
 COLUMNS = {**NUMBERS, "Status": "", "Projector": ""}
 
-router = APIRouter(include_in_schema=False, dependencies=[Depends(public)])
+router = APIRouter(include_in_schema=False)
 
 
 @router.api_route("/admin/lag", methods=["GET", "HEAD"])

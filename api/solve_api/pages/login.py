@@ -3,23 +3,24 @@
 import re
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Form, Query, Request, Response
+from fastapi import APIRouter, Form, Query, Request, Response
 from fastapi.responses import RedirectResponse
 
 from solve_api.errors import LoginRefused, PasswordsBusy, TooManyRequests
 from solve_api.http.csrf import refuse_other_sites
+from solve_api.http.paths import asked_address
 from solve_api.http.problems import problem_of
 from solve_api.identity.bodies import PASSWORD_MAX_CHARS
 from solve_api.identity.login import log_in, log_out
 from solve_api.pages.formats import path_with
 from solve_api.pages.rendering import admin_page
-from solve_api.routes.callers import InSession, OpenStores, caller_of, delete_cookie, public, set_cookie, visitor_of
+from solve_api.routes.callers import InSession, OpenStores, caller_of, delete_cookie, set_cookie, visitor_of
 
 LOGIN_PATH, PANEL_PATH = "/admin/login", "/admin"
 # a path of the panel, and nothing that a browser could take for another site
 LOCAL_PATH = re.compile(r"/admin(?:[/?][!#-\[\]-~]*)?")
 
-router = APIRouter(include_in_schema=False, dependencies=[Depends(public)])
+router = APIRouter(include_in_schema=False)
 Next = Annotated[str, Query(alias="next", max_length=2_000)]
 
 
@@ -36,8 +37,7 @@ def local_path(text: str) -> str:
 
 def login_required(request: Request) -> Response:
     """Leads to the form, and from there back; the form says if a session has ended."""
-    asked = f"{request.url.path}?{request.url.query}" if request.url.query else request.url.path
-    back = local_path(asked) if request.method in {"GET", "HEAD"} else PANEL_PATH
+    back = local_path(asked_address(request)) if request.method in {"GET", "HEAD"} else PANEL_PATH
     ended = "1" if visitor_of(request).session_id else None
     target = path_with(LOGIN_PATH, next=None if back == PANEL_PATH else back, ended=ended)
     return RedirectResponse(target, 303, {"Cache-Control": "no-store"})

@@ -3,13 +3,13 @@
 from typing import Annotated, Any
 from uuid import UUID
 
-from fastapi import APIRouter, Depends, Form, Request, Response
+from fastapi import APIRouter, Form, Request, Response
 from fastapi.responses import RedirectResponse
 
 from solve_api.http.rate_limits import LimitKind
 from solve_api.operations.bodies import Job, JobKind
 from solve_api.pages.rendering import admin_page
-from solve_api.routes.callers import InSession, OpenStores, public
+from solve_api.routes.callers import InSession, OpenStores
 from solve_runtime.sql import queries
 
 DEAD_LETTERS_SQL = queries("solve_api.operations", "dead_letters")
@@ -26,7 +26,7 @@ OTHER_LISTS = {
     "offsets_moved": "Offsets moved",
 }
 
-router = APIRouter(include_in_schema=False, dependencies=[Depends(public)])
+router = APIRouter(include_in_schema=False)
 
 
 @router.api_route("/admin", methods=["GET", "HEAD"])

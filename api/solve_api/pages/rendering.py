@@ -1,6 +1,6 @@
 """Renders pages from templates that escape every value and fail if one is missing."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Hashable
 from typing import Any
 
 from fastapi import Request
@@ -8,6 +8,7 @@ from fastapi.responses import HTMLResponse
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from solve_api.http.caching import REVALIDATE
+from solve_api.http.paths import path_of
 from solve_api.http.problems import Problem
 from solve_api.identity.actors import Caller
 from solve_api.pages import formats, names
@@ -40,9 +41,14 @@ def page(request: Request, template: str, **values: Any) -> HTMLResponse:
     return _response(request, template, 200, REVALIDATE, values)
 
 
-async def shared_page(request: Request, make: Callable[[], Awaitable[HTMLResponse]]) -> HTMLResponse:
-    """Renders a page once for equal requests: when a board moves, every open page asks for it."""
-    made = await stores_of(request).answers.run((request.url.path, request.url.query), make)
+async def shared_page(
+    request: Request, question: Hashable, make: Callable[[], Awaitable[HTMLResponse]]
+) -> HTMLResponse:
+    """Renders a page once for equal questions: when a board moves, every open page asks for it.
+
+    `question` names the page and is made of parsed values: addresses can be equal as text where ids are not.
+    """
+    made = await stores_of(request).answers.run(question, make)
     # a response for each request, since middleware adds headers to it
     return HTMLResponse(made.body, made.status_code, dict(made.headers))
 
@@ -70,6 +76,6 @@ async def last_event_id(request: Request) -> str | None:
 
 
 def _response(request: Request, template: str, status: int, cache: str, values: dict[str, Any]) -> HTMLResponse:
-    context = {"path": request.url.path, "admin": None, "live": None, "poll_ms": None, "zone": None, **values}
+    context = {"path": path_of(request), "admin": None, "live": None, "poll_ms": None, "zone": None, **values}
     html = _templates.get_template(template).render(context)
     return HTMLResponse(html, status, {"Cache-Control": cache})

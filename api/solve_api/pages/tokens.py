@@ -2,18 +2,18 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Path, Request, Response
+from fastapi import APIRouter, Path, Request, Response
 from fastapi.responses import RedirectResponse
 
 from solve_api.identity import own_account, tokens
 from solve_api.identity.sessions import now
 from solve_api.pages.rendering import admin_page
-from solve_api.routes.callers import InSession, OpenStores, public
+from solve_api.routes.callers import InSession, OpenStores
 from solve_projector.store.dead_letters import GREATEST_ID
 
 TOKENS_PATH = "/admin/tokens"
 
-router = APIRouter(include_in_schema=False, dependencies=[Depends(public)])
+router = APIRouter(include_in_schema=False)
 
 
 @router.api_route(TOKENS_PATH, methods=["GET", "HEAD"])

@@ -3,7 +3,7 @@
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from fastapi import APIRouter, Depends, Request, Response
+from fastapi import APIRouter, Request, Response
 from fastapi.responses import HTMLResponse
 
 from solve_api.http.parameters import AskedUserId, UserId, Zone
@@ -13,10 +13,10 @@ from solve_api.pages.heatmap import heatmap
 from solve_api.pages.rendering import last_event_id, page, shared_page
 from solve_api.profiles.bodies import Profile
 from solve_api.profiles.profile import profile
-from solve_api.routes.callers import OpenStores, public
+from solve_api.routes.callers import OpenStores
 from solve_api.stores import Stores
 
-router = APIRouter(include_in_schema=False, dependencies=[Depends(public)])
+router = APIRouter(include_in_schema=False)
 
 
 @router.api_route("/users/{user_id:path}", methods=["GET", "HEAD"])
@@ -46,7 +46,7 @@ async def _page(request: Request, stores: Stores, user_id: str, zone: ZoneInfo) 
             charts=[(name, solves_chart(found.days, today, size)) for name, size in SIZES],
         )
 
-    return await shared_page(request, make)
+    return await shared_page(request, ("user", user_id, zone), make)
 
 
 def _live(user: Profile, event_id: str | None) -> dict[str, Any]:

@@ -1,35 +1,24 @@
 """Reads boards: all time from Redis, or from PostgreSQL while Redis is unavailable or stale; periods from PostgreSQL.
 
-Every source gives the same order. A period is computed at most every few seconds.
+Every source gives the same order.
 """
 
-import asyncio
-from bisect import bisect_left, bisect_right
-from collections import OrderedDict
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
-from operator import itemgetter
-from time import monotonic
 from typing import NamedTuple
 
 import asyncpg
 import structlog
 
-from solve_api.database import ACQUIRE_TIMEOUT_S
 from solve_api.ranking.bodies import Source
 from solve_api.ranking.freshness import Freshness
-from solve_api.ranking.periods import TimeRange
+from solve_api.ranking.period_boards import PeriodBoard, PeriodBoards
 from solve_projector.domain.ranking import BoardPage, Mode, PageRequest, RankKey
 from solve_projector.errors import LeaderboardUnavailable
 from solve_projector.leaderboard.board import Leaderboard
 from solve_runtime.sql import queries
 
 BOARD_SQL = queries("solve_api.ranking", "board")
-
-PERIOD_FRESH_S = 2.0
-PERIODS_CACHED = 12
-PERIODS_SHARE = 4  # one connection in four may compute periods
 
 log = structlog.get_logger()
 
@@ -49,14 +38,12 @@ class Boards:
         self._pool = pool
         self._board = board
         self._freshness = freshness
-        self._periods: OrderedDict[TimeRange, _PeriodBoard] = OrderedDict()
-        # a period reads many verdicts: periods in many time zones must leave connections for small requests
-        self._turns = asyncio.Semaphore(max(1, pool.get_max_size() // PERIODS_SHARE))
+        self.periods = PeriodBoards(pool)
 
-    async def read(self, request: PageRequest, user_ids: Sequence[str], period: TimeRange | None) -> Sourced:
+    async def read(self, request: PageRequest, user_ids: Sequence[str], period: PeriodBoard | None) -> Sourced:
         """A page of the board of a period, or of all time. Raises asyncpg's errors."""
         if period:
-            return await self._period(period).read(self._pool, request, user_ids)
+            return Sourced(period.read(request, user_ids), "postgresql", period.as_of)
         await self._freshness.look()
         as_of = self._freshness.as_of
         if (reading := await self._read_redis(request, user_ids)) is not None:
@@ -83,88 +70,6 @@ class Boards:
             except LeaderboardUnavailable as error:
                 self._freshness.lost(error)
         return None
-
-    def _period(self, period: TimeRange) -> "_PeriodBoard":
-        board = self._periods.setdefault(period, _PeriodBoard(period, self._turns))
-        self._periods.move_to_end(period)
-        while len(self._periods) > PERIODS_CACHED:
-            self._periods.popitem(last=False)
-        return board
-
-
-@dataclass(slots=True)
-class _Computed:
-    rows: list[tuple[int, int, str]]  # counts negated, so that rows sort in the order of the board
-    index: dict[str, int]
-    as_of: datetime
-    until_s: float
-
-
-class _PeriodBoard:
-    """The board of one period, computed once for all requests within a few seconds."""
-
-    def __init__(self, period: TimeRange, turns: asyncio.Semaphore) -> None:
-        self._period = period
-        self._turns = turns
-        self._computing: asyncio.Task[_Computed] | None = None
-
-    async def read(self, pool: asyncpg.Pool, request: PageRequest, user_ids: Sequence[str]) -> Sourced:
-        computed = await self._fresh(pool)
-        rows, index = computed.rows, computed.index
-        limit = request.limit
-        solved, seconds, user_id = request.position
-        begin = 0
-        if request.mode is Mode.AFTER:
-            begin = bisect_right(rows, (-solved, seconds, user_id))
-        elif request.mode is Mode.BEFORE:
-            last = bisect_left(rows, (-solved, seconds, user_id))
-            begin = max(0, last - limit)
-            limit = last - begin
-        elif request.mode is Mode.AROUND and user_id in index:
-            begin = max(0, index[user_id] - limit // 2)
-        reading = BoardPage(
-            len(rows),
-            begin,
-            [_position(row) for row in rows[begin : begin + limit]],
-            {one: (index[one] + 1, _position(rows[index[one]])) for one in user_ids if one in index},
-        )
-        return Sourced(reading, "postgresql", computed.as_of)
-
-    async def _fresh(self, pool: asyncpg.Pool) -> _Computed:
-        """The latest result. Requests that arrive during a computation share its result or error."""
-        task = self._computing
-        if task is None or (task.done() and not _is_fresh(task)):
-            task = self._computing = asyncio.create_task(self._compute_in_turn(pool))
-            task.add_done_callback(_retrieve)
-        return await asyncio.shield(task)
-
-    async def _compute_in_turn(self, pool: asyncpg.Pool) -> _Computed:
-        async with asyncio.timeout(ACQUIRE_TIMEOUT_S):  # as long as for a connection
-            await self._turns.acquire()
-        try:
-            return await self._compute(pool)
-        finally:
-            self._turns.release()
-
-    async def _compute(self, pool: asyncpg.Pool) -> _Computed:
-        as_of = datetime.now(UTC)
-        found = await pool.fetch(BOARD_SQL["period_board"], self._period.begins_at, self._period.ends_at)
-        rows = [(-row[0], row[1], row[2]) for row in found]
-        index = {user_id: at for at, user_id in enumerate(map(itemgetter(2), rows))}
-        return _Computed(rows, index, as_of, monotonic() + PERIOD_FRESH_S)
-
-
-def _retrieve(task: asyncio.Task[_Computed]) -> None:
-    """Retrieves the error, even if every request has gone."""
-    _ = task.cancelled() or task.exception()
-
-
-def _is_fresh(task: asyncio.Task[_Computed]) -> bool:
-    return not task.cancelled() and not task.exception() and monotonic() <= task.result().until_s
-
-
-def _position(row: tuple[int, int, str]) -> RankKey:
-    return RankKey(-row[0], row[1], row[2])
 
 
 async def _read_postgresql(pool: asyncpg.Pool, request: PageRequest, user_ids: Sequence[str]) -> BoardPage:

@@ -11,8 +11,9 @@ from fastapi import Depends, Request, Response, Security
 from fastapi.security import APIKeyCookie, HTTPBearer
 
 from solve_api.http.csrf import SAFE_METHODS, forged, refuse_other_sites, sent_token
+from solve_api.http.paths import is_tls
 from solve_api.http.problems import Problem
-from solve_api.http.rate_limits import LimitKind
+from solve_api.http.rate_limits import network_of
 from solve_api.identity import sessions
 from solve_api.identity.actors import SESSION, Caller, Visitor
 from solve_api.identity.sessions import now
@@ -67,9 +68,9 @@ def visitor_of(request: Request) -> Visitor:
     )
 
 
-async def public(request: Request) -> None:
-    """A dependency of every route, so that guesses at sessions and tokens are limited too. Raises TooManyRequests."""
-    await stores_of(request).limits.spend(LimitKind.READ, visitor_of(request).client)
+def address_of(request: Request) -> str:
+    """The address that a request is counted under: all of one customer's IPv6 addresses are one."""
+    return network_of(visitor_of(request).client)
 
 
 async def caller_of(request: Request) -> Caller | None:
@@ -127,13 +128,13 @@ def set_cookie(response: Response, request: Request, session_id: str) -> None:
     Lax, not Strict: with Strict, a link to /admin in an email would find nobody logged in. Requests of other sites that
     change something are sent without the cookie anyway, and would fail for lack of the CSRF token.
     """
-    secure = _is_tls(request)
+    secure = is_tls(request)
     response.set_cookie(_cookie_name(request), session_id, path="/", secure=secure, httponly=True, samesite="lax")
 
 
 def delete_cookie(response: Response, request: Request) -> None:
     """Removes the session from the browser."""
-    secure = _is_tls(request)
+    secure = is_tls(request)
     response.delete_cookie(_cookie_name(request), path="/", secure=secure, httponly=True, samesite="lax")
 
 
@@ -181,8 +182,4 @@ async def _look_up(request: Request) -> Caller | None:
 
 
 def _cookie_name(request: Request) -> str:
-    return TLS_COOKIE if _is_tls(request) else COOKIE
-
-
-def _is_tls(request: Request) -> bool:
-    return request.url.scheme == "https"
+    return TLS_COOKIE if is_tls(request) else COOKIE

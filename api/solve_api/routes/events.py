@@ -12,10 +12,9 @@ from fastapi import APIRouter, Depends, Header, Query, Request
 from sse_starlette import EventSourceResponse, ServerSentEvent
 
 from solve_api.http.problems import RETRY_AFTER_S, Problem, problems
-from solve_api.http.rate_limits import network_of
 from solve_api.live.entries import BoardChange, StreamId, UserChange
 from solve_api.live.hub import News, Subscription
-from solve_api.routes.callers import public, stores_of, visitor_of
+from solve_api.routes.callers import address_of, stores_of
 from solve_schemas.events import Text
 
 USERS_MAX = 50
@@ -23,7 +22,7 @@ PING_S = 15.0
 RETRY_MS = 2_000
 RETRY_SPREAD_MS = 3_000  # or all streams of a process that ended would come back at one moment
 
-router = APIRouter(tags=["live"], dependencies=[Depends(public)])
+router = APIRouter(tags=["live"])
 
 
 async def subscription(
@@ -47,7 +46,7 @@ async def subscription(
             f"Try again in {RETRY_AFTER_S} seconds, or poll instead.",
             headers={"Retry-After": str(RETRY_AFTER_S)},
         )
-    address = network_of(visitor_of(request).client)
+    address = address_of(request)
     if changes.hub.is_full_for(address):
         raise Problem(
             429,

@@ -5,7 +5,6 @@ from typing import Literal
 from fastapi import APIRouter
 
 from solve_api.bodies import Body
-from solve_api.database import ACQUIRE_TIMEOUT_S
 from solve_api.http.problems import problems
 from solve_api.routes.callers import OpenStores
 
@@ -30,8 +29,8 @@ async def live() -> Alive:
     return Alive()
 
 
-@router.get("/readyz", responses=problems(503))
+@router.get("/readyz", responses=problems(429, 503))
 async def ready(stores: OpenStores) -> Ready:
     """Check that PostgreSQL answers too, so that everything except replays can be served."""
-    await stores.pool.fetchval("SELECT 1", timeout=ACQUIRE_TIMEOUT_S)
+    await stores.readiness.check()
     return Ready()

@@ -10,11 +10,11 @@ from solve_api.http.rate_limits import LimitKind
 from solve_api.identity.actors import Caller
 from solve_api.identity.tokens import Scope
 from solve_api.operations import bodies, dead_letters
-from solve_api.routes.callers import MayRead, OpenStores, public, require
+from solve_api.routes.callers import MayRead, OpenStores, require
 from solve_projector.store.dead_letters import GREATEST_ID, Selection, summaries
 from solve_schemas.rejection import Reason
 
-router = APIRouter(prefix="/api/admin", tags=["admin"], dependencies=[Depends(public)], responses=problems(429))
+router = APIRouter(prefix="/api/admin", tags=["admin"], responses=problems(429))
 MayDecide = Annotated[Caller, Depends(require(Scope.DEAD_LETTERS))]
 
 

@@ -15,13 +15,13 @@ from solve_api.http.rate_limits import LimitKind
 from solve_api.identity.actors import Caller
 from solve_api.identity.tokens import Scope
 from solve_api.operations import bodies
-from solve_api.routes.callers import MayRead, OpenStores, public, require
+from solve_api.routes.callers import MayRead, OpenStores, require
 from solve_api.routes.events import retry_ms
 from solve_api.stores import Stores
 
 WATCH_S = 0.3
 
-router = APIRouter(prefix="/api/admin", tags=["admin"], dependencies=[Depends(public)], responses=problems(429))
+router = APIRouter(prefix="/api/admin", tags=["admin"], responses=problems(429))
 MayRepair = Annotated[Caller, Depends(require(Scope.REPAIR))]
 DryRun = Annotated[bool, Query(description="Report what would change without changing anything.")]
 Prefer = Annotated[

@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Path, Query, Request, Response
+from fastapi import APIRouter, Path, Query, Request, Response
 
 from solve_api.http.csrf import refuse_other_sites
 from solve_api.http.problems import problems
@@ -15,13 +15,12 @@ from solve_api.routes.callers import (
     MayRead,
     OpenStores,
     delete_cookie,
-    public,
     set_cookie,
     visitor_of,
 )
 from solve_projector.store.dead_letters import GREATEST_ID
 
-router = APIRouter(prefix="/api/admin", tags=["sessions"], dependencies=[Depends(public)], responses=problems(429))
+router = APIRouter(prefix="/api/admin", tags=["sessions"], responses=problems(429))
 RowId = Annotated[int, Path(ge=1, le=GREATEST_ID)]
 
 

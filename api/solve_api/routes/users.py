@@ -2,16 +2,16 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Query, Request, Response
+from fastapi import APIRouter, Query, Request, Response
 
 from solve_api.http.caching import answer, render
 from solve_api.http.parameters import AskedUserId, UserId, Username, Zone
 from solve_api.http.problems import problems
 from solve_api.profiles.bodies import Profile, UserList
 from solve_api.profiles.profile import profile, users_named
-from solve_api.routes.callers import OpenStores, public
+from solve_api.routes.callers import OpenStores
 
-router = APIRouter(prefix="/api", tags=["users"], dependencies=[Depends(public)])
+router = APIRouter(prefix="/api", tags=["users"])
 
 
 @router.get("/users", response_model=UserList, responses=problems(422, 429, 503))

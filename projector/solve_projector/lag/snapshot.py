@@ -22,7 +22,7 @@ from solve_projector.log.group import GroupState, Member
 from solve_projector.log.inspection import LogInspector, open_inspector
 from solve_projector.log.state import LogState, OpenTransaction
 from solve_projector.settings import ProjectorSettings
-from solve_projector.store.postgresql import DATABASE_ERRORS, open_pool
+from solve_projector.store.postgresql import DATABASE_ERRORS, open_pool, said_of
 from solve_runtime.kafka_settings import KafkaConnection
 from solve_runtime.sql import queries
 
@@ -150,7 +150,7 @@ class Observer:
                 rows = await connection.fetch(LAG_SQL["offsets"], self.inspector.topic)
                 epoch = await connection.fetchval("SELECT epoch FROM leaderboard_epoch")
         except DATABASE_ERRORS as error:
-            problems["postgresql"] = str(error) or type(error).__name__
+            problems["postgresql"] = said_of(error)
             return None
         backlog = await self._backlog(problems) if self.with_backlog else None
         return _Applied(
@@ -166,7 +166,7 @@ class Observer:
             async with asyncio.timeout(STORE_TIMEOUT_S), self.pool.acquire(timeout=STORE_TIMEOUT_S) as connection:
                 return await read_backlog(connection, self.inspector.topic)
         except DATABASE_ERRORS as error:
-            problems["backlog"] = str(error) or type(error).__name__
+            problems["backlog"] = said_of(error)
             return None
 
     async def _watermarks(self, applied: _Applied | None, problems: dict[str, str]) -> Mapping[int, int] | None:

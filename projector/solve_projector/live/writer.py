@@ -163,4 +163,5 @@ def _refused(batch: Batch, refusal: BaseException) -> DatabaseRefused:
             f"PostgreSQL finds its own data damaged, at the batch of offsets {offsets}: {refusal}; check its disks, "
             "restore its database or drop our tables, and rebuild them with: solve-projector replay"
         )
-    return DatabaseRefused(f"PostgreSQL refuses the batch of offsets {offsets}: {refusal}; fix it and start again")
+    said = said_of(refusal)
+    return DatabaseRefused(f"PostgreSQL refuses the batch of offsets {offsets}: {said}; fix it and start again")

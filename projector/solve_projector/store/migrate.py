@@ -7,10 +7,10 @@ that they look at, and `solve_counts_addition` the additive ones.
 
 import asyncpg
 
-from solve_projector.errors import SchemaMismatch
+from solve_projector.errors import PermissionMissing, SchemaMismatch
 from solve_projector.settings import ProjectorSettings
 from solve_projector.store.locks import wait_migration_lock
-from solve_projector.store.postgresql import LOCK_TIMEOUT_MS, Connection, connect
+from solve_projector.store.postgresql import GRANTS, LOCK_TIMEOUT_MS, Connection, connect
 from solve_projector.store.revisions import is_additive, migrations
 from solve_runtime.sql import queries
 
@@ -58,7 +58,9 @@ async def migrate(settings: ProjectorSettings) -> str:
 
 
 async def _upgrade(connection: asyncpg.Connection, schema: str) -> None:
-    await connection.execute(f'CREATE SCHEMA IF NOT EXISTS "{schema}"')
+    if not await connection.fetchval("SELECT to_regnamespace($1) IS NOT NULL", f'"{schema}"'):
+        # asks for a permission on the database even where the schema is there
+        await connection.execute(f'CREATE SCHEMA IF NOT EXISTS "{schema}"')
     fence = await _fence(connection)
     if fence is None:
         await _refuse_foreign_tables(connection, schema)
@@ -81,6 +83,8 @@ async def require_schema(connection: Connection | asyncpg.Pool, settings: Projec
     schema = settings.database_schema
     fence = await _fence(connection)
     if fence is None:
+        if await connection.fetchval(MIGRATIONS_SQL["hidden_schema"], schema):
+            raise PermissionMissing(f"permission denied for schema {schema} ({GRANTS})")
         raise SchemaMismatch(f"schema {schema} has no tables of ours yet; create them with: solve-projector setup")
     _require_known(fence, schema)
     if missing := await _missing(connection, fence):
@@ -89,6 +93,12 @@ async def require_schema(connection: Connection | asyncpg.Pool, settings: Projec
             f"the tables in schema {schema} are at revision {applied} and this version needs {newest_revision()}; "
             "upgrade them with: solve-projector setup"
         )
+
+
+async def require_readable(connection: Connection | asyncpg.Pool) -> None:
+    """Raises PermissionMissing where the role may not read one of our tables."""
+    if denied := await connection.fetchval(MIGRATIONS_SQL["denied_tables"], OUR_TABLES):
+        raise PermissionMissing(f"permission denied for table {denied} ({GRANTS})")
 
 
 async def _fence(connection: Connection | asyncpg.Pool) -> str | None:

@@ -46,7 +46,11 @@ TRANSIENT_CLASSES = ("08", "40", "53", "55", "57", "58", "XX")
 CORRUPTION_STATES = ("XX001", "XX002")  # a table or an index is damaged: trying again makes it worse
 # idle transaction ended; not (yet) the primary; a pooler in between switched, whose mode the next session tests
 TRANSIENT_STATES = ("25P03", "25P04", "25006", *SWITCHED_STATES)
+DENIED_STATE = "42501"  # the role lacks a permission
 MISSING_STATES = ("42P01", "42703", "3F000")  # no such table, column or schema
+
+
+GRANTS = "grant it to the role of DATABASE_URL: docs/operations.md, Database roles"
 
 
 class Failure(Enum):
@@ -100,6 +104,11 @@ def took_too_long(error: BaseException) -> bool:
     return "transaction timeout" in said or "server conn crashed" in said
 
 
+def is_denied(error: BaseException | None) -> bool:
+    """Whether the role lacks a permission."""
+    return isinstance(error, asyncpg.PostgresError) and error.sqlstate == DENIED_STATE
+
+
 def said_of(error: BaseException) -> str:
     """The first cause for people, with the setting that can help."""
     first = first_of(error)
@@ -110,6 +119,8 @@ def said_of(error: BaseException) -> str:
         return f"{said}: another session holds a lock"
     if sqlstate_of(first) in SWITCHED_STATES:
         return f"a pooler in between gave this session another server process; {REMEDY}"
+    if is_denied(first):
+        return f"{said} ({GRANTS})"
     if isinstance(first, asyncpg.PostgresError) and first.sqlstate in MISSING_STATES:
         return f"{said} (the tables are not those of this version; create or upgrade them with: solve-projector setup)"
     return said

@@ -68,7 +68,8 @@ async def test_nothing_is_read_beyond_the_limit(world: World) -> None:
             yield b"a" * 100
 
     app = create_app(world.connection, settings_of(world, api_body_max_bytes=2_000))
-    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://x") as client:
+    transport = httpx.ASGITransport(app)
+    async with app.router.lifespan_context(app), httpx.AsyncClient(transport=transport, base_url="http://x") as client:
         for path, kind in (("/api/admin/login", "application/json"), ("/admin/login", FORM["Content-Type"])):
             found = await client.post(path, content=endless(), headers={"Content-Type": kind})
             assert (found.status_code, pulled) == (413, 21)

@@ -2,13 +2,20 @@
 
 import asyncio
 from contextlib import suppress
+from datetime import UTC, datetime
 from itertools import pairwise
+from zoneinfo import ZoneInfo
 
 import httpx
 import pytest
 
+from solve_api import database as database_module
+from solve_api.database import Readiness
+from solve_api.ranking import period_boards
+from solve_api.ranking.period_boards import PeriodBoard, PeriodBoards
+from solve_api.ranking.periods import TimeRange, time_range_of
 from tests.api.served import problem_of, serving
-from tests.events import registered, solved
+from tests.events import BEGIN, registered, solved
 from tests.waiting import until
 from tests.world import World
 
@@ -141,7 +148,7 @@ async def test_other_sites_may_read_where_it_is_set_and_there_alone(world: World
         other = await api.anybody.get("/api/leaderboard", headers={"Origin": "https://other.example"})
         assert "access-control-allow-origin" not in other.headers
         asked = ours | {"Access-Control-Request-Method": "POST"}
-        assert (await api.anybody.options("/api/admin/login", headers=asked)).status_code == 400
+        assert (await api.anybody.options("/api/leaderboard", headers=asked)).status_code == 400
 
 
 async def test_long_answers_are_compressed(world: World) -> None:
@@ -164,6 +171,64 @@ async def test_too_many_requests_are_refused_with_a_time_to_retry(world: World) 
         found = await api.anybody.get("/api/users/u")
         problem_of(found, 429, "too-many-requests")
         assert 1 <= int(found.headers["retry-after"]) <= 60
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status"),
+    [
+        ("GET", "/api/openapi.json", 200),
+        ("GET", "/readyz", 200),
+        ("GET", "/static/app.css", 200),
+        ("HEAD", "/static/nothing.css", 404),
+        ("GET", "/nothing", 404),
+        ("GET", "/api/users/nobody", 404),
+        ("GET", "/admin", 303),
+        ("GET", "/admin/", 404),
+        ("PUT", "/api/leaderboard", 405),
+        ("GET", "/api/leaderboard?limit=x", 422),
+        ("GET", "/api/admin/lag", 401),
+        ("POST", "/admin/login", 400),
+        ("POST", "/api/admin/login", 413),
+        ("OPTIONS", "/api/leaderboard", 200),
+    ],
+)
+async def test_whatever_is_answered_counts(world: World, method: str, path: str, status: int) -> None:
+    headers = {"Origin": "https://judge.example", "Access-Control-Request-Method": "GET"} if method == "OPTIONS" else {}
+    if status == 400:  # a form of several parts without a boundary
+        headers["Content-Type"] = "multipart/form-data"
+    content = b"a" * 2_000 if status == 413 else b""
+    async with serving(
+        world, api_read_rate="3/hour", api_body_max_bytes=1_024, api_cors_origins=("https://judge.example",)
+    ) as api:
+        answers = [await api.anybody.request(method, path, headers=headers, content=content) for _ in range(4)]
+        assert [one.status_code for one in answers] == [status] * 3 + [429]
+        if method != "HEAD" and not path.startswith("/admin"):  # those are pages
+            problem_of(answers[3], 429, "too-many-requests")
+        assert 1 <= int(answers[3].headers["retry-after"]) <= 3_600
+        assert "default-src 'none'" in answers[3].headers["content-security-policy"]
+        assert {(await api.anybody.get("/livez")).status_code for _ in range(5)} == {200}
+        # many visitors may share the address of whoever asks whether this process is ready
+        assert (await api.anybody.get("/readyz")).status_code == (429 if path == "/readyz" else 200)
+
+
+async def test_whether_a_process_is_ready_is_asked_once_for_many(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = 0
+    plain = Readiness._ask
+
+    async def ask(self: Readiness) -> None:
+        nonlocal asked
+        asked += 1
+        await plain(self)
+
+    monkeypatch.setattr(Readiness, "_ask", ask)
+    monkeypatch.setattr(database_module, "READY_FOR_S", 3_600)
+    async with serving(world) as api:
+        found = await asyncio.gather(*(api.anybody.get("/readyz") for _ in range(20)))
+        assert {one.status_code for one in found} == {200}
+        assert asked == 1
+        monkeypatch.setattr(database_module, "READY_FOR_S", 0)
+        await api.get("/readyz")
+        assert asked == 2
 
 
 @pytest.mark.parametrize("said", [True, False], ids=["with a length", "in chunks"])
@@ -233,6 +298,60 @@ async def test_boards_of_many_time_zones_leave_connections_to_whoever_asks_for_l
             assert (await api.get("/api/leaderboard"))["total"] == 0
             assert not any(one.done() for one in asked), "the board of all time waited for those of periods"
         await asyncio.gather(*asked)
+
+
+async def test_one_address_that_asks_for_every_period_holds_up_neither_the_home_page_nor_another_address(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    computed: list[TimeRange] = []
+    plain, may_go_on = PeriodBoards._compute, asyncio.Semaphore(0)
+
+    async def compute(self: PeriodBoards, time_range: TimeRange) -> PeriodBoard:
+        computed.append(time_range)
+        await may_go_on.acquire()
+        return await plain(self, time_range)
+
+    async def ask(client: str, period: str, zone: str) -> httpx.Response:
+        query = {"period": period, "tz": zone}
+        return await api.anybody.get("/api/leaderboard", params=query, headers={"X-Forwarded-For": client})
+
+    await world.publish([registered("u"), solved("1", "u", "p", (datetime.now(UTC) - BEGIN).total_seconds())])
+    await world.run_once()
+    async with serving(world, api_pool_size=4, api_trusted_proxies=("127.0.0.1",)) as api:
+
+        async def home_shows_today() -> bool:
+            return 'id="today-u"' in (await api.anybody.get("/")).text
+
+        monkeypatch.setattr(period_boards, "FRESH_S", 0)
+        monkeypatch.setattr(PeriodBoards, "_compute", compute)
+        first = await api.anybody.get("/")
+        assert "Being computed" in first.text
+        assert "data-poll" in first.text
+        may_go_on.release()
+        await until(home_shows_today)
+        # that page began the next computation, which now has the only turn
+        zones = [f"Etc/GMT+{hours}" for hours in range(1, 13)]
+        many = [
+            asyncio.create_task(ask("192.0.2.1", period, zone)) for zone in zones for period in ("day", "week", "month")
+        ]
+        waiting = period_boards.WAITING_MAX
+        await until(lambda: sum(one.done() for one in many) == len(many) - waiting, "the rest to be refused")
+        for one in many:
+            if one.done():
+                problem_of(one.result(), 429, "too-many-requests")
+                assert one.result().headers["retry-after"] == "2"
+        assert await home_shows_today(), "it waited for boards of others"
+        assert len(computed) == 2
+        # two zones whose days begin at the same moments
+        others = [asyncio.create_task(ask("192.0.2.2", "day", zone)) for zone in ("Asia/Tokyo", "Asia/Seoul")]
+        for _ in range(3):  # the one that runs, the next of the many, and the other address's
+            may_go_on.release()
+        assert [one.status_code for one in await asyncio.gather(*others)] == [200, 200]
+        assert computed[3] == time_range_of("day", ZoneInfo("Asia/Tokyo"), datetime.now(UTC))
+        for _ in many:
+            may_go_on.release()
+        statuses = [one.status_code for one in await asyncio.gather(*many)]
+        assert sorted(statuses) == [200] * waiting + [429] * (len(many) - waiting)
 
 
 async def _waiting_for_verdicts(world: World) -> bool:

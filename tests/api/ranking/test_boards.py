@@ -17,7 +17,7 @@ from solve_api.ranking.boards import Boards, Sourced
 from solve_api.ranking.bodies import BoardEntry, LeaderboardPage
 from solve_api.ranking.cursor import cursor_of, next_cursor, page_request_of, previous_cursor
 from solve_api.ranking.freshness import Freshness
-from solve_api.ranking.leaderboard import BoardQuestion, leaderboard
+from solve_api.ranking.leaderboard import BoardQuestion, leaderboard, period_of
 from solve_api.ranking.periods import TimeRange
 from solve_projector.domain.ranking import Mode, PageRequest, RankKey
 from solve_projector.errors import UserUnknown
@@ -88,7 +88,8 @@ async def test_redis_postgresql_memory_and_a_plain_list_give_the_same_requests(w
                 found = await boards.read(request, ["b", "nothing", "nobody"], None)
                 assert found.source == source
                 check(found, said, board)
-            check(await boards.read(request, ["b", "nothing", "nobody"], everywhere), said, board)
+            period = await boards.periods.fresh(everywhere, "an address")
+            check(await boards.read(request, ["b", "nothing", "nobody"], period), said, board)
 
 
 def check(found: Sourced, said: list[RankKey], board: list[RankKey]) -> None:
@@ -131,7 +132,8 @@ async def test_pages_lead_through_the_whole_board_and_back(world: World) -> None
 async def test_a_page_that_everybody_has_left_leads_back_to_the_end_they_went_to(world: World) -> None:
     board = await crowd(world)
     async with boards_of(world) as (_, boards, _, freshness):
-        for window, source in ((None, "redis"), (None, "postgresql"), (TimeRange(at(-3600), at(3600)), "postgresql")):
+        everywhere = await boards.periods.fresh(TimeRange(at(-3600), at(3600)), "an address")
+        for window, source in ((None, "redis"), (None, "postgresql"), (everywhere, "postgresql")):
             freshness.in_sync = source == "redis"
             below = await boards.read(PageRequest(4, Mode.AFTER, board[-1]), [], window)
             above = await boards.read(PageRequest(4, Mode.BEFORE, board[0]), [], window)
@@ -140,7 +142,7 @@ async def test_a_page_that_everybody_has_left_leads_back_to_the_end_they_went_to
             last = await boards.read(page_request_of(previous_cursor(below.reading) or "", 4), [], window)
             first = await boards.read(page_request_of(next_cursor(above.reading) or "", 4), [], window)
             assert (last.reading.rows, first.reading.rows) == (board[-4:], board[:4])
-        nobody = TimeRange(at(3600), at(7200))
+        nobody = await boards.periods.fresh(TimeRange(at(3600), at(7200)), "an address")
         empty = (await boards.read(PageRequest(4, Mode.AFTER, board[-1]), [], nobody)).reading
         assert (empty.total, next_cursor(empty), previous_cursor(empty)) == (0, None, None)
 
@@ -196,7 +198,8 @@ async def test_a_period_counts_first_solves_alone(world: World) -> None:
     )
     await world.run_once()
     async with boards_of(world) as (pool, boards, _, _):
-        page = await leaderboard(pool, boards, BoardQuestion("day", UTC_ZONE, 10, me="v"))
+        asked = BoardQuestion("day", UTC_ZONE, 10, me="v")
+        page = await leaderboard(pool, boards, asked, await period_of(boards, asked, "an address"))
     assert [(one.user_id, one.problems_solved, one.last_solved_at) for one in page.entries] == [
         ("u", 1, today.replace(second=2))
     ]

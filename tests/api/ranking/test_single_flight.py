@@ -1,7 +1,11 @@
 """Equal requests share one read, and none gets a read that started before it arrived."""
 
 import asyncio
+import re
+from html import unescape
+from urllib.parse import quote, unquote_plus, urlencode
 
+import httpx
 import pytest
 
 from solve_api.ranking.single_flight import SingleFlight
@@ -80,3 +84,32 @@ async def test_a_page_that_many_share_goes_to_each_with_headers_of_its_own(world
             assert len({one.headers["x-request-id"] for one in found}) == len(found)
         missing = await asyncio.gather(*(api.anybody.get("/users/nobody") for _ in range(10)))
         assert {one.status_code for one in missing} == {404}
+
+
+async def test_ids_that_are_equal_in_some_spelling_never_share_an_answer(world: World) -> None:
+    ids = ["a?b", "a%3Fb", "a#b", "a%23b", "a\\b", "a/b", "a%2Fb", "a b", "a+b", "a%20b"]
+    await world.publish([event for n, one in enumerate(ids) for event in (registered(one), solved(f"s{n}", one, "p"))])
+    await world.run_once()
+    roads = {
+        "page": lambda one: f"/users/{quote(one, safe='')}",
+        "page by parameter": lambda one: f"/user?{urlencode({'id': one})}",
+        "API": lambda one: f"/api/users/{quote(one, safe='')}",
+        "API by parameter": lambda one: f"/api/user?{urlencode({'id': one})}",
+        "board": lambda one: f"/leaderboard?{urlencode({'around': one})}",
+        "API board": lambda one: f"/api/leaderboard?{urlencode({'me': one, 'limit': 1})}",
+    }
+    async with serving(world) as api:
+        for name, road in roads.items():
+            asked = [one for _ in range(4) for one in ids]
+            found = await asyncio.gather(*(api.anybody.get(road(one)) for one in asked))
+            assert [_whose(answer) for answer in found] == asked, name
+
+
+def _whose(found: httpx.Response) -> str:
+    """The user whom an answer is about."""
+    if "json" in found.headers["content-type"]:
+        body = found.json()
+        return str((body.get("me") or body)["user_id"])
+    link = re.search(r'around=([^"&#]*)', found.text)
+    assert link, found.text
+    return unquote_plus(unescape(link[1]))

@@ -95,6 +95,48 @@ async def test_no_request_that_another_site_can_make_changes_anything(world: Wor
         assert await world.value("SELECT count(*) FROM admin_jobs") == 0
 
 
+async def test_other_sites_read_public_answers_and_none_of_an_admins(world: World) -> None:
+    shared = {path for path in PUBLIC if path.startswith("/api/")}
+    async with serving(world, api_cors_origins=("https://judge.example",)) as api, api.admin() as admin:
+        elsewhere = {"Origin": "https://judge.example"}
+        for method, path in [*routes_of(world), ("GET", "/nothing"), ("GET", "/api/nothing"), ("GET", "/api/admin")]:
+            if path in LOGIN or path.endswith("/logout"):
+                continue
+            query = {"id": "1", "username": "1", "board": "true"}
+            found = await ask(admin, method, path, headers=elsewhere, params=query)
+            allowed = found.headers.get("access-control-allow-origin")
+            assert allowed == ("https://judge.example" if path in shared else None), (method, path)
+            policy = found.headers["cross-origin-resource-policy"]
+            assert policy == ("cross-origin" if path in shared else "same-origin"), (method, path)
+            assert "access-control-allow-credentials" not in found.headers
+            asked = elsewhere | {"Access-Control-Request-Method": "GET"}
+            preflight = await admin.options(filled(path), headers=asked)
+            assert (preflight.status_code == 200) == (path in shared), path
+            assert ("access-control-allow-origin" in preflight.headers) == (path in shared), path
+
+
+async def test_answers_of_admins_are_not_compressed(world: World) -> None:
+    async with serving(world) as api, api.admin() as admin:
+        for method, path in routes_of(world):
+            if method == "GET" and path.startswith(("/admin", "/api/admin")):
+                found = await ask(admin, method, path, headers={"Accept-Encoding": "gzip"}, params={"next": "a" * 900})
+                assert "content-encoding" not in found.headers, path
+        public = await admin.get("/", headers={"Accept-Encoding": "gzip"})
+        assert public.headers["content-encoding"] == "gzip"
+
+
+@pytest.mark.parametrize("host", ["evil.example", "evil.example:80@x", "[x"])
+async def test_no_answer_leads_to_a_host_that_the_request_names(world: World, host: str) -> None:
+    async with serving(world) as api, api.client(Host=host, Accept="text/html") as client:
+        for method, path in routes_of(world):
+            for one in (filled(path), f"{filled(path)}/", f"/{filled(path)}"):
+                found = await ask(client, method, one)
+                assert found.status_code < 500, (method, one)
+                leads = found.headers.get("location", "/")
+                assert re.match(r"/(?![/\\])", leads), (method, one, leads)
+                assert "evil.example" not in found.text if not found.is_stream_consumed else True
+
+
 @pytest.mark.parametrize("path", sorted(LOGIN))
 async def test_another_site_logs_nobody_in_as_somebody_it_knows(world: World, path: str) -> None:
     said = {"name": NAME, "password": PASSWORD}
@@ -115,7 +157,7 @@ async def test_a_form_of_our_own_page_has_the_token_inside(world: World) -> None
     async with serving(world) as api, api.admin() as admin:
         page = (await admin.get("/admin")).text
         (token,) = set(re.findall(r'name="csrf_token" value="(\w+)"', page))
-        assert token == admin.headers.pop("x-csrf-token")
+        assert token != admin.headers.pop("x-csrf-token"), "each answer has another"
         left = await admin.post("/admin/logout", data={"csrf_token": token}, headers={"Sec-Fetch-Site": "same-origin"})
         assert left.status_code == 303
         assert await world.value("SELECT count(*) FROM admin_sessions") == 0

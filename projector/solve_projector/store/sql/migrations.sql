@@ -6,6 +6,16 @@ SELECT to_regclass('solve_counts_migration')
 -- NULL in a schema of a version before there were additive revisions.
 SELECT to_regclass('solve_counts_addition')
 
+-- name: hidden_schema
+-- Whether the schema is there, but not for this role: it finds no table in it.
+SELECT NOT has_schema_privilege(oid, 'USAGE') FROM pg_namespace WHERE nspname = $1
+
+-- name: denied_tables
+-- Those of these tables that this role may not read, as one text; NULL if none.
+SELECT string_agg(relname, ', ' ORDER BY relname)
+FROM pg_class
+WHERE oid = ANY (SELECT to_regclass(name) FROM unnest($1::text[]) AS name) AND NOT has_table_privilege(oid, 'SELECT')
+
 -- name: fence
 SELECT max(version_num) FROM solve_counts_migration
 
