@@ -9,6 +9,7 @@ import asyncpg
 from solve_api.database import open_request_pool
 from solve_api.http.rate_limits import RateLimits, shared_limiter
 from solve_api.identity.login import Identity
+from solve_api.identity.refusals import recording_refusals
 from solve_api.live.changes import Changes, open_changes
 from solve_api.operations.jobs import Jobs
 from solve_api.operations.lag import LagWatch, watching_lag
@@ -58,7 +59,8 @@ async def open_stores(connection: KafkaConnection, settings: ApiSettings) -> Asy
         shared_limiter(settings) as limiter,
     ):
         jobs = Jobs(connection, settings, pool)
-        identity = Identity(pool, settings, RateLimits(settings, limiter))
+        identity = Identity(pool, settings, RateLimits(settings, limiter), refusals)
+        recording_refusals(pool) as refusals,
         boards = Boards(pool, board, freshness)
         try:
             yield Stores(connection, settings, pool, identity, boards, changes, lag, jobs)

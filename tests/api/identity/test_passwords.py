@@ -159,7 +159,7 @@ async def test_a_hash_of_older_parameters_works_is_noticed_and_replaced(world: W
         await database.execute("UPDATE admins SET password_hash = $1", old)
         before = await account_of(database, "ada")
         assert before
-        await rehash(database, before, PASSWORD)
+        await rehash(database, before, await hashed(PASSWORD))
         after = await account_of(database, "ada")
     assert after
     assert not is_outdated(after.password_hash)
@@ -175,7 +175,7 @@ async def test_a_rehash_does_not_bring_back_a_password_that_was_changed_meanwhil
         before = await account_of(database, "ada")
         assert before
         await change_password(database, "ada", other)
-        await rehash(database, before, PASSWORD)
+        await rehash(database, before, await hashed(PASSWORD))
         after = await account_of(database, "ada")
     assert after
     assert await is_right(other, after.password_hash)
