@@ -47,6 +47,10 @@ class NameRefused(ApiError):
     """An admin cannot have this name."""
 
 
+class AuditRefused(ApiError):
+    """PostgreSQL refuses a row of the activity, so nothing is done."""
+
+
 class TokenUnknown(ApiError):
     """No token has this id."""
 

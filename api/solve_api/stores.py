@@ -9,7 +9,9 @@ import asyncpg
 from solve_api.database import Readiness, open_request_pool
 from solve_api.http.rate_limits import RateLimits, shared_limiter
 from solve_api.identity.login import Identity
+from solve_api.identity.refusals import recording_refusals
 from solve_api.live.changes import Changes, open_changes
+from solve_api.operations.job_streams import JobStreams, open_job_streams
 from solve_api.operations.jobs import Jobs
 from solve_api.operations.lag import LagWatch, watching_lag
 from solve_api.ranking.boards import Boards
@@ -33,6 +35,7 @@ class Stores:
     lag: LagWatch
     jobs: Jobs
     readiness: Readiness
+    job_streams: JobStreams
     answers: SingleFlight = field(default_factory=SingleFlight)
 
     @property
@@ -43,6 +46,7 @@ class Stores:
     def end_long_answers(self) -> None:
         """Ends streams and jobs at once, so that a server that stops does not wait for them."""
         self.changes.hub.close()
+        self.job_streams.close()
         self.jobs.interrupt()
 
 
@@ -57,11 +61,15 @@ async def open_stores(connection: KafkaConnection, settings: ApiSettings) -> Asy
         open_changes(settings, pool, topic) as changes,
         watching_lag(connection, settings) as lag,
         shared_limiter(settings) as limiter,
+        recording_refusals(pool) as refusals,
     ):
         jobs = Jobs(connection, settings, pool)
-        identity = Identity(pool, settings, RateLimits(settings, limiter))
+        identity = Identity(pool, settings, RateLimits(settings, limiter), refusals)
         boards = Boards(pool, board, freshness)
         try:
-            yield Stores(connection, settings, pool, identity, boards, changes, lag, jobs, Readiness(pool))
+            async with open_job_streams(pool, settings, jobs) as job_streams:
+                yield Stores(
+                    connection, settings, pool, identity, boards, changes, lag, jobs, Readiness(pool), job_streams
+                )
         finally:
             await jobs.close()

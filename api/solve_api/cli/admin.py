@@ -1,15 +1,16 @@
-"""The commands under `admin`: who may log in. Each change leaves a row in the activity log, or is not made."""
+"""The commands under `admin`: who may log in. Each leaves a row in the activity log, also refused, or does nothing."""
 
 import getpass
 import sys
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from dataclasses import asdict
 from datetime import datetime
 from typing import Annotated, Any
 
 import typer
 
-from solve_api.errors import PasswordRefused
+from solve_api.errors import AuditRefused, PasswordRefused
 from solve_api.identity import accounts, audit, lockouts, sessions, tokens
 from solve_api.identity.actors import Actor
 from solve_api.identity.sessions import now
@@ -17,7 +18,7 @@ from solve_api.identity.tokens import DAYS_DEFAULT, DAYS_MAX, DAYS_MIN, NewToken
 from solve_api.settings import ApiSettings
 from solve_projector.store.command_session import command_session
 from solve_projector.store.dead_letters import GREATEST_ID
-from solve_projector.store.postgresql import Connection
+from solve_projector.store.postgresql import DATABASE_ERRORS, Connection
 from solve_runtime.console import (
     Json,
     command_group,
@@ -29,7 +30,9 @@ from solve_runtime.console import (
     table,
     whole,
 )
+from solve_runtime.errors import SolveCountsError
 from solve_runtime.logs import configure_logs
+from solve_runtime.system_user import claimed_users, system_user
 
 admin_commands = command_group(
     "Manage admins and their tokens.\n\n"
@@ -49,8 +52,8 @@ def create(name: Name, as_json: Json = False) -> None:
 
     Example: solve-api admin create ada
     """
-    password = _new_password()
-    made = _act(name, "create-admin", lambda db: accounts.create_admin(db, name, password))
+    typed = _typed_password()
+    made = _act_with_password("create-admin", accounts.add_admin, name, typed)
     say({"admin_id": made, "name": name.lower()}, f"{name.lower()} can log in now", as_json)
 
 
@@ -60,7 +63,7 @@ def list_admins(as_json: Json = False) -> None:
 
     Example: solve-api admin list
     """
-    found = [asdict(one) for one in _ask(accounts.admins)]
+    found = [asdict(one) for one in _act("list-admins", accounts.admins)]
     columns = ("name", "created_at", "password_changed_at", "disabled_at", "sessions", "tokens")
     _list(found, columns, "no admins; create one with: solve-api admin create NAME", as_json)
 
@@ -73,8 +76,8 @@ def password(name: Name, as_json: Json = False) -> None:
 
     Example: solve-api admin password ada
     """
-    chosen = _new_password()
-    ended = _act(name, "change-password", lambda db: accounts.change_password(db, name, chosen))
+    typed = _typed_password()
+    ended = _act_with_password("change-password", accounts.set_password, name, typed)
     say({"sessions_ended": ended}, f"{name.lower()} has a new password; sessions ended: {ended}", as_json)
 
 
@@ -86,7 +89,7 @@ def disable(name: Name, as_json: Json = False) -> None:
 
     Example: solve-api admin disable ada
     """
-    ended = _act(name, "disable-admin", lambda db: accounts.disable(db, name))
+    ended = _act("disable-admin", lambda db: accounts.disable(db, name), _about(name))
     say({"sessions_ended": ended}, f"{name.lower()} is disabled; sessions ended: {ended}", as_json)
 
 
@@ -98,7 +101,7 @@ def enable(name: Name, as_json: Json = False) -> None:
 
     Example: solve-api admin enable ada
     """
-    _act(name, "enable-admin", lambda db: accounts.enable(db, name))
+    _act("enable-admin", lambda db: accounts.enable(db, name), _about(name))
     say({"name": name.lower()}, f"{name.lower()} can log in again", as_json)
 
 
@@ -110,7 +113,7 @@ def unlock(name: Name, as_json: Json = False) -> None:
 
     Example: solve-api admin unlock ada
     """
-    was = _act(name, "unlock", lambda db: lockouts.unlock(db, accounts.name_of(name), now()))
+    was = _act("unlock", lambda db: lockouts.unlock(db, accounts.name_of(name), now()), _about(name))
     say({"was_locked": was}, f"{name.lower()} {'is unlocked' if was else 'was not locked'}", as_json)
 
 
@@ -124,7 +127,7 @@ def logout_everywhere(name: Name, as_json: Json = False) -> None:
     async def end(database: Connection) -> int:
         return await sessions.end_all_sessions(database, await accounts.admin_id_of(database, name))
 
-    ended = _act(name, "logout-everywhere", end)
+    ended = _act("logout-everywhere", end, _about(name))
     say({"sessions_ended": ended}, f"sessions ended: {ended}", as_json)
 
 
@@ -150,7 +153,7 @@ def token(
         return await tokens.create_token(database, await accounts.admin_id_of(database, name), wanted, now())
 
     detail = {"label": label, "scopes": sorted(wanted.scopes), "days": days}
-    raw, made = _act(name, "create-token", make, detail)
+    raw, made = _act("create-token", make, {**_about(name), **detail})
     if not as_json:
         print_lines(
             f"token {made.token_id} of {made.admin}, until {made.expires_at:%Y-%m-%d}; shown this once:", to_errors=True
@@ -166,7 +169,7 @@ def list_tokens(as_json: Json = False) -> None:
 
     Example: solve-api admin tokens --json
     """
-    found = [one.model_dump() for one in _ask(tokens.tokens)]
+    found = [one.model_dump() for one in _act("list-tokens", tokens.tokens)]
     columns = ("token_id", "admin", "label", "scopes", "expires_at", "last_used_at", "revoked_at")
     _list(found, columns, "no tokens; create one with: solve-api admin token NAME", as_json)
 
@@ -181,7 +184,7 @@ def revoke_token(
 
     Example: solve-api admin revoke-token 12
     """
-    ended = _act(str(token_id), "revoke-token", lambda db: tokens.revoke(db, token_id, now()))
+    ended = _act("revoke-token", lambda db: tokens.revoke(db, token_id, now()), {"about": str(token_id)})
     say(ended.model_dump(), f"token {token_id} of {ended.admin} ({ended.label}) is revoked", as_json)
 
 
@@ -194,43 +197,83 @@ def list_activity(
 
     Example: solve-api admin activity -n 20
     """
-    found = [one.model_dump() for one in _ask(lambda db: audit.latest(db, limit))]
-    columns = ("at", "who", "via", "action", "result", "detail", "client", "request_id")
+    found = [
+        {**one.model_dump(), "outcome": one.outcome}
+        for one in _act("list-activity", lambda db: audit.latest(db, limit))
+    ]
+    columns = ("at", "who", "via", "action", "outcome", "detail", "client", "request_id")
     _list(found, columns, "no activity yet", as_json)
 
 
-def _new_password() -> str:
-    """Never an argument: those are in the shell's history and in the list of processes."""
+def _typed_password() -> tuple[str, str]:
+    """As typed twice. Never an argument: those are in the shell's history and in the list of processes."""
     if not sys.stdin.isatty():
-        return sys.stdin.readline().rstrip("\r\n")
-    first = getpass.getpass("Password: ")
-    if getpass.getpass("Confirm password: ") != first:
+        line = sys.stdin.readline().rstrip("\r\n")
+        return line, line
+    return getpass.getpass("Password: "), getpass.getpass("Confirm password: ")
+
+
+def _confirmed(typed: tuple[str, str]) -> str:
+    if typed[0] != typed[1]:
         raise PasswordRefused("the two passwords differ; type the same one twice")
-    return first
+    return typed[0]
 
 
-def _act(about: str, action: str, ask: Ask, detail: dict[str, Any] | None = None) -> Any:
-    """Does it and logs it, both or neither."""
-    actor = Actor(_login_name(), "cli")
-
-    async def both(database: Connection) -> Any:
-        async with database.transaction():
-            done = await ask(database)
-            await audit.record(database, actor, action, {"about": about, **(detail or {})})
-            return done
-
-    return _ask(both)
+def _about(name: str) -> dict[str, Any]:
+    """The name for the activity. A text that cannot be a name may be a password typed in the wrong place."""
+    return {"about": name if accounts.NAME.fullmatch(name.lower()) else "(not a valid name)"}
 
 
-def _ask(ask: Ask) -> Any:
+def _act(action: str, ask: Ask, about: dict[str, Any] | None = None) -> Any:
+    """Does it and records it, both or neither. What is refused is recorded as such."""
+
+    async def prepared() -> Ask:
+        return ask
+
+    return _recorded(action, prepared, about or {})
+
+
+def _act_with_password(
+    action: str, ask: Callable[[Connection, str, str], Awaitable[Any]], name: str, typed: tuple[str, str]
+) -> Any:
+    """As `_act`, with the hash of a new password."""
+
+    async def prepared() -> Ask:
+        password_hash = await accounts.new_hash(name, _confirmed(typed))
+        return lambda database: ask(database, name, password_hash)
+
+    return _recorded(action, prepared, _about(name))
+
+
+def _recorded(action: str, prepare: Callable[[], Awaitable[Ask]], about: dict[str, Any]) -> Any:
     settings = ApiSettings()
     configure_logs(settings.log_level, settings.log_format)
+    actor, detail = Actor(system_user(), "cli"), {**about, "claimed": claimed_users()}
 
     async def work() -> Any:
         async with command_session(settings) as database:
-            return await ask(database)
+            try:
+                ask = await prepare()
+                async with database.transaction():
+                    done = await ask(database)
+                    await audit.record(database, actor, action, detail)
+                    return done
+            except AuditRefused:
+                raise
+            except Exception as error:
+                await _record_failure(database, actor, action, detail, error)
+                raise
 
     return run_async(work)
+
+
+async def _record_failure(
+    database: Connection, actor: Actor, action: str, detail: dict[str, Any], error: Exception
+) -> None:
+    refused = isinstance(error, SolveCountsError)
+    why = {"error": str(error) if refused else type(error).__name__}
+    with suppress(*DATABASE_ERRORS):  # the connection may be why it failed
+        await audit.record(database, actor, action, detail | why, audit.REFUSED if refused else audit.FAILED)
 
 
 def _list(found: list[dict[str, Any]], columns: tuple[str, ...], none: str, as_json: bool) -> None:
@@ -251,12 +294,6 @@ def _text(value: Any) -> str:
     if isinstance(value, datetime):
         return f"{value:%Y-%m-%d %H:%M:%S}Z"
     if isinstance(value, dict):
-        value = "; ".join(f"{name.replace('_', ' ')}: {one}" for name, one in value.items())
+        shown = {name: one for name, one in value.items() if one not in (None, {}, [])}
+        value = "; ".join(f"{name.replace('_', ' ')}: {_text(one)}" for name, one in shown.items())
     return " ".join(value) if isinstance(value, tuple) else str(value)
-
-
-def _login_name() -> str:
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):  # a container's user without a name
-        return "unknown"

@@ -121,6 +121,7 @@ SHOWN: dict[type[SolveCountsError], tuple[int, str, str]] = {
     ours.PasswordRefused: (422, "password-refused", "Password not accepted"),
     ours.TokenRefused: (422, "token-refused", "Token not created"),
     ours.TooManyRequests: (429, "too-many-requests", "Too many requests"),
+    ours.AuditRefused: (503, "activity-refused", "Not recorded, so not done"),
     ours.JobLost: (503, "job-lost", "The job was interrupted"),
     ours.PasswordsBusy: (503, "busy", "Too many logins at once"),
 }

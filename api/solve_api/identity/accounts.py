@@ -8,7 +8,7 @@ import asyncpg
 
 from solve_api.database import Database, transaction
 from solve_api.errors import AdminExists, AdminUnknown, NameRefused
-from solve_api.identity.passwords import hashed, hashed_new
+from solve_api.identity.passwords import hashed_new
 from solve_projector.store.postgresql import Connection
 from solve_runtime.sql import queries
 
@@ -54,10 +54,22 @@ def name_of(typed: str) -> str:
     return name
 
 
+async def new_hash(typed: str, password: str) -> str:
+    """The hash of a new password, made before a transaction, which may not rest that long.
+
+    Raises NameRefused, PasswordRefused.
+    """
+    return await hashed_new(password, name_of(typed))
+
+
 async def create_admin(database: Database, typed: str, password: str) -> int:
-    """Creates an admin and returns the id. Raises NameRefused, PasswordRefused, AdminExists."""
+    """As `add_admin`, with a password. Raises PasswordRefused too."""
+    return await add_admin(database, typed, await new_hash(typed, password))
+
+
+async def add_admin(database: Database, typed: str, password_hash: str) -> int:
+    """Creates an admin and returns the id. Raises NameRefused, AdminExists."""
     name = name_of(typed)
-    password_hash = await hashed_new(password, name)
     try:
         admin_id = await database.fetchval(
             "INSERT INTO admins (name, password_hash) VALUES ($1, $2) RETURNING admin_id", name, password_hash
@@ -70,10 +82,14 @@ async def create_admin(database: Database, typed: str, password: str) -> int:
 
 
 async def change_password(database: Database, typed: str, password: str) -> int:
-    """Ends all sessions of the admin; returns how many. Raises AdminUnknown, NameRefused, PasswordRefused."""
-    name = name_of(typed)
-    admin_id = await admin_id_of(database, name)
-    password_hash = await hashed_new(password, name)
+    """As `set_password`, with a password. Raises PasswordRefused too."""
+    await admin_id_of(database, typed)
+    return await set_password(database, typed, await new_hash(typed, password))
+
+
+async def set_password(database: Database, typed: str, password_hash: str) -> int:
+    """Ends all sessions of the admin; returns how many. Raises AdminUnknown, NameRefused."""
+    admin_id = await admin_id_of(database, typed)
     async with transaction(database) as connection:
         return len(await replace_password(connection, admin_id, password_hash) or ())
 
@@ -91,13 +107,13 @@ async def replace_password(
     return [row[0] for row in await connection.fetch(SESSIONS_SQL["end_sessions"], admin_id, None)]
 
 
-async def rehash(database: Database, account: Account, password: str) -> None:
-    """Stores a correct password with current parameters, unless it was changed in the meantime."""
+async def rehash(database: Database, account: Account, password_hash: str) -> None:
+    """Stores a hash of the same password with current parameters, unless it was changed in the meantime."""
     await database.execute(
         "UPDATE admins SET password_hash = $3 WHERE admin_id = $1 AND password_hash = $2",
         account.admin_id,
         account.password_hash,
-        await hashed(password),
+        password_hash,
     )
 
 

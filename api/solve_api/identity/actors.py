@@ -33,13 +33,14 @@ class Visitor:
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """An admin, or a script of theirs. Only a session has a CSRF token."""
+    """An admin, or a script of theirs. Only a session has a CSRF token, and only a script a token's id."""
 
     admin_id: int
     actor: Actor
     scopes: frozenset[Scope]
     visitor: Visitor
     csrf_token: str | None = field(default=None, repr=False)
+    token_id: int | None = None
 
     @property
     def name(self) -> str:

@@ -1,21 +1,37 @@
-"""The audit trail: who did what, when, with which result. Rows are only added, and hold no secret."""
+"""The audit trail: who did what, when, with which result. Rows are only added, and hold no secret.
+
+Nothing is done that is not recorded. What fits into one transaction commits with its row. What does not (a repair, a
+retry) commits a row that says "started" first, and a second one with its end; killed in between, the first stays open.
+"""
 
 import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from datetime import datetime
 from math import isfinite
 from typing import Any
+from uuid import UUID, uuid4
 
+import asyncpg
+import structlog
 from pydantic import Field
 
 from solve_api.bodies import EXAMPLE_TIME, Body
 from solve_api.database import Database
+from solve_api.errors import AuditRefused
 from solve_api.identity.actors import Actor
+from solve_projector.store.postgresql import DATABASE_ERRORS, Failure, classify, said_of
+from solve_runtime.errors import SolveCountsError
 from solve_runtime.sql import queries
 
 AUDIT_SQL = queries("solve_api.identity", "audit")
 
 TEXT_MAX_CHARS = 200
 ROWS_MAX = 500
+STARTED, DONE, REFUSED, FAILED = "started", "done", "refused", "failed"
+NO_END = "started, no end recorded"
+
+log = structlog.get_logger()
 
 
 class Activity(Body):
@@ -30,16 +46,73 @@ class Activity(Body):
     result: str = Field(examples=["done"])
     request_id: str = Field(examples=["8d2c5b1e9f7a4c3db0"])
     client: str = Field(examples=["192.0.2.7"])
+    open: bool = Field(
+        examples=[False],
+        description="Whether it started and no end is recorded: it still runs, or its process was killed.",
+    )
+
+    @property
+    def outcome(self) -> str:
+        """The result for people, which tells an open row from one whose end is another row."""
+        return NO_END if self.open else self.result
 
 
 async def record(
-    database: Database, actor: Actor, action: str, detail: dict[str, Any] | None = None, result: str = "done"
+    database: Database,
+    actor: Actor,
+    action: str,
+    detail: dict[str, Any] | None = None,
+    result: str = DONE,
+    deed: UUID | None = None,
 ) -> None:
-    """Adds a row. Within a transaction of the caller's, it exists exactly if what it records does."""
+    """Adds a row. Within a transaction of the caller's, it exists exactly if what it records does.
+
+    `deed` is named by the row of a start and by that of its end. Raises AuditRefused, and asyncpg's errors while
+    PostgreSQL is unavailable: the caller then does nothing.
+    """
     texts = (actor.name, actor.via, action, result, actor.request_id, actor.client)
     who, via, action, result, request_id, client = (_storable(text)[:TEXT_MAX_CHARS] for text in texts)
     stored = json.dumps(_storable(detail or {}))
-    await database.execute(AUDIT_SQL["record_audit"], who, via, action, stored, result, request_id, client)
+    try:
+        await database.execute(AUDIT_SQL["record_audit"], who, via, action, stored, result, request_id, client, deed)
+    except asyncpg.PostgresError as error:
+        if classify(error) is Failure.TRANSIENT:
+            raise
+        log.warning("PostgreSQL refused a row of the activity", action="activity_refused", error=said_of(error))
+        raise AuditRefused(
+            "this cannot be recorded in the activity, so it is not done; the operator finds the reason in the log of "
+            "this program"
+        ) from error
+
+
+@asynccontextmanager
+async def recorded_deed(
+    database: Database, actor: Actor, action: str, detail: dict[str, Any]
+) -> AsyncIterator[dict[str, Any]]:
+    """Commits a row before the block and one after it, with what the block puts into the dictionary.
+
+    Raises as `record` does, before the block. A block that is cancelled or killed leaves the first row open.
+    """
+    deed, found = uuid4(), dict[str, Any]()
+    await record(database, actor, action, detail, STARTED, deed)
+    try:
+        yield found
+    except Exception as error:
+        refused = isinstance(error, SolveCountsError)
+        found["error"] = str(error) if refused else type(error).__name__  # others may quote what they were given
+        await record_end(database, actor, action, {**detail, **found}, REFUSED if refused else FAILED, deed)
+        raise
+    await record_end(database, actor, action, {**detail, **found}, DONE, deed)
+
+
+async def record_end(
+    database: Database, actor: Actor, action: str, detail: dict[str, Any], result: str, deed: UUID
+) -> None:
+    """Adds the row of an end. What is done cannot be undone: without this row the first one stays open."""
+    try:
+        await record(database, actor, action, detail, result, deed)
+    except (AuditRefused, *DATABASE_ERRORS) as error:
+        log.warning("an end is not in the activity", action="activity_end_missing", deed=str(deed), error=str(error))
 
 
 async def latest(database: Database, limit: int, before_id: int | None = None) -> list[Activity]:

@@ -88,6 +88,13 @@ async def session_of(
     return Session(row["admin_id"], row["name"], row["expires_at"])
 
 
+async def valid_sessions(database: Database, settings: ApiSettings, raws: Collection[str], now: datetime) -> set[str]:
+    """Those of the ids that open a session now."""
+    hashes = {hash_of(raw): raw for raw in raws}
+    rows = await database.fetch(SESSIONS_SQL["valid_sessions"], list(hashes), now, *_limits(settings))
+    return {hashes[row[0]] for row in rows}
+
+
 async def end_session(database: Database, raw: str) -> None:
     """Ends the session with this id; safe to repeat."""
     await database.execute("DELETE FROM admin_sessions WHERE session_hash = $1", hash_of(raw))

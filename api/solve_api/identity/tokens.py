@@ -97,6 +97,11 @@ async def bearer_of(database: Database, raw: str, now: datetime) -> Bearer | Non
     return Bearer(row["token_id"], row["admin_id"], row["name"], row["label"], frozenset(_scopes(row["scopes"])))
 
 
+async def valid_tokens(database: Database, token_ids: Collection[int], now: datetime) -> set[int]:
+    """Those of the tokens that work now."""
+    return {row[0] for row in await database.fetch(TOKENS_SQL["valid_tokens"], list(token_ids), now)}
+
+
 async def tokens(database: Database, admin_id: int | None = None) -> list[TokenState]:
     """Tokens of one admin or of all, valid or not, newest first."""
     return [_token(row) for row in await database.fetch(TOKENS_SQL["tokens"], admin_id)]

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import asyncpg
 
 from solve_api.identity.actors import Actor
-from solve_api.identity.audit import record
+from solve_api.identity.audit import record, recorded_deed
 from solve_api.operations.bodies import DeadLetter, RetryReport, RetryRequest
 from solve_projector.errors import SelectorUnclear
 from solve_projector.operations.retry_dead_letters import retry as retry_letters
@@ -30,13 +30,17 @@ def selection_of(request: RetryRequest) -> Selection:
 
 
 async def retry(pool: asyncpg.Pool, topic: str, actor: Actor, request: RetryRequest) -> RetryReport:
-    """Reads dead letters again and applies those that are valid now. Raises SelectorUnclear, DeadLetterUnknown."""
+    """Reads dead letters again and applies those that are valid now, in committed chunks.
+
+    Raises SelectorUnclear, DeadLetterUnknown, AuditRefused.
+    """
     selection = selection_of(request)
-    async with pool.acquire() as connection:
-        found = await retry_letters(connection, topic, selection)
-        report = RetryReport(applied=found.applied, parked=found.parked, still_dead=dict(found.still_dead))
-        detail = {"asked": request.model_dump(exclude_none=True), **report.model_dump()}
-        await record(connection, actor, "retry-dead-letters", detail)
+    asked = {"asked": request.model_dump(exclude_none=True)}
+    async with recorded_deed(pool, actor, "retry-dead-letters", asked) as found:
+        async with pool.acquire() as connection:
+            retried = await retry_letters(connection, topic, selection)
+        report = RetryReport(applied=retried.applied, parked=retried.parked, still_dead=dict(retried.still_dead))
+        found.update(report.model_dump())
     return report
 
 

@@ -6,7 +6,7 @@ half-finished result is visible (I8), and running it again finishes it.
 
 import asyncio
 import json
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -16,10 +16,11 @@ import asyncpg
 import structlog
 from tenacity import AsyncRetrying, retry_if_exception_type, stop_after_attempt
 
-from solve_api.errors import JobUnknown
+from solve_api.database import Database, transaction
+from solve_api.errors import AuditRefused, JobUnknown
 from solve_api.http.problems import SHOWN, problem_of
 from solve_api.identity.actors import Actor
-from solve_api.identity.audit import record
+from solve_api.identity.audit import DONE, FAILED, STARTED, record
 from solve_api.operations.bodies import Job, JobKind, JobOutcome
 from solve_api.operations.job_process import work_apart
 from solve_api.settings import ApiSettings
@@ -84,13 +85,15 @@ class Jobs:
         self._final_tasks: set[asyncio.Task[None]] = set()
 
     async def start(self, kind: JobKind, actor: Actor, *, dry_run: bool) -> RunningJob:
-        """Starts a job in the background, with audit rows at its start and end. Raises asyncpg's errors.
+        """Starts a job in the background. Its audit row is committed before, and another one says how it ended.
 
+        Raises AuditRefused and asyncpg's errors; then there is no job.
         What the work raises is in `error`. However often the work is cancelled, its end is recorded and `ended` set.
         """
         job = RunningJob(uuid4(), kind, dry_run)
-        await self._pool.execute(JOBS_SQL["start_job"], job.job_id, kind, dry_run, actor.name)
-        await self._record(job, actor, "started")
+        async with transaction(self._pool) as database:
+            await database.execute(JOBS_SQL["start_job"], job.job_id, kind, dry_run, actor.name)
+            await self._record(database, job, actor, STARTED)
         task = asyncio.create_task(self._run(job))
         self._tasks.add(task)
         task.add_done_callback(partial(self._on_stopped, job, actor))
@@ -98,10 +101,15 @@ class Jobs:
 
     async def state(self, job_id: UUID) -> Job:
         """One job. Raises JobUnknown."""
-        row = await self._pool.fetchrow(JOBS_SQL["job"], job_id, SILENT_S)
-        if row is None:
+        found = await self.states([job_id])
+        if job_id not in found:
             raise JobUnknown(f"there is no job {job_id}; to start one, use POST /api/admin/backfill-problems-solved")
-        return _state(row)
+        return found[job_id]
+
+    async def states(self, job_ids: Collection[UUID]) -> dict[UUID, Job]:
+        """Those of the jobs that there are, by id."""
+        rows = await self._pool.fetch(JOBS_SQL["jobs"], list(job_ids), SILENT_S)
+        return {row["job_id"]: _state(row) for row in rows}
 
     async def latest(self, limit: int) -> list[Job]:
         """The newest jobs of all processes; reports without their lists."""
@@ -153,17 +161,18 @@ class Jobs:
         row = (job.job_id, job.outcome, job.progress, report, error)
         try:
             await _retrying(lambda: self._pool.execute(JOBS_SQL["finish_job"], *row))
-            await _retrying(lambda: self._record(job, actor, "failed" if job.error else "done"))
+            await _retrying(lambda: self._record(self._pool, job, actor, FAILED if job.error else DONE))
             await self._pool.execute(JOBS_SQL["trim_jobs"], LISTS_KEPT, JOBS_KEPT, LISTS, SILENT_S)
-        except DATABASE_ERRORS as failure:  # the job will count as interrupted
+        except (AuditRefused, *DATABASE_ERRORS) as failure:  # the job counts as interrupted, or its row stays open
             log.warning(
                 "the end of a job was not recorded", action="job_not_recorded", kind=job.kind, error=said_of(failure)
             )
 
-    async def _record(self, job: RunningJob, actor: Actor, result: str) -> None:
+    async def _record(self, database: Database, job: RunningJob, actor: Actor, result: str) -> None:
         report = job.report or {}
         figures = {name: report[name] for name in RECORDED_FIGURES if name in report}
-        await record(self._pool, actor, job.kind, {"dry_run": job.dry_run, "job": str(job.job_id), **figures}, result)
+        detail = {"dry_run": job.dry_run, "job": str(job.job_id), **figures}
+        await record(database, actor, job.kind, detail, result, job.job_id)
 
     async def _send_heartbeats(self, job: RunningJob) -> None:
         while not cancelled():

@@ -170,7 +170,7 @@ async def _look_up(request: Request) -> Caller | None:
         if bearer is None:
             return None
         actor = visitor.acting_as(bearer.name, f"token:{bearer.label}")
-        return Caller(bearer.admin_id, actor, bearer.scopes, visitor)
+        return Caller(bearer.admin_id, actor, bearer.scopes, visitor, token_id=bearer.token_id)
     if not visitor.session_id:
         return None
     used = REFRESH_HEADER not in request.headers

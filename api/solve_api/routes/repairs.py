@@ -1,6 +1,5 @@
 """Admin routes that repair data: the replay, the rebuild of the board, and the jobs that run them."""
 
-import asyncio
 import json
 from collections.abc import AsyncIterator
 from typing import Annotated, Any
@@ -10,16 +9,15 @@ from fastapi import APIRouter, Depends, Header, Query, Response
 from fastapi.responses import JSONResponse
 from sse_starlette import EventSourceResponse, ServerSentEvent
 
-from solve_api.http.problems import problem_of, problems
+from solve_api.http.problems import RETRY_LATER, Problem, problem_of, problems
 from solve_api.http.rate_limits import LimitKind
 from solve_api.identity.actors import Caller
 from solve_api.identity.tokens import Scope
 from solve_api.operations import bodies
+from solve_api.operations.job_streams import STREAMS_PER_ADMIN, JobStream
 from solve_api.routes.callers import MayRead, OpenStores, require
 from solve_api.routes.events import retry_ms
 from solve_api.stores import Stores
-
-WATCH_S = 0.3
 
 router = APIRouter(prefix="/api/admin", tags=["admin"], responses=problems(429))
 MayRepair = Annotated[Caller, Depends(require(Scope.REPAIR))]
@@ -63,6 +61,21 @@ async def job(_: MayRead, stores: OpenStores, job_id: UUID) -> bodies.Job:
     return await stores.jobs.state(job_id)
 
 
+async def job_stream(caller: MayRead, stores: OpenStores, job_id: UUID) -> AsyncIterator[JobStream]:
+    """Opens a stream for as long as the response lasts."""
+    first = await stores.jobs.state(job_id)
+    if stores.job_streams.is_full_for(caller):
+        raise Problem(
+            429,
+            "too-many-streams",
+            "Too many open streams",
+            f"You watch {STREAMS_PER_ADMIN} jobs already; close some pages or streams, or poll the job instead.",
+            headers=RETRY_LATER,
+        )
+    with stores.job_streams.watching(caller, first) as stream:
+        yield stream
+
+
 def _event(name: str, job: bodies.Job, retry: int | None = None) -> ServerSentEvent:
     return ServerSentEvent(job.model_dump_json(), event=name, retry=retry)
 
@@ -83,20 +96,18 @@ def _example() -> str:
         **problems(401, 403, 404, 422, 503),
     },
 )
-async def watch(_: MayRead, stores: OpenStores, job_id: UUID) -> EventSourceResponse:
-    """Watch a job: events `progress` until it ends, then one event `end`, each with the job as data."""
-    first = await stores.jobs.state(job_id)
+async def watch(stream: Annotated[JobStream, Depends(job_stream)]) -> EventSourceResponse:
+    """Watch a job: events `progress` until it ends, then one event `end`, each with the job as data.
+
+    The stream also ends, without `end`, with the session or the token that opened it.
+    """
 
     async def events() -> AsyncIterator[ServerSentEvent]:
-        state, sent = first, ""
-        while state.state == "running" and not stores.changes.hub.closed:
-            if (now := json.dumps(state.progress)) != sent:
-                sent = now
-                yield _event("progress", state, retry_ms())
-            await asyncio.sleep(WATCH_S)
-            state = await stores.jobs.state(job_id)
-        if state.state != "running":
-            yield _event("end", state)
+        while (state := await stream.next()) is not None:
+            if state.state != "running":
+                yield _event("end", state)
+                return
+            yield _event("progress", state, retry_ms())
 
     return EventSourceResponse(events(), headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"})
 

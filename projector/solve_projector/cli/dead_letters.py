@@ -1,6 +1,5 @@
 """The commands under `dead-letters`: records that could not be applied, and events that wait for their user."""
 
-import getpass
 from collections.abc import Awaitable, Callable
 from datetime import datetime
 from typing import Annotated, Any
@@ -28,6 +27,7 @@ from solve_runtime.console import (
     table,
     whole,
 )
+from solve_runtime.system_user import described_user
 from solve_runtime.text import readable
 from solve_schemas.rejection import Reason
 
@@ -173,7 +173,7 @@ def discard(
 
     Example: solve-projector dead-letters discard 12 13 --why "a test of the new judge"
     """
-    who = _who(by)
+    who = described_user() if by is None else by
     discarded = _ask(lambda db, _: dead_letters.discard(db, ids, who, why))
     say({"discarded": discarded, "by": who}, f"{discarded} discarded by {who}", as_json)
 
@@ -191,7 +191,7 @@ def acknowledge(
 
     Example: solve-projector dead-letters acknowledge 47020 --why "a guest account, never registered"
     """
-    who = _who(by)
+    who = described_user() if by is None else by
     acknowledged = _ask(lambda db, _: dead_letters.acknowledge(db, user_id, who, why))
     said = f"{acknowledged} parked events acknowledged by {who}; they apply once the user exists"
     say({"acknowledged": acknowledged, "by": who}, said, as_json)
@@ -209,15 +209,6 @@ def _ask(question: Callable[[Connection, str], Awaitable[Any]]) -> Any:
         return run_async(work)
     except tuple(HINTS) as error:
         raise type(error)(f"{error} ({HINTS[type(error)]})") from None
-
-
-def _who(by: str | None) -> str:
-    if by is not None:
-        return by
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError, ImportError):
-        raise WhoUnknown("this system has no login name for you; name who decides with --by") from None
 
 
 def _description(letter: StoredDeadLetter, limit: int | None) -> list[str]:

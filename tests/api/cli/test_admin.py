@@ -4,6 +4,7 @@ import asyncio
 import json
 import os
 import pty
+import pwd
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -11,26 +12,28 @@ from typing import Any
 
 import pytest
 
-from solve_api.identity.accounts import account_of
+from solve_api.cli.admin import admin_commands
+from solve_api.identity.accounts import account_of, create_admin, disable
 from solve_api.identity.lockouts import may_try
 from solve_api.identity.passwords import is_right
 from solve_api.identity.sessions import now, open_session
-from solve_api.identity.tokens import PREFIX, Scope, bearer_of
+from solve_api.identity.tokens import PREFIX, NewToken, Scope, bearer_of, create_token
 from tests.api.served import NAME, PASSWORD, settings_of
 from tests.world import World
 
 OTHER = "another battery of staples"
+COMMANDS_OF_ADMIN = admin_commands.registered_commands
 Done = subprocess.CompletedProcess[str]
 
 
-async def admin(world: World, *words: str, given: str = "") -> Done:
+async def admin(world: World, *words: str, given: str = "", **changes: str) -> Done:
     """`solve-api admin …`, with that as its input."""
     return await asyncio.to_thread(
         subprocess.run,
         [sys.executable, "-m", "solve_api", "admin", *words],
         input=given,
         capture_output=True,
-        env=world.environment,
+        env=world.environment | changes,
         text=True,
         check=False,
     )
@@ -96,7 +99,8 @@ async def test_from_nobody_to_an_admin_who_left(world: World) -> None:
     assert await done(world, "disable", NAME) == {"sessions_ended": 0}
     assert (await done(world, "list"))[0]["disabled_at"]
     assert (await admin(world, "enable", NAME)).stdout == "ada can log in again\n"
-    logged = [(one["action"], one["via"], one["detail"]["about"]) for one in reversed(await done(world, "activity"))]
+    rows = list(reversed(await done(world, "activity")))
+    logged = [(one["action"], one["via"], one["detail"]["about"]) for one in rows if "about" in one["detail"]]
     assert logged == [
         ("create-admin", "cli", "Ada"),
         ("change-password", "cli", NAME),
@@ -104,6 +108,8 @@ async def test_from_nobody_to_an_admin_who_left(world: World) -> None:
         ("disable-admin", "cli", NAME),
         ("enable-admin", "cli", NAME),
     ]
+    assert [one["action"] for one in rows].count("list-admins") == 3
+    assert {one["who"] for one in rows} == {pwd.getpwuid(os.getuid()).pw_name}
 
 
 async def test_a_locked_name_is_unlocked(world: World) -> None:
@@ -150,6 +156,7 @@ async def test_at_a_terminal_the_password_is_asked_twice_and_not_shown(world: Wo
     assert status == 1
     assert "the two passwords differ; type the same one twice" in screen
     assert not await is_password(world, OTHER)
+    assert await world.value("SELECT result FROM admin_audit WHERE action = 'change-password'") == "refused"
 
 
 @pytest.mark.parametrize("command", ["create", "password"])
@@ -182,8 +189,65 @@ async def test_what_cannot_be_done_is_one_line_with_what_to_do(world: World) -> 
         assert line.startswith("solve-api: "), line
         assert said in line
         assert given == "" or given not in line
-    actions = await world.value("SELECT array_agg(action) FROM admin_audit")
-    assert actions == ["create-admin"], "what was not done is not logged as done"
+    rows = await world.fetch("SELECT action, result, detail ->> 'error' AS error FROM admin_audit")
+    assert sorted(row["action"] for row in rows if row["result"] == "refused") == [
+        "change-password", "create-admin", "create-admin", "create-admin", "create-admin", "create-token",
+        "create-token", "disable-admin", "enable-admin", "logout-everywhere", "revoke-token", "unlock",
+    ]  # fmt: skip
+    assert [(row["action"], row["error"]) for row in rows if row["result"] == "done"] == [("create-admin", None)]
+    assert all(row["error"] for row in rows if row["result"] == "refused")
+    everything = await world.value("SELECT string_agg(admin_audit::text, ' ') FROM admin_audit")
+    for secret in (PASSWORD, "password1234", "a b"):
+        assert secret not in everything
+
+
+COMMANDS: list[tuple[tuple[str, ...], str]] = [
+    (("create", "bob"), PASSWORD),
+    (("list",), ""),
+    (("password", NAME), OTHER),
+    (("disable", NAME), ""),
+    (("enable", "gone"), ""),
+    (("unlock", NAME), ""),
+    (("logout-everywhere", NAME), ""),
+    (("token", NAME, "--label", "x", "--scope", "read"), ""),
+    (("tokens",), ""),
+    (("revoke-token", "1"), ""),
+    (("activity",), ""),
+]
+STATE = """
+SELECT (SELECT json_agg(row_to_json(a) ORDER BY admin_id)::text FROM admins a) AS admins,
+       (SELECT count(*) FROM admin_sessions) AS sessions,
+       (SELECT json_agg(row_to_json(t))::text FROM admin_tokens t) AS tokens,
+       (SELECT count(*) FROM admin_lockouts) AS lockouts
+"""
+
+
+async def test_a_command_that_cannot_be_recorded_does_nothing(world: World) -> None:
+    assert {words[0] for words, _ in COMMANDS} == {one.name or one.callback.__name__ for one in COMMANDS_OF_ADMIN}
+    async with world.database() as database:
+        admin_id = await create_admin(database, NAME, PASSWORD)
+        await create_admin(database, "gone", PASSWORD)
+        await disable(database, "gone")
+        account = await account_of(database, NAME)
+        assert account
+        await open_session(database, settings_of(world), account, "", now())
+        await create_token(database, admin_id, NewToken("x", frozenset({Scope.READ})), now())
+        await may_try(database, settings_of(world), NAME, now())
+        await database.execute("ALTER TABLE admin_audit ADD CONSTRAINT refuse CHECK (false)")
+    before = await world.fetch(STATE)
+    found = await asyncio.gather(*(admin(world, *words, given=given) for words, given in COMMANDS))
+    for (words, _), one in zip(COMMANDS, found, strict=True):
+        assert (one.returncode, one.stdout) == (1, ""), words
+        assert "so it is not done" in one.stderr.splitlines()[-1], words
+    assert await world.fetch(STATE) == before
+
+
+async def test_who_is_the_systems_user_beside_whom_the_environment_claims(world: World) -> None:
+    await admin(world, "list", LOGNAME="grace", SUDO_USER="linus")
+    (found,) = await done(world, "activity")
+    assert found["who"] == pwd.getpwuid(os.getuid()).pw_name
+    assert found["detail"]["claimed"] == {"LOGNAME": "grace", "SUDO_USER": "linus"}
+    assert "claimed: LOGNAME: grace; SUDO USER: linus" in " ".join((await admin(world, "activity")).stdout.split())
 
 
 async def test_without_the_database_it_is_one_line_too(world: World) -> None:

@@ -1,6 +1,7 @@
 """Logging in and out: the right password alone opens a session, and refusals reveal nothing."""
 
 import asyncio
+import json
 import threading
 import unicodedata
 from typing import Any
@@ -11,10 +12,11 @@ from argon2 import PasswordHasher
 from structlog.testing import capture_logs
 
 from solve_api.identity import login as log_in
-from solve_api.identity import passwords
+from solve_api.identity import passwords, refusals
 from solve_api.identity.accounts import account_of, change_password, disable
 from solve_api.identity.passwords import is_outdated
 from tests.api.served import NAME, PASSWORD, Served, problem_of, serving
+from tests.waiting import until
 from tests.world import World
 
 LOGIN, SESSION = "/api/admin/login", "/api/admin/session"
@@ -280,3 +282,46 @@ async def test_a_password_too_many_in_the_queue_is_refused_and_counts_as_no_fail
         assert [one.status_code for one in found[7:]] == [401] * 3
         assert await world.value("SELECT failures FROM admin_lockouts") == 3
         assert (await tried(api.anybody, password=PASSWORD)).status_code == 200
+
+
+async def test_a_flood_of_log_ins_leaves_one_row_for_each_address_and_reason(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(passwords, "_slots", threading.Semaphore(0))
+    monkeypatch.setattr(refusals, "ADDRESSES_MAX", 3)
+    proxied = {"api_trusted_proxies": ("127.0.0.1",), "api_login_rate": "4/hour"}
+    async with serving(world, **proxied) as api:
+        for address, number in (("192.0.2.1", 6), ("192.0.2.2", 1), ("192.0.2.3", 1), ("2001:db8::1", 2)):
+            for _ in range(number):
+                found = await tried(api.anybody, headers={"X-Forwarded-For": address})
+                assert found.status_code in {429, 503}
+        await world.fetch("ALTER TABLE admin_audit RENAME TO hidden")
+        await refusals_of(api).record()
+        await world.fetch("ALTER TABLE hidden RENAME TO admin_audit")  # and they are counted on
+    rows = await world.fetch("SELECT who, client, result, detail FROM admin_audit")
+    assert sorted((row["who"], row["client"], *sorted(json.loads(row["detail"]).items())) for row in rows) == [
+        ("(not checked)", "(other addresses)", ("attempts", 3), ("because", "too many passwords at once")),
+        ("(not checked)", "192.0.2.1", ("attempts", 2), ("because", "over the rate")),
+        ("(not checked)", "192.0.2.1", ("attempts", 4), ("because", "too many passwords at once")),
+        ("(not checked)", "192.0.2.2", ("attempts", 1), ("because", "too many passwords at once")),
+    ]
+    assert {row["result"] for row in rows} == {"refused"}
+
+
+async def test_what_is_counted_is_recorded_while_the_server_runs(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(passwords, "_session_slots", threading.Semaphore(0))
+    monkeypatch.setattr(refusals, "RECORD_INTERVAL_S", 0.1)
+    async with serving(world) as api, api.admin() as admin:
+        busy = await admin.post("/api/admin/logout-everywhere", json={"password": PASSWORD})
+        problem_of(busy, 503, "busy")
+
+        async def is_recorded() -> bool:
+            found = (await admin.get("/api/admin/activity")).json()["activities"][0]
+            return (found["who"], found["action"], found["detail"].get("attempts")) == (NAME, "confirm-password", 1)
+
+        await until(is_recorded, "the refusal to be recorded")
+
+
+def refusals_of(api: Served) -> refusals.Refusals:
+    found: refusals.Refusals = api._server.config.app.state.stores.identity.refusals  # type: ignore[union-attr]
+    return found

@@ -224,6 +224,7 @@ async def test_dead_letters_are_listed_shown_retried_and_discarded(world: World)
         (discarded,) = listed.json()["dead_letters"]
         assert (discarded["discarded"]["by"], discarded["discarded"]["why"]) == ("ada", "a test")
         assert [entry[2:] for entry in await audit_of(admin)][1:] == [
+            ("retry-dead-letters", "started"),
             ("retry-dead-letters", "done"),
             ("discard-dead-letters", "done"),
         ]

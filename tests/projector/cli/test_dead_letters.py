@@ -8,6 +8,7 @@ import pytest
 
 from solve_projector.errors import AlreadyDecided, DeadLetterUnknown, NothingParked, WhoUnknown
 from solve_projector.store import dead_letters
+from solve_runtime.system_user import system_user
 from solve_schemas.record import encode
 from solve_schemas.rejection import Reason
 from tests.events import registered, revoked, solved
@@ -94,16 +95,17 @@ async def test_show_as_json_gives_the_exact_bytes(world: World) -> None:
 async def test_discard_keeps_the_record_with_who_when_and_why(world: World) -> None:
     first, second = await add_dead_letters(world, [registered("u"), registered("v")])
     status, out, err = await command(world, "discard", str(first), "--why", "a test", LOGNAME="grace")
-    assert (status, out) == (0, "1 discarded by grace\n"), err
+    who = f"{system_user()} (claims LOGNAME grace)"
+    assert (status, out) == (0, f"1 discarded by {who}\n"), err
     row = dict((await world.fetch("SELECT * FROM dead_letters WHERE dead_letter_id = $1", first))[0])
     assert (row["discarded_by"], row["discarded_why"], row["value"]) == (
-        "grace",
+        who,
         "a test",
         encode(registered("u")).value,
     )
     assert row["discarded_at"] is not None
     async with world.database() as connection:
-        with pytest.raises(AlreadyDecided, match=r"was discarded by grace at .*: a test"):
+        with pytest.raises(AlreadyDecided, match=r"was discarded by .*grace\) at .*: a test"):
             await dead_letters.discard(connection, [second, first], "ada", "again")
         with pytest.raises(DeadLetterUnknown, match="no dead letter 999"):
             await dead_letters.discard(connection, [second, 999], "ada", "again")

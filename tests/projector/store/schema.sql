@@ -22,7 +22,8 @@ CREATE TABLE public.admin_audit (
     detail jsonb DEFAULT '{}'::jsonb NOT NULL,
     result text NOT NULL,
     request_id text DEFAULT ''::text NOT NULL,
-    client text DEFAULT ''::text NOT NULL
+    client text DEFAULT ''::text NOT NULL,
+    deed uuid
 );
 ALTER TABLE public.admin_audit ALTER COLUMN audit_id ADD GENERATED ALWAYS AS IDENTITY (
     SEQUENCE NAME public.admin_audit_audit_id_seq
@@ -272,6 +273,7 @@ ALTER TABLE ONLY public.users
     ADD CONSTRAINT users_pkey PRIMARY KEY (user_id);
 ALTER TABLE ONLY public.verdicts
     ADD CONSTRAINT verdicts_pkey PRIMARY KEY (user_id, problem_id, submission_id);
+CREATE INDEX admin_audit_deed_idx ON public.admin_audit USING btree (deed) WHERE (deed IS NOT NULL);
 CREATE INDEX admin_jobs_started_at_idx ON public.admin_jobs USING btree (started_at);
 CREATE INDEX admin_sessions_admin_id_idx ON public.admin_sessions USING btree (admin_id);
 CREATE INDEX users_board_idx ON public.users USING btree (problems_solved DESC, date_trunc('second'::text, (last_solved_at AT TIME ZONE 'UTC'::text)), user_id) WHERE (problems_solved > 0);

@@ -23,6 +23,17 @@ WHERE s.session_hash = $1
   AND s.created_at + $3::interval > $2
   AND s.last_seen_at + $4::interval > $2
 
+-- name: valid_sessions
+-- Of many hashes those of open sessions, by the same rule.
+SELECT s.session_hash
+FROM admin_sessions s
+JOIN admins a USING (admin_id)
+WHERE s.session_hash = ANY ($1::bytea[])
+  AND a.disabled_at IS NULL
+  AND s.expires_at > $2
+  AND s.created_at + $3::interval > $2
+  AND s.last_seen_at + $4::interval > $2
+
 -- name: own_sessions
 -- An admin's open sessions, most recently used first. The id is a hash of the hash: it opens no session.
 SELECT

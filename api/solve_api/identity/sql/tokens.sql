@@ -8,6 +8,16 @@ WHERE t.token_hash = $1
   AND t.expires_at > $2
   AND a.disabled_at IS NULL
 
+-- name: valid_tokens
+-- Of many tokens those that are valid, by the same rule.
+SELECT token_id
+FROM admin_tokens t
+JOIN admins a USING (admin_id)
+WHERE token_id = ANY ($1::bigint[])
+  AND t.revoked_at IS NULL
+  AND t.expires_at > $2
+  AND a.disabled_at IS NULL
+
 -- name: create_token
 -- Adds a token.
 WITH t AS (

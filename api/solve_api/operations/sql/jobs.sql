@@ -4,13 +4,13 @@ UPDATE admin_jobs
 SET state = $2, progress = $3, report = $4, error = $5, finished_at = now()
 WHERE job_id = $1
 
--- name: job
--- One job. A running job without a heartbeat for $2 seconds is silent.
+-- name: jobs
+-- The jobs with these ids. A running job without a heartbeat for $2 seconds is silent.
 SELECT
     job_id, kind, dry_run, started_by, started_at, finished_at, progress, report,
     state, error, state = 'running' AND beaten_at < now() - make_interval(secs => $2) AS silent
 FROM admin_jobs
-WHERE job_id = $1
+WHERE job_id = ANY ($1::uuid[])
 
 -- name: latest_jobs
 -- The newest $1 jobs, without the lists ($3) of their reports. A running job without a heartbeat for $2 seconds is silent.
