@@ -1,9 +1,9 @@
 """Assembles the application: routes, pages and middleware.
 
-Middleware from the outside in: request id, security headers, CORS, Vary, compression, rate, body size; then the routes.
+Middleware from the outside in: last resort, request id, security headers, CORS, Vary, compression, rate, body size;
+then the routes.
 """
 
-import re
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any
@@ -13,8 +13,8 @@ from fastapi import FastAPI
 
 from solve_api import __version__
 from solve_api.http.caching import VaryByEncoding
-from solve_api.http.error_handlers import add_error_handlers
-from solve_api.http.headers import BodyLimit, HeadAsGet, SecurityHeaders
+from solve_api.http.error_handlers import LastResort, add_error_handlers
+from solve_api.http.headers import HEADERS, BodyLimit, HeadAsGet, SecurityHeaders, is_request_id
 from solve_api.http.problems import ProblemDetails, problems
 from solve_api.http.read_rate import ReadRate
 from solve_api.http.sharing import PublicCompression, PublicCors
@@ -25,7 +25,6 @@ from solve_api.stores import Stores, open_stores
 from solve_runtime.kafka_settings import KafkaConnection
 
 COMPRESSED_FROM_BYTES = 1_000
-REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 DESCRIPTION = """Profiles, leaderboard and repairs. Counts come from PostgreSQL and can be proved from the log.
 
 Errors are problem details (RFC 9457). Admins log in and get a cookie, or send a token made by `solve-api admin token`
@@ -82,7 +81,8 @@ def _add_middleware(app: FastAPI, settings: ApiSettings) -> None:
             expose_headers=["ETag", leaderboard.SOURCE_HEADER, "X-Request-ID", "Retry-After"],
         )
     app.add_middleware(SecurityHeaders, shared=bool(settings.api_cors_origins))
-    app.add_middleware(CorrelationIdMiddleware, validator=lambda text: REQUEST_ID.fullmatch(text) is not None)
+    app.add_middleware(CorrelationIdMiddleware, validator=is_request_id)
+    app.add_middleware(LastResort, headers=HEADERS)
 
 
 def _complete_openapi(app: FastAPI) -> None:

@@ -6,15 +6,19 @@ import signal
 import socket
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
+from functools import partial
 
 import structlog
 import uvicorn
 from sse_starlette.sse import AppStatus
 from starlette.types import ASGIApp
+from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from solve_api.app import create_app
 from solve_api.errors import AddressUnusable
-from solve_api.http.head_limit import HeadLimit
+from solve_api.http.connections import ConnectionLimits, Connections
+from solve_api.http.open_file_limit import fit_open_files
+from solve_api.http.protocol import LimitedProtocol
 from solve_api.settings import ApiSettings
 from solve_projector.errors import DatabaseUnavailable, PoolerUnsuitable
 from solve_projector.store.command_session import command_session
@@ -98,8 +102,23 @@ def config_of(app: ASGIApp, settings: ApiSettings, listening: socket.socket) -> 
         forwarded_allow_ips=list(settings.api_trusted_proxies),
         timeout_graceful_shutdown=GRACE_S,
         timeout_keep_alive=30,
-        http=HeadLimit,
+        http=partial(LimitedProtocol, _connections(app, settings)),  # type: ignore[arg-type]  # it is only called
+        ws="none",
     )
+
+
+def _connections(app: ASGIApp, settings: ApiSettings) -> Connections:
+    possible, per_address = fit_open_files(settings).connections, settings.api_connections_address_max
+    if possible < settings.api_connections_max:
+        per_address = min(per_address, max(1, possible // 2))  # however few fit, one address never has them all
+        log.warning(
+            f"only {possible} connections fit; raise the limit of open files (ulimit -n), "
+            "or lower SOLVE_API_CONNECTIONS_MAX",
+            action="connections_limited",
+        )
+    head_s, body_s, answer_s = settings.api_head_timeout_s, settings.api_body_timeout_s, settings.api_answer_timeout_s
+    proxies = ProxyHeadersMiddleware(app, list(settings.api_trusted_proxies)).trusted_hosts  # type: ignore[arg-type]
+    return Connections(ConnectionLimits(possible, per_address, head_s, body_s, answer_s), proxies.__contains__)
 
 
 async def _check_tables(settings: ApiSettings) -> None:

@@ -68,6 +68,22 @@ class ApiSettings(ProjectorSettings):
     api_streams_address_max: int = Field(
         1_000, ge=1, le=100_000, description="Open event streams per client address and process."
     )
+    api_connections_max: int = Field(
+        3_000, ge=2, le=200_000, description="Open connections per process; more than its event streams."
+    )
+    api_connections_address_max: int = Field(
+        1_500,
+        ge=1,
+        le=200_000,
+        description="Open connections per client address (an IPv6 /64 is one) and process; not for trusted proxies.",
+    )
+    api_head_timeout_s: float = Field(
+        20, gt=0, le=600, description="Seconds in which the head of a request has to arrive."
+    )
+    api_body_timeout_s: float = Field(30, gt=0, le=3_600, description="Seconds in which its body has to arrive.")
+    api_answer_timeout_s: float = Field(
+        60, gt=0, le=3_600, description="Seconds until a client that does not take its answer is disconnected."
+    )
     api_body_max_bytes: int = Field(64 * 1024, ge=1024, le=16 * 1024 * 1024, description="Largest request body.")
 
     api_read_rate: Rate = Field("3000/minute", description="Requests per client address, whatever the answer.")
@@ -82,6 +98,13 @@ class ApiSettings(ProjectorSettings):
     api_session_max_s: int = Field(43_200, ge=60, le=604_800, description="Seconds until any session ends.")
     api_lockout_failures: int = Field(5, ge=1, le=100, description="Wrong passwords in a row that lock a name.")
     api_lockout_s: int = Field(900, ge=1, le=86_400, description="Seconds that a locked name stays locked.")
+
+    @model_validator(mode="after")
+    def _connections_are_for_several(self) -> Self:
+        for name in ("api_streams_max", "api_connections_address_max"):
+            if getattr(self, name) >= self.api_connections_max:
+                raise ValueError(f"SOLVE_{name.upper()} must be less than SOLVE_API_CONNECTIONS_MAX")
+        return self
 
     @model_validator(mode="after")
     def _idle_ends_before_the_end(self) -> Self:

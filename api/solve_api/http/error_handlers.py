@@ -1,6 +1,7 @@
 """Turns every error of every route into problem details, or into a page if a person asked for one."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from uuid import uuid4
 
 import structlog
 from asgi_correlation_id import correlation_id
@@ -37,10 +38,14 @@ def problem_response(problem: Problem) -> Response:
 
 
 class LastResort:
-    """Answers unexpected errors. The framework's own answer would lack the headers of our middleware."""
+    """Answers unexpected errors. The framework's own answer would lack the headers of our middleware.
 
-    def __init__(self, app: ASGIApp) -> None:
+    It is there twice: inside, where middleware completes its answer, and around all middleware, with `headers`.
+    """
+
+    def __init__(self, app: ASGIApp, headers: Mapping[str, str] | None = None) -> None:
         self._app = app
+        self._headers = headers
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """ASGI. An answer that has started cannot be replaced."""
@@ -56,8 +61,22 @@ class LastResort:
         except Exception as error:
             if started or scope["type"] != "http":
                 raise
-            handle = scope["app"].state.handle_error
-            await (await handle(Request(scope), error))(scope, receive, send)
+            if self._headers is None:
+                response = await scope["app"].state.handle_error(Request(scope), error)
+            else:
+                response = _plain_answer(Request(scope), error, self._headers)
+            await response(scope, receive, send)
+
+
+def _plain_answer(request: Request, error: Exception, headers: Mapping[str, str]) -> Response:
+    """For an error of middleware, or of what answers errors: with nothing that could fail again."""
+    problem = problem_of(error)
+    if not correlation_id.get():
+        correlation_id.set(uuid4().hex)
+    _log_failure(request, problem, error)
+    response = problem_response(problem)
+    response.headers.update({**headers, "X-Request-ID": str(correlation_id.get())})
+    return response
 
 
 def add_error_handlers(app: FastAPI, render_page: RenderPage) -> None:

@@ -1,7 +1,11 @@
-"""Middleware: security headers on every answer, HEAD as GET, and a limit on request bodies.
+"""Middleware: security headers on every answer, HEAD as GET, and a limit on request bodies; request ids.
 
 The headers follow OWASP's Secure Headers Project; pages may load and send to nothing but this site.
 """
+
+import re
+from collections.abc import Iterable
+from uuid import uuid4
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -33,7 +37,20 @@ HEADERS = {
     "Permissions-Policy": "camera=(), geolocation=(), microphone=(), payment=(), usb=()",
 }
 HEAD_MAX_BYTES = 32 * 1024
+LENGTH_MAX_DIGITS = 20
+REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 TLS_HEADERS = {"Strict-Transport-Security": "max-age=31536000; includeSubDomains"}
+
+
+def is_request_id(text: str) -> bool:
+    """Whether a client's request id is taken as it is."""
+    return REQUEST_ID.fullmatch(text) is not None
+
+
+def request_id_of(headers: Iterable[tuple[bytes, bytes]]) -> str:
+    """The request id that a client sent, or a new one."""
+    sent = next((value.decode("latin-1") for name, value in headers if name == b"x-request-id"), "")
+    return sent if is_request_id(sent) else uuid4().hex
 
 
 class SecurityHeaders:
@@ -96,7 +113,8 @@ class BodyLimit:
             await self._app(scope, receive, send)
             return
         length = Headers(scope=scope).get("content-length", "0")
-        if not length.isascii() or not length.isdigit() or int(length) > self._max_bytes:
+        digits = length.isascii() and length.isdigit() and len(length) <= LENGTH_MAX_DIGITS  # more stop int()
+        if not digits or int(length) > self._max_bytes:
             await problem_response(self._problem())(scope, receive, send)
             return
         seen = 0

@@ -16,6 +16,7 @@ import structlog
 from tenacity import AsyncRetrying, retry_if_exception, wait_random_exponential
 
 from solve_api.attention import Attention
+from solve_api.http.open_file_limit import fit_open_files
 from solve_api.live.entries import (
     BEGINNING,
     MANY,
@@ -28,7 +29,6 @@ from solve_api.live.entries import (
     read_entry,
 )
 from solve_api.live.hub import Hub, Subscription
-from solve_api.live.open_file_limit import raise_open_file_limit
 from solve_api.settings import ApiSettings
 from solve_projector.errors import LeaderboardUnavailable
 from solve_projector.leaderboard.board import changes_key
@@ -241,7 +241,7 @@ async def open_changes(settings: ApiSettings, pool: asyncpg.Pool, topic: str) ->
     """Follows the changes in the background, and ends every stream on exit. Raises SettingsError on a bad REDIS_URL."""
     redis = connect_redis(settings, socket_timeout=SOCKET_TIMEOUT_S, client_name="solve-api")
     key = changes_key(settings.leaderboard_prefix)
-    hub = Hub(_streams_max(settings.api_streams_max), address_max=settings.api_streams_address_max)
+    hub = Hub(_streams_max(settings), address_max=settings.api_streams_address_max)
     changes = Changes(redis, key, pool, hub, topic)
     async with aclosing(redis), in_background(changes.follow(), changes.query()) as tasks:
         for task in tasks:
@@ -250,9 +250,9 @@ async def open_changes(settings: ApiSettings, pool: asyncpg.Pool, topic: str) ->
             yield changes
 
 
-def _streams_max(wanted: int) -> int:
-    possible = raise_open_file_limit(wanted)
-    if possible < wanted:
+def _streams_max(settings: ApiSettings) -> int:
+    possible = fit_open_files(settings).streams
+    if possible < settings.api_streams_max:
         structlog.get_logger().warning(
             f"only {possible} event streams fit; raise the limit of open files (ulimit -n), "
             "or lower SOLVE_API_STREAMS_MAX",

@@ -15,7 +15,7 @@ import pytest
 from httpx import AsyncClient
 from httpx_sse import aconnect_sse
 
-from solve_api.live.open_file_limit import OTHER_FILES
+from solve_api.http.open_file_limit import OTHER_FILES
 from solve_api.routes import events
 from solve_projector.leaderboard.board import open_leaderboard
 from solve_projector.store.counts import Standing
