@@ -30,7 +30,8 @@ async def admin(world: World, *words: str, given: str = "") -> Done:
         [sys.executable, "-m", "solve_api", "admin", *words],
         input=given,
         capture_output=True,
-        env=world.environment,
+        # a dozen at once may rest in a transaction for longer than the two seconds of other tests
+        env=world.environment | {"SOLVE_TRANSACTION_IDLE_TIMEOUT_MS": "30000"},
         text=True,
         check=False,
     )
