@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from tempfile import NamedTemporaryFile
 from typing import NamedTuple
 
 import pytest
@@ -68,7 +69,7 @@ import solve_projector.store.postgresql
 
 solve_projector.store.postgresql.LOCK_TIMEOUT_MS = 300
 programs = {f"solve-{name}": sys.modules[f"solve_{name}.__main__"].program for name in ("api", "producer", "projector")}
-done, environment = [], dict(os.environ)
+done, environment, found = [], dict(os.environ), sys.argv[1]
 for argv, changes in json.load(sys.stdin):
     os.environ.clear()
     os.environ.update(environment | changes)
@@ -86,8 +87,8 @@ for argv, changes in json.load(sys.stdin):
         except BaseException:
             status = traceback.format_exc()
     done.append([" ".join(argv), status, out.getvalue(), err.getvalue()])
-os.set_blocking(1, True)  # uvloop takes it from a pipe
-print(json.dumps(done))
+with open(found, "w") as file:  # a pipe may be left non-blocking, and takes a part of it
+    json.dump(done, file)
 """
 
 
@@ -113,16 +114,17 @@ def run_all(
 ) -> list[Done]:
     """Runs commands, one text or a list of words, in one process; each with its own changes of the environment."""
     words = [(command.split() if isinstance(command, str) else command, changes) for command, changes in commands]
-    finished = subprocess.run(
-        [sys.executable, "-c", RUNNER],
-        input=json.dumps(words).encode(),
-        capture_output=True,
-        env=dict(environment),
-        cwd=folder,
-        check=False,
-    )
-    assert finished.returncode == 0, finished.stderr.decode()
-    return [Done(*one) for one in json.loads(finished.stdout)]
+    with NamedTemporaryFile() as found:
+        finished = subprocess.run(
+            [sys.executable, "-c", RUNNER, found.name],
+            input=json.dumps(words).encode(),
+            capture_output=True,
+            env=dict(environment),
+            cwd=folder,
+            check=False,
+        )
+        assert finished.returncode == 0, finished.stderr.decode()
+        return [Done(*one) for one in json.load(found)]
 
 
 def wrong(found: Sequence[Done], says: str) -> list[Done]:

@@ -33,7 +33,8 @@ async def admin(world: World, *words: str, given: str = "", **changes: str) -> D
         [sys.executable, "-m", "solve_api", "admin", *words],
         input=given,
         capture_output=True,
-        env=world.environment | changes,
+        # a dozen at once may rest in a transaction for longer than the two seconds of other tests
+        env=world.environment | {"SOLVE_TRANSACTION_IDLE_TIMEOUT_MS": "30000"} | changes,
         text=True,
         check=False,
     )
