@@ -87,7 +87,7 @@ async def test_a_thousand_streams_all_hear_and_end_with_their_process(world: Wor
 
 
 async def test_a_reader_that_sleeps_wakes_up_to_the_newest_and_skips_the_rest(world: World) -> None:
-    users = ["𝄞" * 190 + f"{number:010}" for number in range(20)]
+    users = ["𝄞" * 190 + f"{number:010}" for number in range(13)]  # as many as a request head can name
     version = 0
     async with open_leaderboard(world.settings, world.connection.topic) as board, hearing(world) as api:
 
