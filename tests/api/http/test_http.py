@@ -328,8 +328,11 @@ async def test_one_address_that_asks_for_every_period_holds_up_neither_the_home_
         assert "Being computed" in first.text
         assert "data-poll" in first.text
         may_go_on.release()
-        await until(home_shows_today)
-        # that page began the next computation, which now has the only turn
+
+        async def next_has_the_turn() -> bool:
+            return await home_shows_today() and len(computed) == 2
+
+        await until(next_has_the_turn, "a page to begin the next computation, which has the only turn")
         zones = [f"Etc/GMT+{hours}" for hours in range(1, 13)]
         many = [
             asyncio.create_task(ask("192.0.2.1", period, zone)) for zone in zones for period in ("day", "week", "month")
