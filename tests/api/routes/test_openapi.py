@@ -56,6 +56,7 @@ async def test_every_answer_is_as_documented(world: World, caller: str, phases: 
 
 
 @pytest.mark.soak
+@pytest.mark.timeout(3_600)
 @pytest.mark.parametrize("caller", ["anybody", "session", "token"])
 async def test_every_answer_is_as_documented_for_very_many_requests(world: World, caller: str, tmp_path: Path) -> None:
     await fill(world)
