@@ -15,6 +15,7 @@ import asyncpg.pool
 from solve_projector.settings import ProjectorSettings
 from solve_projector.store.migrate import require_readable
 from solve_projector.store.postgresql import Connection, closing_pool, pool_options
+from solve_runtime.tasks import retrieve
 
 Database = asyncpg.Pool | Connection
 
@@ -73,17 +74,12 @@ class Readiness:
         """Raises PermissionMissing and asyncpg's errors."""
         if self._asked is None or (self._asked.done() and monotonic() >= self._asked_at + READY_FOR_S):
             self._asked, self._asked_at = asyncio.create_task(self._ask()), monotonic()
-            self._asked.add_done_callback(_retrieve)
+            self._asked.add_done_callback(retrieve)
         await asyncio.shield(self._asked)
 
     async def _ask(self) -> None:
         async with asyncio.timeout(ACQUIRE_TIMEOUT_S):
             await require_readable(self._pool)
-
-
-def _retrieve(task: asyncio.Task[None]) -> None:
-    """Retrieves the error, even if every request has gone."""
-    _ = task.cancelled() or task.exception()
 
 
 @asynccontextmanager

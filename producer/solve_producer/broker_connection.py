@@ -32,6 +32,7 @@ from solve_producer.errors import (
 )
 from solve_producer.forks import keep_from_children
 from solve_runtime.kafka_settings import KafkaConnection
+from solve_runtime.tasks import retrieve
 
 # Under the broker's own limit (message.max.bytes, 1 MiB by default) with room for a batch's frame.
 MAX_REQUEST_BYTES = 1_000_000
@@ -205,7 +206,7 @@ async def _stop(client: Any, patience_s: float) -> None:
     stopping = asyncio.create_task(client.stop())
     await asyncio.wait([stopping], timeout=patience_s)
     if stopping.done():
-        _ = stopping.cancelled() or stopping.exception()  # or asyncio warns that nobody read it
+        retrieve(stopping)
         return
     client._message_accumulator.fail_all(KafkaConnectionError("the connection was given up"))
     sender = client._sender.sender_task

@@ -32,6 +32,11 @@ async def cancel_and_wait(tasks: Collection[asyncio.Task[Any]]) -> None:
         await asyncio.wait(pending, timeout=RETRY_S)
 
 
+def retrieve(task: asyncio.Future[Any]) -> None:
+    """Takes the error of a task that has ended, which nobody may wait for; or asyncio logs that nobody retrieved it."""
+    _ = task.cancelled() or task.exception()
+
+
 @asynccontextmanager
 async def in_background(*work: Coroutine[Any, Any, None]) -> AsyncIterator[list[asyncio.Task[None]]]:
     """Runs work beside the caller's until exit. What it raises stays in its task."""
@@ -56,7 +61,7 @@ async def shielded(work: Coroutine[Any, Any, None]) -> None:
                 await asyncio.wait([task], timeout=GRACE_S)
             finally:  # this task may be cancelled a second time here
                 await cancel_and_wait([task])
-                _ = task.cancelled() or task.exception()  # or asyncio logs that nobody retrieved it
+                retrieve(task)
 
 
 def first_cause(error: BaseException) -> BaseException:

@@ -20,6 +20,7 @@ from solve_api.ranking.periods import TimeRange
 from solve_api.ranking.turns import Turn, Turns
 from solve_projector.domain.ranking import BoardPage, Mode, PageRequest, RankKey
 from solve_runtime.sql import queries
+from solve_runtime.tasks import retrieve
 
 BOARD_SQL = queries("solve_api.ranking", "board")
 
@@ -114,7 +115,7 @@ class PeriodBoards:
             turn = Turn()
             self._turns.join(client, turn)
             task = asyncio.create_task(self._compute_in_turn(time_range, turn))
-            task.add_done_callback(_retrieve)
+            task.add_done_callback(retrieve)
             window = self._windows[time_range] = _Window(task, turn)
         elif not window.task.done():
             self._turns.join(client, window.turn)
@@ -136,11 +137,6 @@ class PeriodBoards:
         rows = [(-row[0], row[1], row[2]) for row in found]
         index = {user_id: at for at, user_id in enumerate(map(itemgetter(2), rows))}
         return PeriodBoard(time_range, rows, index, as_of, monotonic() + FRESH_S)
-
-
-def _retrieve(task: asyncio.Task[PeriodBoard]) -> None:
-    """Retrieves the error, even if every request has gone."""
-    _ = task.cancelled() or task.exception()
 
 
 def _position(row: tuple[int, int, str]) -> RankKey:

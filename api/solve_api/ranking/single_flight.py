@@ -8,6 +8,8 @@ from collections.abc import Awaitable, Callable, Hashable
 from functools import partial
 from typing import Any, TypeVar
 
+from solve_runtime.tasks import retrieve
+
 Result = TypeVar("Result")
 Read = Callable[[], Awaitable[Any]]
 
@@ -42,7 +44,6 @@ class SingleFlight:
         return result
 
     def _forget(self, key: Hashable, this: _Flight, task: asyncio.Task[Any]) -> None:
-        if not task.cancelled():
-            task.exception()  # retrieved, even if every request has gone
+        retrieve(task)  # every request may have gone
         if self._latest.get(key) is this:
             del self._latest[key]
