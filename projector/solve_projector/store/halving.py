@@ -3,6 +3,8 @@
 from collections.abc import Awaitable, Callable, Sequence
 from typing import TypeVar
 
+import asyncpg
+
 from solve_projector.store.postgresql import DATABASE_ERRORS, Failure, classify, took_too_long
 
 Item = TypeVar("Item")
@@ -23,7 +25,9 @@ async def in_halves(
     try:
         await apply(items)
     except DATABASE_ERRORS as error:
-        is_slow = slow_too and took_too_long(error) and len(items) > 1
+        # an end that arrives between two statements: asyncpg's next one only says that it cannot be sent
+        without_reason = isinstance(error, asyncpg.InternalClientError)
+        is_slow = slow_too and (took_too_long(error) or without_reason) and len(items) > 1
         if classify(error) is not Failure.DATA and not is_slow:
             raise
         if len(items) == 1:

@@ -248,7 +248,9 @@ async def test_who_is_the_systems_user_beside_whom_the_environment_claims(world:
     (found,) = await done(world, "activity")
     assert found["who"] == pwd.getpwuid(os.getuid()).pw_name
     assert found["detail"]["claimed"] == {"LOGNAME": "grace", "SUDO_USER": "linus"}
-    assert "claimed: LOGNAME: grace; SUDO USER: linus" in " ".join((await admin(world, "activity")).stdout.split())
+    assert "claimed: LOGNAME: grace; SUDO USER: linus" in " ".join(
+        (await admin(world, "activity", COLUMNS="200")).stdout.split()
+    )
 
 
 async def test_without_the_database_it_is_one_line_too(world: World) -> None:
