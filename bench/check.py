@@ -1,4 +1,4 @@
-"""Compares the stores with the oracle: every name, verdict, parked event, count and place on the board."""
+"""Compares the stores with the oracle: every name, verdict, first solve, parked event, count and place on the board."""
 
 import json
 from collections.abc import Iterable
@@ -8,7 +8,7 @@ from typing import Any
 import asyncpg
 
 from bench import oracle
-from bench.oracle import Model, Solved, Verdict
+from bench.oracle import First, Model, Solved, Verdict
 from solve_projector.domain.ranking import PageRequest
 from solve_projector.leaderboard.board import Leaderboard
 from solve_schemas.events import Event
@@ -28,6 +28,9 @@ async def differences(model: Model, connection: asyncpg.Connection, board: Leade
     users = await connection.fetch(
         "SELECT user_id, registered_at, username, problems_solved, last_solved_at FROM users"
     )
+    firsts = await connection.fetch(
+        "SELECT user_id, problem_id, solved_at, submission_id, language, contest_id FROM solves"
+    )
     page = await board.read(PageRequest(MORE_THAN_ANY_BOARD))
     rows = page.rows if page else []
     shown = [(row.user_id, row.problems_solved, datetime.fromtimestamp(row.seconds, UTC)) for row in rows]
@@ -35,6 +38,7 @@ async def differences(model: Model, connection: asyncpg.Connection, board: Leade
         ("PostgreSQL's names", {row["user_id"]: (row["registered_at"], row["username"]) for row in users}, model.names),
         ("PostgreSQL's counts", {row[0]: Solved(*row[3:]) for row in users if row["problems_solved"]}, model.solved),
         ("PostgreSQL's verdicts", await _verdicts(connection, "verdicts"), model.verdicts),
+        ("PostgreSQL's first solves", {(row[0], row[1]): First(*row[2:]) for row in firsts}, model.firsts),
         ("PostgreSQL's parked events", await _verdicts(connection, "parked_events"), model.parked),
         ("Redis' places", dict(enumerate(shown, 1)), dict(enumerate(model.board(), 1))),
     )

@@ -14,7 +14,7 @@ from solve_projector.operations.setup import provision
 from solve_projector.settings import ProjectorSettings
 from solve_runtime.kafka_settings import KafkaConnection
 
-TABLES = ("users", "verdicts")
+TABLES = ("users", "verdicts", "solves")
 
 
 async def make_crowd(connection: KafkaConnection, users: int) -> dict[str, Any]:
@@ -22,7 +22,7 @@ async def make_crowd(connection: KafkaConnection, users: int) -> dict[str, Any]:
     settings = ProjectorSettings()
     await provision(connection, settings)
     async with open_database(settings, replay=True) as database:
-        await database.execute("TRUNCATE users, verdicts, parked_events, dead_letters, partition_offsets")
+        await database.execute("TRUNCATE users, verdicts, solves, parked_events, dead_letters, partition_offsets")
         await database.execute("SELECT set_config('bench.users', $1, false)", str(users))
         await database.execute(Path(__file__).with_name("crowd.sql").read_text(encoding="utf-8"))
         for table in TABLES:  # as autovacuum would have by then

@@ -31,17 +31,18 @@ SELECT
 FROM submissions
 ORDER BY at;
 
+INSERT INTO solves (user_id, problem_id, solved_at, submission_id, language, contest_id)
+SELECT user_id, problem_id, submitted_at, submission_id, language, contest_id
+FROM (
+    SELECT DISTINCT ON (user_id, problem_id) *
+    FROM verdicts
+    WHERE solved
+    ORDER BY user_id, problem_id, submitted_at, submission_id
+) AS firsts
+ORDER BY submitted_at;
+
 UPDATE users
 SET (problems_solved, last_solved_at, version)
     = (counted.problems, counted.last, (extract(epoch FROM now()) * 1000000)::bigint)
-FROM (
-    SELECT user_id, count(*) AS problems, max(first) AS last
-    FROM (
-        SELECT user_id, min(submitted_at) AS first
-        FROM verdicts
-        WHERE solved
-        GROUP BY user_id, problem_id
-    ) AS firsts
-    GROUP BY user_id
-) AS counted
+FROM (SELECT user_id, count(*) AS problems, max(solved_at) AS last FROM solves GROUP BY user_id) AS counted
 WHERE counted.user_id = users.user_id;

@@ -25,6 +25,15 @@ class Verdict(NamedTuple):
     reason: str
 
 
+class First(NamedTuple):
+    """The submission by which a user first solved a problem."""
+
+    solved_at: datetime
+    submission_id: str
+    language: str
+    contest_id: str
+
+
 class Solved(NamedTuple):
     """What a user has solved."""
 
@@ -34,11 +43,12 @@ class Solved(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Model:
-    """Each registered user's name and since when, verdicts, those of unknown users, and what each user has solved."""
+    """Each registered user's name and since when, verdicts, those of unknown users, first solves, and counts."""
 
     names: dict[str, tuple[datetime, str]]
     verdicts: dict[SubmissionKey, Verdict]
     parked: dict[SubmissionKey, Verdict]
+    firsts: dict[tuple[str, str], First]  # by user and problem
     solved: dict[str, Solved]
 
     def board(self) -> list[tuple[str, int, datetime]]:
@@ -63,7 +73,8 @@ def model_of(events: Iterable[Fields]) -> Model:
     standing = {key: _standing(verdicts) for key, verdicts in submissions.items()}
     verdicts = {key: verdict for key, verdict in standing.items() if key[0] in names}
     parked = {key: verdict for key, verdict in standing.items() if key[0] not in names}
-    return Model(names, verdicts, parked, _solved(verdicts))
+    firsts = _firsts(verdicts)
+    return Model(names, verdicts, parked, firsts, _solved(firsts))
 
 
 def _verdict(event: Fields) -> Verdict:
@@ -83,16 +94,21 @@ def _standing(verdicts: list[Verdict]) -> Verdict:
     return min(tied, key=lambda verdict: (verdict.submitted_at, verdict.language, verdict.contest_id))
 
 
-def _solved(verdicts: Mapping[SubmissionKey, Verdict]) -> dict[str, Solved]:
+def _firsts(verdicts: Mapping[SubmissionKey, Verdict]) -> dict[tuple[str, str], First]:
     """A problem is solved since the first of its submissions that stand as solved was handed in."""
-    solves: defaultdict[str, defaultdict[str, list[datetime]]] = defaultdict(lambda: defaultdict(list))
-    for (user_id, problem_id, _), verdict in verdicts.items():
+    solves: defaultdict[tuple[str, str], list[First]] = defaultdict(list)
+    for (user_id, problem_id, submission_id), verdict in verdicts.items():
         if verdict.submitted_at is not None:
-            solves[user_id][problem_id].append(verdict.submitted_at)
-    return {
-        user_id: Solved(len(problems), max(min(times) for times in problems.values()))
-        for user_id, problems in solves.items()
-    }
+            one = First(verdict.submitted_at, submission_id, verdict.language, verdict.contest_id)
+            solves[user_id, problem_id].append(one)
+    return {pair: min(some, key=lambda one: (one.solved_at, one.submission_id)) for pair, some in solves.items()}
+
+
+def _solved(firsts: Mapping[tuple[str, str], First]) -> dict[str, Solved]:
+    times: defaultdict[str, list[datetime]] = defaultdict(list)
+    for (user_id, _), first in firsts.items():
+        times[user_id].append(first.solved_at)
+    return {user_id: Solved(len(some), max(some)) for user_id, some in times.items()}
 
 
 def _time(text: str) -> datetime:

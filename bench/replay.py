@@ -94,7 +94,7 @@ async def measure_size(number: int) -> dict[str, Any]:
 
 async def clear(database: asyncpg.Connection) -> None:
     """As after `setup`."""
-    await database.execute("TRUNCATE users, verdicts, parked_events, dead_letters, partition_offsets")
+    await database.execute("TRUNCATE users, verdicts, solves, parked_events, dead_letters, partition_offsets")
 
 
 async def command(*words: str) -> Measured:

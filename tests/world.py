@@ -18,6 +18,7 @@ from solve_projector.leaderboard.board import open_leaderboard
 from solve_projector.live.pipeline import Totals
 from solve_projector.live.process import open_projector, run_projector
 from solve_projector.settings import ProjectorSettings
+from solve_projector.store.migrate import newest_revision
 from solve_runtime.kafka_settings import KafkaConnection
 from solve_schemas.events import Event
 from solve_schemas.record import encode
@@ -134,8 +135,9 @@ class World:
 
     @asynccontextmanager
     async def database(self) -> AsyncIterator[asyncpg.Connection]:
-        """A connection of the test's own."""
-        connection = await asyncpg.connect(self.settings.database_url.get_secret_value())
+        """A connection of the test's own, which may change what it likes."""
+        url, revision = self.settings.database_url.get_secret_value(), {"solve.revision": newest_revision()}
+        connection = await asyncpg.connect(url, server_settings=revision)
         try:
             yield connection
         finally:

@@ -19,7 +19,7 @@ PARKED_COUNTED = 10_000
 UPDATES_SHOWN = 500
 POLL_MS = 5_000
 KINDS: tuple[JobKind, ...] = ("backfill", "sync-leaderboard")
-OTHER_DIFFERENCES = ("verdicts", "parked_events", "dead_letters", "leaderboard")
+OTHER_DIFFERENCES = ("verdicts", "solves", "parked_events", "dead_letters", "leaderboard")
 OTHER_LISTS = {
     "users_never_registered": "Users who never registered",
     "users_refused": "Users refused by PostgreSQL",

@@ -96,6 +96,9 @@ async def audit(
     report.verdicts["missing"] = await connection.fetchval(
         "SELECT count(*) FROM solve_replay_standing JOIN solve_replay_known USING (user_id)"
     )
+    report.solves["missing"] = await connection.fetchval(
+        "SELECT count(*) FROM solve_replay_solves JOIN solve_replay_known USING (user_id)"
+    )
     report.offsets = dict(offsets)
     on_progress(2, 2)
 

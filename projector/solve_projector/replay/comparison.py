@@ -20,6 +20,7 @@ COMPARISON_SQL = queries("solve_projector.replay", "comparison")
 
 UPDATES_AT_ONCE = 1_000
 NAMES_SHOWN = 1_000
+STEPS = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,20 +59,20 @@ async def compare(
         if any(applied.offsets.get(p, 0) < at for p, at in staged.items()):
             raise ReplayInterrupted("PostgreSQL's offsets went back during the replay; run it again")
         report.records_read += await read_tail(connection, scan, staged, applied.offsets)
-        on_progress(1, 4)
+        on_progress(1, STEPS)
         await connection.execute(STAGING_SQL["fold"])
-        on_progress(2, 4)
-        await connection.execute(COMPARISON_SQL["compare_rows"])
-        on_progress(3, 4)
-        await connection.execute(COMPARISON_SQL["compare_users"])
+        for done, statements in enumerate(("compare_rows", "compare_solves", "compare_users"), 2):
+            on_progress(done, STEPS)
+            await connection.execute(COMPARISON_SQL[statements])
         if report.partitions:
             await connection.execute(
                 "DELETE FROM solve_replay_row_drift WHERE live_partition <> ALL ($1::integer[])", report.partitions
             )
-            await connection.execute(COMPARISON_SQL["leave_others_out"], report.partitions)
+            await connection.execute(COMPARISON_SQL["leave_other_users_out"], report.partitions)
+            await connection.execute(COMPARISON_SQL["leave_other_solves_out"], report.partitions)
         dead_letters = await _dead_letters(connection, scan.topic, applied)
         await _summarise(connection, report, dead_letters)
-        on_progress(4, 4)
+        on_progress(STEPS, STEPS)
     report.offsets = dict(applied.offsets)
     report.offsets_moved = applied.moved
     return applied, dead_letters
@@ -92,6 +93,10 @@ async def _summarise(connection: Connection, report: Report, dead_letters: DeadL
         "SELECT parked, kind, count(*) FROM solve_replay_row_drift GROUP BY parked, kind ORDER BY parked, kind"
     ):
         (report.parked_events if parked else report.verdicts)[kind] = number
+    for kind, number in await connection.fetch(
+        "SELECT kind, count(*) FROM solve_replay_solve_drift GROUP BY kind ORDER BY kind"
+    ):
+        report.solves[kind] = number
     report.dead_letters = {"missing": len(dead_letters.missing), "extra": len(dead_letters.extra)}
     await summarise_users(connection, report)
 

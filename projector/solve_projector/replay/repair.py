@@ -30,6 +30,7 @@ from solve_runtime.sql import queries
 OFFSETS_SQL = queries("solve_projector.store", "offsets")
 REPAIR_SQL = queries("solve_projector.replay", "repair")
 USERS_SQL = queries("solve_projector.store", "users")
+SOLVES_SQL = queries("solve_projector.store", "solves")
 PARKED_EVENTS_SQL = queries("solve_projector.store", "parked_events")
 
 CHUNK_USERS = 100
@@ -131,6 +132,7 @@ class Repair:
                 "repair_parked",
             ):
                 await connection.execute(REPAIR_SQL[step], user_ids)
+            await connection.execute(SOLVES_SQL["settle_users"], user_ids)
             # in the outbox, since no offset stands for this change
             await add_to_outbox(connection, await recount_users(connection, user_ids))
             has_waiters = await connection.fetchval(REPAIR_SQL["has_waiters"])

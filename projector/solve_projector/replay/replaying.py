@@ -194,7 +194,7 @@ async def _replay_cold(replay: Replay) -> None:
             with replay.timed("rebuilding"):
                 await cold.load(database, state, fingerprints, replay.report, replay.step("rebuilding"))
         with replay.timed("rebuilding"):
-            await database.execute("ANALYZE users, verdicts, parked_events")
+            await database.execute("ANALYZE users, verdicts, solves, parked_events")
 
 
 async def _replay_warm(replay: Replay) -> None:

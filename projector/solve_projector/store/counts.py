@@ -3,7 +3,8 @@
 1. Lock the offset rows by partition. If they are not what the batch was built on, change nothing.
 2. Lock the users by id. Create those whom the batch registers and who do not exist; rename the others.
 3. Lock the parked events of new and of unknown users by key. Those of new users join the batch.
-4. Park the verdicts of unknown users; upsert the others and move the counts by what flipped.
+4. Park the verdicts of unknown users; upsert the others, their first solves, and the counts by what was added. Where a
+   solve was taken back, settle the problem from its verdicts and count the user anew.
 5. Insert the dead letters, whole.
 6. Advance the offsets, and commit.
 
@@ -27,6 +28,7 @@ from solve_runtime.sql import queries
 USERS_SQL = queries("solve_projector.store", "users")
 PARKED_EVENTS_SQL = queries("solve_projector.store", "parked_events")
 VERDICTS_SQL = queries("solve_projector.store", "verdicts")
+SOLVES_SQL = queries("solve_projector.store", "solves")
 OFFSETS_SQL = queries("solve_projector.store", "offsets")
 DEAD_LETTERS_SQL = queries("solve_projector.store", "dead_letters")
 
@@ -159,26 +161,34 @@ async def apply_verdicts(
     """
     if not verdicts:
         return []
-    standings, to_recount, changed = {}, [], 0
-    for row in await connection.fetch(VERDICTS_SQL["apply_verdicts"], *verdict_columns(verdicts)):
-        if row[0] is None:
-            changed = row[1]
-            continue
-        standings[row[0]] = Standing(row[0], row[1], row[2], row[3])
-        if row[4]:
-            to_recount.append(row[0])
+    standings, to_recount, to_settle, changed = {}, set(), [], 0
+    for user_id, solved, last, version, problem_id in await connection.fetch(
+        VERDICTS_SQL["apply_verdicts"], *verdict_columns(verdicts)
+    ):
+        if user_id is None:
+            changed = solved
+        elif problem_id is not None:
+            to_settle.append((user_id, problem_id))
+        elif solved is None:
+            to_recount.add(user_id)
+        else:
+            standings[user_id] = Standing(user_id, solved, last, version)
     if superseded or changed < len(verdicts):
         lost = [(*one[:5], one.partition, one.offset) for one in (*verdicts.values(), *superseded)]
         rows = await connection.fetch(VERDICTS_SQL["keep_superseded"], *zip(*lost, strict=True))
         if losing is not None:
             losing += [tuple(row) for row in rows]
+    if to_settle:
+        settled = await connection.fetch(SOLVES_SQL["settle_pairs"], *zip(*to_settle, strict=True))
+        to_recount |= {row[0] for row in settled}
     if to_recount:
-        standings |= {standing.user_id: standing for standing in await recount_users(connection, to_recount)}
+        recounted = await recount_users(connection, sorted(to_recount))
+        standings |= {standing.user_id: standing for standing in recounted}
     return list(standings.values())
 
 
 async def recount_users(connection: Connection, user_ids: Sequence[str]) -> list[Standing]:
-    """Counts locked users again from their standing verdicts."""
+    """Counts locked users anew from their solves."""
     return [Standing(*row) for row in await connection.fetch(USERS_SQL["recount_users"], user_ids)]
 
 

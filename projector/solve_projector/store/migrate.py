@@ -19,6 +19,7 @@ MIGRATIONS_SQL = queries("solve_projector.store", "migrations")
 OUR_TABLES = (
     "users",
     "verdicts",
+    "solves",
     "superseded_verdicts",
     "parked_events",
     "dead_letters",

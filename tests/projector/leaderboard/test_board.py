@@ -185,7 +185,7 @@ async def test_a_restored_postgresql_starts_a_new_epoch(world: World) -> None:
     await solve_some(world, "b")
     await world.run_once()
     async with world.database() as connection, connection.transaction():
-        await connection.execute("TRUNCATE users, verdicts, partition_offsets")
+        await connection.execute("TRUNCATE users, verdicts, solves, partition_offsets")
         await connection.execute("INSERT INTO users TABLE old_users; INSERT INTO verdicts TABLE old_verdicts")
         await connection.execute("INSERT INTO partition_offsets TABLE old_offsets")
     assert len(await world.board()) == 2

@@ -25,6 +25,7 @@ from tests.world import World
 TABLES = {
     "users": "SELECT user_id, username, registered_at, origin, problems_solved, last_solved_at FROM users ORDER BY 1",
     "verdicts": "SELECT * FROM verdicts ORDER BY 1, 2, 3",
+    "solves": "SELECT * FROM solves ORDER BY 1, 2",
     "parked_events": "SELECT user_id, problem_id, submission_id, solved, judged_at, submitted_at, language, "
     "contest_id, reason, source_partition, source_offset FROM parked_events ORDER BY 1, 2, 3",
     "dead_letters": 'SELECT topic, partition, "offset", broker_timestamp_ms, key, value, header_names, header_values, '
@@ -55,7 +56,7 @@ async def tables(world: World) -> dict[str, list[Any]]:
 
 async def empty(world: World) -> None:
     async with world.database() as connection:
-        await connection.execute("TRUNCATE users, verdicts, parked_events, dead_letters, partition_offsets")
+        await connection.execute("TRUNCATE users, verdicts, solves, parked_events, dead_letters, partition_offsets")
 
 
 @pytest.mark.parametrize(("seed", "workers"), [(1, 0), (2, 2)])
@@ -96,6 +97,11 @@ DRIFT = {
     "WHERE solved AND user_id < $1",
     "flipped verdicts": "UPDATE verdicts SET solved = NOT solved, submitted_at = CASE WHEN solved THEN NULL "
     "ELSE judged_at END WHERE user_id < $1",
+    "missing solves": "DELETE FROM solves WHERE user_id < $1 AND right(problem_id, 1) < '5'",
+    "an extra solve": "INSERT INTO solves SELECT user_id, 'p-extra', now(), 's-extra', '', '' FROM users WHERE user_id < $1",
+    "a solve that nobody counted": "INSERT INTO solves VALUES ($1 || '?', 'p-extra', now(), 's-extra', '', '')",
+    "a later solve": "UPDATE solves SET solved_at = solved_at + interval '3 days' WHERE user_id < $1",
+    "another language": "UPDATE solves SET language = 'whitespace' WHERE user_id < $1",
     "a lost user": "DELETE FROM users WHERE user_id < $1",
     "another name": "UPDATE users SET username = 'nobody' WHERE user_id < $1",
     "lost parked events": "DELETE FROM parked_events WHERE user_id <> $1",

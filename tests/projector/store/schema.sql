@@ -196,6 +196,14 @@ CREATE TABLE public.solve_counts_addition (
 CREATE TABLE public.solve_counts_migration (
     version_num character varying(32) NOT NULL
 );
+CREATE TABLE public.solves (
+    user_id text NOT NULL COLLATE pg_catalog."C",
+    problem_id text NOT NULL COLLATE pg_catalog."C",
+    solved_at timestamp with time zone NOT NULL,
+    submission_id text NOT NULL COLLATE pg_catalog."C",
+    language text NOT NULL COLLATE pg_catalog."C",
+    contest_id text NOT NULL COLLATE pg_catalog."C"
+);
 CREATE TABLE public.superseded_verdicts (
     user_id text NOT NULL COLLATE pg_catalog."C",
     problem_id text NOT NULL COLLATE pg_catalog."C",
@@ -267,6 +275,8 @@ ALTER TABLE ONLY public.solve_counts_addition
     ADD CONSTRAINT solve_counts_addition_pkey PRIMARY KEY (version_num);
 ALTER TABLE ONLY public.solve_counts_migration
     ADD CONSTRAINT solve_counts_migration_pkc PRIMARY KEY (version_num);
+ALTER TABLE ONLY public.solves
+    ADD CONSTRAINT solves_pkey PRIMARY KEY (user_id, problem_id);
 ALTER TABLE ONLY public.superseded_verdicts
     ADD CONSTRAINT superseded_verdicts_pkey PRIMARY KEY (user_id, problem_id, submission_id, judged_at, solved);
 ALTER TABLE ONLY public.users
@@ -276,12 +286,13 @@ ALTER TABLE ONLY public.verdicts
 CREATE INDEX admin_audit_deed_idx ON public.admin_audit USING btree (deed) WHERE (deed IS NOT NULL);
 CREATE INDEX admin_jobs_started_at_idx ON public.admin_jobs USING btree (started_at);
 CREATE INDEX admin_sessions_admin_id_idx ON public.admin_sessions USING btree (admin_id);
+CREATE INDEX solves_solved_at_idx ON public.solves USING btree (solved_at) INCLUDE (user_id);
 CREATE INDEX users_board_idx ON public.users USING btree (problems_solved DESC, date_trunc('second'::text, (last_solved_at AT TIME ZONE 'UTC'::text)), user_id) WHERE (problems_solved > 0);
 CREATE INDEX users_username_idx ON public.users USING btree (username);
-CREATE INDEX verdicts_submitted_at_idx ON public.verdicts USING brin (submitted_at) WITH (pages_per_range='16', autosummarize='on');
 CREATE TRIGGER require_writer BEFORE INSERT OR DELETE OR UPDATE ON public.dead_letters FOR EACH STATEMENT EXECUTE FUNCTION public.require_writer();
 CREATE TRIGGER require_writer BEFORE INSERT OR DELETE OR UPDATE ON public.parked_events FOR EACH STATEMENT EXECUTE FUNCTION public.require_writer();
 CREATE TRIGGER require_writer BEFORE INSERT OR DELETE OR UPDATE ON public.partition_offsets FOR EACH STATEMENT EXECUTE FUNCTION public.require_writer();
+CREATE TRIGGER require_writer BEFORE INSERT OR DELETE OR UPDATE ON public.solves FOR EACH STATEMENT EXECUTE FUNCTION public.require_writer();
 CREATE TRIGGER require_writer BEFORE INSERT OR DELETE OR UPDATE ON public.verdicts FOR EACH STATEMENT EXECUTE FUNCTION public.require_writer();
 ALTER TABLE ONLY public.admin_sessions
     ADD CONSTRAINT admin_sessions_admin_id_fkey FOREIGN KEY (admin_id) REFERENCES public.admins(admin_id) ON DELETE CASCADE;

@@ -25,6 +25,7 @@ from tests.world import World
 OFFSETS_SQL = queries("solve_projector.store", "offsets")
 
 TOPIC = "log"
+SOLVES = "user_id, problem_id, solved_at, submission_id, language, contest_id"
 
 
 @dataclass
@@ -79,7 +80,8 @@ async def tables(pool: asyncpg.Pool) -> object:
     )
     standing = await pool.fetch(f"SELECT {verdicts} FROM verdicts ORDER BY 1, 2, 3")
     parked = await pool.fetch(f"SELECT {verdicts} FROM parked_events ORDER BY 1, 2, 3")
-    return [tuple(r) for r in users], [tuple(r) for r in standing], [tuple(r) for r in parked]
+    solves = await pool.fetch(f"SELECT {SOLVES} FROM solves ORDER BY 1, 2")
+    return tuple([tuple(row) for row in rows] for rows in (users, standing, solves, parked))
 
 
 def expected(events: list[Event]) -> object:
@@ -93,13 +95,14 @@ def expected(events: list[Event]) -> object:
     return (
         users,
         sorted((*key, *verdict) for key, verdict in model.verdicts.items()),
+        sorted((*pair, *first) for pair, first in model.firsts.items()),
         sorted((*key, *verdict) for key, verdict in model.parked.items()),
     )
 
 
 async def empty(pool: asyncpg.Pool) -> None:
     await pool.execute(
-        "TRUNCATE users, verdicts, superseded_verdicts, parked_events, dead_letters, partition_offsets, "
+        "TRUNCATE users, verdicts, solves, superseded_verdicts, parked_events, dead_letters, partition_offsets, "
         "leaderboard_outbox"
     )
 

@@ -19,6 +19,7 @@ from pydantic import SecretStr
 
 from solve_api.database import open_request_pool
 from solve_projector.settings import ProjectorSettings
+from solve_projector.store.migrate import newest_revision
 from solve_projector.store.postgresql import connect
 from solve_runtime.sql import queries
 from tests.conftest import copy_of, url_of
@@ -35,6 +36,7 @@ SEED = f"""
         '', '', 0, n
     FROM generate_series(0, {USERS * SOLVES_EACH - 1}) AS n
     CROSS JOIN LATERAL (SELECT '2026-01-01Z'::timestamptz + n * interval '1 minute') AS made (solved_at);
+    INSERT INTO solves SELECT user_id, problem_id, submitted_at, submission_id, language, contest_id FROM verdicts;
     INSERT INTO parked_events (
         user_id, problem_id, submission_id, solved, judged_at, submitted_at, language, contest_id, reason,
         source_partition, source_offset
@@ -46,13 +48,15 @@ SEED = f"""
     INSERT INTO leaderboard_outbox (user_id) SELECT 'user ' || n FROM generate_series(1, 50) AS n;
     INSERT INTO partition_offsets (topic, partition) SELECT 'log', p FROM generate_series(0, 11) AS p;
 """
-LARGE_TABLES = {"users", "verdicts"}
+LARGE_TABLES = {"users", "verdicts", "solves"}
 LIVE = [
     ("solve_projector.store", "users", "lock_users"),
     ("solve_projector.store", "users", "rename_users"),
     ("solve_projector.store", "users", "recount_users"),
     ("solve_projector.store", "verdicts", "apply_verdicts"),
     ("solve_projector.store", "verdicts", "keep_superseded"),
+    ("solve_projector.store", "solves", "settle_pairs"),
+    ("solve_projector.store", "solves", "settle_users"),
     ("solve_projector.store", "parked_events", "parked_of_known_users"),
     ("solve_projector.leaderboard", "standings", "standings_of"),
     ("solve_projector.leaderboard", "standings", "ranked_ids"),
@@ -83,7 +87,7 @@ async def seeded(servers: Mapping[str, str], template: str) -> AsyncIterator[Pro
     admin = await asyncpg.connect(servers["DATABASE_URL"])
     name = await copy_of(template, admin)
     url = url_of(servers["DATABASE_URL"], name)
-    database = await asyncpg.connect(url)
+    database = await asyncpg.connect(url, server_settings={"solve.revision": newest_revision()})
     await database.execute(SEED)
     await database.execute("VACUUM ANALYZE")
     await database.close()
@@ -168,20 +172,21 @@ async def test_a_page_finds_users_and_verdicts_by_an_index(seeded: ProjectorSett
         assert whole_reads(await page_plan(connection, name)) == []
 
 
-async def test_an_upsert_of_verdicts_finds_the_standing_one_by_the_primary_key(seeded: ProjectorSettings) -> None:
+async def test_an_upsert_finds_the_standing_verdict_and_solve_by_the_primary_key(seeded: ProjectorSettings) -> None:
     sql = queries("solve_projector.store", "verdicts")["apply_verdicts"]
     async with projector_session(seeded) as connection:
-        assert "'Conflict Arbiter Indexes': ['verdicts_pkey']" in str(await generic_plan(connection, sql))
+        plan = str(await generic_plan(connection, sql))
+    assert all(f"'Conflict Arbiter Indexes': ['{table}_pkey']" in plan for table in ("verdicts", "solves"))
 
 
 @pytest.mark.parametrize(
     ("drop", "name"),
     [
-        ("ALTER TABLE verdicts DROP CONSTRAINT verdicts_pkey", "profile"),
+        ("ALTER TABLE solves DROP CONSTRAINT solves_pkey", "profile"),
         ("ALTER TABLE users DROP CONSTRAINT users_pkey", "newer_standings"),
         ("DROP INDEX users_username_idx", "users_named"),
         ("DROP INDEX users_board_idx", "board_rows"),
-        ("DROP INDEX verdicts_submitted_at_idx", "period_board"),
+        ("DROP INDEX solves_solved_at_idx", "period_board"),
     ],
 )
 async def test_a_dropped_index_is_noticed(seeded: ProjectorSettings, drop: str, name: str) -> None:
@@ -201,7 +206,7 @@ async def test_a_dropped_index_is_noticed_in_projection_too(seeded: ProjectorSet
         transaction = connection.transaction()
         await transaction.start()
         await connection.execute("ALTER TABLE users DROP CONSTRAINT users_pkey")
-        await connection.execute("ALTER TABLE verdicts DROP CONSTRAINT verdicts_pkey")
+        await connection.execute("ALTER TABLE solves DROP CONSTRAINT solves_pkey")
         found = whole_reads(await generic_plan(connection, queries("solve_projector.store", "users")[name]))
         await transaction.rollback()
     assert found != []

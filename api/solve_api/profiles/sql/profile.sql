@@ -2,13 +2,12 @@
 -- The profile of one user ($1): days in the time zone $2, the latest $3 solves. A problem counts on the day of its first
 -- standing solve.
 WITH firsts AS MATERIALIZED (
-    SELECT DISTINCT ON (problem_id) problem_id, submission_id, submitted_at, language, contest_id
-    FROM verdicts
-    WHERE user_id = $1 AND solved
-    ORDER BY problem_id, submitted_at, submission_id
+    SELECT problem_id, submission_id, solved_at, language, contest_id
+    FROM solves
+    WHERE user_id = $1
 ),
 days AS (
-    SELECT (submitted_at AT TIME ZONE $2)::date AS day, count(*)::integer AS solved
+    SELECT (solved_at AT TIME ZONE $2)::date AS day, count(*)::integer AS solved
     FROM firsts
     GROUP BY 1
 ),
@@ -19,9 +18,9 @@ languages AS (
     GROUP BY 1
 ),
 recent AS (
-    SELECT problem_id, submission_id, submitted_at, language, contest_id
+    SELECT problem_id, submission_id, solved_at, language, contest_id
     FROM firsts
-    ORDER BY submitted_at DESC, problem_id
+    ORDER BY solved_at DESC, problem_id
     LIMIT $3
 )
 SELECT
@@ -30,7 +29,7 @@ SELECT
     coalesce((SELECT array_agg(solved ORDER BY day) FROM days), '{}') AS solved_of_days,
     coalesce((SELECT array_agg(language ORDER BY solved DESC, language) FROM languages), '{}') AS languages,
     coalesce((SELECT array_agg(solved ORDER BY solved DESC, language) FROM languages), '{}') AS solved_of_languages,
-    coalesce((SELECT array_agg(recent ORDER BY submitted_at DESC, problem_id) FROM recent), '{}') AS recent
+    coalesce((SELECT array_agg(recent ORDER BY solved_at DESC, problem_id) FROM recent), '{}') AS recent
 FROM users
 WHERE users.user_id = $1
 

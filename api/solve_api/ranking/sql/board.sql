@@ -27,23 +27,9 @@ OFFSET $1
 LIMIT $2
 
 -- name: period_board
--- Users who first solved problems in [$1, $2): how many, and when the last one. A problem with a standing solve before
--- the period does not count.
-WITH solved_in AS (
-    SELECT user_id, problem_id, min(submitted_at) AS first
-    FROM verdicts
-    WHERE solved AND submitted_at >= $1 AND submitted_at < $2
-    GROUP BY user_id, problem_id
-)
-SELECT count(*)::integer AS problems_solved, extract(epoch FROM date_trunc('second', max(first)))::bigint AS seconds, user_id
-FROM solved_in
-WHERE NOT EXISTS (
-    SELECT
-    FROM verdicts AS earlier
-    WHERE earlier.user_id = solved_in.user_id
-        AND earlier.problem_id = solved_in.problem_id
-        AND earlier.solved
-        AND earlier.submitted_at < $1
-)
+-- Users who first solved problems in [$1, $2): how many, and when the last one.
+SELECT count(*)::integer AS problems_solved, extract(epoch FROM date_trunc('second', max(solved_at)))::bigint AS seconds, user_id
+FROM solves
+WHERE solved_at >= $1 AND solved_at < $2
 GROUP BY user_id
 ORDER BY 1 DESC, 2, 3

@@ -39,6 +39,13 @@ SELECT *
 FROM solve_replay_standing AS standing
 WHERE EXISTS (SELECT FROM solve_replay_known WHERE solve_replay_known.user_id = standing.user_id);
 
+-- no verdict stands, so whatever stands here is of none
+DELETE FROM solves;
+INSERT INTO solves ({solve_projector.store.solve_rows.columns})
+SELECT {solve_projector.store.solve_rows.columns}
+FROM solve_replay_solves AS said
+WHERE EXISTS (SELECT FROM solve_replay_known WHERE solve_replay_known.user_id = said.user_id);
+
 DELETE FROM parked_events
 WHERE NOT EXISTS (
     SELECT

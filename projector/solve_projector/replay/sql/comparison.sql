@@ -24,6 +24,23 @@ FULL JOIN (
 ) AS live USING (user_id, problem_id, submission_id)
 {solve_projector.replay.row_drift.where_different};
 
+-- name: compare_solves
+-- First solves that differ from the log, at the offsets of `compare_rows`.
+CREATE UNLOGGED TABLE solve_replay_solve_drift WITH (autovacuum_enabled = off) AS
+SELECT
+    user_id, problem_id,
+    CASE WHEN live.solved_at IS NULL THEN 'missing' WHEN said.solved_at IS NULL THEN 'extra' ELSE 'different' END AS kind
+FROM (SELECT solves.* FROM solve_replay_solves AS solves JOIN solve_replay_known USING (user_id)) AS said
+FULL JOIN solves AS live USING (user_id, problem_id)
+WHERE (said.solved_at, said.submission_id, said.language, said.contest_id)
+    IS DISTINCT FROM (live.solved_at, live.submission_id, live.language, live.contest_id);
+
+-- parked events of a user who exists wait for the next sweep: no drift yet
+DELETE FROM solve_replay_solve_drift AS drift
+USING parked_events, users
+WHERE parked_events.user_id = drift.user_id AND users.user_id = drift.user_id
+    AND parked_events.problem_id = drift.problem_id;
+
 -- name: compare_users
 -- Users whose name, count or last solve differs from the log, and missing users.
 CREATE UNLOGGED TABLE solve_replay_user_drift WITH (autovacuum_enabled = off) AS
@@ -68,9 +85,15 @@ FULL JOIN (
 -- a discarded one stays, also if its record applies by now
 WHERE live.partition IS NULL OR (said.partition IS NULL AND live.discarded_at IS NULL)
 
--- name: leave_others_out
+-- name: leave_other_users_out
 -- For an audit of some partitions: drops users with verdicts from others, whom these alone cannot prove.
 DELETE FROM solve_replay_user_drift AS drift
+USING verdicts
+WHERE verdicts.user_id = drift.user_id AND verdicts.source_partition <> ALL ($1::integer[])
+
+-- name: leave_other_solves_out
+-- The same of first solves: an earlier one may lie in another partition.
+DELETE FROM solve_replay_solve_drift AS drift
 USING verdicts
 WHERE verdicts.user_id = drift.user_id AND verdicts.source_partition <> ALL ($1::integer[])
 

@@ -70,7 +70,11 @@ ON CONFLICT (topic, partition, "offset") DO NOTHING
 -- name: prepare_repairs
 -- The users to repair and what the log says of them; kept up to date with the log's tail during the repair.
 CREATE UNLOGGED TABLE solve_replay_repairs AS
-SELECT user_id FROM solve_replay_user_drift UNION SELECT user_id FROM solve_replay_row_drift;
+SELECT user_id FROM solve_replay_user_drift
+UNION
+SELECT user_id FROM solve_replay_row_drift
+UNION
+SELECT user_id FROM solve_replay_solve_drift;
 ALTER TABLE solve_replay_repairs ADD PRIMARY KEY (user_id);
 
 CREATE UNLOGGED TABLE solve_replay_fix AS

@@ -22,13 +22,13 @@ CREATE UNLOGGED TABLE solve_replay_rejected (
 -- Everything that a replay leaves, also a killed one.
 DROP TABLE IF EXISTS
     solve_replay_verdicts, solve_replay_registrations, solve_replay_rejected,
-    solve_replay_standing, solve_replay_names, solve_replay_known, solve_replay_counts,
-    solve_replay_user_drift, solve_replay_row_drift, solve_replay_dead_letter_drift,
+    solve_replay_standing, solve_replay_names, solve_replay_known, solve_replay_solves, solve_replay_counts,
+    solve_replay_user_drift, solve_replay_row_drift, solve_replay_solve_drift, solve_replay_dead_letter_drift,
     solve_replay_repairs, solve_replay_fix
 
 -- name: fold
--- Folds what was read by the rule: which verdict of a submission stands, which name a user has, who is known, and
--- what each has solved. `domain/rule.py` says the same; tests compare the two.
+-- Folds what was read by the rule: which verdict of a submission stands, which name a user has, who is known, when
+-- each first solved what, and how much that is. `domain/rule.py` says the same; tests compare the two.
 CREATE UNLOGGED TABLE solve_replay_standing WITH (autovacuum_enabled = off) AS
 SELECT DISTINCT ON (user_id, problem_id, submission_id) *
 FROM solve_replay_verdicts
@@ -47,14 +47,16 @@ SELECT user_id FROM users UNION SELECT user_id FROM solve_replay_names;
 
 ANALYZE solve_replay_standing, solve_replay_names, solve_replay_known;
 
+CREATE UNLOGGED TABLE solve_replay_solves WITH (autovacuum_enabled = off) AS
+SELECT DISTINCT ON (user_id, problem_id)
+    user_id, problem_id, submitted_at AS solved_at, submission_id, language, contest_id
+FROM solve_replay_standing
+WHERE solved
+ORDER BY user_id, problem_id, submitted_at, submission_id;
+
 CREATE UNLOGGED TABLE solve_replay_counts WITH (autovacuum_enabled = off) AS
-SELECT user_id, count(*)::integer AS problems_solved, max(first) AS last_solved_at
-FROM (
-    SELECT user_id, problem_id, min(submitted_at) AS first
-    FROM solve_replay_standing
-    WHERE solved
-    GROUP BY user_id, problem_id
-) AS firsts
+SELECT user_id, count(*)::integer AS problems_solved, max(solved_at) AS last_solved_at
+FROM solve_replay_solves
 GROUP BY user_id;
 
-ANALYZE solve_replay_counts;
+ANALYZE solve_replay_solves, solve_replay_counts;

@@ -32,20 +32,15 @@ WHERE users.user_id = registered.user_id
     )
 
 -- name: recount_users
--- Recounts users from their standing verdicts, with a newer version. The caller holds their row locks.
+-- Counts users anew from their solves, with a newer version. The caller holds their row locks.
 UPDATE users SET
     problems_solved = counted.problems_solved,
     last_solved_at = counted.last_solved_at,
     version = greatest(users.version + 1, (extract(epoch FROM now()) * 1000000)::bigint)
 FROM (
-    SELECT ids.user_id, count(firsts.first)::integer AS problems_solved, max(firsts.first) AS last_solved_at
+    SELECT ids.user_id, count(solves.solved_at)::integer AS problems_solved, max(solves.solved_at) AS last_solved_at
     FROM unnest($1::text[]) AS ids (user_id)
-    LEFT JOIN LATERAL (
-        SELECT min(submitted_at) AS first
-        FROM verdicts
-        WHERE verdicts.user_id = ids.user_id AND solved
-        GROUP BY problem_id
-    ) AS firsts ON true
+    LEFT JOIN solves USING (user_id)
     GROUP BY ids.user_id
 ) AS counted
 WHERE users.user_id = counted.user_id

@@ -1,7 +1,8 @@
 -- name: apply_verdicts
--- Upserts verdicts by the rule and moves their users' counts by what flipped (I1, I2).
--- The caller holds the users' row locks and gives each (user, problem, submission) once.
--- Reads in this statement see the rows as they were before it; RETURNING gives the new ones.
+-- Upserts verdicts by the rule, adds first solves, and moves their users' counts by what was added (I1, I2).
+-- The caller holds the users' row locks and gives each (user, problem, submission) once. Returns three kinds of rows: new
+-- standings; with a problem, one that `settle_pairs` must look at, or with none a user to recount; and, without a user,
+-- how many verdicts changed.
 WITH changed AS (
     INSERT INTO verdicts AS standing ({solve_projector.store.verdict_rows.columns})
     SELECT *
@@ -9,9 +10,15 @@ WITH changed AS (
     {solve_projector.store.verdict_rows.replace}
     {solve_projector.store.verdict_rows.by_the_rule}
     RETURNING
-        new.user_id, new.problem_id, new.submission_id, new.solved, new.submitted_at,
-        coalesce(old.solved, false) AS was_solved,
-        new.judged_at, old.judged_at AS was_judged_at, old.source_partition AS was_partition, old.source_offset AS was_offset
+        new.user_id, new.problem_id, new.submission_id, new.submitted_at, new.language, new.contest_id, new.judged_at,
+        old.judged_at AS was_judged_at, old.solved AS was_solved,
+        old.source_partition AS was_partition, old.source_offset AS was_offset,
+        new.solved AND old.solved IS NOT TRUE AS adds,
+        coalesce(
+            old.solved AND (new.submitted_at, new.language, new.contest_id)
+                IS DISTINCT FROM (old.submitted_at, old.language, old.contest_id),
+            false
+        ) AS takes
 ),
 -- what a later judgement replaces is remembered: its redelivery is no wrong clock
 replaced AS (
@@ -21,53 +28,42 @@ replaced AS (
     WHERE was_judged_at < judged_at
     ON CONFLICT DO NOTHING
 ),
--- several submissions to one problem can change in one batch
-problems AS (
-    SELECT
-        user_id, problem_id,
-        min(submitted_at) FILTER (WHERE solved) AS changed_first,
-        coalesce(array_agg(submission_id) FILTER (WHERE was_solved), '{}') AS submission_ids
+taken AS (
+    SELECT DISTINCT user_id, problem_id FROM changed WHERE takes
+),
+added AS (
+    INSERT INTO solves AS standing ({solve_projector.store.solve_rows.columns})
+    SELECT DISTINCT ON (user_id, problem_id) user_id, problem_id, submitted_at, submission_id, language, contest_id
     FROM changed
-    GROUP BY user_id, problem_id
-),
--- when each problem was first solved, before and after the change
-effects AS (
-    SELECT problems.user_id, before.first AS before_first, least(problems.changed_first, before.kept_first) AS after_first
-    FROM problems
-    CROSS JOIN LATERAL (
-        SELECT
-            min(v.submitted_at) AS first,
-            min(v.submitted_at) FILTER (WHERE v.submission_id <> ALL (problems.submission_ids)) AS kept_first
-        FROM verdicts AS v
-        WHERE v.user_id = problems.user_id AND v.problem_id = problems.problem_id AND v.solved
-    ) AS before
-),
-moved AS (
-    SELECT
-        user_id,
-        sum((after_first IS NOT NULL)::integer - (before_first IS NOT NULL)::integer) AS problems,
-        max(after_first) FILTER (WHERE before_first IS NULL) AS newly_solved_at,
-        -- a maximum can be raised in place but not lowered: such users are recounted
-        bool_or(before_first IS NOT NULL) AS needs_recount
-    FROM effects
-    WHERE after_first IS DISTINCT FROM before_first
-    GROUP BY user_id
+    WHERE adds AND NOT EXISTS (
+        SELECT FROM taken WHERE (taken.user_id, taken.problem_id) = (changed.user_id, changed.problem_id)
+    )
+    ORDER BY user_id, problem_id, submitted_at, submission_id
+    {solve_projector.store.solve_rows.replace}
+    WHERE (excluded.solved_at, excluded.submission_id) < (standing.solved_at, standing.submission_id)
+    RETURNING new.user_id, new.solved_at, old.solved_at AS was_solved_at
 ),
 updated AS (
     UPDATE users SET
-        -- never below zero, even on a count that somebody changed by hand: the recount that follows fixes it
-        problems_solved = greatest(users.problems_solved + moved.problems, 0),
-        last_solved_at = CASE
-            WHEN users.problems_solved + moved.problems <= 0 THEN NULL
-            ELSE greatest(users.last_solved_at, moved.newly_solved_at)
-        END,
+        problems_solved = users.problems_solved + moved.problems,
+        last_solved_at = greatest(users.last_solved_at, moved.newly_solved_at),
         -- by the clock, so that a restored backup soon gives versions newer than any before
         version = greatest(users.version + 1, (extract(epoch FROM now()) * 1000000)::bigint)
-    FROM moved
+    FROM (
+        SELECT user_id, count(*)::integer AS problems, max(solved_at) AS newly_solved_at
+        FROM added
+        WHERE was_solved_at IS NULL
+        GROUP BY user_id
+    ) AS moved
     WHERE users.user_id = moved.user_id
-    RETURNING users.user_id, users.problems_solved, users.last_solved_at, users.version, moved.needs_recount
+    RETURNING users.user_id, users.problems_solved, users.last_solved_at, users.version
 )
-SELECT * FROM updated
+SELECT user_id, problems_solved, last_solved_at, version, NULL AS problem_id FROM updated
+UNION ALL
+-- a maximum can be raised in place but not lowered
+SELECT DISTINCT user_id, NULL::integer, NULL::timestamptz, NULL::bigint, NULL FROM added WHERE solved_at < was_solved_at
+UNION ALL
+SELECT user_id, NULL, NULL, NULL, problem_id FROM taken
 UNION ALL
 SELECT NULL, count(*)::integer, NULL, NULL, NULL FROM changed
 
