@@ -11,8 +11,8 @@ from solve_projector.cli.leaderboard import in_words
 from solve_projector.cli.options import load_settings
 from solve_projector.cli.users import losing_sentence
 from solve_projector.errors import SettingsError
-from solve_projector.replay.history import By, Explanation, as_of_dict, counts_as_of, explain_user
-from solve_projector.replay.replaying import ReplayOptions, replay
+from solve_projector.replay.history import Explanation, as_of_dict, counts_as_of, explain_user
+from solve_projector.replay.replaying import AsOf, By, ReplayOptions, replay
 from solve_projector.replay.report import Report
 from solve_runtime.console import Bars, Json, print_json, print_lines, print_table, run_async, table, whole
 
@@ -25,7 +25,11 @@ def replay_command(
         bool, typer.Option("--dry-run", help="An audit: change nothing; exit with 3 if there is drift.")
     ] = False,
     as_of: Annotated[
-        str | None, typer.Option(metavar="TIME", help="Report the counts as of a time (RFC 3339); changes nothing.")
+        str | None,
+        typer.Option(
+            metavar="TIME",
+            help="Report the counts as of a time (RFC 3339); with --user one user's.",
+        ),
     ] = None,
     by: Annotated[By, typer.Option(help="Which time counts for --as-of.")] = "judged",
     user: Annotated[
@@ -53,13 +57,16 @@ def replay_command(
     Example: solve-projector replay --as-of 2026-05-01T12:00:00Z --by submitted
 
     Example: solve-projector replay --user 47020
+
+    Example: solve-projector replay --user 47020 --as-of 2026-05-01T12:00:00Z
     """
     chosen = _numbers(partitions)
-    options = ReplayOptions(dry_run or bool(as_of or user), workers, chosen, report)
-    if as_of:
-        _as_of(options, _moment(as_of), by, as_json)
-    elif user is not None:
+    moment = AsOf(_moment(as_of), by) if as_of else None
+    options = ReplayOptions(dry_run or bool(as_of or user), workers, chosen, report, moment)
+    if user is not None:
         _explain(options, user, as_json)
+    elif moment:
+        _as_of(options, moment, as_json)
     else:
         _replay(options, as_json)
 
@@ -78,12 +85,12 @@ def _replay(options: ReplayOptions, as_json: bool) -> None:
         raise typer.Exit(DRIFT)
 
 
-def _as_of(options: ReplayOptions, moment: datetime, by: By, as_json: bool) -> None:
+def _as_of(options: ReplayOptions, as_of: AsOf, as_json: bool) -> None:
     connection, settings = load_settings()
     with Bars() as bars:
-        counts = run_async(lambda: counts_as_of(connection, settings, options, moment, by, bars))
+        counts = run_async(lambda: counts_as_of(connection, settings, options, bars))
     if as_json:
-        print_json(as_of_dict(moment, by, counts))
+        print_json(as_of_dict(as_of, counts))
         return
     shown = table(whole("user"), "name", "solved", whole("last solve (UTC)"))
     for one in counts[:ROWS_SHOWN]:
@@ -92,7 +99,7 @@ def _as_of(options: ReplayOptions, moment: datetime, by: By, as_json: bool) -> N
     if len(counts) > ROWS_SHOWN:
         print_lines(f"… and {len(counts) - ROWS_SHOWN} more users; --json prints all of them")
     total = sum(one.problems_solved for one in counts)
-    print_lines(f"{total} problems solved by {len(counts)} users, {by} by {moment.isoformat()}")
+    print_lines(f"{total} problems solved by {len(counts)} users, {as_of.by} by {as_of.moment.isoformat()}")
 
 
 def _explain(options: ReplayOptions, user_id: str, as_json: bool) -> None:
@@ -106,11 +113,17 @@ def _explain(options: ReplayOptions, user_id: str, as_json: bool) -> None:
         for lost in said.losing:
             print_lines(losing_sentence(lost))
         print_lines(
-            f"{said.user_id} ({said.username}): {said.solved.problems_solved} problems solved in "
-            f"the log, {said.postgresql.problems_solved} in PostgreSQL; {'they differ' if said.drifted else 'no drift'}"
+            f"{said.user_id} ({said.username}): {said.solved.problems_solved} problems solved in {_where(said)}"
         )
     if said.drifted:
         raise typer.Exit(DRIFT)
+
+
+def _where(said: Explanation) -> str:
+    if said.postgresql is None:
+        return "the log by then"
+    compared = "they differ" if said.drifted else "no drift"
+    return f"the log, {said.postgresql.problems_solved} in PostgreSQL; {compared}"
 
 
 def _verdicts(said: Explanation) -> Table:

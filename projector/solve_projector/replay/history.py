@@ -1,14 +1,14 @@
 """Reads history from the log: counts as of a time, and one user's count explained. Changes nothing."""
 
 from dataclasses import asdict, dataclass, field
-from datetime import datetime
-from typing import Any, Literal
+from datetime import UTC, datetime
+from typing import Any
 
 import structlog
 
 from solve_projector.domain.rule import Solved, Verdict, VerdictKey, count, fold_verdict, losing_verdicts
 from solve_projector.errors import UserUnknown
-from solve_projector.replay.replaying import OnProgress, ReplayOptions, open_replay, translating_database_errors
+from solve_projector.replay.replaying import AsOf, OnProgress, ReplayOptions, open_replay, translating_database_errors
 from solve_projector.replay.staging import Wanted, decode_rows
 from solve_projector.settings import ProjectorSettings
 from solve_runtime.kafka_settings import KafkaConnection
@@ -18,7 +18,6 @@ STAGING_SQL = queries("solve_projector.replay", "staging")
 HISTORY_SQL = queries("solve_projector.replay", "history")
 
 log = structlog.get_logger()
-By = Literal["judged", "submitted"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,12 +32,12 @@ class Count:
 
 @dataclass(slots=True)
 class Explanation:
-    """One user: what the log says up to the applied offsets, and what PostgreSQL says."""
+    """One user: what the log says up to the applied offsets, and what PostgreSQL says; as of a time only the log."""
 
     user_id: str
     username: str
     solved: Solved
-    postgresql: Solved
+    postgresql: Solved | None
     verdicts: list[dict[str, Any]] = field(default_factory=list)
     losing: list[dict[str, Any]] = field(default_factory=list)
     drifted: bool = False
@@ -49,7 +48,7 @@ class Explanation:
             "user_id": self.user_id,
             "username": self.username,
             **self.solved._asdict(),
-            "postgresql": self.postgresql._asdict(),
+            "postgresql": self.postgresql._asdict() if self.postgresql else None,
             "drift": self.drifted,
             "verdicts": self.verdicts,
             "losing_verdicts": self.losing,
@@ -60,22 +59,20 @@ async def counts_as_of(
     connection: KafkaConnection,
     settings: ProjectorSettings,
     options: ReplayOptions,
-    moment: datetime,
-    by: By,
     on_progress: OnProgress,
 ) -> list[Count]:
-    """Every user's count from the verdicts judged by `moment`; by `submitted`, from all verdicts on submissions
-    handed in by then. In the board's order, users without a solved problem last.
+    """Every user's count as of `options.as_of`, in the board's order; users without a solved problem last.
 
     Raises what `replay` raises.
     """
+    as_of = options.as_of or AsOf(datetime.max.replace(tzinfo=UTC))
     with translating_database_errors():
         async with open_replay(connection, settings, options, on_progress) as replay:
             _warn_of_hidden(replay.report.open_transactions)
             ranges = {partition: (0, end) for partition, end in replay.state.ends.items()}
-            await replay.read(ranges, Wanted(until=moment if by == "judged" else None))
+            await replay.read(ranges, Wanted(until=as_of.judged))
             await replay.database.execute(STAGING_SQL["fold"])
-            rows = await replay.database.fetch(HISTORY_SQL["counts_as_of"], moment if by == "submitted" else None)
+            rows = await replay.database.fetch(HISTORY_SQL["counts_as_of"], as_of.submitted)
             return [Count(*row) for row in rows]
 
 
@@ -88,12 +85,14 @@ async def explain_user(
 ) -> Explanation:
     """One user's verdicts with their offsets, which of them count, and whether PostgreSQL has the same.
 
+    With `options.as_of` as they stood then, as `counts_as_of` counts them; PostgreSQL is not compared.
     Raises UserUnknown, and what `replay` raises.
     """
+    as_of = options.as_of
     with translating_database_errors():
         async with open_replay(connection, settings, options, on_progress) as replay:
             _warn_of_hidden(replay.report.open_transactions)
-            database, topic, wanted = replay.database, connection.topic, Wanted(only=user_id)
+            database, topic, wanted = replay.database, connection.topic, Wanted(as_of and as_of.judged, user_id)
             staged = (await replay.applied_offsets()).offsets
             await replay.read({partition: (0, end) for partition, end in staged.items()}, wanted)
             verdicts: list[Verdict] = []
@@ -105,6 +104,7 @@ async def explain_user(
                     verdicts += [one for one in decode_rows(records, wanted).verdicts if one.user_id == user_id]
                 user = await database.fetchrow("SELECT * FROM users WHERE user_id = $1", user_id)
                 rows = [tuple(row) for row in await database.fetch(HISTORY_SQL["user_rows"], user_id)]
+                solves = [tuple(row) for row in await database.fetch(HISTORY_SQL["user_solves"], user_id)]
             standing: dict[VerdictKey, Verdict] = {}
             for verdict in verdicts:
                 fold_verdict(standing, verdict)
@@ -113,7 +113,11 @@ async def explain_user(
                     f"no user {user_id}; {len(standing)} verdicts of this id in the log are parked until the log "
                     "registers the user"
                 )
-            said = _explanation(user, topic, standing, {row[:3]: row for row in rows})
+            if as_of and (until := as_of.submitted):
+                standing = {key: one for key, one in standing.items() if one.submitted_at and one.submitted_at <= until}
+            said = _explanation(user, topic, standing)
+            if as_of is None:
+                _compare(said, user, standing, {row[:3]: row for row in rows}, {row[0]: row for row in solves})
             said.losing = [_losing(lost, winner) for lost, winner in losing_verdicts(verdicts)]
             return said
 
@@ -137,33 +141,49 @@ def _warn_of_hidden(open_transactions: list[str]) -> None:
         log.warning(sentence, action="open_transaction")
 
 
-def _explanation(
-    user: Any, topic: str, standing: dict[VerdictKey, Verdict], live: dict[tuple[Any, ...], tuple[Any, ...]]
-) -> Explanation:
+def _explanation(user: Any, topic: str, standing: dict[VerdictKey, Verdict]) -> Explanation:
     solved = count(standing.values()).get(user["user_id"], Solved(0, None))
-    said = Explanation(
-        user["user_id"], user["username"], solved, Solved(user["problems_solved"], user["last_solved_at"])
-    )
-    firsts: dict[str, Verdict] = {}
-    for key in sorted(standing):
-        verdict = standing[key]
-        if verdict.solved:
-            first = firsts.setdefault(verdict.problem_id, verdict)
-            firsts[verdict.problem_id] = min(first, verdict, key=lambda one: (one.submitted_at, one.submission_id))
+    said = Explanation(user["user_id"], user["username"], solved, None)
+    firsts = _firsts(standing)
     for key in sorted(standing):
         verdict = standing[key]
         row = verdict._asdict() | {"topic": topic, "counts": firsts.get(verdict.problem_id) is verdict}
         said.verdicts.append({name: value for name, value in row.items() if name != "user_id"})
-    same = {key[:3]: tuple(verdict[:9]) for key, verdict in standing.items()}
-    said.drifted = said.solved != said.postgresql or same != {key: row[:9] for key, row in live.items()}
     return said
 
 
-def as_of_dict(moment: datetime, by: By, counts: list[Count]) -> dict[str, Any]:
+def _firsts(standing: dict[VerdictKey, Verdict]) -> dict[str, Verdict]:
+    """Of one user's problems the first standing solve, of those of one time the smaller submission."""
+    firsts: dict[str, Verdict] = {}
+    for verdict in standing.values():
+        if verdict.solved:
+            first = firsts.setdefault(verdict.problem_id, verdict)
+            firsts[verdict.problem_id] = min(first, verdict, key=lambda one: (one.submitted_at, one.submission_id))
+    return firsts
+
+
+def _compare(
+    said: Explanation,
+    user: Any,
+    standing: dict[VerdictKey, Verdict],
+    rows: dict[tuple[Any, ...], tuple[Any, ...]],
+    solves: dict[str, tuple[Any, ...]],
+) -> None:
+    """Compares what the log says with a user's rows: verdicts by key, first solves by problem, and the count."""
+    said.postgresql = Solved(user["problems_solved"], user["last_solved_at"])
+    verdicts = {key: tuple(verdict[:9]) for key, verdict in standing.items()}
+    firsts = {
+        problem_id: (problem_id, first.submitted_at, first.submission_id, first.language, first.contest_id)
+        for problem_id, first in _firsts(standing).items()
+    }
+    said.drifted = (said.solved, verdicts, firsts) != (said.postgresql, rows, solves)
+
+
+def as_of_dict(as_of: AsOf, counts: list[Count]) -> dict[str, Any]:
     """For `--json`."""
     return {
-        "as_of": moment,
-        "by": by,
+        "as_of": as_of.moment,
+        "by": as_of.by,
         "total_users": len(counts),
         "problems_solved": sum(one.problems_solved for one in counts),
         "users": [asdict(one) for one in counts],

@@ -7,8 +7,10 @@ Cold (nothing was ever applied): loaded in bulk in one transaction, for which pr
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, replace
+from datetime import datetime
 from pathlib import Path
 from time import perf_counter
+from typing import Literal, NamedTuple
 
 import asyncpg
 import structlog
@@ -44,6 +46,26 @@ log = structlog.get_logger()
 OnProgress = Callable[[str, int, int], None]
 
 
+By = Literal["judged", "submitted"]
+
+
+class AsOf(NamedTuple):
+    """A time in the past: verdicts judged by then; by `submitted` today's, on submissions handed in by then."""
+
+    moment: datetime
+    by: By = "judged"
+
+    @property
+    def judged(self) -> datetime | None:
+        """Until when verdicts are read; None: all."""
+        return self.moment if self.by == "judged" else None
+
+    @property
+    def submitted(self) -> datetime | None:
+        """Until when submissions count; None: all."""
+        return self.moment if self.by == "submitted" else None
+
+
 @dataclass(frozen=True, slots=True)
 class ReplayOptions:
     """The choices of an operator."""
@@ -52,6 +74,7 @@ class ReplayOptions:
     workers: int = 0
     partitions: frozenset[int] = frozenset()  # of an audit; empty: all
     report_file: Path | None = None
+    as_of: AsOf | None = None  # of what changes nothing
 
 
 @dataclass(slots=True)

@@ -1,6 +1,7 @@
 """Replays that prove and rebuild every count, whatever is wrong, and leave alone what is right (I7, I8)."""
 
 import json
+from dataclasses import replace
 from datetime import datetime, timedelta
 from itertools import islice
 from pathlib import Path
@@ -14,11 +15,11 @@ from solve_projector.domain.ranking import PageRequest
 from solve_projector.errors import LogHeadGone, LogRewritten, ReplayRunning, SettingsError, UserUnknown
 from solve_projector.leaderboard.audit import BoardDifference
 from solve_projector.leaderboard.board import Leaderboard, open_leaderboard
-from solve_projector.replay.history import By, counts_as_of, explain_user
-from solve_projector.replay.replaying import ReplayOptions, replay
+from solve_projector.replay.history import counts_as_of, explain_user
+from solve_projector.replay.replaying import AsOf, By, ReplayOptions, replay
 from solve_projector.replay.report import Report
 from solve_projector.store.locks import Lock, wait_lock
-from tests.events import BEGIN, registered, revoked, solved
+from tests.events import BEGIN, at, registered, revoked, solved
 from tests.projector.log.test_inspection import create_topic, delete_records, delete_topic
 from tests.world import World
 
@@ -98,7 +99,8 @@ DRIFT = {
     "flipped verdicts": "UPDATE verdicts SET solved = NOT solved, submitted_at = CASE WHEN solved THEN NULL "
     "ELSE judged_at END WHERE user_id < $1",
     "missing solves": "DELETE FROM solves WHERE user_id < $1 AND right(problem_id, 1) < '5'",
-    "an extra solve": "INSERT INTO solves SELECT user_id, 'p-extra', now(), 's-extra', '', '' FROM users WHERE user_id < $1",
+    "an extra solve": "INSERT INTO solves SELECT user_id, 'p-extra', now(), 's-extra', '', '' FROM users "
+    "WHERE user_id < $1",
     "a solve that nobody counted": "INSERT INTO solves VALUES ($1 || '?', 'p-extra', now(), 's-extra', '', '')",
     "a later solve": "UPDATE solves SET solved_at = solved_at + interval '3 days' WHERE user_id < $1",
     "another language": "UPDATE solves SET language = 'whitespace' WHERE user_id < $1",
@@ -220,9 +222,22 @@ async def test_one_user_is_explained_with_places_in_the_log(world: World) -> Non
     assert [(row["submission_id"], row["counts"], row["partition"], row["offset"]) for row in said.verdicts] == [
         ("1", False, 1, 1), ("2", True, 1, 2), ("3", False, 2, 0),
     ]  # fmt: skip
-    async with world.database() as connection:
-        await connection.execute("UPDATE verdicts SET judged_at = judged_at + interval '1 s' WHERE submission_id = '1'")
-    assert (await explain_user(world.connection, world.settings, options, "u", lambda *_: None)).drifted
+    for as_of, counting in (
+        (AsOf(at(3)), ["3"]), (AsOf(at(12)), ["2", "3"]), (AsOf(at(30)), ["2"]),
+        (AsOf(at(3), "submitted"), []), (AsOf(at(8), "submitted"), ["2"]),
+    ):  # fmt: skip
+        before = replace(options, as_of=as_of)
+        then = await explain_user(world.connection, world.settings, before, "u", lambda *_: None)
+        assert [row["submission_id"] for row in then.verdicts if row["counts"]] == counting
+        assert (then.solved.problems_solved, then.postgresql) == (len(counting), None)
+    for broken in (
+        "UPDATE solves SET submission_id = '1'",
+        "UPDATE verdicts SET judged_at = judged_at + interval '1 s' WHERE submission_id = '1'",
+    ):
+        async with world.database() as connection:
+            await connection.execute(broken)
+        assert (await explain_user(world.connection, world.settings, options, "u", lambda *_: None)).drifted
+        await replayed(world)
     with pytest.raises(UserUnknown, match="1 verdicts of this id"):
         await explain_user(world.connection, world.settings, options, "other", lambda *_: None)
 
@@ -245,8 +260,8 @@ async def test_the_world_finals_as_of_any_minute(world: World, wf47) -> None:  #
 
 
 async def counts_at(world: World, moment: datetime, by: By) -> dict[str, int]:
-    options = ReplayOptions(dry_run=True, workers=1)
-    found = await counts_as_of(world.connection, world.settings, options, moment, by, lambda *_: None)
+    options = ReplayOptions(dry_run=True, workers=1, as_of=AsOf(moment, by))
+    found = await counts_as_of(world.connection, world.settings, options, lambda *_: None)
     return {one.user_id: one.problems_solved for one in found}
 
 

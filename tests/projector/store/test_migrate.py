@@ -1,6 +1,7 @@
 """The migration runner: resumable, one at a time, and never ended by the server while it waits."""
 
 import asyncio
+import random
 import time
 import uuid
 from collections.abc import AsyncIterator, Mapping
@@ -10,12 +11,14 @@ import pytest
 import pytest_asyncio
 from pydantic import SecretStr
 
+from bench.check import model_of
 from solve_projector.errors import SchemaMismatch
 from solve_projector.settings import ProjectorSettings
 from solve_projector.store import migrate as runner
 from solve_projector.store.migrate import migrate, migrations, newest_revision, require_schema
 from solve_projector.store.postgresql import connect
 from tests.conftest import url_of
+from tests.events import registered, revoked, solved
 from tests.waiting import until
 
 APPLIED = ["0008", "0005", "0006", "0007"]  # the newest that fences, and the additive ones
@@ -137,3 +140,30 @@ async def test_an_upgrade_waits_for_a_running_batch_and_never_the_batch_for_it(
     finally:
         await writer.close()
         await watcher.close()
+
+
+async def test_first_solves_are_filled_from_the_verdicts_that_stand(
+    settings: ProjectorSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as older:
+        older.setattr(runner, "migrations", lambda: dict(list(migrations().items())[:7]))
+        assert await migrate(settings) == "0007"
+    users, problems = [f"user {number}" for number in range(9)], "pqr"
+    dice = random.Random(8)
+    model = model_of(
+        [registered(user_id) for user_id in users]
+        + [
+            dice.choice((solved, revoked))(str(number), dice.choice(users), dice.choice(problems), dice.randrange(40))
+            for number in range(300)
+        ]
+    )
+    connection = await connect(settings)
+    try:
+        rows = [(*key, *verdict, 0, 0) for key, verdict in model.verdicts.items()]
+        await connection.copy_records_to_table("verdicts", records=rows, schema_name="solves")
+        await migrate(settings)
+        filled = {(row[0], row[1]): tuple(row)[2:] for row in await connection.fetch("SELECT * FROM solves")}
+    finally:
+        await connection.close()
+    assert filled == model.firsts
+    assert len(filled) > len(users)

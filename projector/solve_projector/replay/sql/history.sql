@@ -15,6 +15,10 @@ FROM (
 GROUP BY user_id
 ORDER BY count(first) DESC, date_trunc('second', max(first) AT TIME ZONE 'UTC'), user_id
 
+-- name: user_solves
+-- A user's first solves.
+SELECT problem_id, solved_at, submission_id, language, contest_id FROM solves WHERE user_id = $1
+
 -- name: user_rows
 -- A user's verdicts and parked events.
 SELECT user_id, problem_id, submission_id, solved, judged_at, submitted_at, language, contest_id, reason
