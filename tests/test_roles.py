@@ -108,7 +108,7 @@ async def test_a_permission_that_is_missing_is_named_in_the_log_and_not_to_visit
             assert "permission denied for table users" in line, path
 
 
-@pytest.mark.parametrize("table", ["users", "verdicts"])
+@pytest.mark.parametrize("table", ["users", "verdicts", "solves"])
 async def test_projectors_name_the_table(roles: Roles, table: str) -> None:
     await roles.sql(f"REVOKE INSERT, UPDATE ON {table} FROM solve_projector")
     await roles.projector.publish([registered("u"), solved("1", "u", "p")])

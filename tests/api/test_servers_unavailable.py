@@ -218,7 +218,7 @@ async def test_requests_for_a_period_that_cannot_be_computed_all_fail_at_once(
 
     monkeypatch.setattr(PeriodBoards, "_compute", compute)
     async with serving(world) as api, world.database() as blocker:
-        await blocker.execute("BEGIN; LOCK TABLE verdicts")
+        await blocker.execute("BEGIN; LOCK TABLE solves")
         questions = [{"period": "day", "limit": str(limit)} for limit in range(1, 8)]
         asked = [asyncio.create_task(api.anybody.get("/api/leaderboard", params=one)) for one in questions]
         for found in await asyncio.gather(*asked):

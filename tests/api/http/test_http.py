@@ -288,13 +288,13 @@ async def test_a_head_without_end_is_cut_off(world: World, where: str) -> None:
 async def test_boards_of_many_time_zones_leave_connections_to_whoever_asks_for_little(world: World) -> None:
     async with serving(world, api_pool_size=4) as api, world.database() as database:
         async with database.transaction():  # as if every period took long to compute
-            await database.execute("LOCK TABLE verdicts IN ACCESS EXCLUSIVE MODE")
+            await database.execute("LOCK TABLE solves IN ACCESS EXCLUSIVE MODE")
             zones = [f"Etc/GMT+{hours}" for hours in range(1, 9)]
             asked = [
                 asyncio.create_task(api.anybody.get("/api/leaderboard", params={"period": "day", "tz": zone}))
                 for zone in zones
             ]
-            await until(lambda: _waiting_for_verdicts(world), "a board to be computed")
+            await until(lambda: _waiting_for_solves(world), "a board to be computed")
             assert (await api.get("/api/leaderboard"))["total"] == 0
             assert not any(one.done() for one in asked), "the board of all time waited for those of periods"
         await asyncio.gather(*asked)
@@ -357,8 +357,8 @@ async def test_one_address_that_asks_for_every_period_holds_up_neither_the_home_
         assert sorted(statuses) == [200] * waiting + [429] * (len(many) - waiting)
 
 
-async def _waiting_for_verdicts(world: World) -> bool:
-    waiting = "SELECT count(*) FROM pg_locks WHERE relation = 'verdicts'::regclass AND NOT granted"
+async def _waiting_for_solves(world: World) -> bool:
+    waiting = "SELECT count(*) FROM pg_locks WHERE relation = 'solves'::regclass AND NOT granted"
     return bool(await world.value(waiting))
 
 
