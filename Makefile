@@ -6,7 +6,7 @@ READY := $(VENV)/.ready
 DEMO_EVENTS ?= 40000
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test lint soak bench bench-replay bench-pages bench-peers generate screenshots lock clean
+.PHONY: help install demo test lint soak bench bench-replay bench-pages bench-scale bench-peers generate screenshots lock clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -48,6 +48,9 @@ bench-replay: $(READY) ## A replay of 2 million events beside live projection an
 
 bench-pages: $(READY) ## Pages and API beside a bare route, and the delay of a live update; needs wrk
 	@$(BIN)/python -m devstack run -- $(BIN)/python -m bench.pages
+
+bench-scale: $(READY) ## The read model with 1,000,000 users and 10 million verdicts beside its promises; writes bench-results/scale.json
+	@$(BIN)/python -m devstack run -- $(BIN)/python -m bench.scale
 
 bench-peers: $(READY) ## Alternatives in the same run; writes bench-results/peers.json
 	$(PYTHON) -m venv .venv-peers

@@ -1,6 +1,7 @@
 """A FastAPI route that answers a constant, served as `solve-api` is served: what the framework alone costs."""
 
-from contextlib import closing
+import asyncio
+from contextlib import closing, suppress
 
 import uvicorn
 from fastapi import FastAPI
@@ -21,7 +22,7 @@ async def bare() -> dict[str, str]:
 def main() -> None:
     """Prints its address, and serves until SIGTERM."""
     settings = ApiSettings().model_copy(update={"api_port": 0})
-    with closing(listen(settings)) as listening:
+    with closing(listen(settings)) as listening, suppress(asyncio.CancelledError):
         print_json({"url": f"http://{settings.api_host}:{listening.getsockname()[1]}"})  # it waits in the backlog
         run_async(lambda: uvicorn.Server(config_of(app, settings, listening)).serve())
 

@@ -3,7 +3,7 @@
 SELECT setseed(0.5);
 
 INSERT INTO users (user_id, username, registered_at, origin)
-SELECT 'user-' || n, 'coder' || n % 900, now() - interval '1 year' * (1 + random()), 'log'
+SELECT 'user-' || n, initcap(left(translate(md5((n / 3)::text), '0123456789', 'ghijklmnop'), 8)), now() - interval '1 year' * (1 + random()), 'log'
 FROM generate_series(0, current_setting('bench.users')::integer - 1) AS n;
 
 INSERT INTO verdicts (
@@ -13,7 +13,7 @@ INSERT INTO verdicts (
 WITH people AS MATERIALIZED (
     SELECT
         user_id,
-        CASE WHEN random() < 0.7 THEN least(3000, floor(3 / power(1 - random(), 1 / 1.2)))::integer ELSE 0 END AS attempts
+        CASE WHEN random() < 0.7 THEN least(3000, floor(0.3 * current_setting('bench.mean')::float8 / power(1 - random(), 1 / 1.2)))::integer ELSE 0 END AS attempts
     FROM users
 ),
 submissions AS MATERIALIZED (
@@ -30,6 +30,14 @@ SELECT
     contest_id, CASE WHEN solved THEN '' ELSE 'rejudged' END, 0, row_number() OVER (ORDER BY at)
 FROM submissions
 ORDER BY at;
+
+INSERT INTO verdicts (
+    user_id, problem_id, submission_id, solved, judged_at, submitted_at, language, contest_id, reason,
+    source_partition, source_offset
+)
+SELECT 'user-0', 'rare-' || n, 'rare-' || n, true, at, at, 'cpp', '', '', 0, n
+FROM generate_series(1, current_setting('bench.champion')::integer) AS n
+CROSS JOIN LATERAL (SELECT now() - interval '1 minute' * 50 * n AS at) AS made;
 
 INSERT INTO solves (user_id, problem_id, solved_at, submission_id, language, contest_id)
 SELECT user_id, problem_id, submitted_at, submission_id, language, contest_id

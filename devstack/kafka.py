@@ -5,6 +5,7 @@ import base64
 import json
 import logging
 import uuid
+from collections.abc import Callable, Iterable
 from functools import cache
 from pathlib import Path
 from typing import ClassVar
@@ -41,11 +42,24 @@ def jars() -> tuple[Path, ...]:
     jgo makes an environment anew that has only modules, under the feet of whoever reads it: one process asks it once,
     and the others read what it said.
     """
-    known = cache_folder() / f"kafka-{KAFKA_VERSION}-log4j-{LOG4J_VERSION}.json"
+    return cached_jars(f"kafka-{KAFKA_VERSION}-log4j-{LOG4J_VERSION}", f"Kafka {KAFKA_VERSION}", _fetch_jars)
+
+
+def cached_jars(name: str, whose: str, fetch: Callable[[], Iterable[Path]]) -> tuple[Path, ...]:
+    """What `fetch` found once, from then on read from the user's cache under this name. Raises StackError."""
+    known = cache_folder() / f"{name}.json"
     with one_at_a_time("jars"):
-        if not (found := _known_jars(known)):
-            found = _fetched_jars()
-            known.write_text(json.dumps([str(jar) for jar in found]), encoding="utf-8")
+        if found := _known_jars(known):
+            return found
+        logging.getLogger("jgo").setLevel(logging.ERROR)
+        try:
+            found = tuple(fetch())
+        except Exception as error:  # jgo raises requests' errors, its own and plain ones; all mean the same here
+            raise StackError(
+                f"kafka: cannot fetch the jars of {whose} ({type(error).__name__}: {error}); "
+                "the first start needs a network that reaches a Maven repository"
+            ) from error
+        known.write_text(json.dumps([str(jar) for jar in found]), encoding="utf-8")
     return found
 
 
@@ -58,17 +72,10 @@ def _known_jars(known: Path) -> tuple[Path, ...]:
     return found if all(jar.is_file() for jar in found) else ()
 
 
-def _fetched_jars() -> tuple[Path, ...]:
-    logging.getLogger("jgo").setLevel(logging.ERROR)
-    try:
-        # apart, because the binding's bill of materials would put an older Kafka client beside the broker
-        binding = jgo.build(f"org.apache.logging.log4j:{LOG_BINDING}:{LOG4J_VERSION}").all_jars
-        return (*jgo.build(BROKER_AND_TOOLS).all_jars, *(jar for jar in binding if jar.name.startswith(LOG_BINDING)))
-    except Exception as error:  # jgo raises requests' errors, its own and plain ones; all mean the same here
-        raise StackError(
-            f"kafka: cannot fetch the jars of Kafka {KAFKA_VERSION} ({type(error).__name__}: {error}); "
-            "the first start needs a network that reaches a Maven repository"
-        ) from error
+def _fetch_jars() -> tuple[Path, ...]:
+    # apart, because the binding's bill of materials would put an older Kafka client beside the broker
+    binding = jgo.build(f"org.apache.logging.log4j:{LOG_BINDING}:{LOG4J_VERSION}").all_jars
+    return (*jgo.build(BROKER_AND_TOOLS).all_jars, *(jar for jar in binding if jar.name.startswith(LOG_BINDING)))
 
 
 class Kafka(Server):

@@ -2,6 +2,8 @@
 
 import asyncio
 import os
+import sys
+import tempfile
 from pathlib import Path
 from time import perf_counter
 from typing import Any
@@ -15,12 +17,14 @@ from solve_runtime.kafka_settings import KafkaConnection
 HERE = Path(__file__).parent
 # script, table, and how long it may take at most
 PEERS = {
-    "Quix Streams, PostgreSQL sink (rows alone)": ("quix_sink.py", "quix_verdicts", 120.0),
-    "FastStream, a transaction an event": ("faststream_handler.py", "faststream_verdicts", 15.0),
+    "Debezium, JDBC sink in Kafka Connect (rows alone)": ("debezium_sink", "debezium_verdicts", 120.0),
+    "Quix Streams, PostgreSQL sink (rows alone)": ("quix_sink", "quix_verdicts", 120.0),
+    "FastStream, a transaction an event": ("faststream_handler", "faststream_verdicts", 15.0),
 }
+OURS = ("debezium_sink",)  # run by this Python, which knows the way to jars; it needs no package of the peers
 POLL_S = 0.1
-START_TIMEOUT_S = 60.0
-QUIET_S = 6.0
+START_TIMEOUT_S = 180.0  # Kafka Connect looks through its plugins first
+QUIET_S = 15.0
 
 
 async def measure_peers(
@@ -38,14 +42,22 @@ async def measure_peers(
         print_lines(f"measuring {name}", to_errors=True)
         # a group of its own, or the second peer would begin where the first one ended
         group = {"PEER_GROUP": f"peer-{os.getpid()}-{table}"}
-        process = await asyncio.create_subprocess_exec(python, str(HERE / script), env=environment | group)
-        try:
-            share, took = await _measure(database, table, rows_in_all, most_s)
-        finally:
-            process.terminate()
-            await process.wait()
+        with tempfile.TemporaryDirectory(prefix="peer-") as folder:
+            process = await asyncio.create_subprocess_exec(
+                *_command(python, script),
+                env=environment | group | {"PEER_FOLDER": folder},
+            )
+            try:
+                share, took = await _measure(database, table, rows_in_all, most_s)
+            finally:
+                process.terminate()
+                await process.wait()
         rates[name] = round(events * share / took)
     return rates
+
+
+def _command(python: str, script: str) -> list[str]:
+    return [sys.executable, "-m", f"{__package__}.{script}"] if script in OURS else [python, str(HERE / f"{script}.py")]
 
 
 async def _measure(database: asyncpg.Connection, table: str, rows_in_all: int, most_s: float) -> tuple[float, float]:

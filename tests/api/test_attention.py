@@ -1,5 +1,6 @@
 """A process that nobody looks at leaves its servers alone, and is right at once for whoever comes back."""
 
+import asyncio
 from typing import Any
 
 import pytest
@@ -75,6 +76,32 @@ async def test_a_process_that_nobody_looks_at_asks_no_server(world: World) -> No
 async def use_nothing(stores: Stores) -> tuple[int, bool]:
     """What would change if the process did something."""
     return stores.boards._freshness.checks, stores.changes.attention.resting
+
+
+def waking_within(seconds: float) -> set[str]:
+    """Tasks of this event loop whose sleep or time limit is over so soon, each by its innermost function."""
+    loop: Any = asyncio.get_running_loop()
+    due = [one for one in loop._scheduled if not one.cancelled() and one.when() < loop.time() + seconds]
+    sleeps = {argument for one in due for argument in one._args or () if isinstance(argument, asyncio.Future)}
+    limited = {getattr(getattr(one._callback, "__self__", None), "_task", None) for one in due}
+    found = set()
+    task: Any
+    for task in asyncio.all_tasks() - {asyncio.current_task()}:
+        if task in limited or task._fut_waiter in sleeps:
+            coroutine, names = task.get_coro(), []
+            while hasattr(coroutine, "cr_await"):
+                names.append(coroutine.__qualname__)
+                coroutine = coroutine.cr_await
+            found.add([name for name in names if name != "sleep"][-1])
+    return found
+
+
+async def test_a_process_that_nobody_looks_at_wakes_for_nothing(world: World) -> None:
+    async with serving(world) as api:
+        await use(api)
+        assert {"Server.main_loop"} < waking_within(10)
+        await until_resting(stores_of(api._server))
+        await until(lambda: waking_within(10) == {"Server.main_loop"}, "only uvicorn's own clock", 20)
 
 
 async def test_whoever_comes_back_reads_what_is_right_now(world: World) -> None:

@@ -89,8 +89,10 @@ class Changes:
     async def query(self) -> None:
         """Queries PostgreSQL until cancelled, at intervals and when there is a reason."""
         while not cancelled():
+            interval_s = UNAVAILABLE_INTERVAL_S if self.unavailable else QUERY_INTERVAL_S
             with suppress(TimeoutError):
-                async with asyncio.timeout(UNAVAILABLE_INTERVAL_S if self.unavailable else QUERY_INTERVAL_S):
+                # after a rest, the first read of the stream says so, whatever it finds
+                async with asyncio.timeout(None if self.attention.resting else interval_s):
                     await self._query_now.wait()
             self._query_now.clear()
             await self._query()

@@ -10,12 +10,13 @@ from solve_api.http.rate_limits import LimitKind
 from solve_api.operations.bodies import Job, JobKind
 from solve_api.pages.rendering import admin_page
 from solve_api.routes.callers import InSession, OpenStores
+from solve_projector.lag.backlog import COUNTED_MAX
 from solve_runtime.sql import queries
 
-DEAD_LETTERS_SQL = queries("solve_api.operations", "dead_letters")
+DEAD_LETTERS_SQL = queries("solve_projector.store", "dead_letters")
+PARKED_EVENTS_SQL = queries("solve_api.operations", "parked_events")
 
 JOBS_SHOWN = 10
-PARKED_COUNTED = 10_000
 UPDATES_SHOWN = 500
 POLL_MS = 5_000
 KINDS: tuple[JobKind, ...] = ("backfill", "sync-leaderboard")
@@ -33,17 +34,17 @@ router = APIRouter(include_in_schema=False)
 async def panel(request: Request, caller: InSession, stores: OpenStores) -> Response:
     """The overview, with buttons for checks and repairs."""
     jobs = await stores.jobs.overview(JOBS_SHOWN)
-    parked = await stores.pool.fetchval(DEAD_LETTERS_SQL["open_parked"], PARKED_COUNTED)
-    dead_letters = [dict(row) for row in await stores.pool.fetch(DEAD_LETTERS_SQL["open_dead_letters"])]
+    parked = await stores.pool.fetchval(PARKED_EVENTS_SQL["open_parked"], COUNTED_MAX)
+    dead_letters = await stores.pool.fetch(DEAD_LETTERS_SQL["open_dead_letters"], None, COUNTED_MAX)
     return admin_page(
         request,
         caller,
         "panel.html",
         poll_ms=POLL_MS,
         lag=await stores.lag.report(),
-        dead_letters=dead_letters,
+        dead_letters=[dict(row) for row in dead_letters],
         parked=parked,
-        parked_counted=PARKED_COUNTED,
+        counted_max=COUNTED_MAX,
         jobs=jobs[:JOBS_SHOWN],
         checked={kind: next((one for one in jobs if one.kind == kind), None) for kind in KINDS},
         title_of=job_title,

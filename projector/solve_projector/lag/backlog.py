@@ -1,13 +1,22 @@
-"""Counts what needs an operator: dead letters, parked events, and drift that the last audit found."""
+"""Counts what needs an operator: dead letters, parked events, and drift that the last audit found.
+
+Each figure is exact up to COUNTED_MAX. Above, it is what PostgreSQL's planner expects from the table's statistics and
+its size today, and never below COUNTED_MAX; `estimated` says which figures those are. So a backlog of any size costs
+the same to look at.
+"""
 
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from solve_projector.store.postgresql import Connection
 from solve_runtime.sql import queries
 
 LAG_SQL = queries("solve_projector.lag", "lag")
+DEAD_LETTERS_SQL = queries("solve_projector.store", "dead_letters")
+
+COUNTED_MAX = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,11 +37,28 @@ class Backlog:
     parked_events: int
     outbox_rows: int
     last_replay: LastReplay | None
+    estimated: frozenset[str]  # fields
 
 
 async def read_backlog(connection: Connection, topic: str) -> Backlog:
     """Reads the backlog of one topic from PostgreSQL. Raises asyncpg's errors."""
-    (row,) = await connection.fetch(LAG_SQL["backlog"], topic)
+    letters = await connection.fetch(DEAD_LETTERS_SQL["open_dead_letters"], topic, COUNTED_MAX)
+    dead_letters: dict[str, int] = {row["reason"]: row["number"] for row in letters}
+    (row,) = await connection.fetch(LAG_SQL["backlog"], COUNTED_MAX)
+    figures: dict[str, int] = dict(row)
+    estimated = {name for name, number in figures.items() if number >= COUNTED_MAX}
+    for name in estimated:
+        figures[name] = await _estimate(connection, LAG_SQL[f"all_{name}"])
+    for reason in [reason for reason, number in dead_letters.items() if number >= COUNTED_MAX]:
+        estimated.add("dead_letters")
+        dead_letters[reason] = await _estimate(connection, DEAD_LETTERS_SQL["all_open_dead_letters"], reason, topic)
     run = await connection.fetchrow(LAG_SQL["last_replay"], topic)
-    figures = {**row, "dead_letters": json.loads(row["dead_letters"])}
-    return Backlog(**figures, last_replay=LastReplay(*run) if run else None)
+    return Backlog(
+        dead_letters, **figures, last_replay=LastReplay(*run) if run else None, estimated=frozenset(estimated)
+    )
+
+
+async def _estimate(connection: Connection, sql: str, *arguments: Any) -> int:
+    """How many rows the planner expects."""
+    (explained,) = json.loads(await connection.fetchval(f"EXPLAIN (FORMAT JSON) {sql}", *arguments))
+    return max(COUNTED_MAX, int(explained["Plan"]["Plan Rows"]))

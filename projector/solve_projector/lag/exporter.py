@@ -25,6 +25,12 @@ from solve_schemas.topic import TOPIC_SETTINGS
 
 SOURCES = ("kafka", "postgresql", "redis")
 STALE_AFTER_S = 60.0
+ESTIMATED = {  # what may be an estimate, and its metric
+    "dead_letters": "solve_dead_letters",
+    "parked_users": "solve_parked_users",
+    "parked_events": "solve_parked_events",
+    "outbox_rows": "solve_leaderboard_outbox_rows",
+}
 
 log = structlog.get_logger()
 Samples = Sequence[tuple[tuple[str, ...], float]]
@@ -204,6 +210,8 @@ def _backlog(snapshot: Snapshot) -> Iterator[Metric]:
             backlog.outbox_rows,
         ),
     ]
+    estimated = [((metric,), float(name in backlog.estimated)) for name, metric in ESTIMATED.items()]
+    yield gauge("solve_backlog_estimated", "1 if the metric is an estimate, being large.", ("metric",), estimated)
     if run := backlog.last_replay:
         plain += [
             ("solve_audit_last_timestamp_seconds", "End of the last full replay or audit.", run.finished_at_s),

@@ -20,7 +20,7 @@ from solve_projector.live.log_watch import LogWatch
 from solve_projector.live.pipeline import Pipeline, Totals
 from solve_projector.live.reader import LogReader, open_reader
 from solve_projector.live.start_offsets import StartOffsets, until_answered, until_started
-from solve_projector.live.sweep import sweep
+from solve_projector.live.sweep import Sweep
 from solve_projector.log.inspection import LogInspector, has_fast_client, open_inspector
 from solve_projector.settings import ProjectorSettings
 from solve_projector.store.migrate import require_schema
@@ -170,14 +170,20 @@ async def _heartbeat(monitor: Monitor) -> AsyncIterator[None]:
         yield
 
 
+def _sweep_of(projector: Projector) -> Sweep:
+    return Sweep(projector.pool, projector.inspector.topic, projector.monitor.metrics)
+
+
 async def _sweep(projector: Projector) -> None:
     wanted = projector.pipeline.sweep_wanted
+    sweep = _sweep_of(projector)
     while not cancelled():
         with suppress(TimeoutError):
             await asyncio.wait_for(wanted.wait(), projector.settings.sweep_interval_s)
+        sweep_users = sweep.all if wanted.is_set() else sweep.some
         wanted.clear()
         try:
-            await sweep(projector.pool, projector.inspector.topic, projector.monitor.metrics)
+            await sweep_users()
         except DATABASE_ERRORS as error:
             if classify(error) is not Failure.TRANSIENT:
                 raise
@@ -231,7 +237,7 @@ async def _done(projector: Projector, ends: Mapping[int, int]) -> int:
 
 
 async def _finish_once(projector: Projector) -> None:
-    await sweep(projector.pool, projector.inspector.topic, projector.monitor.metrics)
+    await _sweep_of(projector).all()
     offsets = await next_offsets(projector.pool, projector.inspector.topic)
     try:
         await projector.reconciler.sync(offsets)

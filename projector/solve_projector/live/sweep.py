@@ -1,9 +1,11 @@
-"""Applies parked events of users who exist by now, within a minute (I5).
+"""Applies parked events of users who exist by now, within a minute while fewer than 60,000 users have some (I5).
 
 Needed where two transactions crossed, for users whom the site inserts itself, and for those with more parked events
-than fit into the transaction that registers them. Each step takes a bounded number of events in one transaction, half
-as many if that takes too long, so a crash leaves the rest to the next sweep. An event that PostgreSQL refuses is found
-by halving, like a record of a batch, and becomes a dead letter.
+than fit into the transaction that registers them. A projector looks at LOOKED_AT_ONCE users each time and goes on after
+them the next time, so that a large backlog of unknown users costs little; whoever has more waits longer. Each step
+takes a bounded number of events in one transaction, half as many if that takes too long, so a crash leaves the rest to
+the next sweep. An event that PostgreSQL refuses is found by halving, like a record of a batch, and becomes a dead
+letter.
 """
 
 from collections.abc import Sequence
@@ -20,20 +22,48 @@ from solve_schemas.rejection import Reason
 
 PARKED_EVENTS_SQL = queries("solve_projector.store", "parked_events")
 
+LOOKED_AT_ONCE = 20_000
+
 log = structlog.get_logger()
 
 
-async def sweep(pool: asyncpg.Pool, topic: str, metrics: ProjectorMetrics | None = None) -> int:
-    """Applies what can be applied; returns the number of users. Raises asyncpg's errors."""
-    metrics = metrics or ProjectorMetrics()
-    swept, last = 0, None
+class Sweep:
+    """The sweep of one process, which remembers where it is."""
 
-    async def apply(keys: Sequence[VerdictKey]) -> None:
-        async with pool.acquire() as connection, connection.transaction():
+    def __init__(self, pool: asyncpg.Pool, topic: str, metrics: ProjectorMetrics | None = None) -> None:
+        self._pool = pool
+        self._topic = topic
+        self._metrics = metrics or ProjectorMetrics()
+        self._after = ""  # the last user it looked at; "" before the first
+
+    async def all(self) -> int:
+        """Applies what can be applied; returns the number of users. Raises asyncpg's errors."""
+        self._after = ""
+        swept = await self.some()
+        while self._after:
+            swept += await self.some()
+        return swept
+
+    async def some(self) -> int:
+        """Does so for the next users, after the last ones for the first ones again."""
+        looked_at = await self._pool.fetch(PARKED_EVENTS_SQL["next_parked_users"], self._after, LOOKED_AT_ONCE)
+        known = [row["user_id"] for row in looked_at if row["known"]]
+        while keys := [
+            tuple(row) for row in await self._pool.fetch(PARKED_EVENTS_SQL["parked_of_users"], known, UNPARKED_AT_ONCE)
+        ]:
+            await in_halves(keys, self._apply, self._on_refused, slow_too=True)
+        self._after = looked_at[-1]["user_id"] if len(looked_at) == LOOKED_AT_ONCE else ""
+        if known:
+            self._metrics.swept(len(known))
+            log.info("parked events applied", action="swept", users=len(known))
+        return len(known)
+
+    async def _apply(self, keys: Sequence[VerdictKey]) -> None:
+        async with self._pool.acquire() as connection, connection.transaction():
             losing = await unpark_events(connection, keys)
-        metrics.lost(len(losing))
+        self._metrics.lost(len(losing))
 
-    async def on_refused(key: VerdictKey, refusal: BaseException) -> None:
+    async def _on_refused(self, key: VerdictKey, refusal: BaseException) -> None:
         user_id, _, submission_id = key
         log.error(
             "parked event refused by PostgreSQL",
@@ -42,17 +72,5 @@ async def sweep(pool: asyncpg.Pool, topic: str, metrics: ProjectorMetrics | None
             submission_id=submission_id,
             error=str(refusal),
         )
-        await pool.execute(PARKED_EVENTS_SQL["dead_letter_parked_event"], topic, *key, str(refusal))
-        metrics.dead_lettered(Reason.REFUSED_BY_DATABASE)
-
-    while keys := [
-        tuple(row) for row in await pool.fetch(PARKED_EVENTS_SQL["parked_of_known_users"], UNPARKED_AT_ONCE)
-    ]:
-        await in_halves(keys, apply, on_refused, slow_too=True)
-        users = {key[0] for key in keys}
-        metrics.swept(len(users - {last}))
-        swept += len(users - {last})
-        last = keys[-1][0]
-    if swept:
-        log.info("parked events applied", action="swept", users=swept)
-    return swept
+        await self._pool.execute(PARKED_EVENTS_SQL["dead_letter_parked_event"], self._topic, *key, str(refusal))
+        self._metrics.dead_lettered(Reason.REFUSED_BY_DATABASE)

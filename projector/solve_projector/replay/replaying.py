@@ -19,7 +19,7 @@ from solve_projector.domain.batch import Fingerprint
 from solve_projector.errors import LeaderboardUnavailable, ReplayInterrupted, SettingsError
 from solve_projector.leaderboard.audit import compare_board, repair_board
 from solve_projector.leaderboard.board import open_leaderboard
-from solve_projector.live.sweep import sweep
+from solve_projector.live.sweep import Sweep
 from solve_projector.log.inspection import LogInspector, open_inspector
 from solve_projector.log.scan import LogScan, open_scan
 from solve_projector.log.state import LogState
@@ -38,6 +38,8 @@ from solve_runtime.kafka_settings import KafkaConnection
 from solve_runtime.sql import queries
 
 RUNS_SQL = queries("solve_projector.replay", "runs")
+
+RUNS_KEPT = 500  # rows for monitors
 
 CATCH_UP_RECORDS = 20_000
 CATCH_UP_ROUNDS = 5
@@ -226,7 +228,7 @@ async def _replay_warm(replay: Replay) -> None:
     database, state, report = replay.database, replay.state, replay.report
     if not replay.options.dry_run:
         async with open_pool(replay.settings) as pool:
-            await sweep(pool, state.topic)
+            await Sweep(pool, state.topic).all()
     staged = await _stage_until_near(replay)
     with replay.timed("comparing"):
         applied, dead_letters = await compare(
@@ -264,7 +266,7 @@ async def _record_run(replay: Replay) -> None:
     drift = report.drifted if report.dry_run else bool(left)
     figures = (report.dry_run, drift, report.total_users, left, report.records_read)
     try:
-        await replay.database.execute(RUNS_SQL["record_run"], replay.state.topic, *figures)
+        await replay.database.execute(RUNS_SQL["record_run"], replay.state.topic, *figures, RUNS_KEPT)
     except DATABASE_ERRORS as error:
         log.warning("could not record the replay for monitors", action="replay_not_recorded", error=str(error))
 

@@ -152,6 +152,7 @@ async def test_what_needs_an_operator_can_be_alerted_on(world: World) -> None:
         scrape = await until_scraped(port, "solve_dead_letters", 1, reason="not-json")
         assert (value(scrape, "solve_parked_users"), value(scrape, "solve_parked_events")) == (1, 2)
         assert value(scrape, "solve_leaderboard_outbox_rows") == 0
+        assert value(scrape, "solve_backlog_estimated", metric="solve_dead_letters") == 0
         assert value(scrape, "solve_audit_drift") is None  # nobody has looked yet
         await replay(world.connection, world.settings, ReplayOptions(dry_run=True), lambda *_: None)
         scrape = await until_scraped(port, "solve_audit_drift", 0)

@@ -169,7 +169,34 @@ async def test_what_needs_an_operator_is_counted(world: World) -> None:
     assert backlog.last_replay is None
 
 
-async def test_an_audits_drift_is_seen_until_a_replay_has_repaired_it(world: World) -> None:
+async def test_a_large_backlog_is_estimated_and_says_so(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("solve_projector.lag.backlog.COUNTED_MAX", 100)
+    await world.run_once()
+    async with world.database() as database:
+        await database.execute(
+            "INSERT INTO parked_events (user_id, problem_id, submission_id, solved, judged_at, submitted_at, language,"
+            " contest_id, reason, source_partition, source_offset)"
+            " SELECT 'u' || n / 10, 'p', n, true, now(), now(), '', '', '', 0, n FROM generate_series(0, 899) AS n"
+        )
+        await database.execute(
+            'INSERT INTO dead_letters (topic, partition, "offset", broker_timestamp_ms, header_names, header_values,'
+            " reason, detail) SELECT $1, 0, n, 0, '{}', '{}', CASE WHEN n < 3 THEN 'tombstone' ELSE 'not-json' END, ''"
+            " FROM generate_series(0, 499) AS n",
+            world.connection.topic,
+        )
+        await database.execute("ANALYZE parked_events, dead_letters")
+    async with observing(world) as observer:
+        backlog = (await observer.snapshot()).backlog
+    assert backlog is not None
+    assert backlog.estimated == {"parked_events", "dead_letters"}
+    assert backlog.parked_users == 90  # counted
+    assert backlog.parked_events == pytest.approx(900, rel=0.1)
+    assert backlog.dead_letters == {"tombstone": 3, "not-json": pytest.approx(497, rel=0.1)}
+
+
+async def test_an_audits_drift_is_seen_until_a_replay_has_repaired_it(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
     from solve_projector.replay.replaying import ReplayOptions, replay
 
     await world.publish(simulate(SEASON))
@@ -184,6 +211,7 @@ async def test_an_audits_drift_is_seen_until_a_replay_has_repaired_it(world: Wor
         assert backlog.last_replay.finished_at_s > 0
         return backlog.last_replay.drift, backlog.last_replay.users
 
+    monkeypatch.setattr("solve_projector.replay.replaying.RUNS_KEPT", 2)
     assert await found(dry_run=True) == (False, 0)
     async with world.database() as connection:
         await connection.execute("UPDATE users SET problems_solved = problems_solved + 1 WHERE problems_solved > 20")
@@ -192,6 +220,7 @@ async def test_an_audits_drift_is_seen_until_a_replay_has_repaired_it(world: Wor
     assert users > 0
     assert await found(dry_run=False) == (False, 0)
     assert await found(dry_run=True) == (False, 0)
+    assert await world.value("SELECT count(*) FROM replay_runs") == 2  # the newest
 
 
 async def test_records_deleted_before_they_were_applied_are_an_error_of_the_partition_and_not_of_kafka(

@@ -13,7 +13,7 @@ from structlog.testing import capture_logs
 
 from solve_projector.errors import DatabaseRefused, DatabaseUnavailable, KafkaUnavailable
 from solve_projector.live.process import open_projector, run_projector
-from solve_projector.live.sweep import sweep
+from solve_projector.live.sweep import Sweep
 from solve_projector.store import counts, postgresql
 from solve_projector.store.postgresql import open_pool
 from tests.events import registered, solved
@@ -52,7 +52,7 @@ async def test_parked_events_that_take_too_long_together_are_applied_in_parts(wo
     async with world.database() as database:
         await database.execute("INSERT INTO users (user_id, username) VALUES ('u', 'by the site')")
     async with open_pool(world.settings.model_copy(update=LIMIT)) as pool:
-        assert await sweep(pool, world.connection.topic) == 1
+        assert await Sweep(pool, world.connection.topic).all() == 1
     assert await world.value("SELECT problems_solved FROM users") == EVENTS
     assert await world.value("SELECT count(*) FROM parked_events") == 0
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from bench.check import model_of
 from solve_projector.domain.batch import Batch, DecodedRecord, fold
 from solve_projector.errors import Overtaken, RegistrationCrossed
-from solve_projector.live.sweep import sweep
+from solve_projector.live.sweep import Sweep
 from solve_projector.settings import ProjectorSettings
 from solve_projector.store.counts import apply_rows
 from solve_projector.store.postgresql import pool_options
@@ -172,7 +172,7 @@ async def test_writers_that_register_the_same_users_do_not_deadlock(log: Log) ->
             await log.apply(some, writer)
 
     await asyncio.gather(*(write(writer) for writer in range(4)))
-    await sweep(log.pool, TOPIC)
+    await Sweep(log.pool, TOPIC).all()
     registered_users = await log.pool.fetchval("SELECT count(*) FROM users")
     assert await log.pool.fetchval("SELECT count(*) FROM users WHERE problems_solved = 1") == registered_users
     left = "SELECT count(*) FROM parked_events JOIN users USING (user_id)"
@@ -204,10 +204,21 @@ async def test_an_event_of_an_unknown_user_waits_for_the_registration(log: Log) 
 async def test_the_sweep_applies_events_of_users_whom_the_site_inserted(log: Log) -> None:
     await log.apply([solved("1", "u", "p", 1)])
     await log.pool.execute("INSERT INTO users (user_id, username) VALUES ('u', 'by the site')")
-    assert await sweep(log.pool, TOPIC) == 1
+    assert await Sweep(log.pool, TOPIC).all() == 1
     row = await log.pool.fetchrow("SELECT username, origin, problems_solved FROM users")
     assert tuple(row) == ("by the site", "site", 1)
     assert await log.pool.fetchval("SELECT user_id FROM leaderboard_outbox") == "u"
+
+
+async def test_a_sweep_goes_on_after_the_users_it_looked_at(log: Log, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("solve_projector.live.sweep.LOOKED_AT_ONCE", 2)
+    await log.apply([solved(f"{user}-{number}", user, f"p{number}") for user in "abcde" for number in range(3)])
+    await log.pool.execute("INSERT INTO users (user_id, username) VALUES ('a', ''), ('d', ''), ('e', '')")
+    sweep = Sweep(log.pool, TOPIC)
+    assert [await sweep.some() for _ in range(3)] == [1, 1, 1]
+    await log.pool.execute("INSERT INTO users (user_id, username) VALUES ('b', ''), ('c', '')")
+    assert [await sweep.some() for _ in range(2)] == [2, 0]
+    assert await log.pool.fetchval("SELECT sum(problems_solved) FROM users") == 15
 
 
 async def test_the_log_names_a_user_whom_the_site_inserted(log: Log) -> None:

@@ -45,6 +45,16 @@ SEED = f"""
         CASE WHEN n % 100 = 0 THEN 'user ' ELSE 'nobody ' END || n, 'problem', 'parked ' || n, true, '2026-01-01Z',
         '2026-01-01Z', '', '', '', 0, n
     FROM generate_series(1, {USERS}) AS n;
+    UPDATE parked_events SET acknowledged_at = now(), acknowledged_by = 'ada', acknowledged_why = ''
+    WHERE source_offset % 10 > 0;
+    INSERT INTO dead_letters (
+        topic, partition, "offset", broker_timestamp_ms, header_names, header_values, reason, detail, discarded_at,
+        discarded_by, discarded_why
+    )
+    SELECT
+        'log', 0, n, 0, '{{}}', '{{}}', CASE WHEN n % 2 = 0 THEN 'tombstone' ELSE 'not-json' END, '',
+        CASE WHEN n % 10 > 1 THEN now() END, CASE WHEN n % 10 > 1 THEN 'ada' END, CASE WHEN n % 10 > 1 THEN '' END
+    FROM generate_series(1, {USERS}) AS n;
     INSERT INTO leaderboard_outbox (user_id) SELECT 'user ' || n FROM generate_series(1, 50) AS n;
     INSERT INTO partition_offsets (topic, partition) SELECT 'log', p FROM generate_series(0, 11) AS p;
 """
@@ -57,7 +67,6 @@ LIVE = [
     ("solve_projector.store", "verdicts", "keep_superseded"),
     ("solve_projector.store", "solves", "settle_pairs"),
     ("solve_projector.store", "solves", "settle_users"),
-    ("solve_projector.store", "parked_events", "parked_of_known_users"),
     ("solve_projector.leaderboard", "standings", "standings_of"),
     ("solve_projector.leaderboard", "standings", "ranked_ids"),
     ("solve_projector.leaderboard", "standings", "read_outbox"),
@@ -69,6 +78,16 @@ LIVE_OF_SOME_USERS = [
     ("solve_projector.store", "parked_events", "lock_parked_events"),
     ("solve_projector.store", "parked_events", "lock_parked_of_batch"),
 ]
+# Idle work: what asks again and again whether something waits, however much is parked, dead-lettered or settled.
+WAITING: dict[str, tuple[str, str, list[Any]]] = {
+    "next_parked_users": ("solve_projector.store", "parked_events", ["", 100]),
+    "parked_of_users": ("solve_projector.store", "parked_events", [["user 100", "user 200"], 100]),
+    "open_dead_letters": ("solve_projector.store", "dead_letters", ["log", 100]),
+    "backlog": ("solve_projector.lag", "lag", [100]),
+    "open_parked": ("solve_api.operations", "parked_events", [100]),
+    "outbox_ends": ("solve_api.ranking", "freshness", []),
+}
+WAITING_TABLES = {"users", "parked_events", "dead_letters"}
 LAST_DAY = datetime(2026, 5, 18, tzinfo=UTC)
 SOME = [f"user {number}" for number in range(1, 26)]
 PAGES: dict[str, tuple[str, str, list[Any]]] = {
@@ -114,7 +133,7 @@ async def generic_plan(connection: asyncpg.Connection, sql: str) -> dict[str, An
 
 async def page_plan(connection: asyncpg.Connection, name: str) -> dict[str, Any]:
     """The plan of a statement of the API, for these arguments."""
-    package, noun, arguments = PAGES[name]
+    package, noun, arguments = (PAGES | WAITING)[name]
     explain = f"EXPLAIN (FORMAT JSON) {queries(package, noun)[name]}"
     return plan_of(await connection.fetchval(explain, *arguments))
 
@@ -170,6 +189,28 @@ async def test_projection_finds_some_users_parked_events_by_an_index(
 async def test_a_page_finds_users_and_verdicts_by_an_index(seeded: ProjectorSettings, name: str) -> None:
     async with pages_session(seeded) as connection:
         assert whole_reads(await page_plan(connection, name)) == []
+
+
+@pytest.mark.parametrize("name", WAITING)
+async def test_what_waits_is_counted_up_to_a_limit_by_an_index(seeded: ProjectorSettings, name: str) -> None:
+    async with projector_session(seeded) as connection:
+        assert whole_reads(await page_plan(connection, name), WAITING_TABLES) == []
+
+
+@pytest.mark.parametrize(("name", "most"), [("backlog", 100), ("open_dead_letters", 2 * 100), ("outbox_ends", 0)])
+async def test_a_count_reads_no_more_than_its_limit(seeded: ProjectorSettings, name: str, most: int) -> None:
+    """Of 2,000 users with parked events, 2,000 dead letters of each of two reasons, and 50 changes."""
+    package, noun, arguments = WAITING[name]
+    sql = f"EXPLAIN (ANALYZE, FORMAT JSON) {queries(package, noun)[name]}"
+    async with projector_session(seeded) as connection:
+        plan = plan_of(await connection.fetchval(sql, *arguments))
+    assert most_read(plan) == most
+
+
+def most_read(plan: dict[str, Any]) -> float:
+    """Rows of one table at one place of the plan; a place that reads one at a time counts as none."""
+    here = plan["Actual Rows"] * plan["Actual Loops"] if "Relation Name" in plan and plan["Actual Rows"] > 1 else 0
+    return max([here, *map(most_read, plan.get("Plans", []))])
 
 
 async def test_an_upsert_finds_the_standing_verdict_and_solve_by_the_primary_key(seeded: ProjectorSettings) -> None:

@@ -1,5 +1,17 @@
 -- name: outbox_ends
 -- The oldest and the newest change that no offset covers and that the board may lack.
-SELECT min(outbox_id), max(outbox_id)
-FROM leaderboard_outbox
-JOIN users USING (user_id)
+SELECT
+    (
+        SELECT outbox_id
+        FROM leaderboard_outbox
+        WHERE EXISTS (SELECT FROM users WHERE users.user_id = leaderboard_outbox.user_id)
+        ORDER BY outbox_id
+        LIMIT 1
+    ) AS oldest,
+    (
+        SELECT outbox_id
+        FROM leaderboard_outbox
+        WHERE EXISTS (SELECT FROM users WHERE users.user_id = leaderboard_outbox.user_id)
+        ORDER BY outbox_id DESC
+        LIMIT 1
+    ) AS newest

@@ -1,18 +1,39 @@
 -- name: backlog
--- What needs an operator: open dead letters by reason, parked events, and changes that the board does not have.
+-- What needs an operator, counted up to $1: parked events and their users, and changes that the board does not have.
+WITH RECURSIVE parked (user_id, place) AS (
+    SELECT (SELECT user_id FROM parked_events WHERE acknowledged_at IS NULL ORDER BY user_id LIMIT 1), 1
+    UNION ALL
+    SELECT
+        (
+            SELECT next.user_id
+            FROM parked_events AS next
+            WHERE next.user_id > parked.user_id AND acknowledged_at IS NULL
+            ORDER BY next.user_id
+            LIMIT 1
+        ),
+        place + 1
+    FROM parked
+    WHERE parked.user_id IS NOT NULL AND place < $1
+)
 SELECT
+    (SELECT count(user_id) FROM parked) AS parked_users,
     (
-        SELECT coalesce(jsonb_object_agg(reason, letters), '{}')
-        FROM (
-            SELECT reason, count(*) AS letters
-            FROM dead_letters
-            WHERE topic = $1 AND discarded_at IS NULL
-            GROUP BY reason
-        ) AS by_reason
-    ) AS dead_letters,
-    (SELECT count(DISTINCT user_id) FROM parked_events WHERE acknowledged_at IS NULL) AS parked_users,
-    (SELECT count(*) FROM parked_events WHERE acknowledged_at IS NULL) AS parked_events,
-    (SELECT count(*) FROM leaderboard_outbox) AS outbox_rows
+        SELECT count(*)
+        FROM (SELECT FROM parked_events WHERE acknowledged_at IS NULL ORDER BY user_id LIMIT $1) AS first
+    ) AS parked_events,
+    (SELECT count(*) FROM (SELECT FROM leaderboard_outbox ORDER BY outbox_id LIMIT $1) AS first) AS outbox_rows
+
+-- name: all_parked_events
+-- To be estimated.
+SELECT FROM parked_events WHERE acknowledged_at IS NULL
+
+-- name: all_parked_users
+-- To be estimated.
+SELECT FROM parked_events WHERE acknowledged_at IS NULL GROUP BY user_id
+
+-- name: all_outbox_rows
+-- To be estimated.
+SELECT FROM leaderboard_outbox
 
 -- name: last_replay
 -- The newest replay of this topic.

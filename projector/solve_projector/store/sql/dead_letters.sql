@@ -56,3 +56,45 @@ LIMIT $7
 SELECT dead_letter_id
 FROM dead_letters
 WHERE dead_letter_id = ANY ($1::bigint[]) AND ($2::boolean OR discarded_at IS NULL)
+
+-- name: open_dead_letters
+-- Open dead letters of topic $1 (NULL: of all) by reason, counted up to $2 each, and the oldest: one step from reason to
+-- reason.
+WITH RECURSIVE reasons AS (
+    (SELECT reason, topic FROM dead_letters WHERE discarded_at IS NULL ORDER BY reason, topic LIMIT 1)
+    UNION ALL
+    SELECT next.reason, next.topic
+    FROM reasons
+    CROSS JOIN LATERAL (
+        SELECT reason, topic
+        FROM dead_letters
+        WHERE discarded_at IS NULL AND (reason, topic) > (reasons.reason, reasons.topic)
+        ORDER BY reason, topic
+        LIMIT 1
+    ) AS next
+)
+SELECT reason, sum(letters)::integer AS number, min(oldest) AS oldest
+FROM reasons
+CROSS JOIN LATERAL (
+    SELECT count(*) AS letters
+    FROM (
+        SELECT FROM dead_letters
+        WHERE reason = reasons.reason AND topic = reasons.topic AND discarded_at IS NULL
+        ORDER BY dead_letter_id
+        LIMIT $2
+    ) AS first
+) AS counted
+CROSS JOIN LATERAL (
+    SELECT created_at AS oldest
+    FROM dead_letters
+    WHERE reason = reasons.reason AND topic = reasons.topic AND discarded_at IS NULL
+    ORDER BY dead_letter_id
+    LIMIT 1
+) AS first
+WHERE $1::text IS NULL OR topic = $1
+GROUP BY reason
+ORDER BY number DESC, reason
+
+-- name: all_open_dead_letters
+-- To be estimated: those of one reason ($1) and topic ($2).
+SELECT FROM dead_letters WHERE discarded_at IS NULL AND reason = $1 AND topic = $2

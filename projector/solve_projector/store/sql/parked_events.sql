@@ -122,10 +122,27 @@ SELECT
 FROM refused
 ON CONFLICT (topic, partition, "offset") DO NOTHING
 
--- name: parked_of_known_users
--- Keys of parked events whose users exist by now.
+-- name: next_parked_users
+-- The next $2 users after $1 who have parked events, and whether they exist by now: one step from user to user.
+WITH RECURSIVE parked (user_id, place) AS (
+    SELECT (SELECT user_id FROM parked_events WHERE user_id > $1 ORDER BY user_id LIMIT 1), 1
+    UNION ALL
+    SELECT
+        (SELECT next.user_id FROM parked_events AS next WHERE next.user_id > parked.user_id ORDER BY user_id LIMIT 1),
+        place + 1
+    FROM parked
+    WHERE parked.user_id IS NOT NULL AND place < $2
+)
+SELECT user_id, EXISTS (SELECT FROM users WHERE users.user_id = parked.user_id) AS known
+FROM parked
+WHERE user_id IS NOT NULL
+ORDER BY user_id
+
+-- name: parked_of_users
+-- Keys of parked events of these users, if they still exist.
 SELECT user_id, problem_id, submission_id
 FROM parked_events
 JOIN users USING (user_id)
+WHERE user_id = ANY ($1::text[])
 ORDER BY user_id, problem_id, submission_id
-LIMIT $1
+LIMIT $2
