@@ -67,6 +67,12 @@ class CursorRefused(ApiError):
     """A cursor does not come from a page of the board."""
 
 
+class BoardNotReady(ApiError):
+    """A board is being computed for the first time."""
+
+    retry_after_s = 2
+
+
 class JobLost(ApiError):
     """The process of a job was killed."""
 

@@ -16,6 +16,7 @@ from solve_api.operations.jobs import Jobs
 from solve_api.operations.lag import LagWatch, watching_lag
 from solve_api.ranking.boards import Boards
 from solve_api.ranking.freshness import watching_freshness
+from solve_api.ranking.kept_boards import keeping_boards
 from solve_api.ranking.single_flight import SingleFlight
 from solve_api.settings import ApiSettings
 from solve_projector.leaderboard.board import open_leaderboard
@@ -58,6 +59,7 @@ async def open_stores(connection: KafkaConnection, settings: ApiSettings) -> Asy
         open_request_pool(settings, settings.api_pool_size) as pool,
         open_leaderboard(settings, topic) as board,
         watching_freshness(pool, board, topic) as freshness,
+        keeping_boards(pool) as kept,
         open_changes(settings, pool, topic) as changes,
         watching_lag(connection, settings) as lag,
         shared_limiter(settings) as limiter,
@@ -65,7 +67,7 @@ async def open_stores(connection: KafkaConnection, settings: ApiSettings) -> Asy
     ):
         jobs = Jobs(connection, settings, pool)
         identity = Identity(pool, settings, RateLimits(settings, limiter), refusals)
-        boards = Boards(pool, board, freshness)
+        boards = Boards(board, freshness, kept)
         try:
             async with open_job_streams(pool, settings, jobs) as job_streams:
                 yield Stores(

@@ -6,13 +6,16 @@ from datetime import UTC, datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
+import asyncpg
 import httpx
 import pytest
 from redis.asyncio import Redis
 
 from devstack import Stack
 from solve_api import database as database_module
-from solve_api.ranking.period_boards import PeriodBoard, PeriodBoards
+from solve_api.ranking import kept_boards
+from solve_api.ranking.board_builds import Kept, build_first
+from solve_api.ranking.kept_boards import KeptBoards
 from solve_api.ranking.periods import TimeRange, time_range_of
 from solve_producer.demo.simulation import Season, simulate
 from tests.api.served import Served, problem_of, serving
@@ -210,46 +213,51 @@ async def test_requests_for_a_period_that_cannot_be_computed_all_fail_at_once(
 ) -> None:
     """One after another, each would wait for all before them."""
     started: list[object] = []
-    plain = PeriodBoards._compute
 
-    async def compute(self: PeriodBoards, time_range: TimeRange) -> PeriodBoard:
-        started.append(time_range)
-        return await plain(self, time_range)
+    async def compute(pool: asyncpg.Pool, period: TimeRange) -> Kept:
+        started.append(period)
+        return await build_first(pool, period)
 
-    monkeypatch.setattr(PeriodBoards, "_compute", compute)
+    monkeypatch.setattr(kept_boards, "build_first", compute)
     async with serving(world) as api, world.database() as blocker:
         await blocker.execute("BEGIN; LOCK TABLE solves")
         questions = [{"period": "day", "limit": str(limit)} for limit in range(1, 8)]
         asked = [asyncio.create_task(api.anybody.get("/api/leaderboard", params=one)) for one in questions]
         for found in await asyncio.gather(*asked):
-            problem_of(found, 503, "postgresql-unavailable")
+            problem_of(found, 503, "board-not-ready")
         assert len(started) == 1
         await blocker.execute("ROLLBACK")
-        assert (await api.get("/api/leaderboard", params={"period": "day"}))["total"] == 0
+
+        async def is_there() -> bool:
+            return (await api.anybody.get("/api/leaderboard", params={"period": "day"})).status_code == 200
+
+        await until(is_there, "the board of the day")
 
 
-async def test_a_period_that_fails_after_everybody_has_left_is_nobodys_error() -> None:
+async def test_a_build_that_fails_after_everybody_has_left_is_nobodys_error(monkeypatch: pytest.MonkeyPatch) -> None:
     failing, said = asyncio.Event(), list[dict[str, Any]]()
 
-    class Pool:
-        def get_max_size(self) -> int:
-            return 1
+    async def compute(_pool: asyncpg.Pool, _period: TimeRange) -> Kept:
+        await failing.wait()
+        raise ConnectionError
 
-        async def fetch(self, *_: object) -> None:
-            await failing.wait()
-            raise ConnectionError
+    async def nothing_is_kept(_self: KeptBoards, _periods: list[TimeRange]) -> float:
+        return 0
 
+    monkeypatch.setattr(kept_boards, "build_first", compute)
+    monkeypatch.setattr(KeptBoards, "_look", nothing_is_kept)
     day = time_range_of("day", ZoneInfo("UTC"), datetime(2026, 1, 1, tzinfo=UTC))
     assert day
-    boards = PeriodBoards(Pool())  # type: ignore[arg-type]
+    boards = KeptBoards(None)  # type: ignore[arg-type]
     loop = asyncio.get_running_loop()
     loop.set_exception_handler(lambda _, context: said.append(context))
-    asked = asyncio.create_task(boards.fresh(day, "an address"))
+    asked = asyncio.create_task(boards.ready(day, "an address", 60))
     await asyncio.sleep(0)
     asked.cancel()
+    build = boards._builds[day].task
     failing.set()
-    await asyncio.wait([asked, boards._windows[day].task])
-    del boards
+    await asyncio.wait([asked, build])
+    del boards, build
     gc.collect()
     loop.set_exception_handler(None)
     assert said == []

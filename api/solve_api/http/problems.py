@@ -122,6 +122,7 @@ SHOWN: dict[type[SolveCountsError], tuple[int, str, str]] = {
     ours.TokenRefused: (422, "token-refused", "Token not created"),
     ours.TooManyRequests: (429, "too-many-requests", "Too many requests"),
     ours.AuditRefused: (503, "activity-refused", "Not recorded, so not done"),
+    ours.BoardNotReady: (503, "board-not-ready", "The leaderboard is being computed"),
     ours.JobLost: (503, "job-lost", "The job was interrupted"),
     ours.PasswordsBusy: (503, "busy", "Too many logins at once"),
 }
@@ -179,7 +180,7 @@ def sentence(text: str) -> str:
 
 
 def _headers(error: BaseException, status: int) -> dict[str, str] | None:
-    if isinstance(error, ours.TooManyRequests):
+    if isinstance(error, ours.TooManyRequests | ours.BoardNotReady):
         return {"Retry-After": str(error.retry_after_s)}
     if isinstance(error, ours.LoginRefused):
         return {"WWW-Authenticate": "Bearer"}

@@ -10,7 +10,7 @@ from fastapi.responses import HTMLResponse, RedirectResponse
 
 from solve_api.http.parameters import FRIENDS_MAX_CHARS, OptionalUserId, SearchText, Zone, as_typed, friend_ids
 from solve_api.pages.formats import path_with
-from solve_api.pages.rendering import live_board, page, shared_page
+from solve_api.pages.rendering import POLL_MS, lags, last_event_id, live_board, page, shared_page
 from solve_api.profiles.profile import users_named
 from solve_api.ranking.bodies import LeaderboardPage, Period
 from solve_api.ranking.leaderboard import BoardQuestion, leaderboard, period_of
@@ -20,7 +20,13 @@ from solve_api.stores import Stores
 from solve_projector.errors import UserUnknown
 
 ROWS = 50
-PERIODS: dict[Period, str] = {"all": "All time", "day": "Today", "week": "This week", "month": "This month"}
+PERIODS: dict[Period, str] = {
+    "all": "All time",
+    "day": "Today",
+    "week": "This week",
+    "month": "This month",
+    "year": "This year",
+}
 NAMED_MAX = 2  # enough to see whether a name is unique
 
 router = APIRouter(include_in_schema=False)
@@ -47,10 +53,11 @@ async def show(
     of_period = await period_of(stores.boards, asked, address_of(request))
 
     async def make() -> HTMLResponse:
-        live = await live_board(request)
+        event_id = await last_event_id(request)
         found = await leaderboard(stores.pool, stores.boards, asked, of_period)
         shown = _shown(found, zone, query, around, friends.strip())
-        response = page(request, "board.html", board=found, live=live, zone=zone.key, **shown)
+        live, poll_ms = live_board(event_id), POLL_MS if lags(found, event_id) else None
+        response = page(request, "board.html", board=found, live=live, poll_ms=poll_ms, zone=zone.key, **shown)
         response.headers[SOURCE_HEADER] = found.source
         return response
 

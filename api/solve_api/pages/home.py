@@ -5,20 +5,22 @@ from zoneinfo import ZoneInfo
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import HTMLResponse
 
+from solve_api.errors import BoardNotReady
 from solve_api.http.parameters import SearchText, as_typed
-from solve_api.pages.rendering import live_board, page, shared_page
+from solve_api.pages.rendering import POLL_MS, lags, last_event_id, live_board, page, shared_page
 from solve_api.profiles.bodies import UserSummary
 from solve_api.profiles.profile import profile, users_named
 from solve_api.ranking.bodies import LeaderboardPage
-from solve_api.ranking.leaderboard import BoardQuestion, latest_period_of, leaderboard
+from solve_api.ranking.kept_boards import OURSELVES
+from solve_api.ranking.leaderboard import BoardQuestion, leaderboard, period_of
 from solve_api.routes.callers import OpenStores
 from solve_api.stores import Stores
+from solve_projector.domain.ranking import RankKey
 from solve_projector.errors import UserUnknown
 
 TOP = 10
 FOUND_MAX = 100
-PATIENCE_S = 0.3  # for the leaders of today
-POLL_MS = 2_000  # until they are shown
+PATIENCE_S = 0.3  # for leaders that were never computed
 UTC_ZONE = ZoneInfo("UTC")
 
 router = APIRouter(include_in_schema=False)
@@ -29,22 +31,24 @@ async def home(request: Request, stores: OpenStores) -> Response:
     """The leaders of all time and of today."""
 
     async def make() -> HTMLResponse:
-        live = await live_board(request)  # before the boards are read, so that no change is missed
-        board = await leaderboard(stores.pool, stores.boards, BoardQuestion("all", UTC_ZONE, TOP))
-        today, late = await _today(stores)
-        poll_ms = POLL_MS if late else None
+        event_id = await last_event_id(request)  # before the boards are read, so that no change is missed
+        board = await _leaders(stores, BoardQuestion("all", UTC_ZONE, TOP))
+        today = await _leaders(stores, BoardQuestion("day", UTC_ZONE, TOP))
+        late = lags(today, event_id)
+        poll_ms = POLL_MS if late or lags(board, event_id) else None
+        live = live_board(event_id)
         return page(request, "home.html", board=board, today=today, late=late, live=live, poll_ms=poll_ms)
 
     return await shared_page(request, "home", make)
 
 
-async def _today(stores: Stores) -> tuple[LeaderboardPage | None, bool]:
-    """The leaders of today, and whether newer ones are still being computed: nobody waits for them here."""
-    asked = BoardQuestion("day", UTC_ZONE, TOP)
-    found = await latest_period_of(stores.boards, asked, PATIENCE_S)
-    if found is None:
-        return None, True
-    return await leaderboard(stores.pool, stores.boards, asked, found), not found.is_fresh
+async def _leaders(stores: Stores, asked: BoardQuestion) -> LeaderboardPage | None:
+    """The leaders, or None while they are computed for the first time: nobody waits for them here."""
+    try:
+        period = await period_of(stores.boards, asked, OURSELVES, PATIENCE_S)
+        return await leaderboard(stores.pool, stores.boards, asked, period, PATIENCE_S)
+    except BoardNotReady:
+        return None
 
 
 @router.api_route("/search", methods=["GET", "HEAD"])
@@ -62,7 +66,7 @@ async def search(request: Request, stores: OpenStores, username: SearchText = ""
 
 
 async def _with_id(stores: Stores, user_id: str) -> list[UserSummary]:
-    async def no_rank(_user_id: str, _solved: int) -> None:
+    async def no_rank(_key: RankKey) -> None:
         return None
 
     try:

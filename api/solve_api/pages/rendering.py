@@ -1,6 +1,7 @@
 """Renders pages from templates that escape every value and fail if one is missing."""
 
 from collections.abc import Awaitable, Callable, Hashable
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from fastapi import Request
@@ -13,9 +14,12 @@ from solve_api.http.problems import Problem
 from solve_api.identity.actors import Caller
 from solve_api.pages import formats, names
 from solve_api.pages.assets import asset_path
+from solve_api.ranking.bodies import LeaderboardPage
 from solve_api.routes.callers import stores_of
 
 NO_STORE = "no-store"
+POLL_MS = 2_000  # of pages whose newest numbers no event announces
+CLOCKS_DIFFER = timedelta(seconds=1)
 
 _templates = Environment(
     loader=PackageLoader("solve_api.pages"),
@@ -63,10 +67,18 @@ def admin_page(
     return response
 
 
-async def live_board(request: Request) -> dict[str, Any]:
-    """The event stream of the board, from the current id on, so that no change is missed."""
-    url = formats.path_with("/api/events", board="true", last_event_id=await last_event_id(request))
+def live_board(event_id: str | None) -> dict[str, Any]:
+    """The event stream of the board, from this id on."""
+    url = formats.path_with("/api/events", board="true", last_event_id=event_id)
     return {"url": url, "version": None}
+
+
+def lags(board: LeaderboardPage | None, event_id: str | None) -> bool:
+    """Whether a newer board is to come that no event will announce: a kept one may lack the latest changes."""
+    if board is None or event_id is None:
+        return board is None or board.source == "postgresql"
+    changed_at = datetime.fromtimestamp(int(event_id.partition("-")[0]) / 1000, UTC)
+    return board.source == "postgresql" and board.as_of < changed_at + CLOCKS_DIFFER
 
 
 async def last_event_id(request: Request) -> str | None:

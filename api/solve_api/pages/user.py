@@ -10,7 +10,7 @@ from solve_api.http.parameters import AskedUserId, UserId, Zone
 from solve_api.pages.charts import SIZES, solves_chart
 from solve_api.pages.formats import USER_PATH, path_with
 from solve_api.pages.heatmap import heatmap
-from solve_api.pages.rendering import last_event_id, page, shared_page
+from solve_api.pages.rendering import POLL_MS, last_event_id, page, shared_page
 from solve_api.profiles.bodies import Profile
 from solve_api.profiles.profile import profile
 from solve_api.routes.callers import OpenStores
@@ -41,6 +41,7 @@ async def _page(request: Request, stores: Stores, user_id: str, zone: ZoneInfo) 
             "user.html",
             user=found,
             live=_live(found, event_id),
+            poll_ms=POLL_MS if found.problems_solved and found.rank is None else None,
             zone=zone.key,
             year=heatmap(found.days, today),
             charts=[(name, solves_chart(found.days, today, size)) for name, size in SIZES],

@@ -47,11 +47,20 @@ class UserList(Body):
     more: bool = Field(examples=[False], description="Whether more users match than were returned.")
 
 
+RANK_NULL = (
+    "Null for users who have not solved anything, and for a moment while the leaderboard is computed because Redis is "
+    "unavailable."
+)
+
+
 class Profile(UserSummary):
     """Everything on a profile page. Counts come from PostgreSQL, as of `as_of`."""
 
     registered_at: datetime | None = Field(examples=["2026-01-02T03:04:05Z"])
-    rank: int | None = Field(examples=[7], description="Null for users who have not solved anything.")
+    rank: int | None = Field(examples=[7], description=RANK_NULL)
+    rank_as_of: datetime | None = Field(
+        examples=[EXAMPLE_TIME], description="The rank is among others as they stood then."
+    )
     current_streak: int = Field(examples=[3], description="Consecutive days up to today or yesterday.")
     longest_streak: int = Field(examples=[12])
     timezone: str = Field(examples=["UTC"], description="The time zone that days are counted in.")

@@ -2,7 +2,7 @@
 
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
 import asyncpg
@@ -11,13 +11,23 @@ from solve_api.errors import ZoneUnknown
 from solve_api.http.time_zones import postgresql_name
 from solve_api.profiles.bodies import Profile, UserList, UserSummary
 from solve_api.profiles.streaks import streaks
+from solve_projector.domain.ranking import RankKey
 from solve_projector.errors import UserUnknown
 from solve_runtime.sql import queries
 
 PROFILE_SQL = queries("solve_api.profiles", "profile")
 
 RECENT_SOLVES = 20
-RankOf = Callable[[str, int], Awaitable[int | None]]
+
+
+class Rank(NamedTuple):
+    """A user's rank, and the time before which every committed solve of others is in it."""
+
+    rank: int
+    as_of: datetime
+
+
+RankOf = Callable[[RankKey], Awaitable[Rank | None]]
 
 
 async def profile(pool: asyncpg.Pool, rank_of: RankOf, user_id: str, zone: ZoneInfo) -> Profile:
@@ -30,12 +40,14 @@ async def profile(pool: asyncpg.Pool, rank_of: RankOf, user_id: str, zone: ZoneI
         raise ZoneUnknown(f"PostgreSQL does not know the time zone {zone.key}; use its newer name") from error
     if row is None:
         raise unknown(user_id)
-    counted = row["problems_solved"]
+    counted, last = row["problems_solved"], row["last_solved_at"]
+    rank = await rank_of(RankKey(counted, int(last.timestamp()), user_id)) if counted else None
     streak = streaks(row["days"], now.astimezone(zone).date())
     return Profile.model_validate(  # at once: a model for each of hundreds of days is slow
         {
             **row,
-            "rank": await rank_of(user_id, counted) if counted else None,
+            "rank": rank.rank if rank else None,
+            "rank_as_of": rank.as_of if rank else None,
             "current_streak": streak.current,
             "longest_streak": streak.longest,
             "timezone": zone.key,

@@ -1,26 +1,25 @@
-"""Reads boards: all time from Redis, or from PostgreSQL while Redis is unavailable or stale; periods from PostgreSQL.
+"""Reads boards: all time from Redis; periods, and all time while Redis is unavailable or stale, kept by PostgreSQL.
 
 Every source gives the same order.
 """
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import NamedTuple
 
-import asyncpg
-import structlog
-
+from solve_api.errors import BoardNotReady
+from solve_api.profiles.profile import Rank
+from solve_api.ranking.board_builds import ALL_TIME
 from solve_api.ranking.bodies import Source
 from solve_api.ranking.freshness import Freshness
-from solve_api.ranking.period_boards import PeriodBoard, PeriodBoards
+from solve_api.ranking.kept_boards import OURSELVES, KeptBoards
+from solve_api.ranking.periods import TimeRange
 from solve_projector.domain.ranking import BoardPage, Mode, PageRequest, RankKey
 from solve_projector.errors import LeaderboardUnavailable
 from solve_projector.leaderboard.board import Leaderboard
-from solve_runtime.sql import queries
 
-BOARD_SQL = queries("solve_api.ranking", "board")
-
-log = structlog.get_logger()
+PATIENCE_S = 2.0  # for a board that was never built
+PROFILE_PATIENCE_S = 0.3
 
 
 class Sourced(NamedTuple):
@@ -34,33 +33,44 @@ class Sourced(NamedTuple):
 class Boards:
     """All boards of one API."""
 
-    def __init__(self, pool: asyncpg.Pool, board: Leaderboard, freshness: Freshness) -> None:
-        self._pool = pool
+    def __init__(self, board: Leaderboard, freshness: Freshness, kept: KeptBoards) -> None:
         self._board = board
         self._freshness = freshness
-        self.periods = PeriodBoards(pool)
+        self.kept = kept
 
-    async def read(self, request: PageRequest, user_ids: Sequence[str], period: PeriodBoard | None) -> Sourced:
-        """A page of the board of a period, or of all time. Raises asyncpg's errors."""
-        if period:
-            return Sourced(period.read(request, user_ids), "postgresql", period.as_of)
-        await self._freshness.look()
-        as_of = self._freshness.as_of
-        if (reading := await self._read_redis(request, user_ids)) is not None:
-            return Sourced(reading, "redis", as_of)
-        as_of = datetime.now(UTC)
-        return Sourced(await _read_postgresql(self._pool, request, user_ids), "postgresql", as_of)
+    async def read(
+        self, request: PageRequest, user_ids: Sequence[str], period: TimeRange | None, patience_s: float = PATIENCE_S
+    ) -> Sourced:
+        """A page of the board of a period, or of all time. Raises BoardNotReady and asyncpg's errors."""
+        if period is None:
+            await self._freshness.look()
+            as_of = self._freshness.as_of
+            if (reading := await self._read_redis(request, user_ids)) is not None:
+                return Sourced(reading, "redis", as_of)
+            period = ALL_TIME
+            await self.require(period, OURSELVES, patience_s)
+        found = await self.kept.read(period, request, user_ids)
+        if found is None:  # dropped, or lost in a crash of PostgreSQL
+            await self.require(period, OURSELVES, patience_s)
+            found = await self.kept.read(period, request, user_ids)
+        if found is None:
+            raise not_ready()
+        return Sourced(found.reading, "postgresql", found.as_of)
 
-    async def rank_of(self, user_id: str, problems_solved: int) -> int | None:
-        """The rank of a user with this count, from PostgreSQL if Redis has another count for the user."""
-        await self._freshness.look()
-        reading = await self._read_redis(PageRequest(0), [user_id])
-        place = reading.places.get(user_id) if reading else None
-        if place and place[1].problems_solved == problems_solved:
-            return place[0]
-        async with self._pool.acquire() as connection:
-            place = (await _places(connection, [user_id])).get(user_id)
-        return place[0] if place else None
+    async def require(self, period: TimeRange, client: str, patience_s: float = PATIENCE_S) -> None:
+        """Waits for the first build of a board. Raises BoardNotReady, TooManyRequests and asyncpg's errors."""
+        if not await self.kept.ready(period, client, patience_s):
+            raise not_ready()
+
+    async def rank_of(self, key: RankKey) -> Rank | None:
+        """The rank of a user who stands so now, among the others as they stood; None while that is being computed."""
+        try:
+            found = await self.read(PageRequest(0, Mode.AFTER, key), [key.user_id], None, PROFILE_PATIENCE_S)
+        except BoardNotReady:
+            return None
+        there = found.reading.places.get(key.user_id)
+        before = found.reading.begin - int(there is not None and there[0] <= found.reading.begin)
+        return Rank(before + 1, found.as_of)
 
     async def _read_redis(self, request: PageRequest, user_ids: Sequence[str]) -> BoardPage | None:
         """None if Redis is unavailable or stale."""
@@ -72,44 +82,6 @@ class Boards:
         return None
 
 
-async def _read_postgresql(pool: asyncpg.Pool, request: PageRequest, user_ids: Sequence[str]) -> BoardPage:
-    """The same page as from Redis, in one snapshot."""
-    async with pool.acquire() as connection, connection.transaction(isolation="repeatable_read", readonly=True):
-        places = await _places(connection, user_ids)
-        total = await connection.fetchval("SELECT count(*) FROM users WHERE problems_solved > 0")
-        begin, limit = await _begin(connection, request)
-        rows = await connection.fetch(BOARD_SQL["board_rows"], begin, limit) if limit else []
-    return BoardPage(total, begin, [RankKey(*row) for row in rows], places)
-
-
-async def _begin(connection: asyncpg.pool.PoolConnectionProxy, request: PageRequest) -> tuple[int, int]:
-    """The index of the first row, and the number of rows at most."""
-    user_id = request.position.user_id
-    if request.mode is Mode.AFTER:
-        before = await _standing_before(connection, request.position)
-        there = (await _places(connection, [user_id])).get(user_id)
-        return before + int(there is not None and there[1] == request.position), request.limit
-    if request.mode is Mode.BEFORE:
-        last = await _standing_before(connection, request.position)
-        begin = max(0, last - request.limit)
-        return begin, last - begin
-    if request.mode is Mode.AROUND and (place := (await _places(connection, [user_id])).get(user_id)):
-        return max(0, place[0] - 1 - request.limit // 2), request.limit
-    return 0, request.limit
-
-
-async def _standing_before(connection: asyncpg.pool.PoolConnectionProxy, position: RankKey) -> int:
-    second = datetime.fromtimestamp(position.seconds, UTC).replace(tzinfo=None)
-    count: int = await connection.fetchval(
-        BOARD_SQL["board_before"], position.problems_solved, second, position.user_id
-    )
-    return count
-
-
-async def _places(
-    connection: asyncpg.pool.PoolConnectionProxy, user_ids: Sequence[str]
-) -> dict[str, tuple[int, RankKey]]:
-    if not user_ids:
-        return {}
-    rows = await connection.fetch(BOARD_SQL["board_places"], list(user_ids))
-    return {row[2]: (row[3], RankKey(row[0], row[1], row[2])) for row in rows}
+def not_ready() -> BoardNotReady:
+    """What a board that is being computed for the first time answers."""
+    return BoardNotReady(f"this leaderboard is being computed; try again in {BoardNotReady.retry_after_s} seconds")

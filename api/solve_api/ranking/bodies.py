@@ -7,7 +7,7 @@ from pydantic import Field
 
 from solve_api.bodies import EXAMPLE_TIME, Body
 
-Period = Literal["all", "day", "week", "month"]
+Period = Literal["all", "day", "week", "month", "year"]
 Source = Literal["redis", "postgresql"]
 
 

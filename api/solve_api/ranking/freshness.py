@@ -50,14 +50,15 @@ class Freshness:
         self._checked_at = datetime.now(UTC)
         self.attention = Attention()
         self._waking = asyncio.Lock()
+        self._has_checked = False
         self.checks = 0
         self.in_sync = False
         self.as_of = self._checked_at
 
     async def look(self) -> None:
-        """Notes that somebody reads boards; after a rest, checks before that reader goes on."""
+        """Notes that somebody reads boards; at first and after a rest, checks before that reader goes on."""
         async with self._waking:
-            if self.attention.look():
+            if self.attention.look() or not self._has_checked:
                 await self.check()
 
     def lost(self, error: LeaderboardUnavailable) -> None:
@@ -70,13 +71,19 @@ class Freshness:
 
     async def check(self) -> None:
         """Checks once. Raises nothing: an unavailable server is a result."""
+        try:
+            await self._check()
+        finally:
+            self._has_checked = True
+
+    async def _check(self) -> None:
         started = datetime.now(UTC)
         self.checks += 1
         try:
             async with self._pool.acquire() as connection:
                 rows = await connection.fetch(OFFSETS_SQL["read_offsets"], self._topic)
                 ((oldest, newest),) = await connection.fetch(FRESHNESS_SQL["outbox_ends"])
-                ranked = await connection.fetchval("SELECT EXISTS (SELECT FROM users WHERE problems_solved > 0)")
+                ranked = await connection.fetchval("SELECT EXISTS (SELECT FROM solves)")
                 epoch = await connection.fetchval("SELECT epoch FROM leaderboard_epoch")
             written = _Written({row["partition"]: row["next_offset"] for row in rows}, newest or 0, ranked)
             state = await self._board.state(epoch)

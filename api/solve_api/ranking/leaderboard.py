@@ -9,11 +9,10 @@ from zoneinfo import ZoneInfo
 import asyncpg
 
 from solve_api.profiles.profile import unknown
-from solve_api.ranking.boards import Boards, Sourced
+from solve_api.ranking.boards import PATIENCE_S, Boards, Sourced
 from solve_api.ranking.bodies import LeaderboardPage, Period
 from solve_api.ranking.cursor import next_cursor, page_request_of, previous_cursor
-from solve_api.ranking.period_boards import PeriodBoard
-from solve_api.ranking.periods import time_range_of
+from solve_api.ranking.periods import TimeRange, time_range_of
 from solve_projector.domain.ranking import Mode, PageRequest, RankKey
 
 
@@ -30,33 +29,35 @@ class BoardQuestion:
     me: str | None = None
 
 
-async def period_of(boards: Boards, asked: BoardQuestion, client: str) -> PeriodBoard | None:
-    """The board that a question about a period is answered from; None for all time.
+async def period_of(
+    boards: Boards, asked: BoardQuestion, client: str, patience_s: float = PATIENCE_S
+) -> TimeRange | None:
+    """The period that a question is about, once its board can be read; None for all time.
 
-    `client` is the address that waits for it. Raises TooManyRequests and asyncpg's errors.
+    `client` is the address that waits for it. Raises BoardNotReady, TooManyRequests and asyncpg's errors.
     """
-    time_range = time_range_of(asked.period, asked.zone, datetime.now(UTC))
-    return await boards.periods.fresh(time_range, client) if time_range else None
-
-
-async def latest_period_of(boards: Boards, asked: BoardQuestion, patience_s: float) -> PeriodBoard | None:
-    """For what every visitor sees: after so long the board that was shown last, or None if there is none."""
-    time_range = time_range_of(asked.period, asked.zone, datetime.now(UTC))
-    return await boards.periods.latest(time_range, patience_s) if time_range else None
+    period = time_range_of(asked.period, asked.zone, datetime.now(UTC))
+    if period:
+        await boards.require(period, client, patience_s)
+    return period
 
 
 async def leaderboard(
-    pool: asyncpg.Pool, boards: Boards, asked: BoardQuestion, period: PeriodBoard | None = None
+    pool: asyncpg.Pool,
+    boards: Boards,
+    asked: BoardQuestion,
+    period: TimeRange | None = None,
+    patience_s: float = PATIENCE_S,
 ) -> LeaderboardPage:
     """One page, of the `period_of` the question.
 
-    Raises CursorRefused, UserUnknown for `around` or `me`, and asyncpg's errors.
+    Raises CursorRefused, UserUnknown for `around` or `me`, BoardNotReady, and asyncpg's errors.
     """
     if (period is None) != (asked.period == "all"):
         raise ValueError("a question about a period is answered from the board of that period")
     myself = asked.me or asked.around
     wanted = [*asked.friends, *([myself] if myself else [])]
-    found = await boards.read(_page_request(asked), wanted, period)
+    found = await boards.read(_page_request(asked), wanted, period, patience_s)
     ranked = _ranked(found, asked)
     names = await _names(pool, {user_id for _, (_, _, user_id) in ranked} | set(wanted))
     if myself and myself not in names:
@@ -67,8 +68,8 @@ async def leaderboard(
         {
             "period": asked.period,
             "timezone": asked.zone.key,
-            "begins_at": period.time_range.begins_at if period else None,
-            "ends_at": period.time_range.ends_at if period else None,
+            "begins_at": period.begins_at if period else None,
+            "ends_at": period.ends_at if period else None,
             "total": found.reading.total,
             "entries": [_entry(rank, position, names) for rank, position in ranked],
             "me": _entry(*mine, names) if mine else None,

@@ -1,4 +1,4 @@
-"""Starts and ends of days, weeks and months in a time zone, across changes of its clocks. Pure."""
+"""Starts and ends of days, weeks, months and years in a time zone, across changes of its clocks. Pure."""
 
 from datetime import UTC, date, datetime, time, timedelta
 from typing import NamedTuple
@@ -25,6 +25,8 @@ def time_range_of(period: Period, zone: ZoneInfo, now: datetime) -> TimeRange | 
     elif period == "month":
         first = today.replace(day=1)
         after = (first + timedelta(days=32)).replace(day=1)
+    elif period == "year":
+        first, after = date(today.year, 1, 1), date(today.year + 1, 1, 1)
     else:
         return None
     return TimeRange(_midnight(first, zone), _midnight(after, zone))

@@ -22,6 +22,7 @@ class Lock(IntEnum):
     COLD_REBUILD = 0x736F6C63  # projectors wait until it has loaded everything
     BOARD_REBUILD = 0x736F6C62  # a new epoch of the leaderboard, beside the old one
     BOARD_REWRITE = 0x736F6C76  # every user of one snapshot, into the current epoch
+    KEPT_BOARD = 0x736F6C6B  # a board that the API keeps, in place of the last one
 
 
 async def try_lock(connection: Connection, lock: Lock) -> bool:

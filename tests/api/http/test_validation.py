@@ -23,7 +23,7 @@ PARAMETERS: dict[str, str | None] = {
     f"/api/users/u?tz={LONG}": "tz must have at most 64 characters.",
     "/api/leaderboard?limit=many": "limit must be a whole number.",
     "/api/leaderboard?limit=201": "limit must be at most 200.",
-    "/api/leaderboard?period=year": "period must be all, day, week or month.",
+    "/api/leaderboard?period=decade": "period must be all, day, week, month or year.",
     "/api/leaderboard?cursor=": "cursor must have at least 1 character.",
     "/api/leaderboard?cursor=%00": (
         "This cursor is not valid; use next_cursor or previous_cursor of a page, or leave it out."
@@ -40,7 +40,7 @@ PARAMETERS: dict[str, str | None] = {
     "/api/admin/dead-letters?partition=-1": "partition must be at least 0.",
     "/api/admin/jobs/7": "job_id must be a UUID such as 7f9c24e8-3b12-4fef-91e0-5b1b5c6f9a11.",
     "/api/admin/activity?before_id=1e3": "before_id must be a whole number.",
-    "/leaderboard?limit=1&period=x": "period must be all, day, week or month.",
+    "/leaderboard?limit=1&period=x": "period must be all, day, week, month or year.",
     "/leaderboard?find=%07": "find may not contain control characters.",
     "/search?username=%00": "username may not contain control characters.",
     "/users/a%07b": "user_id may not contain control characters.",

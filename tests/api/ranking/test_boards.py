@@ -17,6 +17,7 @@ from solve_api.ranking.boards import Boards, Sourced
 from solve_api.ranking.bodies import BoardEntry, LeaderboardPage
 from solve_api.ranking.cursor import cursor_of, next_cursor, page_request_of, previous_cursor
 from solve_api.ranking.freshness import Freshness
+from solve_api.ranking.kept_boards import keeping_boards
 from solve_api.ranking.leaderboard import BoardQuestion, leaderboard, period_of
 from solve_api.ranking.periods import TimeRange
 from solve_projector.domain.ranking import Mode, PageRequest, RankKey
@@ -36,9 +37,14 @@ USERS = ["a", "B", "b", "é", "z", "𝄞", "aa", "a b", "~", "日本"]
 @asynccontextmanager
 async def boards_of(world: World) -> AsyncIterator[tuple[asyncpg.Pool, Boards, Leaderboard, Freshness]]:
     topic = world.connection.topic
-    async with open_request_pool(world.settings, 4) as pool, open_leaderboard(world.settings, topic) as board:
+    async with (
+        open_request_pool(world.settings, 4) as pool,
+        open_leaderboard(world.settings, topic) as board,
+        keeping_boards(pool) as kept,
+    ):
         freshness = Freshness(pool, board, topic)
-        yield pool, Boards(pool, board, freshness), board, freshness
+        await freshness.check()
+        yield pool, Boards(board, freshness, kept), board, freshness
 
 
 async def crowd(world: World) -> list[RankKey]:
@@ -88,8 +94,8 @@ async def test_redis_postgresql_memory_and_a_plain_list_give_the_same_requests(w
                 found = await boards.read(request, ["b", "nothing", "nobody"], None)
                 assert found.source == source
                 check(found, said, board)
-            period = await boards.periods.fresh(everywhere, "an address")
-            check(await boards.read(request, ["b", "nothing", "nobody"], period), said, board)
+            await boards.require(everywhere, "an address")
+            check(await boards.read(request, ["b", "nothing", "nobody"], everywhere), said, board)
 
 
 def check(found: Sourced, said: list[RankKey], board: list[RankKey]) -> None:
@@ -132,7 +138,7 @@ async def test_pages_lead_through_the_whole_board_and_back(world: World) -> None
 async def test_a_page_that_everybody_has_left_leads_back_to_the_end_they_went_to(world: World) -> None:
     board = await crowd(world)
     async with boards_of(world) as (_, boards, _, freshness):
-        everywhere = await boards.periods.fresh(TimeRange(at(-3600), at(3600)), "an address")
+        everywhere = TimeRange(at(-3600), at(3600))
         for window, source in ((None, "redis"), (None, "postgresql"), (everywhere, "postgresql")):
             freshness.in_sync = source == "redis"
             below = await boards.read(PageRequest(4, Mode.AFTER, board[-1]), [], window)
@@ -142,7 +148,7 @@ async def test_a_page_that_everybody_has_left_leads_back_to_the_end_they_went_to
             last = await boards.read(page_request_of(previous_cursor(below.reading) or "", 4), [], window)
             first = await boards.read(page_request_of(next_cursor(above.reading) or "", 4), [], window)
             assert (last.reading.rows, first.reading.rows) == (board[-4:], board[:4])
-        nobody = await boards.periods.fresh(TimeRange(at(3600), at(7200)), "an address")
+        nobody = TimeRange(at(3600), at(7200))
         empty = (await boards.read(PageRequest(4, Mode.AFTER, board[-1]), [], nobody)).reading
         assert (empty.total, next_cursor(empty), previous_cursor(empty)) == (0, None, None)
 
@@ -219,7 +225,10 @@ async def test_a_board_that_lacks_what_postgresql_had_before_is_not_read(world: 
         await freshness.check()
         assert not freshness.in_sync
         assert (await boards.read(PageRequest(1), [], None)).source == "postgresql"
-        assert await boards.rank_of("b", 3) == (await board.rows_of(["b"]))["b"].rank
+        standing = (await board.rows_of(["b"]))["b"]
+        rank = await boards.rank_of(RankKey(3, int(standing.last_solved_at.timestamp()), "b"))
+        assert rank
+        assert rank.rank == standing.rank
 
 
 async def test_a_process_that_starts_does_not_read_a_stale_board(world: World) -> None:

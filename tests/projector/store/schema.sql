@@ -124,6 +124,36 @@ ALTER TABLE public.dead_letters ALTER COLUMN dead_letter_id ADD GENERATED ALWAYS
     NO MAXVALUE
     CACHE 1
 );
+CREATE UNLOGGED TABLE public.kept_boards (
+    begins_at timestamp with time zone NOT NULL,
+    ends_at timestamp with time zone NOT NULL,
+    generation bigint NOT NULL,
+    total integer NOT NULL,
+    computed_at timestamp with time zone NOT NULL,
+    built_at timestamp with time zone NOT NULL,
+    asked_at timestamp with time zone NOT NULL
+);
+CREATE UNLOGGED TABLE public.kept_places (
+    generation bigint NOT NULL,
+    before integer NOT NULL,
+    first_negated integer NOT NULL,
+    first_second bigint NOT NULL,
+    first_user_id text NOT NULL COLLATE pg_catalog."C",
+    negated integer[] NOT NULL,
+    seconds bigint[] NOT NULL,
+    user_ids text[] NOT NULL COLLATE pg_catalog."C"
+);
+ALTER TABLE ONLY public.kept_places ALTER COLUMN negated SET STORAGE EXTERNAL;
+ALTER TABLE ONLY public.kept_places ALTER COLUMN seconds SET STORAGE EXTERNAL;
+ALTER TABLE ONLY public.kept_places ALTER COLUMN user_ids SET STORAGE EXTERNAL;
+CREATE UNLOGGED TABLE public.kept_ranks (
+    generation bigint NOT NULL,
+    first_user_id text NOT NULL COLLATE pg_catalog."C",
+    user_ids text[] NOT NULL COLLATE pg_catalog."C",
+    ranks integer[] NOT NULL
+);
+ALTER TABLE ONLY public.kept_ranks ALTER COLUMN user_ids SET STORAGE EXTERNAL;
+ALTER TABLE ONLY public.kept_ranks ALTER COLUMN ranks SET STORAGE EXTERNAL;
 CREATE TABLE public.leaderboard_epoch (
     singleton boolean DEFAULT true NOT NULL,
     epoch bigint DEFAULT 1 NOT NULL,
@@ -226,7 +256,7 @@ CREATE TABLE public.users (
     CONSTRAINT users_origin_check CHECK ((origin = ANY (ARRAY['log'::text, 'site'::text]))),
     CONSTRAINT users_problems_solved_check CHECK ((problems_solved >= 0))
 )
-WITH (fillfactor='70');
+WITH (fillfactor='50');
 CREATE TABLE public.verdicts (
     user_id text NOT NULL COLLATE pg_catalog."C",
     problem_id text NOT NULL COLLATE pg_catalog."C",
@@ -261,6 +291,12 @@ ALTER TABLE ONLY public.dead_letters
     ADD CONSTRAINT dead_letters_pkey PRIMARY KEY (dead_letter_id);
 ALTER TABLE ONLY public.dead_letters
     ADD CONSTRAINT dead_letters_record_key UNIQUE (topic, partition, "offset");
+ALTER TABLE ONLY public.kept_boards
+    ADD CONSTRAINT kept_boards_pkey PRIMARY KEY (begins_at, ends_at);
+ALTER TABLE ONLY public.kept_places
+    ADD CONSTRAINT kept_places_pkey PRIMARY KEY (generation, before);
+ALTER TABLE ONLY public.kept_ranks
+    ADD CONSTRAINT kept_ranks_pkey PRIMARY KEY (generation, first_user_id);
 ALTER TABLE ONLY public.leaderboard_epoch
     ADD CONSTRAINT leaderboard_epoch_pkey PRIMARY KEY (singleton);
 ALTER TABLE ONLY public.leaderboard_outbox
@@ -288,8 +324,8 @@ CREATE INDEX admin_jobs_started_at_idx ON public.admin_jobs USING btree (started
 CREATE INDEX admin_sessions_admin_id_idx ON public.admin_sessions USING btree (admin_id);
 CREATE INDEX dead_letters_open_idx ON public.dead_letters USING btree (reason, topic, dead_letter_id) WHERE (discarded_at IS NULL);
 CREATE INDEX parked_events_open_idx ON public.parked_events USING btree (user_id) WHERE (acknowledged_at IS NULL);
+CREATE INDEX kept_places_first_idx ON public.kept_places USING btree (generation, first_negated, first_second, first_user_id);
 CREATE INDEX solves_solved_at_idx ON public.solves USING btree (solved_at) INCLUDE (user_id);
-CREATE INDEX users_board_idx ON public.users USING btree (problems_solved DESC, date_trunc('second'::text, (last_solved_at AT TIME ZONE 'UTC'::text)), user_id) WHERE (problems_solved > 0);
 CREATE INDEX users_username_idx ON public.users USING btree (username);
 CREATE TRIGGER require_writer BEFORE INSERT OR DELETE OR UPDATE ON public.dead_letters FOR EACH STATEMENT EXECUTE FUNCTION public.require_writer();
 CREATE TRIGGER require_writer BEFORE INSERT OR DELETE OR UPDATE ON public.parked_events FOR EACH STATEMENT EXECUTE FUNCTION public.require_writer();

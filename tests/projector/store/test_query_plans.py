@@ -18,6 +18,7 @@ import pytest_asyncio
 from pydantic import SecretStr
 
 from solve_api.database import open_request_pool
+from solve_projector.domain.ranking import Mode
 from solve_projector.settings import ProjectorSettings
 from solve_projector.store.migrate import newest_revision
 from solve_projector.store.postgresql import connect
@@ -26,6 +27,7 @@ from tests.conftest import copy_of, url_of
 
 USERS, SOLVES_EACH = 20_000, 10
 # 20,000 users, of whom one in a hundred has a parked event too; solves in the order of their time, as a log gives them
+IDS = "array_fill('user'::text, ARRAY[1000])"
 SEED = f"""
     INSERT INTO users (user_id, username, problems_solved, last_solved_at, version)
     SELECT 'user ' || u, 'name ' || u, {SOLVES_EACH} + u % 90, '2026-01-01Z'::timestamptz + u * interval '1 minute', u
@@ -56,6 +58,15 @@ SEED = f"""
         CASE WHEN n % 10 > 1 THEN now() END, CASE WHEN n % 10 > 1 THEN 'ada' END, CASE WHEN n % 10 > 1 THEN '' END
     FROM generate_series(1, {USERS}) AS n;
     INSERT INTO leaderboard_outbox (user_id) SELECT 'user ' || n FROM generate_series(1, 50) AS n;
+    INSERT INTO kept_boards
+    SELECT '2026-01-01Z', '2026-01-01Z'::timestamptz + n * interval '1 second', n, 50000, now(), now(), now()
+    FROM generate_series(1, 64) AS n;
+    INSERT INTO kept_places
+    SELECT n, 1000 * chunk, chunk, 0, '', array_fill(chunk, ARRAY[1000]), array_fill(0::bigint, ARRAY[1000]), {IDS}
+    FROM generate_series(1, 64) AS n, generate_series(0, 49) AS chunk;
+    INSERT INTO kept_ranks
+    SELECT n, 'user ' || chunk, {IDS}, array_fill(chunk, ARRAY[1000])
+    FROM generate_series(1, 64) AS n, generate_series(10, 59) AS chunk;
     INSERT INTO partition_offsets (topic, partition) SELECT 'log', p FROM generate_series(0, 11) AS p;
 """
 LARGE_TABLES = {"users", "verdicts", "solves"}
@@ -89,15 +100,16 @@ WAITING: dict[str, tuple[str, str, list[Any]]] = {
 }
 WAITING_TABLES = {"users", "parked_events", "dead_letters"}
 LAST_DAY = datetime(2026, 5, 18, tzinfo=UTC)
+KEPT = (datetime(2026, 1, 1, tzinfo=UTC), datetime(2026, 1, 1, 0, 0, 7, tzinfo=UTC))
 SOME = [f"user {number}" for number in range(1, 26)]
 PAGES: dict[str, tuple[str, str, list[Any]]] = {
     "profile": ("solve_api.profiles", "profile", ["user 7", "UTC", 20]),
     "users_named": ("solve_api.profiles", "profile", ["name 7", 20]),
     "newer_standings": ("solve_api.live", "standings", [SOME, [1] * len(SOME)]),
-    "board_rows": ("solve_api.ranking", "board", [0, 50]),
-    "board_before": ("solve_api.ranking", "board", [95, LAST_DAY.replace(tzinfo=None), "user 7"]),
-    "period_board": ("solve_api.ranking", "board", [LAST_DAY, LAST_DAY.replace(hour=1)]),
+    "build_board": ("solve_api.ranking", "kept_boards", [LAST_DAY, LAST_DAY.replace(hour=1), False, 0]),
+    "boards_of": ("solve_api.ranking", "kept_boards", [[KEPT[0]], [KEPT[1]]]),
 }
+READ_BOARD = queries("solve_api.ranking", "kept_boards")["read_board"]
 
 
 @pytest_asyncio.fixture(scope="module")
@@ -213,6 +225,15 @@ def most_read(plan: dict[str, Any]) -> float:
     return max([here, *map(most_read, plan.get("Plans", []))])
 
 
+@pytest.mark.parametrize("mode", Mode)
+async def test_a_page_of_a_kept_board_is_a_few_rows(seeded: ProjectorSettings, mode: Mode) -> None:
+    async with pages_session(seeded) as connection:
+        found = await connection.fetchval(
+            f"EXPLAIN (FORMAT JSON) {READ_BOARD}", *KEPT, mode.value, 50, -7, 0, "user 7", SOME
+        )
+    assert whole_reads(plan_of(found), {"kept_places", "kept_ranks", "users", "solves"}) == []
+
+
 async def test_an_upsert_finds_the_standing_verdict_and_solve_by_the_primary_key(seeded: ProjectorSettings) -> None:
     sql = queries("solve_projector.store", "verdicts")["apply_verdicts"]
     async with projector_session(seeded) as connection:
@@ -226,8 +247,7 @@ async def test_an_upsert_finds_the_standing_verdict_and_solve_by_the_primary_key
         ("ALTER TABLE solves DROP CONSTRAINT solves_pkey", "profile"),
         ("ALTER TABLE users DROP CONSTRAINT users_pkey", "newer_standings"),
         ("DROP INDEX users_username_idx", "users_named"),
-        ("DROP INDEX users_board_idx", "board_rows"),
-        ("DROP INDEX solves_solved_at_idx", "period_board"),
+        ("DROP INDEX solves_solved_at_idx", "build_board"),
     ],
 )
 async def test_a_dropped_index_is_noticed(seeded: ProjectorSettings, drop: str, name: str) -> None:

@@ -45,17 +45,3 @@ FROM (
 ) AS counted
 WHERE users.user_id = counted.user_id
 RETURNING users.user_id, users.problems_solved, users.last_solved_at, users.version
-
--- name: standing_before
--- A part of statements: how many stand before the user `placed` on the board of all time.
-(
-    SELECT count(*)
-    FROM users AS before
-    WHERE before.problems_solved > 0
-        AND before.problems_solved >= placed.problems_solved
-        AND (
-            before.problems_solved > placed.problems_solved
-            OR (date_trunc('second', before.last_solved_at AT TIME ZONE 'UTC'), before.user_id)
-                < (date_trunc('second', placed.last_solved_at AT TIME ZONE 'UTC'), placed.user_id)
-        )
-)
