@@ -48,7 +48,7 @@ async def show(
 
     async def make() -> HTMLResponse:
         live = await live_board(request)
-        found = await leaderboard(stores.pool, stores.boards, asked, of_period)
+        found = await leaderboard(stores.boards, asked, of_period)
         shown = _shown(found, zone, query, around, friends.strip())
         response = page(request, "board.html", board=found, live=live, zone=zone.key, **shown)
         response.headers[SOURCE_HEADER] = found.source
@@ -62,7 +62,7 @@ async def _place_of(stores: Stores, typed: Sequence[str], query: dict[str, Any])
     found = None
     for text in typed:
         try:
-            await leaderboard(stores.pool, stores.boards, BoardQuestion("all", ZoneInfo("UTC"), 1, around=text))
+            await leaderboard(stores.boards, BoardQuestion("all", ZoneInfo("UTC"), 1, around=text))
             found = text
         except UserUnknown:
             named = await users_named(stores.pool, text, NAMED_MAX)

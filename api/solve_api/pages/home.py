@@ -30,7 +30,7 @@ async def home(request: Request, stores: OpenStores) -> Response:
 
     async def make() -> HTMLResponse:
         live = await live_board(request)  # before the boards are read, so that no change is missed
-        board = await leaderboard(stores.pool, stores.boards, BoardQuestion("all", UTC_ZONE, TOP))
+        board = await leaderboard(stores.boards, BoardQuestion("all", UTC_ZONE, TOP))
         today, late = await _today(stores)
         poll_ms = POLL_MS if late else None
         return page(request, "home.html", board=board, today=today, late=late, live=live, poll_ms=poll_ms)
@@ -44,7 +44,7 @@ async def _today(stores: Stores) -> tuple[LeaderboardPage | None, bool]:
     found = await latest_period_of(stores.boards, asked, PATIENCE_S)
     if found is None:
         return None, True
-    return await leaderboard(stores.pool, stores.boards, asked, found), not found.is_fresh
+    return await leaderboard(stores.boards, asked, found), not found.is_fresh
 
 
 @router.api_route("/search", methods=["GET", "HEAD"])

@@ -3,13 +3,14 @@
 Every source gives the same order.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import NamedTuple
 
 import asyncpg
 import structlog
 
+from solve_api.batches import Batches
 from solve_api.ranking.bodies import Source
 from solve_api.ranking.freshness import Freshness
 from solve_api.ranking.period_boards import PeriodBoard, PeriodBoards
@@ -19,6 +20,9 @@ from solve_projector.leaderboard.board import Leaderboard
 from solve_runtime.sql import queries
 
 BOARD_SQL = queries("solve_api.ranking", "board")
+NAMES_SQL = "SELECT user_id, username FROM users WHERE user_id = ANY ($1::text[])"
+PAGES_MAX = 32  # read at once: Redis does nothing else meanwhile
+NAMES_AT_ONCE = 2  # one slow read does not hold up the others
 
 log = structlog.get_logger()
 
@@ -38,6 +42,12 @@ class Boards:
         self._pool = pool
         self._board = board
         self._freshness = freshness
+        self._pages: Batches[tuple[PageRequest, Sequence[str]], BoardPage | None] = Batches(
+            board.read_all, largest=PAGES_MAX
+        )
+        self._users: Batches[Collection[str], Mapping[str, str]] = Batches(
+            self._read_names, largest=PAGES_MAX, at_once=NAMES_AT_ONCE
+        )
         self.periods = PeriodBoards(pool)
 
     async def read(self, request: PageRequest, user_ids: Sequence[str], period: PeriodBoard | None) -> Sourced:
@@ -62,11 +72,19 @@ class Boards:
             place = (await _places(connection, [user_id])).get(user_id)
         return place[0] if place else None
 
+    async def names_of(self, user_ids: Collection[str]) -> Mapping[str, str]:
+        """The names of these users, perhaps among others; without those whom PostgreSQL lacks."""
+        return await self._users.ask(user_ids)
+
+    async def _read_names(self, asked: Sequence[Collection[str]]) -> Sequence[Mapping[str, str]]:
+        rows = await self._pool.fetch(NAMES_SQL, list(set().union(*asked)))
+        return [{row[0]: row[1] for row in rows}] * len(asked)
+
     async def _read_redis(self, request: PageRequest, user_ids: Sequence[str]) -> BoardPage | None:
         """None if Redis is unavailable or stale."""
         if self._freshness.in_sync:
             try:
-                return await self._board.read(request, user_ids)
+                return await self._pages.ask((request, user_ids))
             except LeaderboardUnavailable as error:
                 self._freshness.lost(error)
         return None

@@ -82,8 +82,8 @@ async def test_names_repeat_and_the_list_says_whose_they_are(world: World) -> No
 
 
 SLOW = """
-    ALTER TABLE verdicts RENAME TO kept;
-    CREATE VIEW verdicts AS SELECT * FROM kept WHERE (SELECT count(*) FROM pg_advisory_xact_lock_shared(7)) = 1
+    ALTER TABLE solves RENAME TO kept;
+    CREATE VIEW solves AS SELECT * FROM kept WHERE (SELECT count(*) FROM pg_advisory_xact_lock_shared(7)) = 1
 """
 
 
