@@ -1,6 +1,6 @@
 """Assembles the application: routes, pages and middleware.
 
-Middleware from the outside in: last resort, request id, security headers, CORS, Vary, compression, rate, body size;
+Middleware from the outside in: last resort, request id, security headers, CORS, compression, rate, body size;
 then the routes.
 """
 
@@ -12,7 +12,7 @@ from asgi_correlation_id import CorrelationIdMiddleware
 from fastapi import FastAPI
 
 from solve_api import __version__
-from solve_api.http.caching import VaryByEncoding
+from solve_api.http.direct import operation_id
 from solve_api.http.error_handlers import LastResort, add_error_handlers
 from solve_api.http.headers import HEADERS, BodyLimit, HeadAsGet, SecurityHeaders, is_request_id
 from solve_api.http.problems import ProblemDetails, problems
@@ -53,9 +53,11 @@ def create_app(connection: KafkaConnection, settings: ApiSettings, opening: Open
         redirect_slashes=False,  # it redirects to whatever host the request names
         docs_url=None,  # it loads scripts from other sites
         redoc_url=None,
-        generate_unique_id_function=lambda route: f"{route.tags[0] if route.tags else 'page'}_{route.name}",
+        generate_unique_id_function=operation_id,
     )
-    for part in (users, leaderboard, events, sessions, repairs, operations, health):
+    users.router.add_to(app)
+    leaderboard.router.add_to(app)
+    for part in (events, sessions, repairs, operations, health):
         app.include_router(part.router)
     add_pages(app)
     add_error_handlers(app, problem_page)
@@ -70,7 +72,6 @@ def _add_middleware(app: FastAPI, settings: ApiSettings) -> None:
     app.add_middleware(BodyLimit, max_bytes=settings.api_body_max_bytes)
     app.add_middleware(ReadRate)
     app.add_middleware(PublicCompression, minimum_size=COMPRESSED_FROM_BYTES, compresslevel=5)
-    app.add_middleware(VaryByEncoding)
     if settings.api_cors_origins:
         app.add_middleware(
             PublicCors,

@@ -14,6 +14,7 @@ from solve_api.live.changes import Changes, open_changes
 from solve_api.operations.job_streams import JobStreams, open_job_streams
 from solve_api.operations.jobs import Jobs
 from solve_api.operations.lag import LagWatch, watching_lag
+from solve_api.profiles.profile import Profiles
 from solve_api.ranking.boards import Boards
 from solve_api.ranking.freshness import watching_freshness
 from solve_api.ranking.kept_boards import keeping_boards
@@ -31,6 +32,7 @@ class Stores:
     settings: ApiSettings
     pool: asyncpg.Pool
     identity: Identity
+    profiles: Profiles
     boards: Boards
     changes: Changes
     lag: LagWatch
@@ -67,11 +69,12 @@ async def open_stores(connection: KafkaConnection, settings: ApiSettings) -> Asy
     ):
         jobs = Jobs(connection, settings, pool)
         identity = Identity(pool, settings, RateLimits(settings, limiter), refusals)
-        boards = Boards(board, freshness, kept)
+        boards = Boards(pool, board, freshness, kept)
         try:
             async with open_job_streams(pool, settings, jobs) as job_streams:
                 yield Stores(
-                    connection, settings, pool, identity, boards, changes, lag, jobs, Readiness(pool), job_streams
+                    *(connection, settings, pool, identity, Profiles(pool), boards),
+                    *(changes, lag, jobs, Readiness(pool), job_streams),
                 )
         finally:
             await jobs.close()

@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterable
 from uuid import uuid4
 
-from starlette.datastructures import Headers, MutableHeaders
+from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from solve_api.http.error_handlers import problem_response
@@ -38,8 +38,20 @@ HEADERS = {
 }
 HEAD_MAX_BYTES = 32 * 1024
 LENGTH_MAX_DIGITS = 20
+BODY_FIELDS = frozenset({b"content-length", b"transfer-encoding"})  # without them there is no body (RFC 9112, 6.3)
 REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 TLS_HEADERS = {"Strict-Transport-Security": "max-age=31536000; includeSubDomains"}
+
+
+def _wanted(tls: bool, shared: bool) -> list[tuple[bytes, bytes]]:
+    """The headers as ASGI sends them. Nothing is cached unless its route says so, answers to admins above all."""
+    wanted = HEADERS | (TLS_HEADERS if tls else {}) | {"Cache-Control": "no-store"}
+    if shared:
+        wanted["Cross-Origin-Resource-Policy"] = "cross-origin"
+    return [(name.lower().encode(), value.encode()) for name, value in wanted.items()]
+
+
+WANTED = {(tls, shared): _wanted(tls, shared) for tls in (False, True) for shared in (False, True)}
 
 
 def is_request_id(text: str) -> bool:
@@ -66,17 +78,13 @@ class SecurityHeaders:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        wanted = HEADERS | TLS_HEADERS if scope.get("scheme") == "https" else HEADERS
-        if self._shared and is_shared(scope["path"]):
-            wanted = wanted | {"Cross-Origin-Resource-Policy": "cross-origin"}
+        wanted = WANTED[scope.get("scheme") == "https", self._shared and is_shared(scope["path"])]
 
         async def guarded(message: Message) -> None:
             if message["type"] == "http.response.start":
-                headers = MutableHeaders(scope=message)
-                for name, value in wanted.items():
-                    headers.setdefault(name, value)
-                # nothing is cached unless its route says so, answers to admins above all
-                headers.setdefault("Cache-Control", "no-store")
+                message["headers"] = own = list(message.get("headers", ()))
+                names = {name.lower() for name, _ in own}
+                own += [field for field in wanted if field[0] not in names]
             await send(message)
 
         await self._app(scope, receive, guarded)
@@ -109,7 +117,7 @@ class BodyLimit:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """ASGI."""
-        if scope["type"] != "http":
+        if scope["type"] != "http" or BODY_FIELDS.isdisjoint(name for name, _ in scope["headers"]):
             await self._app(scope, receive, send)
             return
         length = Headers(scope=scope).get("content-length", "0")

@@ -54,7 +54,7 @@ async def show(
 
     async def make() -> HTMLResponse:
         event_id = await last_event_id(request)
-        found = await leaderboard(stores.pool, stores.boards, asked, of_period)
+        found = await leaderboard(stores.boards, asked, of_period)
         shown = _shown(found, zone, query, around, friends.strip())
         live, poll_ms = live_board(event_id), POLL_MS if lags(found, event_id) else None
         response = page(request, "board.html", board=found, live=live, poll_ms=poll_ms, zone=zone.key, **shown)
@@ -69,7 +69,7 @@ async def _place_of(stores: Stores, typed: Sequence[str], query: dict[str, Any])
     found = None
     for text in typed:
         try:
-            await leaderboard(stores.pool, stores.boards, BoardQuestion("all", ZoneInfo("UTC"), 1, around=text))
+            await leaderboard(stores.boards, BoardQuestion("all", ZoneInfo("UTC"), 1, around=text))
             found = text
         except UserUnknown:
             named = await users_named(stores.pool, text, NAMED_MAX)

@@ -46,7 +46,7 @@ async def _leaders(stores: Stores, asked: BoardQuestion) -> LeaderboardPage | No
     """The leaders, or None while they are computed for the first time: nobody waits for them here."""
     try:
         period = await period_of(stores.boards, asked, OURSELVES, PATIENCE_S)
-        return await leaderboard(stores.pool, stores.boards, asked, period, PATIENCE_S)
+        return await leaderboard(stores.boards, asked, period, PATIENCE_S)
     except BoardNotReady:
         return None
 

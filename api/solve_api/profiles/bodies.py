@@ -58,9 +58,6 @@ class Profile(UserSummary):
 
     registered_at: datetime | None = Field(examples=["2026-01-02T03:04:05Z"])
     rank: int | None = Field(examples=[7], description=RANK_NULL)
-    rank_as_of: datetime | None = Field(
-        examples=[EXAMPLE_TIME], description="The rank is among others as they stood then."
-    )
     current_streak: int = Field(examples=[3], description="Consecutive days up to today or yesterday.")
     longest_streak: int = Field(examples=[12])
     timezone: str = Field(examples=["UTC"], description="The time zone that days are counted in.")
@@ -68,4 +65,7 @@ class Profile(UserSummary):
     languages: list[LanguageCount] = Field(description="Most used first.")
     recent_solves: list[Solve] = Field(description="Newest first.")
     version: int = Field(examples=[1_795_511_390_000_000], description="Rises with each change of the count.")
+    rank_as_of: datetime | None = Field(
+        examples=[EXAMPLE_TIME], description="The rank is among others as they stood then."
+    )
     as_of: datetime = Field(examples=[EXAMPLE_TIME])

@@ -1,12 +1,14 @@
 """Reads a profile: one query to PostgreSQL, so that count, days and solves belong together, and the rank."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
 import asyncpg
 
+from solve_api.batches import Batches
 from solve_api.errors import ZoneUnknown
 from solve_api.http.time_zones import postgresql_name
 from solve_api.profiles.bodies import Profile, UserList, UserSummary
@@ -18,6 +20,13 @@ from solve_runtime.sql import queries
 PROFILE_SQL = queries("solve_api.profiles", "profile")
 
 RECENT_SOLVES = 20
+# several users' rows in one statement, each as `profile` gives it
+PROFILES_SQL = f"""
+    SELECT found.*
+    FROM unnest($1::text[]) AS asked (user_id)
+    CROSS JOIN LATERAL ({PROFILE_SQL["profile"].replace("$1", "asked.user_id")}) AS found
+"""  # noqa: S608 - our own text alone
+ROWS_MAX, AT_ONCE = 8, 2  # a few: a user with very many solves holds up those who are asked for beside them
 
 
 class Rank(NamedTuple):
@@ -30,36 +39,66 @@ class Rank(NamedTuple):
 RankOf = Callable[[RankKey], Awaitable[Rank | None]]
 
 
+class Profiles:
+    """Reads the profiles of concurrent requests together, those in one time zone by one statement."""
+
+    def __init__(self, pool: asyncpg.Pool) -> None:
+        self._pool = pool
+        self._zones: dict[str, Batches[str, asyncpg.Record | None]] = {}  # by the names that PostgreSQL has for them
+
+    async def row(self, user_id: str, zone: str) -> asyncpg.Record | None:
+        """What PostgreSQL has of a user; None if the user is unknown. Raises asyncpg's errors."""
+        if zone not in self._zones:
+            self._zones[zone] = Batches(partial(self._read, zone), largest=ROWS_MAX, at_once=AT_ONCE)
+        return await self._zones[zone].ask(user_id)
+
+    async def _read(self, zone: str, user_ids: Sequence[str]) -> Sequence[asyncpg.Record | None]:
+        rows = await self._pool.fetch(PROFILES_SQL, list(set(user_ids)), zone, RECENT_SOLVES)
+        found = {row["user_id"]: row for row in rows}
+        return [found.get(user_id) for user_id in user_ids]
+
+
 async def profile(pool: asyncpg.Pool, rank_of: RankOf, user_id: str, zone: ZoneInfo) -> Profile:
-    """One user's profile, with days in `zone`. Raises UserUnknown, ZoneUnknown and asyncpg's errors."""
+    """One user's profile, for a page. As `profile_fields`."""
+    return Profile.model_validate(await profile_fields(Profiles(pool), rank_of, user_id, zone))
+
+
+async def profile_fields(profiles: Profiles, rank_of: RankOf, user_id: str, zone: ZoneInfo) -> dict[str, Any]:
+    """The fields of a Profile in its order, with days in `zone`.
+
+    Raises UserUnknown, ZoneUnknown and asyncpg's errors.
+    """
     now = datetime.now(UTC)  # taken before the read, which includes everything committed by then
     try:
-        row = await pool.fetchrow(PROFILE_SQL["profile"], user_id, postgresql_name(zone), RECENT_SOLVES)
+        row = await profiles.row(user_id, postgresql_name(zone))
     except asyncpg.InvalidParameterValueError as error:
         # some systems package the old names of zones apart (Debian's tzdata-legacy)
         raise ZoneUnknown(f"PostgreSQL does not know the time zone {zone.key}; use its newer name") from error
     if row is None:
         raise unknown(user_id)
-    counted, last = row["problems_solved"], row["last_solved_at"]
+    counted, last, days = row["problems_solved"], row["last_solved_at"], row["days"]
     rank = await rank_of(RankKey(counted, int(last.timestamp()), user_id)) if counted else None
-    streak = streaks(row["days"], now.astimezone(zone).date())
-    return Profile.model_validate(  # at once: a model for each of hundreds of days is slow
-        {
-            **row,
-            "rank": rank.rank if rank else None,
-            "rank_as_of": rank.as_of if rank else None,
-            "current_streak": streak.current,
-            "longest_streak": streak.longest,
-            "timezone": zone.key,
-            "days": [{"day": day, "solved": n} for day, n in zip(row["days"], row["solved_of_days"], strict=True)],
-            "languages": [
-                {"language": name, "solved": n}
-                for name, n in zip(row["languages"], row["solved_of_languages"], strict=True)
-            ],
-            "recent_solves": [_solve(*one) for one in row["recent"]],
-            "as_of": now,
-        }
-    )
+    streak = streaks(days, now.astimezone(zone).date())
+    return {
+        "user_id": row["user_id"],
+        "username": row["username"],
+        "problems_solved": counted,
+        "last_solved_at": last,
+        "registered_at": row["registered_at"],
+        "rank": rank.rank if rank else None,
+        "current_streak": streak.current,
+        "longest_streak": streak.longest,
+        "timezone": zone.key,
+        "days": [{"day": day, "solved": n} for day, n in zip(days, row["solved_of_days"], strict=True)],
+        "languages": [
+            {"language": name, "solved": n}
+            for name, n in zip(row["languages"], row["solved_of_languages"], strict=True)
+        ],
+        "recent_solves": [_solve(*one) for one in row["recent"]],
+        "version": row["version"],
+        "rank_as_of": rank.as_of if rank else None,
+        "as_of": now,
+    }
 
 
 def _solve(problem_id: str, submission_id: str, at: datetime, language: str, contest_id: str) -> dict[str, Any]:

@@ -3,10 +3,13 @@
 Every source gives the same order.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import NamedTuple
 
+import asyncpg
+
+from solve_api.batches import Batches
 from solve_api.errors import BoardNotReady
 from solve_api.profiles.profile import Rank
 from solve_api.ranking.board_builds import ALL_TIME
@@ -20,6 +23,9 @@ from solve_projector.leaderboard.board import Leaderboard
 
 PATIENCE_S = 2.0  # for a board that was never built
 PROFILE_PATIENCE_S = 0.3
+NAMES_SQL = "SELECT user_id, username FROM users WHERE user_id = ANY ($1::text[])"
+PAGES_MAX = 32  # read at once: Redis does nothing else meanwhile
+NAMES_AT_ONCE = 2  # one slow read does not hold up the others
 
 
 class Sourced(NamedTuple):
@@ -33,10 +39,17 @@ class Sourced(NamedTuple):
 class Boards:
     """All boards of one API."""
 
-    def __init__(self, board: Leaderboard, freshness: Freshness, kept: KeptBoards) -> None:
+    def __init__(self, pool: asyncpg.Pool, board: Leaderboard, freshness: Freshness, kept: KeptBoards) -> None:
         self._board = board
         self._freshness = freshness
         self.kept = kept
+        self._pool = pool
+        self._pages: Batches[tuple[PageRequest, Sequence[str]], BoardPage | None] = Batches(
+            board.read_all, largest=PAGES_MAX
+        )
+        self._users: Batches[Collection[str], Mapping[str, str]] = Batches(
+            self._read_names, largest=PAGES_MAX, at_once=NAMES_AT_ONCE
+        )
 
     async def read(
         self, request: PageRequest, user_ids: Sequence[str], period: TimeRange | None, patience_s: float = PATIENCE_S
@@ -72,11 +85,19 @@ class Boards:
         before = found.reading.begin - int(there is not None and there[0] <= found.reading.begin)
         return Rank(before + 1, found.as_of)
 
+    async def names_of(self, user_ids: Collection[str]) -> Mapping[str, str]:
+        """The names of these users, perhaps among others; without those whom PostgreSQL lacks."""
+        return await self._users.ask(user_ids)
+
+    async def _read_names(self, asked: Sequence[Collection[str]]) -> Sequence[Mapping[str, str]]:
+        rows = await self._pool.fetch(NAMES_SQL, list(set().union(*asked)))
+        return [{row[0]: row[1] for row in rows}] * len(asked)
+
     async def _read_redis(self, request: PageRequest, user_ids: Sequence[str]) -> BoardPage | None:
         """None if Redis is unavailable or stale."""
         if self._freshness.in_sync:
             try:
-                return await self._board.read(request, user_ids)
+                return await self._pages.ask((request, user_ids))
             except LeaderboardUnavailable as error:
                 self._freshness.lost(error)
         return None

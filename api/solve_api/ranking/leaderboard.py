@@ -1,12 +1,10 @@
 """Builds one page of a leaderboard: places with names, cursors, and the place of the user who asks."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 from zoneinfo import ZoneInfo
-
-import asyncpg
 
 from solve_api.profiles.profile import unknown
 from solve_api.ranking.boards import PATIENCE_S, Boards, Sourced
@@ -43,13 +41,17 @@ async def period_of(
 
 
 async def leaderboard(
-    pool: asyncpg.Pool,
-    boards: Boards,
-    asked: BoardQuestion,
-    period: TimeRange | None = None,
-    patience_s: float = PATIENCE_S,
+    boards: Boards, asked: BoardQuestion, period: TimeRange | None = None, patience_s: float = PATIENCE_S
 ) -> LeaderboardPage:
-    """One page, of the `period_of` the question.
+    """One page, for people. As `leaderboard_fields`."""
+    # validated as a whole: fifty models made one by one take twice as long
+    return LeaderboardPage.model_validate(await leaderboard_fields(boards, asked, period, patience_s))
+
+
+async def leaderboard_fields(
+    boards: Boards, asked: BoardQuestion, period: TimeRange | None = None, patience_s: float = PATIENCE_S
+) -> dict[str, Any]:
+    """The fields of a LeaderboardPage in its order, of the `period_of` the question.
 
     Raises CursorRefused, UserUnknown for `around` or `me`, BoardNotReady, and asyncpg's errors.
     """
@@ -59,27 +61,24 @@ async def leaderboard(
     wanted = [*asked.friends, *([myself] if myself else [])]
     found = await boards.read(_page_request(asked), wanted, period, patience_s)
     ranked = _ranked(found, asked)
-    names = await _names(pool, {user_id for _, (_, _, user_id) in ranked} | set(wanted))
+    names = await boards.names_of({user_id for _, (_, _, user_id) in ranked} | set(wanted))
     if myself and myself not in names:
         raise unknown(myself)
     mine = found.reading.places.get(myself) if myself else None
-    # validated as a whole: fifty models made one by one take twice as long
-    return LeaderboardPage.model_validate(
-        {
-            "period": asked.period,
-            "timezone": asked.zone.key,
-            "begins_at": period.begins_at if period else None,
-            "ends_at": period.ends_at if period else None,
-            "total": found.reading.total,
-            "entries": [_entry(rank, position, names) for rank, position in ranked],
-            "me": _entry(*mine, names) if mine else None,
-            "unranked": [one for one in asked.friends if one not in found.reading.places],
-            "next_cursor": None if asked.friends else next_cursor(found.reading),
-            "previous_cursor": None if asked.friends else previous_cursor(found.reading),
-            "source": found.source,
-            "as_of": found.as_of,
-        }
-    )
+    return {
+        "period": asked.period,
+        "timezone": asked.zone.key,
+        "begins_at": period.begins_at if period else None,
+        "ends_at": period.ends_at if period else None,
+        "total": found.reading.total,
+        "entries": [_entry(rank, position, names) for rank, position in ranked],
+        "me": _entry(*mine, names) if mine else None,
+        "unranked": [one for one in asked.friends if one not in found.reading.places],
+        "next_cursor": None if asked.friends else next_cursor(found.reading),
+        "previous_cursor": None if asked.friends else previous_cursor(found.reading),
+        "source": found.source,
+        "as_of": found.as_of,
+    }
 
 
 def _page_request(asked: BoardQuestion) -> PageRequest:
@@ -97,11 +96,6 @@ def _ranked(found: Sourced, asked: BoardQuestion) -> Sequence[tuple[int, RankKey
         friends = {one: found.reading.places[one] for one in asked.friends if one in found.reading.places}
         return sorted(friends.values())
     return list(enumerate(found.reading.rows, found.reading.begin + 1))
-
-
-async def _names(pool: asyncpg.Pool, user_ids: Iterable[str]) -> Mapping[str, str]:
-    rows = await pool.fetch("SELECT user_id, username FROM users WHERE user_id = ANY ($1::text[])", list(user_ids))
-    return {row[0]: row[1] for row in rows}
 
 
 def _entry(rank: int, position: RankKey, names: Mapping[str, str]) -> dict[str, Any]:

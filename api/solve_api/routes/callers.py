@@ -61,7 +61,7 @@ OpenStores = Annotated[Stores, Depends(_stores)]
 def visitor_of(request: Request) -> Visitor:
     """Where a request comes from, as a trusted proxy reports it."""
     return Visitor(
-        client=request.client.host if request.client else "unknown",
+        client=_client_of(request),
         request_id=correlation_id.get() or "",
         session_id=request.cookies.get(_cookie_name(request), ""),
         user_agent=request.headers.get("user-agent", ""),
@@ -70,7 +70,11 @@ def visitor_of(request: Request) -> Visitor:
 
 def address_of(request: Request) -> str:
     """The address that a request is counted under: all of one customer's IPv6 addresses are one."""
-    return network_of(visitor_of(request).client)
+    return network_of(_client_of(request))
+
+
+def _client_of(request: Request) -> str:
+    return request.client.host if request.client else "unknown"
 
 
 async def caller_of(request: Request) -> Caller | None:

@@ -2,18 +2,19 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Query, Request, Response
+from fastapi import Query, Request, Response
 
-from solve_api.http.caching import Rendered, answer, render
+from solve_api.http.caching import Rendered, answer, render_fields
+from solve_api.http.direct import DirectRouter
 from solve_api.http.parameters import FRIENDS_MAX_CHARS, OptionalUserId, Zone, friend_ids
 from solve_api.http.problems import Problem, problems
 from solve_api.ranking.bodies import LeaderboardPage, Period, Source
-from solve_api.ranking.leaderboard import BoardQuestion, leaderboard, period_of
+from solve_api.ranking.leaderboard import BoardQuestion, leaderboard_fields, period_of
 from solve_api.routes.callers import OpenStores, address_of
 
 SOURCE_HEADER = "X-Leaderboard-Source"
 
-router = APIRouter(prefix="/api/leaderboard", tags=["leaderboard"])
+router = DirectRouter("/api/leaderboard", "leaderboard")
 
 
 @router.get("", response_model=LeaderboardPage, responses=problems(404, 422, 429, 503))
@@ -41,8 +42,8 @@ async def show(
     board = await period_of(stores.boards, asked, address_of(request))
 
     async def read() -> tuple[Rendered, Source]:
-        page = await leaderboard(stores.pool, stores.boards, asked, board)
-        return render(page), page.source
+        fields = await leaderboard_fields(stores.boards, asked, board)
+        return render_fields(fields), fields["source"]
 
     body, source = await stores.answers.run((asked, board), read)
     return answer(request, body, headers={SOURCE_HEADER: source})

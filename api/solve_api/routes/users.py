@@ -2,16 +2,17 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Query, Request, Response
+from fastapi import Query, Request, Response
 
-from solve_api.http.caching import answer, render
+from solve_api.http.caching import answer, render, render_fields
+from solve_api.http.direct import DirectRouter
 from solve_api.http.parameters import AskedUserId, UserId, Username, Zone
 from solve_api.http.problems import problems
 from solve_api.profiles.bodies import Profile, UserList
-from solve_api.profiles.profile import profile, users_named
+from solve_api.profiles.profile import profile_fields, users_named
 from solve_api.routes.callers import OpenStores
 
-router = APIRouter(prefix="/api", tags=["users"])
+router = DirectRouter("/api", "users")
 
 
 @router.get("/users", response_model=UserList, responses=problems(422, 429, 503))
@@ -28,7 +29,7 @@ async def look_up(
 @router.get("/users/{user_id:path}", response_model=Profile, responses=problems(404, 422, 429, 503))
 async def show(request: Request, stores: OpenStores, user_id: UserId, zone: Zone) -> Response:
     """Get one user: count, rank, recent solves, days of the heatmap, streaks and languages."""
-    return answer(request, render(await profile(stores.pool, stores.boards.rank_of, user_id, zone)))
+    return answer(request, render_fields(await profile_fields(stores.profiles, stores.boards.rank_of, user_id, zone)))
 
 
 @router.get("/user", response_model=Profile, responses=problems(404, 422, 429, 503))

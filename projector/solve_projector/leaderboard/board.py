@@ -195,26 +195,20 @@ class Leaderboard:
 
     async def read(self, page: PageRequest, user_ids: Sequence[str] = ()) -> BoardPage | None:
         """A page and some users' ranks, all of one moment; None if there is no leaderboard."""
-        solved, seconds, user_id = page.position
-        at = str(_score(solved, seconds)) if page.mode in (Mode.AFTER, Mode.BEFORE) else ""
-        args = [self._prefix, page.mode.value, page.limit, at, user_id, *user_ids]
+        return (await self.read_all([(page, user_ids)]))[0]
+
+    async def read_all(self, asked: Sequence[tuple[PageRequest, Sequence[str]]]) -> list[BoardPage | None]:
+        """As `read`, several in one round trip and of one moment."""
+        args: list[Any] = [self._prefix]
+        for page, user_ids in asked:
+            solved, seconds, user_id = page.position
+            at = str(_score(solved, seconds)) if page.mode in (Mode.AFTER, Mode.BEFORE) else ""
+            args += (page.mode.value, page.limit, at, user_id, len(user_ids), *user_ids)
         async with self._answer("read_board", [self._pointer], args) as found:
             if found is None:
-                return None
-            total, begin, rows, places = found
-            return BoardPage(
-                total,
-                begin,
-                [
-                    rank_key(user_id.decode(), found_score)
-                    for user_id, found_score in zip(rows[::2], rows[1::2], strict=True)
-                ],
-                {
-                    user_id: (index + 1, rank_key(user_id, found_score))
-                    for user_id, index, found_score in zip(user_ids, places[::2], places[1::2], strict=True)
-                    if found_score
-                },
-            )
+                return [None] * len(asked)
+            total, *pages = found
+            return [_page(total, page, user_ids) for page, (_, user_ids) in zip(pages, asked, strict=True)]
 
     async def member_ids(self) -> AsyncIterator[list[str]]:
         """All users on the leaderboard that readers see, in chunks; some perhaps twice."""
@@ -229,6 +223,21 @@ class Leaderboard:
 
     def _watermark(self, partition: int) -> str:
         return f"{self._topic}:{partition}"
+
+
+def _page(total: int, found: Any, user_ids: Sequence[str]) -> BoardPage:
+    """What the script says of one page."""
+    begin, rows, places = found
+    return BoardPage(
+        total,
+        begin,
+        [rank_key(member.decode(), found_score) for member, found_score in zip(rows[::2], rows[1::2], strict=True)],
+        {
+            user_id: (index + 1, rank_key(user_id, found_score))
+            for user_id, index, found_score in zip(user_ids, places[::2], places[1::2], strict=True)
+            if found_score
+        },
+    )
 
 
 @asynccontextmanager

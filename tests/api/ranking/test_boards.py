@@ -44,7 +44,7 @@ async def boards_of(world: World) -> AsyncIterator[tuple[asyncpg.Pool, Boards, L
     ):
         freshness = Freshness(pool, board, topic)
         await freshness.check()
-        yield pool, Boards(board, freshness, kept), board, freshness
+        yield pool, Boards(pool, board, freshness, kept), board, freshness
 
 
 async def crowd(world: World) -> list[RankKey]:
@@ -116,11 +116,11 @@ def test_any_text_is_a_cursor_of_ours_or_refused(cursor: str) -> None:
 
 async def test_pages_lead_through_the_whole_board_and_back(world: World) -> None:
     board = [one.user_id for one in await crowd(world)]
-    async with boards_of(world) as (pool, boards, _, freshness):
+    async with boards_of(world) as (_, boards, _, freshness):
         freshness.in_sync = True
 
         async def page(cursor: str | None) -> LeaderboardPage:
-            return await leaderboard(pool, boards, BoardQuestion("all", UTC_ZONE, 4, cursor))
+            return await leaderboard(boards, BoardQuestion("all", UTC_ZONE, 4, cursor))
 
         first = await page(None)
         second = await page(first.next_cursor)
@@ -155,35 +155,35 @@ async def test_a_page_that_everybody_has_left_leads_back_to_the_end_they_went_to
 
 async def test_who_moves_between_two_pages_shifts_nobody_else_out(world: World) -> None:
     board = [one.user_id for one in await crowd(world)]
-    async with boards_of(world) as (pool, boards, _, freshness):
+    async with boards_of(world) as (_, boards, _, freshness):
         freshness.in_sync = True
-        first = await leaderboard(pool, boards, BoardQuestion("all", UTC_ZONE, 4))
+        first = await leaderboard(boards, BoardQuestion("all", UTC_ZONE, 4))
         last = board[-1]
         await world.publish([solved(f"new-{n}", last, f"new-{n}", 9000) for n in range(9)])
         await world.run_once()
-        second = await leaderboard(pool, boards, BoardQuestion("all", UTC_ZONE, 4, first.next_cursor))
+        second = await leaderboard(boards, BoardQuestion("all", UTC_ZONE, 4, first.next_cursor))
         assert [one.user_id for one in second.entries] == board[4:8]
         assert [one.rank for one in second.entries] == [6, 7, 8, 9]
 
 
 async def test_around_friends_and_me(world: World) -> None:
     board = [one.user_id for one in await crowd(world)]
-    async with boards_of(world) as (pool, boards, _, freshness):
+    async with boards_of(world) as (_, boards, _, freshness):
         freshness.in_sync = True
         place = 4
-        near = await leaderboard(pool, boards, BoardQuestion("all", UTC_ZONE, 3, around=board[place]))
+        near = await leaderboard(boards, BoardQuestion("all", UTC_ZONE, 3, around=board[place]))
         assert [one.user_id for one in near.entries] == board[place - 1 : place + 2]
         assert isinstance(near.me, BoardEntry)
         assert near.me.rank == place + 1
         friends = await leaderboard(
-            pool, boards, BoardQuestion("all", UTC_ZONE, 3, friends=("nothing", "z", "a", "nobody"), me="nothing")
+            boards, BoardQuestion("all", UTC_ZONE, 3, friends=("nothing", "z", "a", "nobody"), me="nothing")
         )
         assert [one.user_id for one in friends.entries] == sorted(["z", "a"], key=board.index)
         assert friends.unranked == ["nothing", "nobody"]
         assert friends.me is None
         assert (friends.next_cursor, friends.previous_cursor) == (None, None)
         with pytest.raises(UserUnknown, match="nobody"):
-            await leaderboard(pool, boards, BoardQuestion("all", UTC_ZONE, 3, around="nobody"))
+            await leaderboard(boards, BoardQuestion("all", UTC_ZONE, 3, around="nobody"))
 
 
 async def test_a_period_counts_first_solves_alone(world: World) -> None:
@@ -203,9 +203,9 @@ async def test_a_period_counts_first_solves_alone(world: World) -> None:
         ]
     )
     await world.run_once()
-    async with boards_of(world) as (pool, boards, _, _):
+    async with boards_of(world) as (_, boards, _, _):
         asked = BoardQuestion("day", UTC_ZONE, 10, me="v")
-        page = await leaderboard(pool, boards, asked, await period_of(boards, asked, "an address"))
+        page = await leaderboard(boards, asked, await period_of(boards, asked, "an address"))
     assert [(one.user_id, one.problems_solved, one.last_solved_at) for one in page.entries] == [
         ("u", 1, today.replace(second=2))
     ]

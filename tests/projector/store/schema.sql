@@ -323,8 +323,8 @@ CREATE INDEX admin_audit_deed_idx ON public.admin_audit USING btree (deed) WHERE
 CREATE INDEX admin_jobs_started_at_idx ON public.admin_jobs USING btree (started_at);
 CREATE INDEX admin_sessions_admin_id_idx ON public.admin_sessions USING btree (admin_id);
 CREATE INDEX dead_letters_open_idx ON public.dead_letters USING btree (reason, topic, dead_letter_id) WHERE (discarded_at IS NULL);
-CREATE INDEX parked_events_open_idx ON public.parked_events USING btree (user_id) WHERE (acknowledged_at IS NULL);
 CREATE INDEX kept_places_first_idx ON public.kept_places USING btree (generation, first_negated, first_second, first_user_id);
+CREATE INDEX parked_events_open_idx ON public.parked_events USING btree (user_id) WHERE (acknowledged_at IS NULL);
 CREATE INDEX solves_solved_at_idx ON public.solves USING btree (solved_at) INCLUDE (user_id);
 CREATE INDEX users_username_idx ON public.users USING btree (username);
 CREATE TRIGGER require_writer BEFORE INSERT OR DELETE OR UPDATE ON public.dead_letters FOR EACH STATEMENT EXECUTE FUNCTION public.require_writer();

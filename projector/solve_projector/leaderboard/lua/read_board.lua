@@ -1,15 +1,15 @@
--- A page of the leaderboard that readers see, and the ranks of some users, all of one moment.
+-- Pages of the leaderboard that readers see, and the ranks of some users, all of one moment.
 -- KEYS: 1 the current epoch
--- ARGV: 1 prefix of the keys, 2 mode ('begin', 'after', 'before' or 'around'), 3 limit, 4 score and 5 user_id of the
---       rank key that the mode refers to ('around' uses the user_id only), then the user ids whose ranks are asked for
--- Returns nothing if there is no leaderboard; else its size, the index of the first row, the rows (member, score, ...)
--- and the index and score of each user asked for (empty if they are not on it).
+-- ARGV: 1 prefix of the keys, then for each page: mode ('begin', 'after', 'before' or 'around'), limit, score and
+--       user_id of the rank key that the mode refers to ('around' uses the user_id only), the number of user ids whose
+--       ranks are asked for, and these
+-- Returns nothing if there is no leaderboard; else its size, and for each page the index of the first row, the rows
+-- (member, score, ...) and the index and score of each user asked for (empty if they are not on it).
 local epoch = redis.call('GET', KEYS[1])
 if not epoch then
     return nil
 end
 local board = ARGV[1] .. ':' .. epoch .. ':board'
-local mode, limit = ARGV[2], tonumber(ARGV[3])
 local total = redis.call('ZCARD', board)
 
 -- By bytes, like the sorted set; Lua's own comparison depends on the server's locale.
@@ -40,27 +40,38 @@ local function standing_before(score, user_id, also)
     return low
 end
 
-local begin = 0
-if mode == 'after' then
-    begin = standing_before(ARGV[4], ARGV[5], true)
-elseif mode == 'before' then
-    local last = standing_before(ARGV[4], ARGV[5], false)
-    begin = math.max(0, last - limit)
-    limit = last - begin
-elseif mode == 'around' then
-    local index = redis.call('ZRANK', board, ARGV[5])
-    if index then
-        begin = math.max(0, index - math.floor(limit / 2))
+local function page(mode, limit, score, user_id)
+    local begin = 0
+    if mode == 'after' then
+        begin = standing_before(score, user_id, true)
+    elseif mode == 'before' then
+        local last = standing_before(score, user_id, false)
+        begin = math.max(0, last - limit)
+        limit = last - begin
+    elseif mode == 'around' then
+        local index = redis.call('ZRANK', board, user_id)
+        if index then
+            begin = math.max(0, index - math.floor(limit / 2))
+        end
     end
+    if limit > 0 then
+        return begin, redis.call('ZRANGE', board, begin, begin + limit - 1, 'WITHSCORES')
+    end
+    return begin, {}
 end
-local rows = {}
-if limit > 0 then
-    rows = redis.call('ZRANGE', board, begin, begin + limit - 1, 'WITHSCORES')
+
+local answer = { total }
+local at = 2
+while at <= #ARGV do
+    local begin, rows = page(ARGV[at], tonumber(ARGV[at + 1]), ARGV[at + 2], ARGV[at + 3])
+    local places = {}
+    local last = at + 4 + tonumber(ARGV[at + 4])
+    for asked = at + 5, last do
+        local index = redis.call('ZRANK', board, ARGV[asked])
+        places[#places + 1] = index or ''
+        places[#places + 1] = index and redis.call('ZSCORE', board, ARGV[asked]) or ''
+    end
+    answer[#answer + 1] = { begin, rows, places }
+    at = last + 1
 end
-local places = {}
-for at = 6, #ARGV do
-    local index = redis.call('ZRANK', board, ARGV[at])
-    places[#places + 1] = index or ''
-    places[#places + 1] = index and redis.call('ZSCORE', board, ARGV[at]) or ''
-end
-return { total, begin, rows, places }
+return answer
