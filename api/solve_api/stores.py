@@ -14,6 +14,7 @@ from solve_api.live.changes import Changes, open_changes
 from solve_api.operations.job_streams import JobStreams, open_job_streams
 from solve_api.operations.jobs import Jobs
 from solve_api.operations.lag import LagWatch, watching_lag
+from solve_api.profiles.search_blocks import SearchBlocks, open_search_blocks
 from solve_api.ranking.boards import Boards
 from solve_api.ranking.freshness import watching_freshness
 from solve_api.ranking.single_flight import SingleFlight
@@ -31,6 +32,7 @@ class Stores:
     pool: asyncpg.Pool
     identity: Identity
     boards: Boards
+    search_blocks: SearchBlocks
     changes: Changes
     lag: LagWatch
     jobs: Jobs
@@ -57,6 +59,7 @@ async def open_stores(connection: KafkaConnection, settings: ApiSettings) -> Asy
     async with (
         open_request_pool(settings, settings.api_pool_size) as pool,
         open_leaderboard(settings, topic) as board,
+        open_search_blocks(pool) as search_blocks,
         watching_freshness(pool, board, topic) as freshness,
         open_changes(settings, pool, topic) as changes,
         watching_lag(connection, settings) as lag,
@@ -69,7 +72,9 @@ async def open_stores(connection: KafkaConnection, settings: ApiSettings) -> Asy
         try:
             async with open_job_streams(pool, settings, jobs) as job_streams:
                 yield Stores(
-                    connection, settings, pool, identity, boards, changes, lag, jobs, Readiness(pool), job_streams
+                    *(connection, settings, pool, identity, boards, search_blocks, changes, lag, jobs),
+                    Readiness(pool),
+                    job_streams,
                 )
         finally:
             await jobs.close()

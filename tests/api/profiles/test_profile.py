@@ -7,7 +7,8 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from solve_api.database import open_request_pool
-from solve_api.profiles.profile import profile, users_named
+from solve_api.profiles.profile import profile
+from solve_api.profiles.search import users_named
 from solve_projector.errors import UserUnknown
 from tests.api.served import problem_of, serving
 from tests.events import at, registered, revoked, solved
@@ -82,8 +83,8 @@ async def test_names_repeat_and_the_list_says_whose_they_are(world: World) -> No
 
 
 SLOW = """
-    ALTER TABLE verdicts RENAME TO kept;
-    CREATE VIEW verdicts AS SELECT * FROM kept WHERE (SELECT count(*) FROM pg_advisory_xact_lock_shared(7)) = 1
+    ALTER TABLE solves RENAME TO kept;
+    CREATE VIEW solves AS SELECT * FROM kept WHERE (SELECT count(*) FROM pg_advisory_xact_lock_shared(7)) = 1
 """
 
 

@@ -18,7 +18,7 @@ from solve_projector.store.postgresql import connect
 from tests.conftest import url_of
 from tests.waiting import until
 
-APPLIED = ["0008", "0005", "0006", "0007"]  # the newest that fences, and the additive ones
+APPLIED = ["0008", "0005", "0006", "0007", "0010"]  # the newest that fences, and the additive ones
 
 
 @pytest_asyncio.fixture
