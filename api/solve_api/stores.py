@@ -15,6 +15,7 @@ from solve_api.operations.job_streams import JobStreams, open_job_streams
 from solve_api.operations.jobs import Jobs
 from solve_api.operations.lag import LagWatch, watching_lag
 from solve_api.profiles.profile import Profiles
+from solve_api.profiles.search_blocks import SearchBlocks, open_search_blocks
 from solve_api.ranking.boards import Boards
 from solve_api.ranking.freshness import watching_freshness
 from solve_api.ranking.kept_boards import keeping_boards
@@ -34,6 +35,7 @@ class Stores:
     identity: Identity
     profiles: Profiles
     boards: Boards
+    search_blocks: SearchBlocks
     changes: Changes
     lag: LagWatch
     jobs: Jobs
@@ -60,6 +62,7 @@ async def open_stores(connection: KafkaConnection, settings: ApiSettings) -> Asy
     async with (
         open_request_pool(settings, settings.api_pool_size) as pool,
         open_leaderboard(settings, topic) as board,
+        open_search_blocks(pool) as search_blocks,
         watching_freshness(pool, board, topic) as freshness,
         keeping_boards(pool) as kept,
         open_changes(settings, pool, topic) as changes,
@@ -73,7 +76,7 @@ async def open_stores(connection: KafkaConnection, settings: ApiSettings) -> Asy
         try:
             async with open_job_streams(pool, settings, jobs) as job_streams:
                 yield Stores(
-                    *(connection, settings, pool, identity, Profiles(pool), boards),
+                    *(connection, settings, pool, identity, Profiles(pool), boards, search_blocks),
                     *(changes, lag, jobs, Readiness(pool), job_streams),
                 )
         finally:

@@ -22,7 +22,19 @@ AskedUserId = Annotated[
     str,
     Query(alias="id", min_length=1, **LIMITS, description="The judge's stable id of the user.", examples=["u-1"]),
 ]
-Username = Annotated[str, Query(min_length=1, **LIMITS, examples=["ada"])]
+OptionalUsername = Annotated[
+    str | None, Query(min_length=1, **LIMITS, description="Finds who has exactly this name.", examples=["ada"])
+]
+OptionalStart = Annotated[
+    str | None,
+    Query(
+        min_length=1,
+        **LIMITS,
+        description="Finds whose name or id starts with this, in any capitals.",
+        examples=["ad"],
+    ),
+]
+ListCursor = Annotated[str | None, Query(min_length=1, max_length=1500, description="From another page.")]
 OptionalUserId = Annotated[str | None, Query(min_length=1, **LIMITS)]
 SearchText = Annotated[str, Query(**LIMITS)]
 

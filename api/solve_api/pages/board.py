@@ -11,7 +11,7 @@ from fastapi.responses import HTMLResponse, RedirectResponse
 from solve_api.http.parameters import FRIENDS_MAX_CHARS, OptionalUserId, SearchText, Zone, as_typed, friend_ids
 from solve_api.pages.formats import path_with
 from solve_api.pages.rendering import POLL_MS, lags, last_event_id, live_board, page, shared_page
-from solve_api.profiles.profile import users_named
+from solve_api.profiles.search import users_exactly
 from solve_api.ranking.bodies import LeaderboardPage, Period
 from solve_api.ranking.leaderboard import BoardQuestion, leaderboard, period_of
 from solve_api.routes.callers import OpenStores, address_of
@@ -27,7 +27,6 @@ PERIODS: dict[Period, str] = {
     "month": "This month",
     "year": "This year",
 }
-NAMED_MAX = 2  # enough to see whether a name is unique
 
 router = APIRouter(include_in_schema=False)
 
@@ -72,13 +71,13 @@ async def _place_of(stores: Stores, typed: Sequence[str], query: dict[str, Any])
             await leaderboard(stores.boards, BoardQuestion("all", ZoneInfo("UTC"), 1, around=text))
             found = text
         except UserUnknown:
-            named = await users_named(stores.pool, text, NAMED_MAX)
-            if len(named.users) > 1:
-                return path_with("/search", username=text)
-            found = named.users[0].user_id if named.users else None
+            named = await users_exactly(stores.pool, text)
+            if len(named) > 1:
+                return path_with("/search", q=text)
+            found = named[0].user_id if named else None
         if found is not None:
             return f"{path_with('/leaderboard', **query, around=found)}#here"
-    return path_with("/search", username=typed[-1])
+    return path_with("/search", q=typed[-1])
 
 
 def _shown(

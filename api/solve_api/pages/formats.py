@@ -7,6 +7,7 @@ from urllib.parse import quote, urlencode
 from markupsafe import Markup
 
 USER_PATH = "/user"
+SOLVES = "/solves"
 RESOLVED_SEGMENTS = frozenset(("", ".", ".."))
 
 
@@ -49,11 +50,23 @@ def user_path(user_id: str) -> str:
     """The address of a user's page; an id may contain any character.
 
     Browsers and proxies resolve `.` and `..` in a path, however they are escaped, and join empty segments: such an id
-    is sent as a parameter.
+    is sent as a parameter, and so is one that ends like the address of all solves.
     """
-    if RESOLVED_SEGMENTS.intersection(user_id.replace("\\", "/").split("/")):
+    if _fits_no_path(user_id):
         return path_with(USER_PATH, id=user_id)
     return f"/users/{quote(user_id, safe='')}"
+
+
+def solves_path(user_id: str, cursor: str | None = None) -> str:
+    """The address of a page of all solves of a user."""
+    if _fits_no_path(user_id):
+        return path_with(USER_PATH + SOLVES, id=user_id, cursor=cursor)
+    return path_with(f"{user_path(user_id)}{SOLVES}", cursor=cursor)
+
+
+def _fits_no_path(user_id: str) -> bool:
+    segments = user_id.replace("\\", "/").split("/")
+    return bool(RESOLVED_SEGMENTS.intersection(segments)) or user_id.endswith(SOLVES)
 
 
 def path_with(path: str, **query: Any) -> str:

@@ -6,20 +6,19 @@ from fastapi import APIRouter, Request, Response
 from fastapi.responses import HTMLResponse
 
 from solve_api.errors import BoardNotReady
-from solve_api.http.parameters import SearchText, as_typed
+from solve_api.http.parameters import ListCursor, SearchText, as_typed
+from solve_api.pages.formats import path_with
 from solve_api.pages.rendering import POLL_MS, lags, last_event_id, live_board, page, shared_page
-from solve_api.profiles.bodies import UserSummary
-from solve_api.profiles.profile import profile, users_named
+from solve_api.profiles.bodies import UserList, UserSummary
+from solve_api.profiles.search import search, users_exactly
 from solve_api.ranking.bodies import LeaderboardPage
 from solve_api.ranking.kept_boards import OURSELVES
 from solve_api.ranking.leaderboard import BoardQuestion, leaderboard, period_of
 from solve_api.routes.callers import OpenStores
 from solve_api.stores import Stores
-from solve_projector.domain.ranking import RankKey
-from solve_projector.errors import UserUnknown
 
 TOP = 10
-FOUND_MAX = 100
+FOUND_MAX = 50
 PATIENCE_S = 0.3  # for leaders that were never computed
 UTC_ZONE = ZoneInfo("UTC")
 
@@ -52,24 +51,24 @@ async def _leaders(stores: Stores, asked: BoardQuestion) -> LeaderboardPage | No
 
 
 @router.api_route("/search", methods=["GET", "HEAD"])
-async def search(request: Request, stores: OpenStores, username: SearchText = "") -> Response:
-    """Users with a name or an id; names are not unique."""
-    users: list[UserSummary] = []
-    more, typed = False, ""
-    for typed in as_typed(username):
-        named = await users_named(stores.pool, typed, FOUND_MAX)
-        users, more = [*await _with_id(stores, typed), *named.users], named.more
-        if users:
+async def search_page(request: Request, stores: OpenStores, q: SearchText = "", cursor: ListCursor = None) -> Response:
+    """Users whose name or id starts with a text; first who has just this name or id."""
+    exact: list[UserSummary] = []
+    found: UserList | None = None
+    typed = ""
+    for typed in as_typed(q):
+        exact = [] if cursor else await users_exactly(stores.pool, typed)
+        found = await search(stores.pool, stores.search_blocks, typed, FOUND_MAX, cursor)
+        if exact or found.users:
             break
-    found = list({one.user_id: one for one in users}.values())
-    return page(request, "search.html", typed=typed, users=found, more=more)
-
-
-async def _with_id(stores: Stores, user_id: str) -> list[UserSummary]:
-    async def no_rank(_key: RankKey) -> None:
-        return None
-
-    try:
-        return [await profile(stores.pool, no_rank, user_id, UTC_ZONE)]
-    except UserUnknown:
-        return []
+    users = {one.user_id: one for one in (*exact, *(found.users if found else ()))}
+    next_path = found and found.next_cursor and path_with("/search", q=typed, cursor=found.next_cursor)
+    return page(
+        request,
+        "search.html",
+        typed=typed,
+        users=list(users.values()),
+        found=found,
+        first_path=cursor and path_with("/search", q=typed),
+        next_path=next_path,
+    )

@@ -33,7 +33,7 @@ FILTERS = (
     *(names.bdi, names.isolated, names.quoting),
 )
 FUNCTIONS = (
-    *(asset_path, formats.user_path, formats.path_with, formats.share),
+    *(asset_path, formats.user_path, formats.solves_path, formats.path_with, formats.share),
     *(names.naming, names.quoting, names.shown_name),
 )
 _templates.filters |= {one.__name__: one for one in FILTERS}

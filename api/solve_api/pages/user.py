@@ -6,17 +6,35 @@ from zoneinfo import ZoneInfo
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import HTMLResponse
 
-from solve_api.http.parameters import AskedUserId, UserId, Zone
+from solve_api.http.parameters import AskedUserId, ListCursor, UserId, Zone
 from solve_api.pages.charts import SIZES, solves_chart
-from solve_api.pages.formats import USER_PATH, path_with
+from solve_api.pages.formats import SOLVES, USER_PATH, path_with, solves_path
 from solve_api.pages.heatmap import heatmap
 from solve_api.pages.rendering import POLL_MS, last_event_id, page, shared_page
 from solve_api.profiles.bodies import Profile
 from solve_api.profiles.profile import profile
+from solve_api.profiles.solves import solves
 from solve_api.routes.callers import OpenStores
 from solve_api.stores import Stores
 
 router = APIRouter(include_in_schema=False)
+
+
+SOLVES_ROWS = 100
+
+
+@router.api_route("/users/{user_id:path}" + SOLVES, methods=["GET", "HEAD"])
+async def show_solves(request: Request, stores: OpenStores, user_id: UserId, cursor: ListCursor = None) -> Response:
+    """A page of all solves of a user."""
+    return await _solves_page(request, stores, user_id, cursor)
+
+
+@router.api_route(USER_PATH + SOLVES, methods=["GET", "HEAD"])
+async def show_solves_by_id(
+    request: Request, stores: OpenStores, user_id: AskedUserId, cursor: ListCursor = None
+) -> Response:
+    """The same for an id that no path can hold."""
+    return await _solves_page(request, stores, user_id, cursor)
 
 
 @router.api_route("/users/{user_id:path}", methods=["GET", "HEAD"])
@@ -48,6 +66,17 @@ async def _page(request: Request, stores: Stores, user_id: str, zone: ZoneInfo) 
         )
 
     return await shared_page(request, ("user", user_id, zone), make)
+
+
+async def _solves_page(request: Request, stores: Stores, user_id: str, cursor: str | None) -> Response:
+    found = await solves(stores.pool, user_id, SOLVES_ROWS, cursor)
+    return page(
+        request,
+        "solves.html",
+        user=found,
+        first_path=cursor and solves_path(user_id),
+        next_path=found.next_cursor and solves_path(user_id, found.next_cursor),
+    )
 
 
 def _live(user: Profile, event_id: str | None) -> dict[str, Any]:

@@ -41,10 +41,35 @@ class UserSummary(Body):
 
 
 class UserList(Body):
-    """Everybody with one name, highest count first."""
+    """Users who were found, highest count first."""
 
     users: list[UserSummary]
-    more: bool = Field(examples=[False], description="Whether more users match than were returned.")
+    more: bool = Field(
+        examples=[False],
+        description="Whether more users match than were returned; without `next_cursor`, a longer text finds them.",
+    )
+    next_cursor: str | None = Field(examples=["NDIudS0x"], description="Cursor of the next page.")
+    complete: bool = Field(
+        examples=[True],
+        description="False if so many match that only some were looked at, which may not be those with most solved; "
+        "this lasts until they have been ranked once.",
+    )
+    as_of: datetime = Field(
+        examples=[EXAMPLE_TIME],
+        description="Includes everything committed before this time. If more than 1,000 names and ids match, the 100 "
+        "users are found who had solved most then; their counts are newer.",
+    )
+
+
+class SolveList(Body):
+    """One page of a user's solves, newest first."""
+
+    user_id: str = Field(examples=["u-1"])
+    username: str = Field(examples=["ada"])
+    problems_solved: int = Field(examples=[42], description="On all pages.")
+    solves: list[Solve]
+    next_cursor: str | None = Field(examples=["MTc5NTUxMTM5MDAwMDAwMC5w"], description="Cursor of the next page.")
+    as_of: datetime = Field(examples=[EXAMPLE_TIME])
 
 
 RANK_NULL = (

@@ -11,7 +11,7 @@ import asyncpg
 from solve_api.batches import Batches
 from solve_api.errors import ZoneUnknown
 from solve_api.http.time_zones import postgresql_name
-from solve_api.profiles.bodies import Profile, UserList, UserSummary
+from solve_api.profiles.bodies import Profile
 from solve_api.profiles.streaks import streaks
 from solve_projector.domain.ranking import RankKey
 from solve_projector.errors import UserUnknown
@@ -94,14 +94,14 @@ async def profile_fields(profiles: Profiles, rank_of: RankOf, user_id: str, zone
             {"language": name, "solved": n}
             for name, n in zip(row["languages"], row["solved_of_languages"], strict=True)
         ],
-        "recent_solves": [_solve(*one) for one in row["recent"]],
+        "recent_solves": [solve_fields(*one) for one in row["recent"]],
         "version": row["version"],
         "rank_as_of": rank.as_of if rank else None,
         "as_of": now,
     }
 
 
-def _solve(problem_id: str, submission_id: str, at: datetime, language: str, contest_id: str) -> dict[str, Any]:
+def solve_fields(problem_id: str, submission_id: str, at: datetime, language: str, contest_id: str) -> dict[str, Any]:
     """The fields of a Solve."""
     return {
         "problem_id": problem_id,
@@ -112,13 +112,7 @@ def _solve(problem_id: str, submission_id: str, at: datetime, language: str, con
     }
 
 
-async def users_named(pool: asyncpg.Pool, username: str, limit: int) -> UserList:
-    """Everybody with exactly this name; an empty list is not an error."""
-    rows = await pool.fetch(PROFILE_SQL["users_named"], username, limit + 1)
-    return UserList(users=[UserSummary(**dict(row)) for row in rows[:limit]], more=len(rows) > limit)
-
-
 def unknown(user_id: str) -> UserUnknown:
     """The error for an unknown id."""
-    message = f"there is no user {user_id}; to find a user by name, use /api/users?username="
+    message = f"there is no user {user_id}; to find a user by name, use /api/users?q="
     return UserUnknown(message).about(user_id)

@@ -21,6 +21,7 @@ class Lock(IntEnum):
     REPLAY = 0x736F6C72
     COLD_REBUILD = 0x736F6C63  # projectors wait until it has loaded everything
     BOARD_REBUILD = 0x736F6C62  # a new epoch of the leaderboard, beside the old one
+    SEARCH_BLOCKS = 0x736F6C73  # what a search of many users reads, made anew
     BOARD_REWRITE = 0x736F6C76  # every user of one snapshot, into the current epoch
     KEPT_BOARD = 0x736F6C6B  # a board that the API keeps, in place of the last one
 

@@ -17,7 +17,7 @@ from tests.world import World
 SEASON = Season(start=BEGIN, users=80, problems=40, events=1_200, seed=9)
 PHONE = {"width": 360, "height": 740}
 DESK = {"width": 1280, "height": 800}
-PUBLIC = ("/", "/leaderboard", "/leaderboard?period=week", "/search?username=nobody", "/users/{user}", "/users/nobody")
+PUBLIC = ("/", "/leaderboard", "/leaderboard?period=week", "/search?q=nobody", "/users/{user}", "/users/nobody")
 PANEL = (
     "/admin",
     "/admin/jobs/{job}",

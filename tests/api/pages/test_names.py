@@ -104,7 +104,7 @@ async def fill(world: World) -> None:
 def pages(letter: int, job: str) -> Iterator[str]:
     """Every page that shows a name or an id of somebody."""
     yield from ("/", "/leaderboard", f"/leaderboard?friends={MARK},x{MARK}")
-    yield from (f"/leaderboard?around={MARK}", f"/search?username={MARK}", f"/search?username=x{MARK}")
+    yield from (f"/leaderboard?around={MARK}", f"/search?q={MARK}", f"/search?q=x{MARK}")
     yield from (f"/users/{MARK}", f"/users/x{MARK}", f"/leaderboard?around=x{MARK}")
     yield from (
         "/admin",

@@ -68,11 +68,11 @@ async def test_a_typed_name_leads_to_its_place_or_to_the_list_of_those_who_have_
         assert await led(find="plain", period="week") == (
             "/leaderboard?period=week&around=%3Cimg+src%3Dx+onerror%3Dalert%282%29%3E%2F%3F%23%26%252F#here"
         )
-        assert await led(find="ada") == "/search?username=ada"
-        assert await led(find="nobody at all") == "/search?username=nobody+at+all"
-        both = seen(await api.anybody.get("/search?username=ada"))
+        assert await led(find="ada") == "/search?q=ada"
+        assert await led(find="nobody at all") == "/search?q=nobody+at+all"
+        both = seen(await api.anybody.get("/search?q=ada"))
         assert "2 users found for “ada”" in both.text
-        assert "No users found for “x”" in seen(await api.anybody.get("/search?username=x")).text
+        assert "No users found for “x”" in seen(await api.anybody.get("/search?q=x")).text
         assert "here" in seen(await api.anybody.get("/leaderboard?around=a")).ids
         unsolved = seen(await api.anybody.get("/leaderboard?around=empty"))
         assert "has not solved any problems yet" in unsolved.text
@@ -138,7 +138,7 @@ async def test_errors_of_pages_are_pages_and_those_of_the_api_are_not(world: Wor
             ("/leaderboard?period=x", 422),
             ("/leaderboard?tz=Mars", 422),
             ("/leaderboard?around=nobody", 404),
-            ("/search?username=%00", 422),
+            ("/search?q=%00", 422),
         ):
             found = await client.get(path)
             assert "Home" in seen(found, status).text, path

@@ -7,7 +7,8 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from solve_api.database import open_request_pool
-from solve_api.profiles.profile import profile, users_named
+from solve_api.profiles.profile import profile
+from solve_api.profiles.search import users_named
 from solve_projector.errors import UserUnknown
 from tests.api.served import problem_of, serving
 from tests.events import at, registered, revoked, solved

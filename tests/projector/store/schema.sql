@@ -1,3 +1,52 @@
+CREATE FUNCTION public.add_user_search_keys() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'public', 'pg_catalog', 'pg_temp'
+    AS $$
+BEGIN
+    INSERT INTO user_search_keys (key, user_id)
+    SELECT user_search_key(name), user_id
+    FROM added
+    CROSS JOIN LATERAL (VALUES (username), (user_id)) AS names (name)
+    WHERE octet_length(user_id) <= 800
+    ON CONFLICT DO NOTHING;
+    RETURN NULL;
+END
+$$;
+CREATE FUNCTION public.clear_user_search_keys() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'public', 'pg_catalog', 'pg_temp'
+    AS $$
+BEGIN
+    TRUNCATE user_search_keys;
+    RETURN NULL;
+END
+$$;
+CREATE FUNCTION public.remove_user_search_keys() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'public', 'pg_catalog', 'pg_temp'
+    AS $$
+BEGIN
+    DELETE FROM user_search_keys
+    USING removed, LATERAL (VALUES (username), (removed.user_id)) AS names (name)
+    WHERE user_search_keys.key = user_search_key(name) AND user_search_keys.user_id = removed.user_id;
+    RETURN NULL;
+END
+$$;
+CREATE FUNCTION public.rename_user_search_keys() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'public', 'pg_catalog', 'pg_temp'
+    AS $$
+BEGIN
+    DELETE FROM user_search_keys
+    WHERE user_id = OLD.user_id AND key IN (user_search_key(OLD.username), user_search_key(OLD.user_id));
+    INSERT INTO user_search_keys (key, user_id)
+    SELECT user_search_key(name), NEW.user_id
+    FROM (VALUES (NEW.username), (NEW.user_id)) AS names (name)
+    WHERE octet_length(NEW.user_id) <= 800
+    ON CONFLICT DO NOTHING;
+    RETURN NULL;
+END
+$$;
 CREATE FUNCTION public.require_writer() RETURNS trigger
     LANGUAGE plpgsql
     SET search_path TO 'public', 'pg_catalog'
@@ -13,6 +62,9 @@ BEGIN
     RETURN NULL;
 END
 $$;
+CREATE FUNCTION public.user_search_key(name text) RETURNS text
+    LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
+    RETURN "left"(CASE WHEN (octet_length(name) = char_length(name)) THEN casefold((name COLLATE pg_unicode_fast)) ELSE NORMALIZE(casefold((NORMALIZE(name, NFKC) COLLATE pg_unicode_fast)), NFKC) END, 200);
 CREATE TABLE public.admin_audit (
     audit_id bigint NOT NULL,
     at timestamp with time zone DEFAULT now() NOT NULL,
@@ -244,6 +296,30 @@ CREATE TABLE public.superseded_verdicts (
     source_offset bigint NOT NULL,
     losing boolean NOT NULL
 );
+CREATE UNLOGGED TABLE public.user_search_blocks (
+    block integer NOT NULL,
+    first_key text NOT NULL COLLATE pg_catalog."C",
+    last_key text NOT NULL COLLATE pg_catalog."C",
+    top_solved integer[] NOT NULL,
+    top_user_ids text[] NOT NULL COLLATE pg_catalog."C",
+    solved integer[] NOT NULL,
+    user_ids text[] NOT NULL COLLATE pg_catalog."C"
+)
+WITH (toast_tuple_target='512');
+ALTER TABLE ONLY public.user_search_blocks ALTER COLUMN top_solved SET STORAGE MAIN;
+ALTER TABLE ONLY public.user_search_blocks ALTER COLUMN top_user_ids SET STORAGE MAIN;
+ALTER TABLE ONLY public.user_search_blocks ALTER COLUMN solved SET STORAGE EXTERNAL;
+ALTER TABLE ONLY public.user_search_blocks ALTER COLUMN user_ids SET STORAGE EXTERNAL;
+CREATE TABLE public.user_search_keys (
+    key text NOT NULL COLLATE pg_catalog."C",
+    user_id text NOT NULL COLLATE pg_catalog."C"
+);
+CREATE UNLOGGED TABLE public.user_search_state (
+    singleton boolean DEFAULT true NOT NULL,
+    as_of timestamp with time zone NOT NULL,
+    fresh_until timestamp with time zone NOT NULL,
+    CONSTRAINT user_search_state_singleton_check CHECK (singleton)
+);
 CREATE TABLE public.users (
     user_id text NOT NULL COLLATE pg_catalog."C",
     username text NOT NULL,
@@ -315,6 +391,12 @@ ALTER TABLE ONLY public.solves
     ADD CONSTRAINT solves_pkey PRIMARY KEY (user_id, problem_id);
 ALTER TABLE ONLY public.superseded_verdicts
     ADD CONSTRAINT superseded_verdicts_pkey PRIMARY KEY (user_id, problem_id, submission_id, judged_at, solved);
+ALTER TABLE ONLY public.user_search_blocks
+    ADD CONSTRAINT user_search_blocks_pkey PRIMARY KEY (first_key, block);
+ALTER TABLE ONLY public.user_search_keys
+    ADD CONSTRAINT user_search_keys_pkey PRIMARY KEY (key, user_id);
+ALTER TABLE ONLY public.user_search_state
+    ADD CONSTRAINT user_search_state_pkey PRIMARY KEY (singleton);
 ALTER TABLE ONLY public.users
     ADD CONSTRAINT users_pkey PRIMARY KEY (user_id);
 ALTER TABLE ONLY public.verdicts
@@ -327,6 +409,11 @@ CREATE INDEX kept_places_first_idx ON public.kept_places USING btree (generation
 CREATE INDEX parked_events_open_idx ON public.parked_events USING btree (user_id) WHERE (acknowledged_at IS NULL);
 CREATE INDEX solves_solved_at_idx ON public.solves USING btree (solved_at) INCLUDE (user_id);
 CREATE INDEX users_username_idx ON public.users USING btree (username);
+CREATE INDEX users_board_idx ON public.users USING btree (problems_solved DESC, date_trunc('second'::text, (last_solved_at AT TIME ZONE 'UTC'::text)), user_id) WHERE (problems_solved > 0);
+CREATE TRIGGER add_search_keys AFTER INSERT ON public.users REFERENCING NEW TABLE AS added FOR EACH STATEMENT EXECUTE FUNCTION public.add_user_search_keys();
+CREATE TRIGGER clear_search_keys AFTER TRUNCATE ON public.users FOR EACH STATEMENT EXECUTE FUNCTION public.clear_user_search_keys();
+CREATE TRIGGER remove_search_keys AFTER DELETE ON public.users REFERENCING OLD TABLE AS removed FOR EACH STATEMENT EXECUTE FUNCTION public.remove_user_search_keys();
+CREATE TRIGGER rename_search_keys AFTER UPDATE OF user_id, username ON public.users FOR EACH ROW WHEN (((old.user_id IS DISTINCT FROM new.user_id) OR (old.username IS DISTINCT FROM new.username))) EXECUTE FUNCTION public.rename_user_search_keys();
 CREATE TRIGGER require_writer BEFORE INSERT OR DELETE OR UPDATE ON public.dead_letters FOR EACH STATEMENT EXECUTE FUNCTION public.require_writer();
 CREATE TRIGGER require_writer BEFORE INSERT OR DELETE OR UPDATE ON public.parked_events FOR EACH STATEMENT EXECUTE FUNCTION public.require_writer();
 CREATE TRIGGER require_writer BEFORE INSERT OR DELETE OR UPDATE ON public.partition_offsets FOR EACH STATEMENT EXECUTE FUNCTION public.require_writer();

@@ -69,7 +69,7 @@ SEED = f"""
     FROM generate_series(1, 64) AS n, generate_series(10, 59) AS chunk;
     INSERT INTO partition_offsets (topic, partition) SELECT 'log', p FROM generate_series(0, 11) AS p;
 """
-LARGE_TABLES = {"users", "verdicts", "solves"}
+LARGE_TABLES = {"users", "verdicts", "solves", "user_search_keys"}
 LIVE = [
     ("solve_projector.store", "users", "lock_users"),
     ("solve_projector.store", "users", "rename_users"),
@@ -104,7 +104,11 @@ KEPT = (datetime(2026, 1, 1, tzinfo=UTC), datetime(2026, 1, 1, 0, 0, 7, tzinfo=U
 SOME = [f"user {number}" for number in range(1, 26)]
 PAGES: dict[str, tuple[str, str, list[Any]]] = {
     "profile": ("solve_api.profiles", "profile", ["user 7", "UTC", 20]),
-    "users_named": ("solve_api.profiles", "profile", ["name 7", 20]),
+    "solves_of": ("solve_api.profiles", "profile", ["user 7", LAST_DAY, "problem 1", 20]),
+    "users_named": ("solve_api.profiles", "search", ["name 7", 20]),
+    "users_exactly": ("solve_api.profiles", "search", ["name 7", 20]),
+    "search": ("solve_api.profiles", "search", ["user 77", None, None, 20, 1_000, 100]),
+    "search of many": ("solve_api.profiles", "search", ["u", 5, "user 7", 20, 1_000, 100]),
     "newer_standings": ("solve_api.live", "standings", [SOME, [1] * len(SOME)]),
     "build_board": ("solve_api.ranking", "kept_boards", [LAST_DAY, LAST_DAY.replace(hour=1), False, 0]),
     "boards_of": ("solve_api.ranking", "kept_boards", [[KEPT[0]], [KEPT[1]]]),
@@ -120,6 +124,7 @@ async def seeded(servers: Mapping[str, str], template: str) -> AsyncIterator[Pro
     url = url_of(servers["DATABASE_URL"], name)
     database = await asyncpg.connect(url, server_settings={"solve.revision": newest_revision()})
     await database.execute(SEED)
+    await database.execute(queries("solve_api.profiles", "search")["make_blocks"])
     await database.execute("VACUUM ANALYZE")
     await database.close()
     yield ProjectorSettings(database_url=SecretStr(url))
@@ -146,7 +151,7 @@ async def generic_plan(connection: asyncpg.Connection, sql: str) -> dict[str, An
 async def page_plan(connection: asyncpg.Connection, name: str) -> dict[str, Any]:
     """The plan of a statement of the API, for these arguments."""
     package, noun, arguments = (PAGES | WAITING)[name]
-    explain = f"EXPLAIN (FORMAT JSON) {queries(package, noun)[name]}"
+    explain = f"EXPLAIN (FORMAT JSON) {queries(package, noun)[name.split(maxsplit=1)[0]]}"
     return plan_of(await connection.fetchval(explain, *arguments))
 
 
@@ -246,8 +251,9 @@ async def test_an_upsert_finds_the_standing_verdict_and_solve_by_the_primary_key
     [
         ("ALTER TABLE solves DROP CONSTRAINT solves_pkey", "profile"),
         ("ALTER TABLE users DROP CONSTRAINT users_pkey", "newer_standings"),
-        ("DROP INDEX users_username_idx", "users_named"),
         ("DROP INDEX solves_solved_at_idx", "build_board"),
+        ("ALTER TABLE user_search_keys DROP CONSTRAINT user_search_keys_pkey", "users_named"),
+        ("ALTER TABLE user_search_keys DROP CONSTRAINT user_search_keys_pkey", "search"),
     ],
 )
 async def test_a_dropped_index_is_noticed(seeded: ProjectorSettings, drop: str, name: str) -> None:

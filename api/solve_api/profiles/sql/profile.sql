@@ -33,10 +33,17 @@ SELECT
 FROM users
 WHERE users.user_id = $1
 
--- name: users_named
--- Users with this name, which is not unique, by count and then by id.
-SELECT user_id, username, problems_solved, last_solved_at
+-- name: solves_of
+-- The solves of one user ($1), newest first, after the position ($2, $3) if it is given; $4 at most. One row without a
+-- problem where there are none, and no row where there is no such user.
+SELECT users.username, users.problems_solved, found.*
 FROM users
-WHERE username = $1
-ORDER BY problems_solved DESC, user_id
-LIMIT $2
+LEFT JOIN LATERAL (
+    SELECT problem_id, submission_id, solved_at AS submitted_at, language, contest_id
+    FROM solves
+    WHERE user_id = users.user_id
+        AND ($2::timestamptz IS NULL OR solved_at < $2 OR (solved_at = $2 AND problem_id > $3))
+    ORDER BY solved_at DESC, problem_id
+    LIMIT $4
+) AS found ON true
+WHERE users.user_id = $1
