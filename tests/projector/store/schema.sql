@@ -408,8 +408,6 @@ CREATE INDEX dead_letters_open_idx ON public.dead_letters USING btree (reason, t
 CREATE INDEX kept_places_first_idx ON public.kept_places USING btree (generation, first_negated, first_second, first_user_id);
 CREATE INDEX parked_events_open_idx ON public.parked_events USING btree (user_id) WHERE (acknowledged_at IS NULL);
 CREATE INDEX solves_solved_at_idx ON public.solves USING btree (solved_at) INCLUDE (user_id);
-CREATE INDEX users_username_idx ON public.users USING btree (username);
-CREATE INDEX users_board_idx ON public.users USING btree (problems_solved DESC, date_trunc('second'::text, (last_solved_at AT TIME ZONE 'UTC'::text)), user_id) WHERE (problems_solved > 0);
 CREATE TRIGGER add_search_keys AFTER INSERT ON public.users REFERENCING NEW TABLE AS added FOR EACH STATEMENT EXECUTE FUNCTION public.add_user_search_keys();
 CREATE TRIGGER clear_search_keys AFTER TRUNCATE ON public.users FOR EACH STATEMENT EXECUTE FUNCTION public.clear_user_search_keys();
 CREATE TRIGGER remove_search_keys AFTER DELETE ON public.users REFERENCING OLD TABLE AS removed FOR EACH STATEMENT EXECUTE FUNCTION public.remove_user_search_keys();
