@@ -4,6 +4,7 @@ import pytest
 
 from tests.api.served import serving
 from tests.events import registered, solved
+from tests.waiting import until
 from tests.world import World
 
 ELSEWHERE = "https://judge.example"
@@ -48,3 +49,19 @@ async def test_other_sites_may_ask_for_what_is_new_and_with_nobodys_log_in(
         assert found.status_code == status
         allowed = found.headers["access-control-allow-headers"].lower().split(", ")
         assert (header in allowed) == (status == 200)
+
+
+async def test_a_profile_is_known_although_it_was_read_at_another_time(world: World) -> None:
+    await world.publish([registered("u"), solved("1", "u", "p")])
+    await world.run_once()
+    async with serving(world) as api:
+        await api.until_from("redis")
+        found = await api.anybody.get("/api/users/u")
+        known = {"If-None-Match": found.headers["etag"]}
+
+        async def read_later() -> bool:
+            again = await api.get("/api/users/u")
+            return bool(again["rank_as_of"] != found.json()["rank_as_of"])
+
+        await until(read_later, "the rank to be of another time")
+        assert (await api.anybody.get("/api/users/u", headers=known)).status_code == 304
