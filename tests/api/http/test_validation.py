@@ -15,7 +15,10 @@ LONG = "x" * 201
 PARAMETERS: dict[str, str | None] = {
     "/api/users/%00": "user_id may not contain control characters.",
     f"/api/users/{LONG}": "user_id must have at most 200 characters.",
-    "/api/users": "username is required.",
+    "/api/users": "Use one of q and username; a cursor belongs to its q.",
+    "/api/users?q=%00": "q may not contain control characters.",
+    f"/api/users?q={LONG}": "q must have at most 200 characters.",
+    "/api/users?q=%20": "q must have a character that is not a space.",
     "/api/users?username=": "username must have at least 1 character.",
     "/api/users?username=a%1Fb": "username may not contain control characters.",
     "/api/users?username=a&limit=0": "limit must be at least 1.",
