@@ -83,9 +83,10 @@ async def test_the_periods_are_of_whoever_is_looked_at(world: World) -> None:
     async with serving(world) as api:
         board = seen(await api.anybody.get("/leaderboard?around=h/x&tz=Asia/Tokyo"))
         of_user = "tz=Asia%2FTokyo&around=h%2Fx#here"
-        tabs = [f"/leaderboard?{period}{of_user}" for period in ("", "period=day&", "period=week&", "period=month&")]
+        periods = ("", "period=day&", "period=week&", "period=month&", "period=year&")
+        tabs = [f"/leaderboard?{period}{of_user}" for period in periods]
         assert [link for link in board.links if "around=" in link] == tabs
-        month = seen(await api.anybody.get(tabs[-1]))
+        month = seen(await api.anybody.get(tabs[3]))
         assert "This user has not solved any problems in this period" in month.text
         everybody = seen(await api.anybody.get("/leaderboard"))
         assert {"/leaderboard?period=day", "/leaderboard?period=week"} <= set(everybody.links)

@@ -7,8 +7,9 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from solve_api.database import open_request_pool
-from solve_api.profiles.profile import profile
+from solve_api.profiles.profile import Rank, profile
 from solve_api.profiles.search import users_named
+from solve_projector.domain.ranking import RankKey
 from solve_projector.errors import UserUnknown
 from tests.api.served import problem_of, serving
 from tests.events import at, registered, revoked, solved
@@ -18,8 +19,8 @@ from tests.world import World
 UTC_ZONE = ZoneInfo("UTC")
 
 
-async def third(user_id: str, problems_solved: int) -> int | None:
-    return 3
+async def third(_key: RankKey) -> Rank:
+    return Rank(3, datetime.now(UTC))
 
 
 async def test_a_profile_shows_first_standing_solves_by_day_language_and_time(world: World) -> None:
