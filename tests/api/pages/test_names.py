@@ -203,7 +203,7 @@ async def test_every_id_has_a_page_that_a_browser_reaches_by_its_links(world: Wo
             assert answered["user_id"] == user
             assert (
                 await page.evaluate(
-                    "(u) => fetch('/search?' + new URLSearchParams({username: u})).then((a) => a.text())", user
+                    "(u) => fetch('/search?' + new URLSearchParams({q: u})).then((a) => a.text())", user
                 )
             ).count(f">n{number}<")
             await page.goto("/leaderboard")

@@ -6,7 +6,7 @@ import pytest
 from tests.projector.store.schema import COMMAND, COMMITTED, dump
 
 CHANGES = (
-    "ALTER TABLE users ALTER COLUMN username TYPE varchar(300)",
+    "ALTER TABLE users ALTER COLUMN registered_at TYPE timestamptz(0)",
     "ALTER TABLE users ALTER COLUMN problems_solved SET DEFAULT 1",
     "ALTER TABLE users ALTER COLUMN last_solved_at SET NOT NULL",
     "ALTER TABLE users ADD CHECK (problems_solved < 1000000)",
