@@ -46,7 +46,7 @@ async def test_names_and_ids_of_any_kind_are_only_ever_text(world: World) -> Non
         links = [link for link in seen(board).links if link.startswith("/users/")]
         for link, name in zip(links[1:], (HOSTILE, "plain"), strict=True):
             assert name in seen(await api.anybody.get(link)).text
-        asked = seen(await api.anybody.get("/search", params={"username": HOSTILE}))
+        asked = seen(await api.anybody.get("/search", params={"q": HOSTILE}))
         assert f"1 user found for “{HOSTILE}”" in asked.text
         friends = seen(await api.anybody.get("/leaderboard", params={"friends": f"a,{HOSTILE_ID},<b>"}))
         assert "Not on this leaderboard, or unknown: <b>" in friends.text
