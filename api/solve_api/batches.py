@@ -1,7 +1,7 @@
 """Asks the questions of concurrent requests in one round trip; none is asked in one that started before it arrived.
 
 A round trip costs as much as ten answers. A question that comes while one is under way waits for the next, with all
-that came meanwhile; alone, it goes at once.
+that came meanwhile; alone, it goes at once. Beside one that takes long, others begin.
 """
 
 import asyncio
@@ -15,6 +15,8 @@ Question = TypeVar("Question")
 Answer = TypeVar("Answer")
 
 Ask = Callable[[Sequence[Question]], Awaitable[Sequence[Answer]]]
+
+LONG_S = 0.005  # what a round trip seldom takes
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,12 +43,13 @@ class _Waiting(Generic[Question, Answer]):
 class Batches(Generic[Question, Answer]):
     """The questions to one server. `ask` answers several in their order, `at_once` round trips at most run."""
 
-    def __init__(self, ask: Ask[Question, Answer], *, largest: int, at_once: int = 1) -> None:
+    def __init__(self, ask: Ask[Question, Answer], *, largest: int, at_once: int) -> None:
         self._ask = ask
         self._largest = largest
         self._at_once = at_once
         self._waiting: list[_Waiting[Question, Answer]] = []
         self._running: set[asyncio.Task[None]] = set()
+        self._begin_later: asyncio.TimerHandle | None = None
 
     async def ask(self, question: Question) -> Answer:
         """The answer, or the error of its round trip, which those who wait for the next one get too.
@@ -56,12 +59,22 @@ class Batches(Generic[Question, Answer]):
         loop = asyncio.get_running_loop()
         future: asyncio.Future[Answer] = loop.create_future()
         timer = None
-        if len(self._running) < self._at_once:
-            self._running.add(loop.create_task(self._run()))
+        if not self._running:
+            self._begin()
         else:
             timer = loop.call_later(ACQUIRE_TIMEOUT_S, _give_up, future)
+            self._begin_later = self._begin_later or loop.call_later(LONG_S, self._begin_beside)
         self._waiting.append(_Waiting(question, future, timer))
         return await future
+
+    def _begin(self) -> None:
+        self._running.add(asyncio.get_running_loop().create_task(self._run()))
+
+    def _begin_beside(self) -> None:
+        """Begins another if nothing has begun since somebody came; until then, questions gather."""
+        self._begin_later = None
+        if self._waiting and len(self._running) < self._at_once:
+            self._begin()
 
     async def _run(self) -> None:
         """Asks until nobody waits."""
@@ -76,6 +89,10 @@ class Batches(Generic[Question, Answer]):
         self._waiting = self._waiting[self._largest :]
         if not batch:
             return
+        if self._begin_later:
+            self._begin_later.cancel()
+        loop = asyncio.get_running_loop()
+        self._begin_later = loop.call_later(LONG_S, self._begin_beside) if self._waiting else None
         try:
             answers = await self._ask([one.question for one in batch])
         except BaseException as error:

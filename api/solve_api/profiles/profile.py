@@ -26,7 +26,10 @@ PROFILES_SQL = f"""
     FROM unnest($1::text[]) AS asked (user_id)
     CROSS JOIN LATERAL ({PROFILE_SQL["profile"].replace("$1", "asked.user_id")}) AS found
 """  # noqa: S608 - our own text alone
-ROWS_MAX, AT_ONCE = 8, 2  # a few: a user with very many solves holds up those who are asked for beside them
+ROWS_MAX, AT_ONCE = (
+    8,
+    4,
+)  # few rows: a user with very many solves holds up those who are asked for in the same statement
 
 
 class Rank(NamedTuple):

@@ -24,8 +24,8 @@ from solve_projector.leaderboard.board import Leaderboard
 PATIENCE_S = 2.0  # for a board that was never built
 PROFILE_PATIENCE_S = 0.3
 NAMES_SQL = "SELECT user_id, username FROM users WHERE user_id = ANY ($1::text[])"
-PAGES_MAX = 32  # read at once: Redis does nothing else meanwhile
-NAMES_AT_ONCE = 2  # one slow read does not hold up the others
+PAGES_MAX = 32  # in one round trip: Redis does nothing else meanwhile
+AT_ONCE = 2
 
 
 class Sourced(NamedTuple):
@@ -45,10 +45,10 @@ class Boards:
         self.kept = kept
         self._pool = pool
         self._pages: Batches[tuple[PageRequest, Sequence[str]], BoardPage | None] = Batches(
-            board.read_all, largest=PAGES_MAX
+            board.read_all, largest=PAGES_MAX, at_once=AT_ONCE
         )
         self._users: Batches[Collection[str], Mapping[str, str]] = Batches(
-            self._read_names, largest=PAGES_MAX, at_once=NAMES_AT_ONCE
+            self._read_names, largest=PAGES_MAX, at_once=AT_ONCE
         )
 
     async def read(

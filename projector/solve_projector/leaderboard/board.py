@@ -16,6 +16,7 @@ from functools import cache
 from importlib.resources import files
 from typing import Any, NamedTuple
 
+import msgspec
 from redis.asyncio import Redis
 from redis.commands.core import AsyncScript
 
@@ -48,8 +49,8 @@ def _score(problems_solved: int, seconds: int) -> int:
 
 def rank_key(user_id: str, member_score: bytes) -> RankKey:
     """What a member and its score say."""
-    problems, rest = divmod(-int(float(member_score)), SECONDS_RANGE)
-    return RankKey(problems, SECONDS_RANGE - 1 - rest, user_id)
+    value = -int(float(member_score))
+    return RankKey(value >> 32, ~value & SECONDS_RANGE - 1, user_id)
 
 
 def changes_key(prefix: str) -> str:
@@ -199,11 +200,12 @@ class Leaderboard:
 
     async def read_all(self, asked: Sequence[tuple[PageRequest, Sequence[str]]]) -> list[BoardPage | None]:
         """As `read`, several in one round trip and of one moment."""
-        args: list[Any] = [self._prefix]
+        questions = []
         for page, user_ids in asked:
             solved, seconds, user_id = page.position
             at = str(_score(solved, seconds)) if page.mode in (Mode.AFTER, Mode.BEFORE) else ""
-            args += (page.mode.value, page.limit, at, user_id, len(user_ids), *user_ids)
+            questions.append((page.mode.value, page.limit, at, user_id, user_ids))
+        args = [self._prefix, msgspec.json.encode(questions)]
         async with self._answer("read_board", [self._pointer], args) as found:
             if found is None:
                 return [None] * len(asked)
