@@ -135,16 +135,25 @@ def fold_registration(names: dict[str, Registration], event: UserRegistered) -> 
 
 def count(verdicts: Iterable[Verdict]) -> dict[str, Solved]:
     """Counts of each user with a solved problem, from standing verdicts; the last solve is the latest first solve."""
-    first_solves: dict[tuple[str, str], datetime] = {}
-    for verdict in verdicts:
-        if verdict.submitted_at is not None:
-            problem = (verdict.user_id, verdict.problem_id)
-            first_solves[problem] = min(verdict.submitted_at, first_solves.get(problem, verdict.submitted_at))
     solved: dict[str, Solved] = {}
-    for (user_id, _), first in first_solves.items():
+    for (user_id, _), first in first_solves(verdicts).items():
         problems, last = solved.get(user_id, Solved(0, None))
-        solved[user_id] = Solved(problems + 1, first if last is None else max(first, last))
+        solved[user_id] = Solved(problems + 1, max(filter(None, (first.submitted_at, last))))
     return solved
+
+
+def first_solves(verdicts: Iterable[Verdict]) -> dict[tuple[str, str], Verdict]:
+    """By user and problem, the standing solve that was handed in first; of those of one time the smaller submission."""
+    firsts: dict[tuple[str, str], Verdict] = {}
+    for verdict in verdicts:
+        if verdict.solved:
+            first = firsts.setdefault((verdict.user_id, verdict.problem_id), verdict)
+            firsts[verdict.user_id, verdict.problem_id] = min(first, verdict, key=_order_of_solves)
+    return firsts
+
+
+def _order_of_solves(verdict: Verdict) -> tuple[datetime | None, str]:
+    return verdict.submitted_at, verdict.submission_id
 
 
 def whole_seconds(time: datetime) -> int:

@@ -6,7 +6,7 @@ from typing import Any
 
 import structlog
 
-from solve_projector.domain.rule import Solved, Verdict, VerdictKey, count, fold_verdict, losing_verdicts
+from solve_projector.domain.rule import Solved, Verdict, VerdictKey, count, first_solves, fold_verdict, losing_verdicts
 from solve_projector.errors import UserUnknown
 from solve_projector.replay.replaying import AsOf, OnProgress, ReplayOptions, open_replay, translating_database_errors
 from solve_projector.replay.staging import Wanted, decode_rows
@@ -144,22 +144,12 @@ def _warn_of_hidden(open_transactions: list[str]) -> None:
 def _explanation(user: Any, topic: str, standing: dict[VerdictKey, Verdict]) -> Explanation:
     solved = count(standing.values()).get(user["user_id"], Solved(0, None))
     said = Explanation(user["user_id"], user["username"], solved, None)
-    firsts = _firsts(standing)
+    firsts = first_solves(standing.values())
     for key in sorted(standing):
         verdict = standing[key]
-        row = verdict._asdict() | {"topic": topic, "counts": firsts.get(verdict.problem_id) is verdict}
+        row = verdict._asdict() | {"topic": topic, "counts": firsts.get(key[:2]) is verdict}
         said.verdicts.append({name: value for name, value in row.items() if name != "user_id"})
     return said
-
-
-def _firsts(standing: dict[VerdictKey, Verdict]) -> dict[str, Verdict]:
-    """Of one user's problems the first standing solve, of those of one time the smaller submission."""
-    firsts: dict[str, Verdict] = {}
-    for verdict in standing.values():
-        if verdict.solved:
-            first = firsts.setdefault(verdict.problem_id, verdict)
-            firsts[verdict.problem_id] = min(first, verdict, key=lambda one: (one.submitted_at, one.submission_id))
-    return firsts
 
 
 def _compare(
@@ -174,7 +164,7 @@ def _compare(
     verdicts = {key: tuple(verdict[:9]) for key, verdict in standing.items()}
     firsts = {
         problem_id: (problem_id, first.submitted_at, first.submission_id, first.language, first.contest_id)
-        for problem_id, first in _firsts(standing).items()
+        for (_, problem_id), first in first_solves(standing.values()).items()
     }
     said.drifted = (said.solved, verdicts, firsts) != (said.postgresql, rows, solves)
 

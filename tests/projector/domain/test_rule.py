@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bench.check import model_of
-from bench.oracle import Model, Solved, Verdict
+from bench.oracle import First, Model, Solved, Verdict
 from solve_projector.domain import rule
 from solve_schemas.events import Event, UserRegistered
 from tests import events as make
@@ -24,10 +24,16 @@ def folded(events: Iterable[Event]) -> Model:
         else:
             rule.fold_verdict(standing, rule.verdict_of(event, 0, place))
     known = {key: verdict for key, verdict in standing.items() if key[0] in names}
+    firsts = rule.first_solves(known.values())
     return Model(
         {user_id: tuple(registration) for user_id, registration in names.items()},
         {key: Verdict(*verdict[3:9]) for key, verdict in known.items()},
         {key: Verdict(*verdict[3:9]) for key, verdict in standing.items() if key not in known},
+        {
+            pair: First(one.submitted_at, one.submission_id, *one[6:8])
+            for pair, one in firsts.items()
+            if one.submitted_at
+        },
         {user_id: Solved(*one) for user_id, one in rule.count(known.values()).items() if one.last_solved_at},  # type: ignore[arg-type]
     )
 

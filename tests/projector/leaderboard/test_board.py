@@ -45,7 +45,7 @@ ranked = st.builds(Standing, st.text(min_size=1, max_size=3), st.integers(1, 3),
 def test_scores_then_ids_order_the_leaderboard_as_the_rule_does(standings: list[Standing]) -> None:
     solves = {one.user_id: Solved(one.problems_solved, one.last_solved_at or BEGIN) for one in standings}
     by_score = sorted(solves, key=lambda user_id: (score(*solves[user_id]), user_id.encode()))
-    assert by_score == [row[0] for row in Model({}, {}, {}, solves).board()]
+    assert by_score == [row[0] for row in Model({}, {}, {}, {}, solves).board()]
 
 
 async def test_late_and_repeated_writes_change_nothing(board: Leaderboard) -> None:
@@ -182,12 +182,13 @@ async def test_a_restored_postgresql_starts_a_new_epoch(world: World) -> None:
     async with world.database() as connection:
         await connection.execute("CREATE TABLE old_users AS TABLE users; CREATE TABLE old_verdicts AS TABLE verdicts")
         await connection.execute("CREATE TABLE old_offsets AS TABLE partition_offsets")
+        await connection.execute("CREATE TABLE old_solves AS TABLE solves")
     await solve_some(world, "b")
     await world.run_once()
     async with world.database() as connection, connection.transaction():
         await connection.execute("TRUNCATE users, verdicts, solves, partition_offsets")
         await connection.execute("INSERT INTO users TABLE old_users; INSERT INTO verdicts TABLE old_verdicts")
-        await connection.execute("INSERT INTO partition_offsets TABLE old_offsets")
+        await connection.execute("INSERT INTO partition_offsets TABLE old_offsets; INSERT INTO solves TABLE old_solves")
     assert len(await world.board()) == 2
     await world.run_once()
     assert await world.differences() == []
