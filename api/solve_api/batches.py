@@ -71,7 +71,7 @@ class Batches(Generic[Question, Answer]):
         self._running.add(asyncio.get_running_loop().create_task(self._run()))
 
     def _begin_beside(self) -> None:
-        """Begins another if nothing has begun since somebody came; until then, questions gather."""
+        """Starts another if nothing has started since somebody came; until then, questions gather."""
         self._begin_later = None
         if self._waiting and len(self._running) < self._at_once:
             self._begin()

@@ -58,7 +58,7 @@ async def test_no_answer_is_older_than_its_question(steps: list[str], largest: i
     assert all(len(one) <= largest for one in server.asked)
 
 
-async def test_questions_gather_behind_a_round_trip_and_leave_without_whoever_went() -> None:
+async def test_questions_gather_beside_a_round_trip_and_leave_without_whoever_went() -> None:
     server = Server()
     together = Batches(server.answer, largest=10, at_once=1)
     first = asyncio.create_task(together.ask("first"))
@@ -98,7 +98,7 @@ async def test_beside_a_round_trip_that_takes_long_another_begins() -> None:
     await asyncio.gather(*slow)
 
 
-async def test_who_waits_as_long_as_for_a_connection_is_told_that_nothing_answers(
+async def test_who_waits_as_long_as_for_a_connection_gets_the_error_that_nothing_answers(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(batches, "ACQUIRE_TIMEOUT_S", 0.02)

@@ -208,7 +208,7 @@ def test_stacks_that_start_at_once_fetch_the_jars_once(tmp_path: Path, monkeypat
         fetched.append("done")
         return (jar,)
 
-    monkeypatch.setattr(kafka_module, "_fetched_jars", fetch)
+    monkeypatch.setattr(kafka_module, "_fetch_jars", fetch)
     start = threading.Barrier(4)
 
     def ask(_: int) -> tuple[Path, ...]:

@@ -20,6 +20,7 @@ LOGIN = {"/api/admin/login", "/admin/login"}
 PUBLIC = {
     "/", "/leaderboard", "/search", "/user", "/users/{user_id:path}", "/static/{name}", "/livez", "/readyz",
     "/api/openapi.json", "/api/events", "/api/leaderboard", "/api/user", "/api/users", "/api/users/{user_id:path}",
+    "/user/solves", "/users/{user_id:path}/solves", "/api/user/solves", "/api/users/{user_id:path}/solves",
 }  # fmt: skip
 
 

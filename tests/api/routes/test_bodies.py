@@ -1,4 +1,4 @@
-"""What is encoded without validation is exactly what its documented model would write."""
+"""Answers that are encoded without validation, compared with what their documented models write."""
 
 from solve_api.bodies import Body
 from solve_api.profiles.bodies import Profile
