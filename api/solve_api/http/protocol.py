@@ -14,10 +14,10 @@ import structlog
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from solve_api.http.connections import NOT_TAKEN, Connections
-from solve_api.http.headers import HEAD_MAX_BYTES, HEADERS, request_id_of
+from solve_api.http.headers import HEAD_MAX_BYTES, HEADERS, HEADERS_MAX, request_id_of
 from solve_api.http.problems import MEDIA_TYPE, RETRY_AFTER_S, RETRY_LATER, Problem
 
-PIPELINE_MAX = 20
+PIPELINE_MAX = 4
 # so that a client that still sends can read why it was refused (RFC 9112, 9.6)
 LINGER_S = 2.0
 LINGER_MAX_BYTES = 512 * 1024
@@ -26,7 +26,7 @@ TOO_LARGE = Problem(
     431,
     "head-too-large",
     "The request head is too large",
-    f"The address and the headers may have {HEAD_MAX_BYTES} bytes together; send fewer.",
+    f"The address and the headers may have {HEAD_MAX_BYTES} bytes together, and be {HEADERS_MAX} headers; send fewer.",
 )
 NOT_HTTP = Problem(400, "bad-request", "The request cannot be read", "This is not an HTTP request (RFC 9112).")
 ONE_HOST = Problem(400, "bad-request", "The request cannot be read", "A request has one Host header (RFC 9112, 3.2).")
@@ -64,6 +64,7 @@ class LimitedProtocol(HttpToolsProtocol):
         self._due = NEVER  # when the head or the body that is arriving has to be complete
         self._received = 0  # bytes of this message without its body, parsed or not
         self._parsed = 0  # bytes of this head, or of these trailers
+        self._headers = 0  # of this message, its trailers too; each costs more memory than its bytes
         self._silent = True
         self._in_body = False
         self._problem: Problem | None = None  # why the parser was stopped
@@ -113,7 +114,7 @@ class LimitedProtocol(HttpToolsProtocol):
     def on_message_begin(self) -> None:
         """Starts the count of a head."""
         self._expect(self._all.limits.head_s)
-        self._parsed = 0
+        self._parsed = self._headers = 0
         super().on_message_begin()
 
     def on_url(self, url: bytes) -> None:
@@ -123,6 +124,7 @@ class LimitedProtocol(HttpToolsProtocol):
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """Counts a header. Trailers are dropped: no proxy has checked them (RFC 9110, 6.5.1)."""
+        self._headers += 1
         self._count(len(name) + len(value) + len(": \r\n"))
         if not self._in_body:
             super().on_header(name, value)
@@ -201,7 +203,7 @@ class LimitedProtocol(HttpToolsProtocol):
 
     def _count(self, number: int) -> None:
         self._parsed += number
-        if self._parsed > HEAD_MAX_BYTES:
+        if self._parsed > HEAD_MAX_BYTES or self._headers > HEADERS_MAX:
             self._stop(TOO_LARGE)
 
     def _stop(self, problem: Problem) -> NoReturn:

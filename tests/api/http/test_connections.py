@@ -12,6 +12,7 @@ from structlog.testing import capture_logs
 
 from solve_api.http import open_file_limit
 from solve_api.http.open_file_limit import OWN_FILES, Fitting, fit_open_files
+from solve_api.http.protocol import PIPELINE_MAX
 from solve_api.settings import ApiSettings
 from tests.api.listening import Api, hearing
 from tests.waiting import until
@@ -198,7 +199,7 @@ async def test_who_takes_no_answer_is_disconnected(world: World) -> None:
                 await clients.until_open(1)
                 (connection,) = clients.api.server.server_state.connections
                 connection.transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 2_048)
-                idle.sendall(b"GET /api/openapi.json HTTP/1.1\r\nHost: x\r\n\r\n" * 20)
+                idle.sendall(b"GET /api/openapi.json HTTP/1.1\r\nHost: x\r\n\r\n" * PIPELINE_MAX)
                 await clients.until_open(0)
             await until(lambda: any("do not take" in line["event"] for line in lines), "a line")
 
