@@ -11,7 +11,7 @@ from uuid import uuid4
 
 import httptools
 import structlog
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from solve_api.http.connections import NOT_TAKEN, Connections
 from solve_api.http.headers import HEAD_MAX_BYTES, HEADERS, HEADERS_MAX, request_id_of
@@ -61,6 +61,7 @@ class LimitedProtocol(HttpToolsProtocol):
     def __init__(self, connections: Connections, **uvicorns: Any) -> None:
         super().__init__(**uvicorns)
         self._all = connections
+        self._running: RequestResponseCycle | None = None  # `cycle` is the one that was queued last
         self._due = NEVER  # when the head or the body that is arriving has to be complete
         self._received = 0  # bytes of this message without its body, parsed or not
         self._parsed = 0  # bytes of this head, or of these trailers
@@ -84,8 +85,11 @@ class LimitedProtocol(HttpToolsProtocol):
         self._due = self.loop.time() + self._all.limits.head_s
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Makes room."""
+        """Makes room, and tells the request that runs; uvicorn tells the last one of the queue."""
         self._all.leave(self)
+        self.pipeline.clear()
+        if self._running:
+            self._disconnect(self._running)
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
@@ -143,6 +147,8 @@ class LimitedProtocol(HttpToolsProtocol):
             self._stop(PIPELINE_FULL)
         self._all.work(self)
         super().on_headers_complete()
+        if self.pipeline:
+            self.flow.resume_reading()  # PIPELINE_MAX is the bound; while it is paused, nobody sees a client leave
         self._in_body = True
         self._parsed = 0
         self._due = self.loop.time() + self._all.limits.body_s
@@ -231,15 +237,23 @@ class LimitedProtocol(HttpToolsProtocol):
             self._send_last(answer)
         elif not self._in_body:
             self._refusal = answer
+            self.flow.resume_reading()  # else nobody sees a client leave
         elif self.pipeline:  # its body fails while it waits for its turn
             self.pipeline.popleft()
             self._refusal = answer
         elif cycle.response_started:  # it was answered before
             self.drop()
         else:
-            cycle.disconnected = True
-            cycle.message_event.set()
+            self._disconnect(cycle)
             self._send_last(answer)
+
+    def _disconnect(self, cycle: RequestResponseCycle) -> None:
+        cycle.disconnected = True
+        cycle.message_event.set()
+
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
+        self._running = cycle
+        super()._start_asgi_task(cycle, app)
 
     def _send_last(self, answer: bytes) -> None:
         if self.transport.is_closing():

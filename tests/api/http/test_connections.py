@@ -190,6 +190,21 @@ async def test_a_stream_outlives_every_deadline(world: World) -> None:
         assert clients.api.changes.hub.streams == 1
 
 
+async def test_whatever_is_queued_behind_a_stream_it_ends_with_its_connection(world: World) -> None:
+    async with clients_of(world, api_connections_address_max=5) as clients:
+        for queued in (b"", LIVE, FORM, LIVE * 2, LIVE * (PIPELINE_MAX + 1), b"nothing\r\n\r\n"):
+            for at_once in (True, False):
+                stream = await clients.enter()
+                first, later = (STREAM + queued, b"") if at_once else (STREAM, queued)
+                assert await stream.ask(first) == 200
+                (connection,) = clients.api.server.server_state.connections
+                stream.writer.write(later)
+                number = 0 if queued == b"nothing\r\n\r\n" else min(queued.count(b"Host"), PIPELINE_MAX)
+                await until(lambda one=connection, all_=number: len(one.pipeline) == all_, "the queue")
+                stream.writer.close()
+                await until(lambda: clients.api.changes.hub.streams == 0, f"the stream before {queued!r} to end")
+
+
 async def test_who_takes_no_answer_is_disconnected(world: World) -> None:
     with capture_logs() as lines:
         async with clients_of(world, api_answer_timeout_s=0.5) as clients:
