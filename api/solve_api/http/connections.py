@@ -1,7 +1,7 @@
 """The open connections of a process: how many there may be, and who has taken too long.
 
-Beyond the limit of all, the connection that has waited longest for a request is closed; one whose request is being
-answered never is. One sweep a second checks every deadline, so that a request costs no timer.
+Beyond the limit of all, the connection that has waited longest for a request is closed, or for its body; one whose
+request is being answered never is. One sweep a second checks every deadline, so that a request costs no timer.
 """
 
 import asyncio
@@ -50,7 +50,7 @@ class Connections:
         self._is_exempt = is_exempt
         self._open: dict[Connection, str] = {}  # with the network it came from
         self._networks: Counter[str] = Counter()
-        self._waiting: dict[Connection, None] = {}  # for a request, the longest first
+        self._waiting: dict[Connection, None] = {}  # for a request or its body, the longest first
         self._sweep_at: asyncio.TimerHandle | None = None
         self._events: dict[str, tuple[int, str]] = {}  # since the last report: how often, and who was the last
         self._report_at = 0.0
@@ -84,12 +84,13 @@ class Connections:
                 del self._networks[network]
 
     def wait(self, connection: Connection) -> None:
-        """The connection waits for its next request."""
+        """The connection waits, from now on, for its next request or for a body."""
+        self._waiting.pop(connection, None)
         if connection in self._open:
             self._waiting[connection] = None
 
     def work(self, connection: Connection) -> None:
-        """A request of the connection is being answered."""
+        """A request of the connection has arrived and is being answered."""
         self._waiting.pop(connection, None)
 
     def count(self, event: str, peer: str) -> None:

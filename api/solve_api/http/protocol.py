@@ -109,6 +109,8 @@ class LimitedProtocol(HttpToolsProtocol):
             self._refused = True
             self._due = NEVER
             self.cycle.keep_alive = False
+            if self.cycle.response_complete:
+                self.transport.close()
         except httptools.HttpParserError:
             self._refuse(self._problem or NOT_HTTP)
         else:
@@ -117,6 +119,7 @@ class LimitedProtocol(HttpToolsProtocol):
 
     def on_message_begin(self) -> None:
         """Starts the count of a head."""
+        self._unset_keepalive_if_required()
         self._expect(self._all.limits.head_s)
         self._parsed = self._headers = 0
         super().on_message_begin()
@@ -145,7 +148,6 @@ class LimitedProtocol(HttpToolsProtocol):
             self._stop(UNKNOWN_CODING)
         if len(self.pipeline) >= PIPELINE_MAX:
             self._stop(PIPELINE_FULL)
-        self._all.work(self)
         super().on_headers_complete()
         if self.pipeline:
             self.flow.resume_reading()  # PIPELINE_MAX is the bound; while it is paused, nobody sees a client leave
@@ -159,22 +161,28 @@ class LimitedProtocol(HttpToolsProtocol):
         super().on_body(body)
 
     def on_message_complete(self) -> None:
-        """Everything has arrived in time."""
+        """Everything has arrived in time. Until then whoever sends slowly can be closed for others."""
         self._received = 0
         self._in_body = False
         self._due = NEVER
         super().on_message_complete()
+        if not self.cycle.response_complete:
+            self._all.work(self)
+        else:  # answered before its body arrived, which stopped the timer
+            self.timeout_keep_alive_task = self.loop.call_later(
+                self.timeout_keep_alive, self.timeout_keep_alive_handler
+            )
 
     def on_response_complete(self) -> None:
         """Waits for the next request, or refuses what followed this one."""
         answers_next = bool(self.pipeline)
         super().on_response_complete()
-        if answers_next or self.transport.is_closing():
+        if self.transport.is_closing():
             return
-        if self._refusal:
+        if self._refusal and not answers_next:
             self._unset_keepalive_if_required()
             self._send_last(self._refusal)
-        else:
+        elif not answers_next or (self._in_body and not self.pipeline):  # for a request, or for its body
             self._all.wait(self)
 
     def check(self, now: float) -> None:

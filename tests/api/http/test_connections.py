@@ -63,6 +63,11 @@ class Clients:
         await until(lambda: len(connections) == number, f"{number} connections")
 
 
+def waiting(clients: Clients) -> list[object]:
+    """The connections that wait for a request or for its body."""
+    return list(clients.api.server.config.http.args[0]._waiting)  # type: ignore[union-attr]
+
+
 @asynccontextmanager
 async def clients_of(world: World, **changes: object) -> AsyncIterator[Clients]:
     """A server with few connections."""
@@ -120,16 +125,49 @@ async def test_when_all_places_are_taken_whoever_waited_longest_goes(world: Worl
 
 async def test_when_all_places_are_at_work_one_more_is_refused(world: World) -> None:
     changes = {"api_connections_max": 5, "api_streams_max": 4, "api_connections_address_max": 4}
-    async with clients_of(world, **changes) as clients:
+    async with clients_of(world, **changes) as clients, world.database() as database:
         for _ in range(4):
             assert await (await clients.enter("127.0.0.2")).ask(STREAM) == 200
         late = await clients.enter("127.0.0.3")
-        late.writer.write(FORM)
+        async with database.transaction():
+            await database.execute("LOCK TABLE admins")
+            late.writer.write(FORM + b'{"name": "nobody", "password": "nothing"}'.ljust(50))
+            await until(lambda: len(waiting(clients)) == 0, "the form to be read")
+            assert (await (await clients.enter()).rest()).startswith(b"HTTP/1.1 503 ")
+        assert await late.ask(b"") == 401
+
+
+async def test_whoever_sends_no_body_keeps_nobody_out(world: World, capfd: pytest.CaptureFixture[str]) -> None:
+    async with clients_of(world) as clients:
+        unread, fed = FORM.replace(b"/api/admin/login", b"/livez"), FORM + b" " * 10
+        for address, begun in (("127.0.0.2", (FORM, LIVE + FORM, fed)), ("127.0.0.3", (unread, LIVE + fed, FORM))):
+            for request in begun:
+                client = await clients.enter(address)
+                client.writer.write(request)
         connections = clients.api.server.server_state.connections
-        await until(lambda: sum(bool(one.cycle) for one in connections) == 5, "the form to be read")
-        assert (await (await clients.enter()).rest()).startswith(b"HTTP/1.1 503 ")
-        late.writer.write(b" " * 50)
-        assert await late.ask(b"") == 422
+        await until(lambda: sum(bool(one.cycle) and one._in_body for one in connections) == 6, "the heads to be read")
+        await until(lambda: len(waiting(clients)) == 6, "what came before to be answered")
+        for request in (STREAM, STREAM, LIVE):
+            assert await (await clients.enter()).ask(request) == 200
+    said = capfd.readouterr()
+    assert "Traceback" not in said.out + said.err
+
+
+async def test_whoever_is_answered_before_its_body_comes_is_not_kept_for_ever(world: World) -> None:
+    early = b"POST /livez HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\n"
+    upgrade = early.replace(b"Host", b"Connection: Upgrade\r\nUpgrade: websocket\r\nHost")
+    async with clients_of(world) as clients:
+        clients.api.server.config.timeout_keep_alive = 1
+        followed = await clients.enter("127.0.0.2")
+        assert await followed.ask(early) == 405
+        assert await followed.ask(b"12345" + STREAM) == 200
+        for request in (early, upgrade):
+            client = await clients.enter()
+            assert await client.ask(request) == 405
+            client.writer.write(b"12345")
+            ended = asyncio.ensure_future(client.rest())
+            await until(ended.done, f"{request!r} to end")
+        assert clients.api.changes.hub.streams == 1
 
 
 async def test_a_trusted_proxy_brings_many_and_is_bounded_by_the_limit_of_all(world: World) -> None:
