@@ -15,8 +15,13 @@ from solve_api.http.rate_limits import network_of
 
 SWEEP_INTERVAL_S = 1.0
 REPORT_INTERVAL_S = 60.0
+LINES_MAX = 20  # of refused requests, for each network in each interval
+NETWORKS_MAX = 50  # that have such lines
 ADDRESS_FULL = "too many connections of one address; more are refused"
 FULL = "too many connections; more are refused"
+EVICTED = "too many connections; those that wait longest are closed"
+SILENT = "connections on which nothing is sent are closed"
+UNREADABLE = "many requests cannot be read or are late; more are refused"
 NOT_TAKEN = "clients do not take their answers; they are disconnected"
 
 log = structlog.get_logger()
@@ -54,6 +59,8 @@ class Connections:
         self._sweep_at: asyncio.TimerHandle | None = None
         self._events: dict[str, tuple[int, str]] = {}  # since the last report: how often, and who was the last
         self._report_at = 0.0
+        self._lines: Counter[str] = Counter()  # by network, in this interval
+        self._lines_until = 0.0
 
     def admit(self, connection: Connection, peer: str) -> bool:
         """Adds a connection, if need be in the place of one that waits; False if it has to be refused."""
@@ -67,6 +74,7 @@ class Connections:
             if longest is None:
                 self.count(FULL, peer)
                 return False
+            self.count(EVICTED, self._open[longest])
             self.leave(longest)
             longest.drop()
         self._open[connection] = network
@@ -96,6 +104,19 @@ class Connections:
     def count(self, event: str, peer: str) -> None:
         """Counts what is reported once a minute: under attack, a line each would be too many."""
         self._events[event] = self._events.get(event, (0, ""))[0] + 1, peer
+
+    def may_have_line(self, peer: str) -> bool:
+        """Whether one more refused request of this client gets a line in the log; counts it if not."""
+        now = asyncio.get_running_loop().time()
+        if now >= self._lines_until:
+            self._lines.clear()
+            self._lines_until = now + REPORT_INTERVAL_S
+        network = network_of(peer)
+        if self._lines[network] >= LINES_MAX or (network not in self._lines and len(self._lines) >= NETWORKS_MAX):
+            self.count(UNREADABLE, peer)
+            return False
+        self._lines[network] += 1
+        return True
 
     def _schedule(self) -> None:
         if self._sweep_at is None:

@@ -1,7 +1,8 @@
 """One HTTP/1.1 connection: limits its heads, its time and its pipeline, and refuses in our own words.
 
 uvicorn's protocol for httptools has no limit of its own. Its other one, for h11, answers a request that conflicting
-length headers hide in a body. What is refused here has a line in the log with the request id of its answer.
+length headers hide in a body. What is refused here has a line in the log with the request id of its answer, or is
+counted there if it is too much.
 """
 
 import math
@@ -13,7 +14,7 @@ import httptools
 import structlog
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
-from solve_api.http.connections import NOT_TAKEN, Connections
+from solve_api.http.connections import NOT_TAKEN, SILENT, Connections
 from solve_api.http.headers import HEAD_MAX_BYTES, HEADERS, HEADERS_MAX, request_id_of
 from solve_api.http.problems import MEDIA_TYPE, RETRY_AFTER_S, RETRY_LATER, Problem
 
@@ -198,6 +199,8 @@ class LimitedProtocol(HttpToolsProtocol):
         if now < self._due:
             return
         if self._lingers or self._silent:
+            if self._silent:
+                self._all.count(SILENT, self._peer)
             self.drop()
         elif not self.flow.read_paused:  # else we are the slow ones
             self._refuse(BODY_LATE if self._in_body else HEAD_LATE)
@@ -230,15 +233,16 @@ class LimitedProtocol(HttpToolsProtocol):
         self._refused = True
         self._due = NEVER
         request_id = request_id_of(self.cycle.scope["headers"] if self._in_body else self.headers or ())
-        log = structlog.get_logger()
-        log.warning(
-            "request refused",
-            action="request_refused",
-            kind=problem.kind,
-            status=problem.status,
-            client=self._peer,
-            request_id=request_id,
-        )
+        if self._all.may_have_line(self._peer):
+            log = structlog.get_logger()
+            log.warning(
+                "request refused",
+                action="request_refused",
+                kind=problem.kind,
+                status=problem.status,
+                client=self._peer,
+                request_id=request_id,
+            )
         answer = _answer(problem, request_id)
         cycle = self.cycle
         if cycle is None or (cycle.response_complete and not self._in_body):

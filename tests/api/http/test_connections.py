@@ -10,7 +10,7 @@ import pytest
 from pydantic import ValidationError
 from structlog.testing import capture_logs
 
-from solve_api.http import open_file_limit
+from solve_api.http import connections, open_file_limit
 from solve_api.http.open_file_limit import OWN_FILES, Fitting, fit_open_files
 from solve_api.http.protocol import PIPELINE_MAX
 from solve_api.settings import ApiSettings
@@ -144,8 +144,8 @@ async def test_whoever_sends_no_body_keeps_nobody_out(world: World, capfd: pytes
             for request in begun:
                 client = await clients.enter(address)
                 client.writer.write(request)
-        connections = clients.api.server.server_state.connections
-        await until(lambda: sum(bool(one.cycle) and one._in_body for one in connections) == 6, "the heads to be read")
+        all_open = clients.api.server.server_state.connections
+        await until(lambda: sum(bool(one.cycle) and one._in_body for one in all_open) == 6, "the heads to be read")
         await until(lambda: len(waiting(clients)) == 6, "what came before to be answered")
         for request in (STREAM, STREAM, LIVE):
             assert await (await clients.enter()).ask(request) == 200
@@ -168,6 +168,37 @@ async def test_whoever_is_answered_before_its_body_comes_is_not_kept_for_ever(wo
             ended = asyncio.ensure_future(client.rest())
             await until(ended.done, f"{request!r} to end")
         assert clients.api.changes.hub.streams == 1
+
+
+async def test_what_is_closed_for_others_or_for_its_silence_is_in_the_log(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connections, "REPORT_INTERVAL_S", 0.0)
+    with capture_logs() as lines:
+        async with clients_of(world, api_head_timeout_s=1) as clients:
+            for number in range(7):
+                await clients.enter(f"127.0.0.{number + 2}")
+            for event, client in ((connections.EVICTED, "127.0.0.2"), (connections.SILENT, "127.0.0.")):
+                found = await until(lambda event=event: [one for one in lines if one["event"] == event], event)
+                assert found[0]["client"].startswith(client)
+
+
+async def test_a_flood_that_cannot_be_read_has_a_few_lines_and_a_number(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connections, "LINES_MAX", 3)
+    monkeypatch.setattr(connections, "NETWORKS_MAX", 2)
+    with capture_logs() as lines:
+        async with clients_of(world) as clients:
+            for address, number in (("127.0.0.2", 10), ("127.0.0.3", 1), ("127.0.0.4", 2)):
+                for _ in range(number):
+                    client = await clients.enter(address)
+                    assert await client.ask(b"nothing\r\n\r\n") == 400
+                    client.writer.close()
+                    await clients.until_open(0)
+            await until(lambda: [one for one in lines if one["event"] == connections.UNREADABLE], "a number")
+    refused = [one["client"] for one in lines if one.get("action") == "request_refused"]
+    assert refused == ["127.0.0.2"] * 3 + ["127.0.0.3"]
 
 
 async def test_a_trusted_proxy_brings_many_and_is_bounded_by_the_limit_of_all(world: World) -> None:

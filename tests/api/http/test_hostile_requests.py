@@ -12,6 +12,7 @@ import pytest
 import pytest_asyncio
 from asgi_correlation_id import CorrelationIdMiddleware
 
+from solve_api.http import connections
 from solve_api.http.headers import HEAD_MAX_BYTES, HEADERS, HEADERS_MAX, BodyLimit, HeadAsGet, SecurityHeaders
 from solve_api.http.protocol import PIPELINE_MAX
 from tests.api.served import Served, serving
@@ -159,8 +160,10 @@ async def api(servers: Mapping[str, str], template: str) -> AsyncIterator[Served
     url = url_of(servers["DATABASE_URL"], name)
     world = world_of(servers["KAFKA_BOOTSTRAP_SERVERS"], url, servers["REDIS_URL"])
     rates = {"api_login_rate": "10000/minute", "api_read_rate": "10000/minute"}
-    async with serving(world, api_body_timeout_s=1, **rates) as found:
-        yield found
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(connections, "LINES_MAX", 1_000)
+        async with serving(world, api_body_timeout_s=1, **rates) as found:
+            yield found
     await admin.execute(f"DROP DATABASE {name} WITH (FORCE)")
     await admin.close()
 
