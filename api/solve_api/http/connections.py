@@ -1,7 +1,7 @@
 """The open connections of a process: how many there may be, and who has taken too long.
 
-Beyond the limit of all, the connection that has waited longest for a request is closed; one whose request is being
-answered never is. One sweep a second checks every deadline, so that a request costs no timer.
+Beyond the limit of all, the connection that has waited longest for a request is closed, or for its body; one whose
+request is being answered never is. One sweep a second checks every deadline, so that a request costs no timer.
 """
 
 import asyncio
@@ -15,8 +15,13 @@ from solve_api.http.rate_limits import network_of
 
 SWEEP_INTERVAL_S = 1.0
 REPORT_INTERVAL_S = 60.0
+LINES_MAX = 20  # of refused requests, for each network in each interval
+NETWORKS_MAX = 50  # that have such lines
 ADDRESS_FULL = "too many connections of one address; more are refused"
 FULL = "too many connections; more are refused"
+EVICTED = "too many connections; those that wait longest are closed"
+SILENT = "connections on which nothing is sent are closed"
+UNREADABLE = "many requests cannot be read or are late; more are refused"
 NOT_TAKEN = "clients do not take their answers; they are disconnected"
 
 log = structlog.get_logger()
@@ -50,10 +55,12 @@ class Connections:
         self._is_exempt = is_exempt
         self._open: dict[Connection, str] = {}  # with the network it came from
         self._networks: Counter[str] = Counter()
-        self._waiting: dict[Connection, None] = {}  # for a request, the longest first
+        self._waiting: dict[Connection, None] = {}  # for a request or its body, the longest first
         self._sweep_at: asyncio.TimerHandle | None = None
         self._events: dict[str, tuple[int, str]] = {}  # since the last report: how often, and who was the last
         self._report_at = 0.0
+        self._lines: Counter[str] = Counter()  # by network, in this interval
+        self._lines_until = 0.0
 
     def admit(self, connection: Connection, peer: str) -> bool:
         """Adds a connection, if need be in the place of one that waits; False if it has to be refused."""
@@ -67,6 +74,7 @@ class Connections:
             if longest is None:
                 self.count(FULL, peer)
                 return False
+            self.count(EVICTED, self._open[longest])
             self.leave(longest)
             longest.drop()
         self._open[connection] = network
@@ -84,17 +92,31 @@ class Connections:
                 del self._networks[network]
 
     def wait(self, connection: Connection) -> None:
-        """The connection waits for its next request."""
+        """The connection waits, from now on, for its next request or for a body."""
+        self._waiting.pop(connection, None)
         if connection in self._open:
             self._waiting[connection] = None
 
     def work(self, connection: Connection) -> None:
-        """A request of the connection is being answered."""
+        """A request of the connection has arrived and is being answered."""
         self._waiting.pop(connection, None)
 
     def count(self, event: str, peer: str) -> None:
         """Counts what is reported once a minute: under attack, a line each would be too many."""
         self._events[event] = self._events.get(event, (0, ""))[0] + 1, peer
+
+    def may_have_line(self, peer: str) -> bool:
+        """Whether one more refused request of this client gets a line in the log; counts it if not."""
+        now = asyncio.get_running_loop().time()
+        if now >= self._lines_until:
+            self._lines.clear()
+            self._lines_until = now + REPORT_INTERVAL_S
+        network = network_of(peer)
+        if self._lines[network] >= LINES_MAX or (network not in self._lines and len(self._lines) >= NETWORKS_MAX):
+            self.count(UNREADABLE, peer)
+            return False
+        self._lines[network] += 1
+        return True
 
     def _schedule(self) -> None:
         if self._sweep_at is None:

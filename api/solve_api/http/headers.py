@@ -37,6 +37,7 @@ HEADERS = {
     "Permissions-Policy": "camera=(), geolocation=(), microphone=(), payment=(), usb=()",
 }
 HEAD_MAX_BYTES = 32 * 1024
+HEADERS_MAX = 100
 LENGTH_MAX_DIGITS = 20
 BODY_FIELDS = frozenset({b"content-length", b"transfer-encoding"})  # without them there is no body (RFC 9112, 6.3)
 REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")

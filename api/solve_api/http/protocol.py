@@ -1,7 +1,8 @@
 """One HTTP/1.1 connection: limits its heads, its time and its pipeline, and refuses in our own words.
 
 uvicorn's protocol for httptools has no limit of its own. Its other one, for h11, answers a request that conflicting
-length headers hide in a body. What is refused here has a line in the log with the request id of its answer.
+length headers hide in a body. What is refused here has a line in the log with the request id of its answer, or is
+counted there if it is too much.
 """
 
 import math
@@ -11,13 +12,13 @@ from uuid import uuid4
 
 import httptools
 import structlog
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
-from solve_api.http.connections import NOT_TAKEN, Connections
-from solve_api.http.headers import HEAD_MAX_BYTES, HEADERS, request_id_of
+from solve_api.http.connections import NOT_TAKEN, SILENT, Connections
+from solve_api.http.headers import HEAD_MAX_BYTES, HEADERS, HEADERS_MAX, request_id_of
 from solve_api.http.problems import MEDIA_TYPE, RETRY_AFTER_S, RETRY_LATER, Problem
 
-PIPELINE_MAX = 20
+PIPELINE_MAX = 4
 # so that a client that still sends can read why it was refused (RFC 9112, 9.6)
 LINGER_S = 2.0
 LINGER_MAX_BYTES = 512 * 1024
@@ -26,7 +27,7 @@ TOO_LARGE = Problem(
     431,
     "head-too-large",
     "The request head is too large",
-    f"The address and the headers may have {HEAD_MAX_BYTES} bytes together; send fewer.",
+    f"The address and the headers may have {HEAD_MAX_BYTES} bytes together, and be {HEADERS_MAX} headers; send fewer.",
 )
 NOT_HTTP = Problem(400, "bad-request", "The request cannot be read", "This is not an HTTP request (RFC 9112).")
 ONE_HOST = Problem(400, "bad-request", "The request cannot be read", "A request has one Host header (RFC 9112, 3.2).")
@@ -61,9 +62,11 @@ class LimitedProtocol(HttpToolsProtocol):
     def __init__(self, connections: Connections, **uvicorns: Any) -> None:
         super().__init__(**uvicorns)
         self._all = connections
+        self._running: RequestResponseCycle | None = None  # `cycle` is the one that was queued last
         self._due = NEVER  # when the head or the body that is arriving has to be complete
         self._received = 0  # bytes of this message without its body, parsed or not
         self._parsed = 0  # bytes of this head, or of these trailers
+        self._headers = 0  # of this message, its trailers too; each costs more memory than its bytes
         self._silent = True
         self._in_body = False
         self._problem: Problem | None = None  # why the parser was stopped
@@ -83,8 +86,11 @@ class LimitedProtocol(HttpToolsProtocol):
         self._due = self.loop.time() + self._all.limits.head_s
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Makes room."""
+        """Makes room, and tells the request that runs; uvicorn tells the last one of the queue."""
         self._all.leave(self)
+        self.pipeline.clear()
+        if self._running:
+            self._disconnect(self._running)
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
@@ -104,6 +110,8 @@ class LimitedProtocol(HttpToolsProtocol):
             self._refused = True
             self._due = NEVER
             self.cycle.keep_alive = False
+            if self.cycle.response_complete:
+                self.transport.close()
         except httptools.HttpParserError:
             self._refuse(self._problem or NOT_HTTP)
         else:
@@ -112,8 +120,9 @@ class LimitedProtocol(HttpToolsProtocol):
 
     def on_message_begin(self) -> None:
         """Starts the count of a head."""
+        self._unset_keepalive_if_required()
         self._expect(self._all.limits.head_s)
-        self._parsed = 0
+        self._parsed = self._headers = 0
         super().on_message_begin()
 
     def on_url(self, url: bytes) -> None:
@@ -123,6 +132,7 @@ class LimitedProtocol(HttpToolsProtocol):
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """Counts a header. Trailers are dropped: no proxy has checked them (RFC 9110, 6.5.1)."""
+        self._headers += 1
         self._count(len(name) + len(value) + len(": \r\n"))
         if not self._in_body:
             super().on_header(name, value)
@@ -139,8 +149,9 @@ class LimitedProtocol(HttpToolsProtocol):
             self._stop(UNKNOWN_CODING)
         if len(self.pipeline) >= PIPELINE_MAX:
             self._stop(PIPELINE_FULL)
-        self._all.work(self)
         super().on_headers_complete()
+        if self.pipeline:
+            self.flow.resume_reading()  # PIPELINE_MAX is the bound; while it is paused, nobody sees a client leave
         self._in_body = True
         self._parsed = 0
         self._due = self.loop.time() + self._all.limits.body_s
@@ -151,22 +162,28 @@ class LimitedProtocol(HttpToolsProtocol):
         super().on_body(body)
 
     def on_message_complete(self) -> None:
-        """Everything has arrived in time."""
+        """Everything has arrived in time. Until then whoever sends slowly can be closed for others."""
         self._received = 0
         self._in_body = False
         self._due = NEVER
         super().on_message_complete()
+        if not self.cycle.response_complete:
+            self._all.work(self)
+        else:  # answered before its body arrived, which stopped the timer
+            self.timeout_keep_alive_task = self.loop.call_later(
+                self.timeout_keep_alive, self.timeout_keep_alive_handler
+            )
 
     def on_response_complete(self) -> None:
         """Waits for the next request, or refuses what followed this one."""
         answers_next = bool(self.pipeline)
         super().on_response_complete()
-        if answers_next or self.transport.is_closing():
+        if self.transport.is_closing():
             return
-        if self._refusal:
+        if self._refusal and not answers_next:
             self._unset_keepalive_if_required()
             self._send_last(self._refusal)
-        else:
+        elif not answers_next or (self._in_body and not self.pipeline):  # for a request, or for its body
             self._all.wait(self)
 
     def check(self, now: float) -> None:
@@ -182,6 +199,8 @@ class LimitedProtocol(HttpToolsProtocol):
         if now < self._due:
             return
         if self._lingers or self._silent:
+            if self._silent:
+                self._all.count(SILENT, self._peer)
             self.drop()
         elif not self.flow.read_paused:  # else we are the slow ones
             self._refuse(BODY_LATE if self._in_body else HEAD_LATE)
@@ -201,7 +220,7 @@ class LimitedProtocol(HttpToolsProtocol):
 
     def _count(self, number: int) -> None:
         self._parsed += number
-        if self._parsed > HEAD_MAX_BYTES:
+        if self._parsed > HEAD_MAX_BYTES or self._headers > HEADERS_MAX:
             self._stop(TOO_LARGE)
 
     def _stop(self, problem: Problem) -> NoReturn:
@@ -214,30 +233,39 @@ class LimitedProtocol(HttpToolsProtocol):
         self._refused = True
         self._due = NEVER
         request_id = request_id_of(self.cycle.scope["headers"] if self._in_body else self.headers or ())
-        log = structlog.get_logger()
-        log.warning(
-            "request refused",
-            action="request_refused",
-            kind=problem.kind,
-            status=problem.status,
-            client=self._peer,
-            request_id=request_id,
-        )
+        if self._all.may_have_line(self._peer):
+            log = structlog.get_logger()
+            log.warning(
+                "request refused",
+                action="request_refused",
+                kind=problem.kind,
+                status=problem.status,
+                client=self._peer,
+                request_id=request_id,
+            )
         answer = _answer(problem, request_id)
         cycle = self.cycle
         if cycle is None or (cycle.response_complete and not self._in_body):
             self._send_last(answer)
         elif not self._in_body:
             self._refusal = answer
+            self.flow.resume_reading()  # else nobody sees a client leave
         elif self.pipeline:  # its body fails while it waits for its turn
             self.pipeline.popleft()
             self._refusal = answer
         elif cycle.response_started:  # it was answered before
             self.drop()
         else:
-            cycle.disconnected = True
-            cycle.message_event.set()
+            self._disconnect(cycle)
             self._send_last(answer)
+
+    def _disconnect(self, cycle: RequestResponseCycle) -> None:
+        cycle.disconnected = True
+        cycle.message_event.set()
+
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
+        self._running = cycle
+        super()._start_asgi_task(cycle, app)
 
     def _send_last(self, answer: bytes) -> None:
         if self.transport.is_closing():

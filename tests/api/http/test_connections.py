@@ -10,8 +10,9 @@ import pytest
 from pydantic import ValidationError
 from structlog.testing import capture_logs
 
-from solve_api.http import open_file_limit
+from solve_api.http import connections, open_file_limit
 from solve_api.http.open_file_limit import OWN_FILES, Fitting, fit_open_files
+from solve_api.http.protocol import PIPELINE_MAX
 from solve_api.settings import ApiSettings
 from tests.api.listening import Api, hearing
 from tests.waiting import until
@@ -60,6 +61,11 @@ class Clients:
         """Waits until the server has that many."""
         connections = self.api.server.server_state.connections
         await until(lambda: len(connections) == number, f"{number} connections")
+
+
+def waiting(clients: Clients) -> list[object]:
+    """The connections that wait for a request or for its body."""
+    return list(clients.api.server.config.http.args[0]._waiting)  # type: ignore[union-attr]
 
 
 @asynccontextmanager
@@ -119,16 +125,80 @@ async def test_when_all_places_are_taken_whoever_waited_longest_goes(world: Worl
 
 async def test_when_all_places_are_at_work_one_more_is_refused(world: World) -> None:
     changes = {"api_connections_max": 5, "api_streams_max": 4, "api_connections_address_max": 4}
-    async with clients_of(world, **changes) as clients:
+    async with clients_of(world, **changes) as clients, world.database() as database:
         for _ in range(4):
             assert await (await clients.enter("127.0.0.2")).ask(STREAM) == 200
         late = await clients.enter("127.0.0.3")
-        late.writer.write(FORM)
-        connections = clients.api.server.server_state.connections
-        await until(lambda: sum(bool(one.cycle) for one in connections) == 5, "the form to be read")
-        assert (await (await clients.enter()).rest()).startswith(b"HTTP/1.1 503 ")
-        late.writer.write(b" " * 50)
-        assert await late.ask(b"") == 422
+        async with database.transaction():
+            await database.execute("LOCK TABLE admins")
+            late.writer.write(FORM + b'{"name": "nobody", "password": "nothing"}'.ljust(50))
+            await until(lambda: len(waiting(clients)) == 0, "the form to be read")
+            assert (await (await clients.enter()).rest()).startswith(b"HTTP/1.1 503 ")
+        assert await late.ask(b"") == 401
+
+
+async def test_whoever_sends_no_body_keeps_nobody_out(world: World, capfd: pytest.CaptureFixture[str]) -> None:
+    async with clients_of(world) as clients:
+        unread, fed = FORM.replace(b"/api/admin/login", b"/livez"), FORM + b" " * 10
+        for address, begun in (("127.0.0.2", (FORM, LIVE + FORM, fed)), ("127.0.0.3", (unread, LIVE + fed, FORM))):
+            for request in begun:
+                client = await clients.enter(address)
+                client.writer.write(request)
+        all_open = clients.api.server.server_state.connections
+        await until(lambda: sum(bool(one.cycle) and one._in_body for one in all_open) == 6, "the heads to be read")
+        await until(lambda: len(waiting(clients)) == 6, "what came before to be answered")
+        for request in (STREAM, STREAM, LIVE):
+            assert await (await clients.enter()).ask(request) == 200
+    said = capfd.readouterr()
+    assert "Traceback" not in said.out + said.err
+
+
+async def test_whoever_is_answered_before_its_body_comes_is_not_kept_for_ever(world: World) -> None:
+    early = b"POST /livez HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\n"
+    upgrade = early.replace(b"Host", b"Connection: Upgrade\r\nUpgrade: websocket\r\nHost")
+    async with clients_of(world) as clients:
+        clients.api.server.config.timeout_keep_alive = 1
+        followed = await clients.enter("127.0.0.2")
+        assert await followed.ask(early) == 405
+        assert await followed.ask(b"12345" + STREAM) == 200
+        for request in (early, upgrade):
+            client = await clients.enter()
+            assert await client.ask(request) == 405
+            client.writer.write(b"12345")
+            ended = asyncio.ensure_future(client.rest())
+            await until(ended.done, f"{request!r} to end")
+        assert clients.api.changes.hub.streams == 1
+
+
+async def test_what_is_closed_for_others_or_for_its_silence_is_in_the_log(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connections, "REPORT_INTERVAL_S", 0.0)
+    with capture_logs() as lines:
+        async with clients_of(world, api_head_timeout_s=1) as clients:
+            for number in range(7):
+                await clients.enter(f"127.0.0.{number + 2}")
+            for event, client in ((connections.EVICTED, "127.0.0.2"), (connections.SILENT, "127.0.0.")):
+                found = await until(lambda event=event: [one for one in lines if one["event"] == event], event)
+                assert found[0]["client"].startswith(client)
+
+
+async def test_a_flood_that_cannot_be_read_has_a_few_lines_and_a_number(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connections, "LINES_MAX", 3)
+    monkeypatch.setattr(connections, "NETWORKS_MAX", 2)
+    with capture_logs() as lines:
+        async with clients_of(world) as clients:
+            for address, number in (("127.0.0.2", 10), ("127.0.0.3", 1), ("127.0.0.4", 2)):
+                for _ in range(number):
+                    client = await clients.enter(address)
+                    assert await client.ask(b"nothing\r\n\r\n") == 400
+                    client.writer.close()
+                    await clients.until_open(0)
+            await until(lambda: [one for one in lines if one["event"] == connections.UNREADABLE], "a number")
+    refused = [one["client"] for one in lines if one.get("action") == "request_refused"]
+    assert refused == ["127.0.0.2"] * 3 + ["127.0.0.3"]
 
 
 async def test_a_trusted_proxy_brings_many_and_is_bounded_by_the_limit_of_all(world: World) -> None:
@@ -189,6 +259,21 @@ async def test_a_stream_outlives_every_deadline(world: World) -> None:
         assert clients.api.changes.hub.streams == 1
 
 
+async def test_whatever_is_queued_behind_a_stream_it_ends_with_its_connection(world: World) -> None:
+    async with clients_of(world, api_connections_address_max=5) as clients:
+        for queued in (b"", LIVE, FORM, LIVE * 2, LIVE * (PIPELINE_MAX + 1), b"nothing\r\n\r\n"):
+            for at_once in (True, False):
+                stream = await clients.enter()
+                first, later = (STREAM + queued, b"") if at_once else (STREAM, queued)
+                assert await stream.ask(first) == 200
+                (connection,) = clients.api.server.server_state.connections
+                stream.writer.write(later)
+                number = 0 if queued == b"nothing\r\n\r\n" else min(queued.count(b"Host"), PIPELINE_MAX)
+                await until(lambda one=connection, all_=number: len(one.pipeline) == all_, "the queue")
+                stream.writer.close()
+                await until(lambda: clients.api.changes.hub.streams == 0, f"the stream before {queued!r} to end")
+
+
 async def test_who_takes_no_answer_is_disconnected(world: World) -> None:
     with capture_logs() as lines:
         async with clients_of(world, api_answer_timeout_s=0.5) as clients:
@@ -198,7 +283,7 @@ async def test_who_takes_no_answer_is_disconnected(world: World) -> None:
                 await clients.until_open(1)
                 (connection,) = clients.api.server.server_state.connections
                 connection.transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 2_048)
-                idle.sendall(b"GET /api/openapi.json HTTP/1.1\r\nHost: x\r\n\r\n" * 20)
+                idle.sendall(b"GET /api/openapi.json HTTP/1.1\r\nHost: x\r\n\r\n" * PIPELINE_MAX)
                 await clients.until_open(0)
             await until(lambda: any("do not take" in line["event"] for line in lines), "a line")
 

@@ -12,7 +12,8 @@ import pytest
 import pytest_asyncio
 from asgi_correlation_id import CorrelationIdMiddleware
 
-from solve_api.http.headers import HEAD_MAX_BYTES, HEADERS, BodyLimit, HeadAsGet, SecurityHeaders
+from solve_api.http import connections
+from solve_api.http.headers import HEAD_MAX_BYTES, HEADERS, HEADERS_MAX, BodyLimit, HeadAsGet, SecurityHeaders
 from solve_api.http.protocol import PIPELINE_MAX
 from tests.api.served import Served, serving
 from tests.conftest import copy_of, url_of, world_of
@@ -79,6 +80,8 @@ REFUSED = {
     "a head just too large": (head(b"/livez", b"A: " + b"a" * HEAD_MAX_BYTES), 431),
     "an address too large": (head(b"/livez?" + b"a" * HEAD_MAX_BYTES), 431),
     "10,000 headers": (head(b"/livez", *[b"a: b"] * 10_000), 431),
+    "one header too many": (head(b"/livez", *[b"a: b"] * HEADERS_MAX), 431),
+    "one trailer too many": (chunked(b"0\r\n" + b"a: b\r\n" * (HEADERS_MAX - 1) + b"\r\n"), 431),
     "an address without end": (b"GET /" + b"a" * 100_000, 431),
     "a name with a space": (head(b"/livez", b"A b: c"), 400),
     "a name with NUL": (head(b"/livez", b"A\0b: c"), 400),
@@ -143,6 +146,7 @@ TAKEN = {
     "HTTP/1.0": b"GET /livez HTTP/1.0\r\n\r\n",
     "websocket": head(b"/livez", b"Connection: Upgrade", b"Upgrade: websocket", b"Sec-WebSocket-Key: a"),
     "HTTP/2 as an offer": head(b"/livez", b"Connection: Upgrade, HTTP2-Settings", b"Upgrade: h2c") + b"PRI * HTTP/2.0",
+    "as many headers as may be": head(b"/livez", *[b"a: b"] * (HEADERS_MAX - 1)),
     "empty lines before": b"\r\n\r\n" + GOOD,
     "an expectation without a body": head(b"/livez", b"Expect: 100-continue"),
 }
@@ -156,8 +160,10 @@ async def api(servers: Mapping[str, str], template: str) -> AsyncIterator[Served
     url = url_of(servers["DATABASE_URL"], name)
     world = world_of(servers["KAFKA_BOOTSTRAP_SERVERS"], url, servers["REDIS_URL"])
     rates = {"api_login_rate": "10000/minute", "api_read_rate": "10000/minute"}
-    async with serving(world, api_body_timeout_s=1, **rates) as found:
-        yield found
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(connections, "LINES_MAX", 1_000)
+        async with serving(world, api_body_timeout_s=1, **rates) as found:
+            yield found
     await admin.execute(f"DROP DATABASE {name} WITH (FORCE)")
     await admin.close()
 
