@@ -14,7 +14,7 @@ from fastapi import FastAPI
 from solve_api import __version__
 from solve_api.http.direct import operation_id
 from solve_api.http.error_handlers import LastResort, add_error_handlers
-from solve_api.http.headers import HEADERS, BodyLimit, HeadAsGet, SecurityHeaders, is_request_id
+from solve_api.http.headers import BodyLimit, HeadAsGet, SecurityHeaders, headers_of, is_request_id
 from solve_api.http.problems import ProblemDetails, problems
 from solve_api.http.read_rate import ReadRate
 from solve_api.http.sharing import PublicCompression, PublicCors
@@ -83,7 +83,7 @@ def _add_middleware(app: FastAPI, settings: ApiSettings) -> None:
         )
     app.add_middleware(SecurityHeaders, shared=bool(settings.api_cors_origins))
     app.add_middleware(CorrelationIdMiddleware, validator=is_request_id)
-    app.add_middleware(LastResort, headers=HEADERS)
+    app.add_middleware(LastResort, headers=headers_of)
 
 
 def _complete_openapi(app: FastAPI) -> None:

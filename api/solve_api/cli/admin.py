@@ -272,7 +272,8 @@ async def _record_failure(
 ) -> None:
     refused = isinstance(error, SolveCountsError)
     why = {"error": str(error) if refused else type(error).__name__}
-    with suppress(*DATABASE_ERRORS):  # the connection may be why it failed
+    # the connection may be why it failed, and nothing was done: the first error is the one to report
+    with suppress(AuditRefused, *DATABASE_ERRORS):
         await audit.record(database, actor, action, detail | why, audit.REFUSED if refused else audit.FAILED)
 
 

@@ -40,10 +40,11 @@ def problem_response(problem: Problem) -> Response:
 class LastResort:
     """Answers unexpected errors. The framework's own answer would lack the headers of our middleware.
 
-    It is there twice: inside, where middleware completes its answer, and around all middleware, with `headers`.
+    It is there twice: inside, where middleware completes its answer, and around all middleware, with the `headers` of
+    each answer.
     """
 
-    def __init__(self, app: ASGIApp, headers: Mapping[str, str] | None = None) -> None:
+    def __init__(self, app: ASGIApp, headers: Callable[[Scope], Mapping[str, str]] | None = None) -> None:
         self._app = app
         self._headers = headers
 
@@ -64,7 +65,7 @@ class LastResort:
             if self._headers is None:
                 response = await scope["app"].state.handle_error(Request(scope), error)
             else:
-                response = _plain_answer(Request(scope), error, self._headers)
+                response = _plain_answer(Request(scope), error, self._headers(scope))
             await response(scope, receive, send)
 
 

@@ -44,6 +44,16 @@ REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 TLS_HEADERS = {"Strict-Transport-Security": "max-age=31536000; includeSubDomains"}
 
 
+def is_tls(scope: Scope) -> bool:
+    """Whether the client, or the proxy that it talks to, speaks TLS."""
+    return scope.get("scheme") == "https"
+
+
+def headers_of(scope: Scope) -> dict[str, str]:
+    """The headers of every answer, whatever its route."""
+    return HEADERS | TLS_HEADERS if is_tls(scope) else HEADERS
+
+
 def _wanted(tls: bool, shared: bool) -> list[tuple[bytes, bytes]]:
     """The headers as ASGI sends them. Nothing is cached unless its route says so, answers to admins above all."""
     wanted = HEADERS | (TLS_HEADERS if tls else {}) | {"Cache-Control": "no-store"}
@@ -79,7 +89,7 @@ class SecurityHeaders:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        wanted = WANTED[scope.get("scheme") == "https", self._shared and is_shared(scope["path"])]
+        wanted = WANTED[is_tls(scope), self._shared and is_shared(scope["path"])]
 
         async def guarded(message: Message) -> None:
             if message["type"] == "http.response.start":

@@ -1,7 +1,8 @@
 """Logins that were refused unread, over the rate or with the queue full: counted, and recorded once a minute.
 
 A row each would let a flood fill the table. An address has one row a minute and reason, and of further addresses than
-ADDRESSES_MAX all have one together. A process that is killed loses the counts of a minute.
+ADDRESSES_MAX all have one together, however long PostgreSQL is unavailable. A process that is killed, or ends without
+PostgreSQL, loses what it has counted; one that ends within the write of a row may add it twice.
 """
 
 import asyncio
@@ -21,6 +22,7 @@ from solve_projector.store.postgresql import DATABASE_ERRORS, said_of
 from solve_runtime.tasks import cancelled, in_background
 
 RECORD_INTERVAL_S = 60.0
+LAST_S = 5.0
 ADDRESSES_MAX = 50
 UNREAD = "(not checked)"  # the name: whoever floods can type many
 OTHERS = "(other addresses)"
@@ -64,15 +66,29 @@ class Refusals:
         self._counts[found] += 1
 
     async def record(self) -> None:
-        """Adds a row for each count. What cannot be recorded now is counted on."""
-        counts, self._counts = self._counts, Counter()
-        for one, number in counts.items():
+        """Adds a row for each count, which is kept until its row is there. Ends where PostgreSQL is unavailable."""
+        failed: BaseException | None = None
+        for one, number in list(self._counts.items()):
             actor, detail = Actor(one.who, one.via, one.client), {"attempts": number, "because": one.why}
             try:
                 await audit.record(self._pool, actor, one.action, detail, audit.REFUSED)
-            except (AuditRefused, *DATABASE_ERRORS) as error:
-                self._counts[one] += number
-                log.warning("refusals are not recorded yet", action="refusals_unrecorded", error=said_of(error))
+            except AuditRefused as error:  # perhaps this row alone
+                failed = error
+            except DATABASE_ERRORS as error:
+                failed = error
+                break
+            else:
+                self._counts -= Counter({one: number})  # drops what is zero
+        if failed:
+            _log_unrecorded(said_of(failed))
+
+    async def record_last(self) -> None:
+        """Records what is left, and gives up after LAST_S: a process that ends waits for no PostgreSQL."""
+        try:
+            async with asyncio.timeout(LAST_S):
+                await self.record()
+        except TimeoutError:
+            _log_unrecorded("no answer in time")
 
     async def keep_recording(self) -> None:
         """Every minute; costs nothing while nobody is refused."""
@@ -85,6 +101,12 @@ class Refusals:
 async def recording_refusals(pool: asyncpg.Pool) -> AsyncIterator[Refusals]:
     """Records in the background, and what is left on exit."""
     refusals = Refusals(pool)
-    async with in_background(refusals.keep_recording()):
-        yield refusals
-    await refusals.record()
+    try:
+        async with in_background(refusals.keep_recording()):
+            yield refusals
+    finally:
+        await refusals.record_last()
+
+
+def _log_unrecorded(error: str) -> None:
+    log.warning("refusals are not recorded yet", action="refusals_unrecorded", error=error)

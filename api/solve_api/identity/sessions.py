@@ -90,6 +90,8 @@ async def session_of(
 
 async def valid_sessions(database: Database, settings: ApiSettings, raws: Collection[str], now: datetime) -> set[str]:
     """Those of the ids that open a session now."""
+    if not raws:
+        return set()
     hashes = {hash_of(raw): raw for raw in raws}
     rows = await database.fetch(SESSIONS_SQL["valid_sessions"], list(hashes), now, *_limits(settings))
     return {hashes[row[0]] for row in rows}

@@ -99,6 +99,8 @@ async def bearer_of(database: Database, raw: str, now: datetime) -> Bearer | Non
 
 async def valid_tokens(database: Database, token_ids: Collection[int], now: datetime) -> set[int]:
     """Those of the tokens that work now."""
+    if not token_ids:
+        return set()
     return {row[0] for row in await database.fetch(TOKENS_SQL["valid_tokens"], list(token_ids), now)}
 
 

@@ -1,7 +1,8 @@
 """The streams of jobs that somebody watches: one query a tick for all jobs, however many streams there are.
 
-The same tick asks who may still watch: a stream ends once its admin is disabled or logged out, or its token revoked or
-expired. While PostgreSQL is unavailable, streams stay open and say nothing.
+The same tick asks who may still watch, with one query for all sessions and one for all tokens: a stream ends once its
+admin is disabled or logged out, or its token revoked or expired. While PostgreSQL is unavailable, streams stay open and
+say nothing.
 """
 
 import asyncio
@@ -110,6 +111,12 @@ class JobStreams:
                 pause_s = UNAVAILABLE_S
             await asyncio.sleep(pause_s)
 
+    def ended(self, task: asyncio.Task[None]) -> None:
+        """Closes the streams after an unexpected error, since they would stay silent, and outlive who may watch."""
+        if not task.cancelled() and (error := task.exception()):
+            log.critical("streams of jobs stopped", action="job_streams_stopped", error=str(error), exc_info=error)
+            self.close()
+
     async def _ask(self, streams: list[JobStream]) -> None:
         valid = await still_valid(self._pool, self._settings, {one.caller for one in streams}, now())
         jobs: dict[UUID, Job] = await self._jobs.states({one.job.job_id for one in streams})
@@ -125,5 +132,6 @@ class JobStreams:
 async def open_job_streams(pool: asyncpg.Pool, settings: ApiSettings, jobs: Jobs) -> AsyncIterator[JobStreams]:
     """Asks in the background until exit."""
     streams = JobStreams(pool, settings, jobs)
-    async with in_background(streams.keep_asking()):
+    async with in_background(streams.keep_asking()) as (asking,):
+        asking.add_done_callback(streams.ended)
         yield streams

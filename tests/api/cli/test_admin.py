@@ -243,6 +243,14 @@ async def test_a_command_that_cannot_be_recorded_does_nothing(world: World) -> N
     assert await world.fetch(STATE) == before
 
 
+async def test_of_two_refusals_the_first_is_the_one_to_report(world: World) -> None:
+    await world.fetch("ALTER TABLE admin_audit ADD CONSTRAINT refuse CHECK (false)")
+    found = await admin(world, "create", "bob", given="password1234")
+    assert (found.returncode, found.stdout) == (1, "")
+    assert "too easy to guess" in found.stderr.splitlines()[-1]
+    assert "so it is not done" not in found.stderr
+
+
 async def test_who_is_the_systems_user_beside_whom_the_environment_claims(world: World) -> None:
     await admin(world, "list", LOGNAME="grace", SUDO_USER="linus")
     (found,) = await done(world, "activity")

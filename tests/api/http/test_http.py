@@ -12,6 +12,7 @@ import pytest
 
 from solve_api import database as database_module
 from solve_api.database import Readiness
+from solve_api.http.headers import HEADERS, TLS_HEADERS, HeadAsGet, SecurityHeaders
 from solve_api.ranking import kept_boards
 from solve_api.ranking.board_builds import Kept, build_first
 from solve_api.ranking.periods import TimeRange, time_range_of
@@ -145,6 +146,25 @@ async def test_an_error_that_nobody_foresaw_says_nothing_but_has_its_id_in_the_l
         assert "pydantic" not in found.text
         (said,) = [line for line in capsys.readouterr().out.splitlines() if "request_failed" in line]
         assert "request_id=the-id-of-this" in said
+
+
+@pytest.mark.parametrize("layer", [HeadAsGet, SecurityHeaders])
+async def test_an_error_over_tls_has_the_headers_of_tls(
+    world: World, monkeypatch: pytest.MonkeyPatch, layer: type
+) -> None:
+    async def broken(*_: object) -> None:
+        raise RuntimeError("not foreseen")
+
+    async with serving(world, api_trusted_proxies=("127.0.0.1",)) as api:
+        with monkeypatch.context() as patch:
+            patch.setattr(layer, "__call__", broken)
+            plain = await api.anybody.get("/livez")
+            tls = await api.anybody.get("/livez", headers={"X-Forwarded-Proto": "https"})
+        for found, wanted in ((plain, HEADERS), (tls, HEADERS | TLS_HEADERS)):
+            problem_of(found, 500, "internal-error")
+            assert {name: found.headers.get(name) for name in HEADERS | TLS_HEADERS} == {
+                name: wanted.get(name) for name in HEADERS | TLS_HEADERS
+            }
 
 
 async def test_other_sites_may_read_where_it_is_set_and_there_alone(world: World) -> None:

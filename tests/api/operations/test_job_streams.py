@@ -1,4 +1,4 @@
-"""Streams of jobs: one question for all of them, a limit for each admin, and an end with who watches."""
+"""Streams of jobs: the same few questions for all of them, a limit for each admin, and an end with who watches."""
 
 import asyncio
 from collections.abc import AsyncIterator, Collection
@@ -9,9 +9,11 @@ from uuid import UUID, uuid4
 import httpx
 import pytest
 
-from solve_api.identity.tokens import Scope
+from solve_api.database import RequestPool
+from solve_api.identity.sessions import SESSIONS_SQL
+from solve_api.identity.tokens import TOKENS_SQL, Scope
 from solve_api.operations.job_streams import STREAMS_PER_ADMIN
-from solve_api.operations.jobs import Jobs
+from solve_api.operations.jobs import JOBS_SQL, Jobs
 from tests.api.served import problem_of, serving
 from tests.waiting import until
 from tests.world import World
@@ -66,6 +68,45 @@ async def test_many_streams_ask_one_question_and_each_sees_the_end(
         await world.fetch("UPDATE admin_jobs SET state = 'done', finished_at = now()")
         for lines in streams:
             assert await to_its_end(lines) == ["event: end"]
+
+
+async def test_nobody_is_asked_for_by_a_means_that_nobody_uses(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+    fetch = RequestPool.fetch
+
+    async def counted(self: RequestPool, sql: str, *given: Any) -> Any:
+        asked.append(sql)
+        return await fetch(self, sql, *given)
+
+    sessions, tokens, jobs = SESSIONS_SQL["valid_sessions"], TOKENS_SQL["valid_tokens"], JOBS_SQL["jobs"]
+    monkeypatch.setattr(RequestPool, "fetch", counted)
+    job_id = await running_job(world)
+    async with serving(world) as api, api.admin() as admin, api.script(Scope.READ) as script:
+        for client, needed, spared in ((admin, sessions, tokens), (script, tokens, sessions)):
+            async with watching(client, job_id):
+                asked.clear()
+                await until(lambda: asked.count(jobs) >= 3, "three ticks")
+                assert (needed in asked, spared in asked) == (True, False)
+            streams = api._server.config.app.state.stores.job_streams  # type: ignore[union-attr]
+            await until(lambda: not streams._streams, "the stream to be closed")  # noqa: B023
+
+
+async def test_an_unexpected_error_ends_the_streams_rather_than_leave_them_open(
+    world: World, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As a row that a newer release wrote."""
+    job_id, other_id = await running_job(world), await running_job(world)
+    async with (
+        serving(world) as api,
+        api.admin() as admin,
+        watching(admin, job_id) as lines,
+        watching(admin, other_id) as others,
+    ):
+        await world.fetch("UPDATE admin_jobs SET progress = '[7]' WHERE job_id = $1", job_id)
+        assert await to_its_end(lines) == await to_its_end(others) == []
+        assert "action=job_streams_stopped" in capsys.readouterr().out
+        later = await admin.get(f"/api/admin/jobs/{other_id}/events")
+        assert (later.status_code, later.text) == (200, "")
 
 
 async def test_a_closed_stream_makes_room_and_other_admins_have_their_own(
