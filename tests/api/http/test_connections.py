@@ -259,7 +259,7 @@ async def test_a_stream_outlives_every_deadline(world: World) -> None:
         assert clients.api.changes.hub.streams == 1
 
 
-async def test_whatever_is_queued_behind_a_stream_it_ends_with_its_connection(world: World) -> None:
+async def test_whatever_is_queued_after_a_stream_it_ends_with_its_connection(world: World) -> None:
     async with clients_of(world, api_connections_address_max=5) as clients:
         for queued in (b"", LIVE, FORM, LIVE * 2, LIVE * (PIPELINE_MAX + 1), b"nothing\r\n\r\n"):
             for at_once in (True, False):
