@@ -108,6 +108,20 @@ async def test_a_permission_that_is_missing_is_named_in_the_log_and_not_to_visit
             assert "permission denied for table users" in line, path
 
 
+async def test_a_permission_that_a_repair_lacks_is_not_an_unavailable_postgresql(
+    roles: Roles, capsys: pytest.CaptureFixture[str]
+) -> None:
+    async with serving(roles.api) as api, api.admin() as admin:
+        for lacking, path in (
+            ("UPDATE ON leaderboard_epoch", "/api/admin/sync-leaderboard"),
+            ("SELECT ON solves", "/api/admin/backfill-problems-solved"),
+        ):
+            await roles.sql(f"REVOKE {lacking} FROM solve_api")
+            capsys.readouterr()
+            problem_of(await admin.post(path), 503, "permission-missing")
+            assert f"permission denied for table {lacking.split()[-1]}" in capsys.readouterr().out, path
+
+
 @pytest.mark.parametrize("table", ["users", "verdicts", "solves"])
 async def test_projectors_name_the_table(roles: Roles, table: str) -> None:
     await roles.sql(f"REVOKE INSERT, UPDATE ON {table} FROM solve_projector")

@@ -12,6 +12,11 @@ from solve_projector.settings import ProjectorSettings
 from solve_runtime.addresses import ListeningHost
 
 IPV4_IN_IPV6 = ipaddress.IPv6Network("::ffff:0:0/96")
+# the largest networks that one site has; more would trust strangers
+LARGEST_V4, LARGEST_V6 = 8, 20
+PRIVATE_V6 = ipaddress.IPv6Network("fc00::/7")
+YEAR_S = 366 * 86_400
+NO_TIME = re.compile(r"(/|per)\s*0", re.IGNORECASE)
 ORIGIN = re.compile(r"\*|https?://[a-z0-9]([a-z0-9.-]*[a-z0-9])?(:[0-9]{1,5})?|https?://\[[0-9a-f:.]+\](:[0-9]{1,5})?")
 
 
@@ -24,9 +29,15 @@ def _proxies(texts: tuple[str, ...]) -> tuple[str, ...]:
             "must be addresses or networks, such as 10.1.2.3 or 10.1.2.0/24, with commas between"
         ) from None
     v4 = ipaddress.collapse_addresses(one for one in networks if isinstance(one, ipaddress.IPv4Network))
-    v6 = ipaddress.collapse_addresses(one for one in networks if isinstance(one, ipaddress.IPv6Network))
-    if any(one.prefixlen == 0 for one in v4) or any(IPV4_IN_IPV6.subnet_of(one) for one in v6):
-        raise ValueError("must not contain every address: anybody could then claim to be anybody; name the proxies")
+    v6 = list(ipaddress.collapse_addresses(one for one in networks if isinstance(one, ipaddress.IPv6Network)))
+    if any(one.prefixlen < LARGEST_V4 for one in v4) or any(
+        one.prefixlen < LARGEST_V6 and not one.subnet_of(PRIVATE_V6) for one in v6
+    ):
+        raise ValueError(
+            "must not contain the addresses of strangers: anybody could claim to be anybody; name the proxies"
+        )
+    if any(one.subnet_of(IPV4_IN_IPV6) for one in v6):
+        raise ValueError("must name an IPv4 address as such: 10.1.2.3, not ::ffff:10.1.2.3")
     return texts
 
 
@@ -38,8 +49,9 @@ def _origins(texts: tuple[str, ...]) -> tuple[str, ...]:
 
 def _rate(text: str) -> str:
     try:
-        if any(rate.amount < 1 for rate in parse_many(text)):
-            raise ValueError  # noqa: TRY301 - nobody could log in
+        # of none, nobody could log in; limits takes no time for one of the unit
+        if NO_TIME.search(text) or any(rate.amount < 1 or rate.get_expiry() > YEAR_S for rate in parse_many(text)):
+            raise ValueError  # noqa: TRY301
     except ValueError:
         raise ValueError("is not a rate; write one such as 10/minute, or 5/second;100/minute") from None
     return text

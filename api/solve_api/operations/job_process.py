@@ -21,7 +21,7 @@ from solve_projector.leaderboard.audit import compare_board, one_rebuild, rebuil
 from solve_projector.leaderboard.board import open_leaderboard
 from solve_projector.replay.replaying import ReplayOptions, replay
 from solve_projector.replay.worker_pool import plain
-from solve_projector.store.postgresql import DATABASE_ERRORS, Failure, classify, open_pool, said_of
+from solve_projector.store.postgresql import DATABASE_ERRORS, Failure, classify, is_denied, open_pool, said_of
 from solve_runtime.child_process import ChildEnded, answers, read_task, say
 from solve_runtime.kafka_settings import KafkaConnection
 from solve_runtime.logs import configure_logs
@@ -130,8 +130,12 @@ def _say_end(doing: "asyncio.Task[dict[str, Any]]") -> int:
     try:
         say(report=doing.result())
     except errors.ProjectorError as error:
-        say(error=type(error).__name__, message=str(error))
+        kind = errors.PermissionMissing if is_denied(error.__cause__) else type(error)
+        say(error=kind.__name__, message=str(error))
     except Exception as error:
+        if is_denied(error):
+            say(error=errors.PermissionMissing.__name__, message=said_of(error))
+            return 0
         if not isinstance(error, DATABASE_ERRORS) or classify(error) is not Failure.TRANSIENT:
             log.exception("a job failed", action="job_failed", error=str(error))
             return 1

@@ -140,8 +140,8 @@ async def test_when_all_places_are_at_work_one_more_is_refused(world: World) -> 
 async def test_whoever_sends_no_body_keeps_nobody_out(world: World, capfd: pytest.CaptureFixture[str]) -> None:
     async with clients_of(world) as clients:
         unread, fed = FORM.replace(b"/api/admin/login", b"/livez"), FORM + b" " * 10
-        for address, begun in (("127.0.0.2", (FORM, LIVE + FORM, fed)), ("127.0.0.3", (unread, LIVE + fed, FORM))):
-            for request in begun:
+        for address, started in (("127.0.0.2", (FORM, LIVE + FORM, fed)), ("127.0.0.3", (unread, LIVE + fed, FORM))):
+            for request in started:
                 client = await clients.enter(address)
                 client.writer.write(request)
         all_open = clients.api.server.server_state.connections
@@ -259,7 +259,7 @@ async def test_a_stream_outlives_every_deadline(world: World) -> None:
         assert clients.api.changes.hub.streams == 1
 
 
-async def test_whatever_is_queued_behind_a_stream_it_ends_with_its_connection(world: World) -> None:
+async def test_whatever_is_queued_after_a_stream_it_ends_with_its_connection(world: World) -> None:
     async with clients_of(world, api_connections_address_max=5) as clients:
         for queued in (b"", LIVE, FORM, LIVE * 2, LIVE * (PIPELINE_MAX + 1), b"nothing\r\n\r\n"):
             for at_once in (True, False):
