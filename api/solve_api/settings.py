@@ -12,7 +12,7 @@ from solve_projector.settings import ProjectorSettings
 from solve_runtime.addresses import ListeningHost
 
 IPV4_IN_IPV6 = ipaddress.IPv6Network("::ffff:0:0/96")
-# the largest networks that one site has; more would trust strangers
+# the largest networks that one site has; more would trust everybody else too
 LARGEST_V4, LARGEST_V6 = 8, 20
 PRIVATE_V6 = ipaddress.IPv6Network("fc00::/7")
 YEAR_S = 366 * 86_400
@@ -33,9 +33,7 @@ def _proxies(texts: tuple[str, ...]) -> tuple[str, ...]:
     if any(one.prefixlen < LARGEST_V4 for one in v4) or any(
         one.prefixlen < LARGEST_V6 and not one.subnet_of(PRIVATE_V6) for one in v6
     ):
-        raise ValueError(
-            "must not contain the addresses of strangers: anybody could claim to be anybody; name the proxies"
-        )
+        raise ValueError("must be of proxies alone: of a larger network anybody could claim to be anybody")
     if any(one.subnet_of(IPV4_IN_IPV6) for one in v6):
         raise ValueError("must name an IPv4 address as such: 10.1.2.3, not ::ffff:10.1.2.3")
     return texts
