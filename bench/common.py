@@ -2,7 +2,7 @@
 
 import json
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from statistics import quantiles
@@ -42,6 +42,16 @@ def say(what: str) -> None:
 def percentile_ms(took_s: list[float], percent: int) -> float:
     """In milliseconds, of at least two."""
     return round(quantiles(took_s, n=100)[percent - 1] * 1000, 1)
+
+
+def finish(result: dict[str, Any], name: str, show: Callable[[dict[str, Any]], None], *, as_json: bool = False) -> None:
+    """Writes the result, and prints it: for people, or as it is written."""
+    path = write_result(result, name)
+    if as_json:
+        print_lines(*json.dumps(result, indent=2).split("\n"))
+    else:
+        show(result)
+        print_lines(f"written to {path}")
 
 
 def write_result(result: dict[str, Any], name: str) -> Path:

@@ -9,10 +9,9 @@ this machine's today.
 """
 
 import argparse
-import json
 from typing import Any
 
-from bench.common import begin_quietly, say, write_result
+from bench.common import begin_quietly, finish, say
 from bench.crowd import make_crowd
 from bench.processes import serving
 from bench.rounds import PAGES, Plan, measure_pages
@@ -30,12 +29,7 @@ def main() -> None:
     require_wrk()
     begin_quietly(SOLVE_API_READ_RATE=UNLIMITED)
     result = run_async(lambda: measure(options))
-    path = write_result(result, "pages.json")
-    if options.json:
-        print_lines(*json.dumps(result, indent=2).split("\n"))
-    else:
-        show(result)
-        print_lines(f"written to {path}")
+    finish(result, "pages.json", show, as_json=options.json)
 
 
 def _options() -> argparse.Namespace:

@@ -20,7 +20,7 @@ from typing import Any
 import asyncpg
 import psutil
 
-from bench.common import begin_quietly, open_database, say, write_result
+from bench.common import begin_quietly, finish, open_database, say
 from bench.processes import output_of, running
 from bench.repair import measure_repair
 from bench.throughput import project
@@ -55,9 +55,7 @@ def main() -> None:
         parser.error(f"--events must be more than {USERS:,}, because a season begins by registering so many users")
     begin_quietly()
     result = asyncio.run(measure(sorted(options.events)))
-    path = write_result(result, "replay.json")
-    show(result)
-    print_lines(f"written to {path}")
+    finish(result, "replay.json", show)
 
 
 async def measure(sizes: list[int]) -> dict[str, Any]:

@@ -9,14 +9,13 @@ The floors: a bare FastAPI route asked likewise, a bare `SELECT 1`, and `COPY` o
 
 import argparse
 import asyncio
-import json
 from collections.abc import Mapping
 from time import perf_counter
 from typing import Any
 
 import httpx
 
-from bench.common import begin_quietly, say, write_result
+from bench.common import begin_quietly, finish, say
 from bench.crowd import make_crowd
 from bench.large import measure_projection
 from bench.open_loop import Asked, ask_steadily, client_of, page
@@ -47,12 +46,7 @@ def main() -> None:
     options = parser.parse_args()
     begin_quietly(SOLVE_API_READ_RATE=UNLIMITED)
     result = run_async(lambda: measure(options))
-    path = write_result(result, "scale.json")
-    if options.json:
-        print_lines(*json.dumps(result, indent=2).split("\n"))
-    else:
-        show(result)
-        print_lines(f"written to {path}")
+    finish(result, "scale.json", show, as_json=options.json)
 
 
 async def measure(options: argparse.Namespace) -> dict[str, Any]:

@@ -18,7 +18,7 @@ from typing import Any
 import asyncpg
 import psutil
 
-from bench.common import begin_quietly, open_database, say, write_result
+from bench.common import begin_quietly, finish, open_database, say
 from bench.floor import measure_floor, rows_of
 from bench.latency import measure_latency
 from bench.peers.compare import measure_peers
@@ -27,7 +27,7 @@ from solve_producer.client import SolveProducer
 from solve_producer.demo.simulation import Season, simulate
 from solve_projector.operations.setup import provision
 from solve_projector.settings import ProjectorSettings
-from solve_runtime.console import print_lines, print_table, table
+from solve_runtime.console import print_table, table
 from solve_runtime.kafka_settings import KafkaConnection
 
 PROJECTION = ("solve_projector", "run", "--once", "--json")
@@ -52,9 +52,7 @@ def main() -> None:
     options = parser.parse_args()
     begin_quietly()
     result = asyncio.run(measure(options.events, options.latency_seconds, options.peers))
-    path = write_result(result, "peers.json" if options.peers else "bench.json")
-    show(result)
-    print_lines(f"written to {path}")
+    finish(result, "peers.json" if options.peers else "bench.json", show)
 
 
 async def measure(number: int, latency_s: float, peers: str | None) -> dict[str, Any]:

@@ -6,13 +6,17 @@ ROLLBACK, an unlock) has a second to finish.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Collection, Coroutine
+from collections.abc import AsyncIterator, Callable, Collection, Coroutine
 from contextlib import asynccontextmanager
 from typing import Any, TypeVar
+
+import structlog
 
 from solve_runtime.errors import SolveCountsError
 
 Result = TypeVar("Result")
+
+log = structlog.get_logger()
 
 RETRY_S = 1.0
 GRACE_S = 0.5  # less than RETRY_S, or the next attempt interrupts the work after all
@@ -37,12 +41,23 @@ def retrieve(task: asyncio.Future[Any]) -> None:
     _ = task.cancelled() or task.exception()
 
 
+def say_unexpected_end(task: asyncio.Task[None]) -> None:
+    """Says in the log that work ended by an error, unless it was cancelled."""
+    if not task.cancelled() and not task.cancelling() and (error := task.exception()):
+        name = getattr(task.get_coro(), "__qualname__", task.get_name())
+        log.critical(f"{name} stopped", action="background_stopped", error=str(error), exc_info=error)
+
+
 @asynccontextmanager
-async def in_background(*work: Coroutine[Any, Any, None]) -> AsyncIterator[list[asyncio.Task[None]]]:
-    """Runs work beside the caller's until exit. What it raises stays in its task."""
+async def in_background(
+    *work: Coroutine[Any, Any, None], on_end: Callable[[asyncio.Task[None]], None] = say_unexpected_end
+) -> AsyncIterator[None]:
+    """Runs work beside the caller's until exit. What it raises stays in its task, and `on_end` gets that."""
     tasks = [asyncio.create_task(one) for one in work]
+    for task in tasks:
+        task.add_done_callback(on_end)
     try:
-        yield tasks
+        yield
     finally:
         await cancel_and_wait(tasks)
 

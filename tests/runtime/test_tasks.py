@@ -9,7 +9,7 @@ from aiokafka.conn import AIOKafkaConnection
 from aiokafka.protocol.metadata import MetadataRequest
 
 from solve_projector.log.inspection import open_inspector
-from solve_runtime.tasks import cancel_and_wait, cancelled, shielded
+from solve_runtime.tasks import cancel_and_wait, cancelled, in_background, shielded
 from tests.world import World
 
 
@@ -162,3 +162,25 @@ async def test_a_kafka_client_that_is_stopped_while_it_starts_leaves_no_connecti
     await asked.wait()
     await cancel_and_wait([task])
     gc.collect()  # warns of a connection that was left open
+
+
+async def test_work_in_the_background_that_ends_by_an_error_says_so(capsys: pytest.CaptureFixture[str]) -> None:
+    async def fails() -> None:
+        raise ValueError("a row of a newer version")
+
+    async def answers_a_cancellation_with_an_error() -> None:
+        try:
+            await asyncio.sleep(3600)
+        except asyncio.CancelledError:
+            raise ConnectionError("closed") from None
+
+    async with in_background(answers_a_cancellation_with_an_error()):
+        await asyncio.sleep(0)
+    assert "stopped" not in capsys.readouterr().out
+    async with in_background(fails()):
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+    said = capsys.readouterr().out
+    assert "fails stopped" in said
+    assert "background_stopped" in said
+    assert "a row of a newer version" in said

@@ -245,9 +245,7 @@ async def open_changes(settings: ApiSettings, pool: asyncpg.Pool, topic: str) ->
     key = changes_key(settings.leaderboard_prefix)
     hub = Hub(_streams_max(settings), address_max=settings.api_streams_address_max)
     changes = Changes(redis, key, pool, hub, topic)
-    async with aclosing(redis), in_background(changes.follow(), changes.query()) as tasks:
-        for task in tasks:
-            task.add_done_callback(changes.ended)
+    async with aclosing(redis), in_background(changes.follow(), changes.query(), on_end=changes.ended):
         with closing(hub):
             yield changes
 

@@ -132,6 +132,5 @@ class JobStreams:
 async def open_job_streams(pool: asyncpg.Pool, settings: ApiSettings, jobs: Jobs) -> AsyncIterator[JobStreams]:
     """Asks in the background until exit."""
     streams = JobStreams(pool, settings, jobs)
-    async with in_background(streams.keep_asking()) as (asking,):
-        asking.add_done_callback(streams.ended)
+    async with in_background(streams.keep_asking(), on_end=streams.ended):
         yield streams

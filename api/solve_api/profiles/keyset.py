@@ -10,19 +10,29 @@ from solve_api.errors import CursorRefused
 
 def cursor_of(number: int, text: str) -> str:
     """The cursor of the rows after this place."""
-    return urlsafe_b64encode(f"{number}.{text}".encode()).decode().rstrip("=")
+    return as_link(f"{number}.{text}")
 
 
 def place_of(cursor: str, least: int, most: int) -> tuple[int, str]:
     """The place that a cursor stands for. Raises CursorRefused if it is not ours."""
     try:
-        number, text = urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)).decode().split(".", 1)
+        number, text = from_link(cursor).split(".", 1)
         place = int(number), text
     except ValueError:
         raise _refused() from None
     if not least <= place[0] <= most or "\x00" in text:
         raise _refused()
     return place
+
+
+def as_link(text: str) -> str:
+    """A cursor's text, of letters that a link can hold (RFC 4648, section 5)."""
+    return urlsafe_b64encode(text.encode()).decode().rstrip("=")
+
+
+def from_link(cursor: str) -> str:
+    """The text of a cursor. Raises ValueError if it is not ours."""
+    return urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)).decode()
 
 
 def _refused() -> CursorRefused:

@@ -48,7 +48,12 @@ class SearchBlocks:
                     await connection.execute(SEARCH_SQL["make_blocks"], timeout=TIMEOUT_S)
         except DATABASE_ERRORS as error:
             self._not_before_s = monotonic() + RETRY_S
-            log.warning("search_blocks_failed", error=said_of(error), retry_s=RETRY_S)
+            log.warning(
+                "the blocks of the search cannot be made anew",
+                action="search_blocks_failed",
+                error=said_of(error),
+                retry_s=RETRY_S,
+            )
 
 
 @asynccontextmanager

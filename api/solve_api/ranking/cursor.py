@@ -4,9 +4,8 @@ A position rather than a number of rows: a user who moves between two requests p
 that everybody has left has no position; it links to the end of the board where they went.
 """
 
-from base64 import urlsafe_b64decode, urlsafe_b64encode
-
 from solve_api.errors import CursorRefused
+from solve_api.profiles.keyset import as_link, from_link
 from solve_projector.domain.ranking import NOWHERE, BoardPage, Mode, PageRequest, RankKey
 
 LETTERS = {Mode.AFTER: "n", Mode.BEFORE: "p"}
@@ -17,8 +16,7 @@ ABOVE_ALL, BELOW_ALL = RankKey(GREATEST, 0, ""), NOWHERE
 
 def cursor_of(mode: Mode, position: RankKey) -> str:
     """The cursor of the page after this position, or before it."""
-    text = f"{LETTERS[mode]}.{position.problems_solved}.{position.seconds}.{position.user_id}"
-    return urlsafe_b64encode(text.encode()).decode().rstrip("=")
+    return as_link(f"{LETTERS[mode]}.{position.problems_solved}.{position.seconds}.{position.user_id}")
 
 
 def next_cursor(reading: BoardPage) -> str | None:
@@ -38,8 +36,7 @@ def previous_cursor(reading: BoardPage) -> str | None:
 def page_request_of(cursor: str, limit: int) -> PageRequest:
     """The page that a cursor stands for. Raises CursorRefused if it is not ours."""
     try:
-        text = urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)).decode()
-        letter, solved, seconds, user_id = text.split(".", 3)
+        letter, solved, seconds, user_id = from_link(cursor).split(".", 3)
         position = RankKey(int(solved), int(seconds), user_id)
         mode = MODES[letter]
     except (ValueError, KeyError):
