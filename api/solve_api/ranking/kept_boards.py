@@ -40,7 +40,7 @@ FORGOTTEN_AFTER_S = 10.0  # a first build that nobody asked for again
 
 # a board that takes no longer is built before it is read, as often as builds may run
 CHEAP_S = 0.02
-CHEAP_PATIENCE_S = 0.1
+CHEAP_PATIENCE_S = 0.03
 BUSY_S = 2.0
 RETRY_S = 0.02
 RENEWED_AFTER_S = 0.2

@@ -388,7 +388,7 @@ ALTER TABLE ONLY public.solve_counts_addition
 ALTER TABLE ONLY public.solve_counts_migration
     ADD CONSTRAINT solve_counts_migration_pkc PRIMARY KEY (version_num);
 ALTER TABLE ONLY public.solves
-    ADD CONSTRAINT solves_pkey PRIMARY KEY (user_id, problem_id);
+    ADD CONSTRAINT solves_pkey PRIMARY KEY (user_id, problem_id) INCLUDE (solved_at, language);
 ALTER TABLE ONLY public.superseded_verdicts
     ADD CONSTRAINT superseded_verdicts_pkey PRIMARY KEY (user_id, problem_id, submission_id, judged_at, solved);
 ALTER TABLE ONLY public.user_search_blocks
