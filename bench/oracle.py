@@ -83,7 +83,15 @@ def _verdict(event: Fields) -> Verdict:
     if event["type"] == "submission.revoked.v1":
         return Verdict(False, judged_at, None, "", "", event.get("reason") or "", event.get("revision") or 0)
     submitted_at = _time(event["submitted_at"]) if event.get("submitted_at") else judged_at
-    return Verdict(True, judged_at, submitted_at, event.get("language") or "", event.get("contest_id") or "", "", event.get("revision") or 0)
+    return Verdict(
+        True,
+        judged_at,
+        submitted_at,
+        event.get("language") or "",
+        event.get("contest_id") or "",
+        "",
+        event.get("revision") or 0,
+    )
 
 
 def _standing(verdicts: list[Verdict]) -> Verdict:

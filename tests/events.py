@@ -50,7 +50,9 @@ def _events(
             username=st.sampled_from(["x", "y", "Ω"]),
             registered_at=ids["judged_at"],
         ),
-        st.builds(SubmissionSolved, **decided, submitted_at=st.none() | ids["judged_at"], language=texts, contest_id=texts),
+        st.builds(
+            SubmissionSolved, **decided, submitted_at=st.none() | ids["judged_at"], language=texts, contest_id=texts
+        ),
         st.builds(SubmissionRevoked, **decided, reason=texts),
     )
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from solve_schemas.events import REVISION_MAX, EVENT_MODELS, Event, SubmissionRevoked, SubmissionSolved, UserRegistered
+from solve_schemas.events import EVENT_MODELS, REVISION_MAX, Event, SubmissionRevoked, SubmissionSolved, UserRegistered
 from solve_schemas.record import decode, decode_line, encode, encode_line
 from solve_schemas.rejection import DETAIL_MAX_CHARS, Reason, Rejected
 
@@ -37,7 +37,10 @@ json_values = st.recursive(
     max_leaves=6,
 )
 almost = st.fixed_dictionaries(
-    {}, optional={name: st.text(max_size=5) | json_values for name in [*FIELDS, "type", "submitted_at", "language", "revision"]}
+    {},
+    optional={
+        name: st.text(max_size=5) | json_values for name in [*FIELDS, "type", "submitted_at", "language", "revision"]
+    },
 ).map(lambda fields: json.dumps(fields).encode())
 headers = st.lists(
     st.tuples(

@@ -98,7 +98,7 @@ def beats(challenger: Verdict, standing: Verdict) -> bool:
 
 def _tie_break(verdict: Verdict) -> tuple[datetime, str, str, str, int, int]:
     # code points order like UTF-8 bytes, and so like the columns' collation "C"
-    return (verdict.submitted_at or verdict.judged_at, *verdict[6:])
+    return (verdict.submitted_at or verdict.judged_at, *verdict[6:11])
 
 
 def fold_verdict(standing: dict[VerdictKey, Verdict], verdict: Verdict) -> Verdict | None:

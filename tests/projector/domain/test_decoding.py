@@ -116,7 +116,8 @@ fields = st.fixed_dictionaries(
          [("ce_type", b"submission.revoked.v1")], False, (",", ":"), NOON_2026_11_24)  # fmt: skip
 @example({"submission_id": "s", "user_id": "u", "problem_id": "p", "judged_at": "2026-01-01T00:00:00.9999999Z"},
          [("ce_type", b"submission.solved.v1")], False, (",", ":"), NOON_2026_11_24)  # fmt: skip
-@example({"submission_id": "s", "user_id": "u", "problem_id": "p", "judged_at": "2026-11-23T12:00:00Z", "revision": 2.0},
+@example({"submission_id": "s", "user_id": "u", "problem_id": "p", "judged_at": "2026-11-23T12:00:00Z",
+          "revision": 2.0},
          [("ce_type", b"submission.solved.v1")], False, (",", ":"), NOON_2026_11_24)  # fmt: skip
 @example({"submission_id": "s", "user_id": "u", "problem_id": "p", "judged_at": "2026-11-23T12:00:00Z", "revision": 2},
          [("ce_type", b"submission.revoked.v1")], False, (", ", ": "), NOON_2026_11_24)  # fmt: skip
