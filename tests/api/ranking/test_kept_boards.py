@@ -15,7 +15,7 @@ from solve_api.ranking.kept_boards import KeptBoards, KeptPage, keeping_boards
 from solve_api.ranking.periods import TimeRange
 from solve_projector.domain.ranking import Mode, PageRequest, RankKey
 from solve_projector.store.postgresql import DATABASE_ERRORS
-from tests.api.ranking.test_boards import expected
+from tests.api.ranking.test_boards import expected, rank_on
 from tests.events import at
 from tests.waiting import until
 from tests.world import World
@@ -163,6 +163,29 @@ async def test_a_board_of_several_thousand_places_is_read_across_its_rows(world:
                     assert board[reading.begin : reading.begin + len(reading.rows)] == reading.rows
                     ranks = {one: (rank, board[rank - 1]) for one, rank in _ranks(1, 1000, 1001, 2500)}
                     assert reading.places == ranks
+
+
+async def test_who_is_equal_shares_a_rank_across_the_rows_of_a_board(world: World) -> None:
+    await add_solves(world, 3500)
+    equal = range(500, 3000)  # ends in one row of 1,000 places, and begins in another
+    async with world.database() as database:
+        for table, column in (("users", "last_solved_at"), ("solves", "solved_at")):
+            await database.execute(
+                f"UPDATE {table} SET {column} = $1 WHERE {column} BETWEEN $1 AND $2", at(equal[0]), at(equal[-1])
+            )
+    board = sorted(
+        (RankKey(1, int(at(equal[0] if n in equal else n).timestamp()), f"u{n}") for n in range(1, 3501)),
+        key=lambda one: (one.seconds, one.user_id),
+    )
+    async with processes(world, 1) as [(_, boards)]:
+        for period in (ALL_TIME, EVERYWHERE):
+            await page_of(boards, period)
+            for place in (0, 498, 499, 500, 999, 1000, 2500, 2998, 2999, 3000, 3499):
+                found = await boards.read(period, PageRequest(3, Mode.AFTER, board[place]), [board[place].user_id])
+                assert found
+                reading = found.reading
+                assert reading.ranked() == [(rank_on(board, board.index(row)), row) for row in reading.rows]
+                assert reading.places == {board[place].user_id: (rank_on(board, place), board[place])}
 
 
 def _ranks(*ranks: int) -> list[tuple[str, int]]:

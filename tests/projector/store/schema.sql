@@ -239,6 +239,7 @@ CREATE TABLE public.parked_events (
     acknowledged_at timestamp with time zone,
     acknowledged_by text,
     acknowledged_why text,
+    revision bigint DEFAULT 0 NOT NULL,
     CONSTRAINT parked_events_acknowledged_check CHECK ((num_nulls(acknowledged_at, acknowledged_by, acknowledged_why) = ANY (ARRAY[0, 3]))),
     CONSTRAINT verdicts_submitted_at_check CHECK ((solved = (submitted_at IS NOT NULL)))
 );
@@ -345,6 +346,7 @@ CREATE TABLE public.verdicts (
     reason text NOT NULL COLLATE pg_catalog."C",
     source_partition integer NOT NULL,
     source_offset bigint NOT NULL,
+    revision bigint DEFAULT 0 NOT NULL,
     CONSTRAINT verdicts_submitted_at_check CHECK ((solved = (submitted_at IS NOT NULL)))
 );
 ALTER TABLE ONLY public.admin_audit
