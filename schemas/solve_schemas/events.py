@@ -1,4 +1,4 @@
-"""The three event types of a judge, their fields and their limits.
+"""The event types of a judge, their fields and their limits: verdicts, and facts about users and problems.
 
 The limits keep one bad event from stopping a batch: PostgreSQL cannot store NUL, and a number as a time is ambiguous.
 Unknown fields are ignored, so that an older reader survives a newer judge. In JSON an id is text; Python code may give
@@ -95,24 +95,79 @@ class _Event(BaseModel):
     model_config = ConfigDict(frozen=True, strict=True, extra="ignore")
 
     type_name: ClassVar[str]
-
-
-class UserRegistered(_Event):
-    """A user exists from now on; sent again with a later time, it is a rename."""
-
-    type_name: ClassVar[str] = "user.registered.v1"
-
-    user_id: Id = Field(description="The judge's stable id of the user; the record's key.")
-    username: Text = Field(description="The name people see. Not unique.")
-    registered_at: Time = Field(description="When the user took this name.")
+    time_name: ClassVar[str]
+    key_name: ClassVar[str] = "user_id"
 
     @property
     def happened_at(self) -> datetime:
         """When the fact happened; CloudEvents' `time`."""
-        return self.registered_at
+        time: datetime = getattr(self, self.time_name)
+        return time
+
+    @property
+    def record_key(self) -> str:
+        """The key of its record: all events of one user, or of one problem, are in one partition."""
+        key: str = getattr(self, self.key_name)
+        return key
+
+
+class UserRegistered(_Event):
+    """A user exists from now on; sent again with a later time, it is a rename, or another listing."""
+
+    type_name: ClassVar[str] = "user.registered.v1"
+    time_name: ClassVar[str] = "registered_at"
+
+    user_id: Id = Field(description="The judge's stable id of the user; the record's key.")
+    username: Text | None = Field(
+        None, description="The name people see. Not unique. Absent only in a log that was copied without erased names."
+    )
+    registered_at: Time = Field(description="When the user took this name.")
+    listed: bool | None = Field(
+        None, description="False: counted, with a profile, and on no board. Absent, it is true."
+    )
+
+
+class UserRemoved(_Event):
+    """A user is shown nowhere until a later registration; verdicts go on being kept."""
+
+    type_name: ClassVar[str] = "user.removed.v1"
+    time_name: ClassVar[str] = "removed_at"
+
+    user_id: Id = Field(description="The judge's stable id of the user; the record's key.")
+    removed_at: Time = Field(description="When the user was removed; a registration later than that undoes it.")
+    reason: OptionalText | None = Field(None, description="Why, for people to read.")
+    erase: bool | None = Field(None, description="Whether the name leaves everything of ours. Absent, it is false.")
+
+
+class _ProblemFact(_Event):
+    key_name: ClassVar[str] = "problem_id"
+
+    problem_id: Id = Field(description="The judge's stable id of the problem; the record's key.")
+
+
+class ProblemWithdrawn(_ProblemFact):
+    """A problem counts for nobody, until it is restored."""
+
+    type_name: ClassVar[str] = "problem.withdrawn.v1"
+    time_name: ClassVar[str] = "withdrawn_at"
+
+    withdrawn_at: Time = Field(description="When it was withdrawn. Of a problem's facts the latest stands.")
+    reason: OptionalText | None = Field(None, description="Why, for people to read.")
+
+
+class ProblemRestored(_ProblemFact):
+    """A withdrawn problem counts as before."""
+
+    type_name: ClassVar[str] = "problem.restored.v1"
+    time_name: ClassVar[str] = "restored_at"
+
+    restored_at: Time = Field(description="When it was restored. Of a problem's facts the latest stands.")
+    reason: OptionalText | None = Field(None, description="Why, for people to read.")
 
 
 class _Verdict(_Event):
+    time_name: ClassVar[str] = "judged_at"
+
     submission_id: Id = Field(description="The judge's stable id of the submission.")
     user_id: Id = Field(description="Who submitted; the record's key.")
     problem_id: Id = Field(description="Which problem it is for.")
@@ -124,11 +179,6 @@ class _Verdict(_Event):
         description="The judge's own count of the submission's verdicts: the greatest stands, whatever the clocks say. "
         "Absent, it is 0.",
     )
-
-    @property
-    def happened_at(self) -> datetime:
-        """When the fact happened; CloudEvents' `time`."""
-        return self.judged_at
 
 
 class SubmissionSolved(_Verdict):
@@ -154,7 +204,10 @@ class SubmissionRevoked(_Verdict):
     reason: OptionalText | None = Field(None, description="Why, for people to read.")
 
 
-Event = UserRegistered | SubmissionSolved | SubmissionRevoked
-EVENT_MODELS: dict[str, type[UserRegistered] | type[SubmissionSolved] | type[SubmissionRevoked]] = {
-    model.type_name: model for model in (UserRegistered, SubmissionSolved, SubmissionRevoked)
-}
+Event = UserRegistered | UserRemoved | SubmissionSolved | SubmissionRevoked | ProblemWithdrawn | ProblemRestored
+EVENT_MODELS: dict[str, type[Event]] = {
+    model.type_name: model
+    for model in (
+        UserRegistered, UserRemoved, SubmissionSolved, SubmissionRevoked, ProblemWithdrawn, ProblemRestored,
+    )
+}  # fmt: skip

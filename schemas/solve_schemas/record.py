@@ -1,7 +1,7 @@
 """Encodes and decodes Kafka records and lines of event files, both in one dialect.
 
 A record is a CloudEvents message in Kafka *binary* mode (CloudEvents 1.0, Kafka protocol binding, section 3.2):
-the key is the `user_id`, the envelope is in headers, the value is the event's flat JSON. A line of a file is that JSON
+the key is the `user_id` or, of a fact about a problem, the `problem_id`; the envelope is in headers, the value is the event's flat JSON. A line of a file is that JSON
 with its type inside. Without any type both are a solve; a type that nobody knows makes neither of them one.
 """
 
@@ -16,7 +16,7 @@ from typing import Any
 from pydantic import ValidationError
 from pydantic_core import from_json
 
-from solve_schemas.events import Event, SubmissionSolved, UserRegistered
+from solve_schemas.events import Event, SubmissionSolved
 from solve_schemas.foreign_formats import foreign_format, is_structured
 from solve_schemas.messages import message_of
 from solve_schemas.record_type import TYPE_HEADER, model_inside, model_of, pairs_of, unknown_type
@@ -56,7 +56,7 @@ def encode(event: Event, source: str = DEFAULT_SOURCE, traceparent: str | None =
     ]
     if traceparent is not None:
         headers.append((TRACEPARENT, traceparent.encode()))
-    return EncodedRecord(event.user_id.encode(), value, headers)
+    return EncodedRecord(event.record_key.encode(), value, headers)
 
 
 def decode(value: bytes | None, headers: Headers, broker_timestamp_ms: int) -> Event | Rejected:
@@ -144,7 +144,7 @@ def _validate(model: type[Event], value: bytes, broker_timestamp_ms: int) -> Eve
 def out_of_range(event: Event, broker_timestamp_ms: int) -> str | None:
     """Which time of an event cannot be of a record with this timestamp, in a sentence; None where all can."""
     latest = latest_time(broker_timestamp_ms)
-    times = {"registered_at" if isinstance(event, UserRegistered) else "judged_at": event.happened_at}
+    times = {event.time_name: event.happened_at}
     if isinstance(event, SubmissionSolved) and event.submitted_at is not None:
         times["submitted_at"] = event.submitted_at
     for name, time in times.items():
