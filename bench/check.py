@@ -8,7 +8,7 @@ from typing import Any
 import asyncpg
 
 from bench import oracle
-from bench.oracle import First, Model, Solved, Verdict
+from bench.oracle import First, Model, Removal, Solved, User, Verdict
 from solve_projector.domain.ranking import PageRequest
 from solve_projector.leaderboard.board import Leaderboard
 from solve_schemas.events import Event
@@ -26,8 +26,9 @@ def model_of(events: Iterable[Event]) -> Model:
 async def differences(model: Model, connection: asyncpg.Connection, board: Leaderboard) -> list[str]:
     """Each way in which PostgreSQL or Redis is not what the oracle says, in a sentence; empty where all agree."""
     users = await connection.fetch(
-        "SELECT user_id, registered_at, username, problems_solved, last_solved_at FROM users"
+        "SELECT user_id, registered_at, username, listed, removed, problems_solved, last_solved_at FROM users"
     )
+    removals = await connection.fetch("SELECT user_id, removed_at, reason, erased_at FROM user_removals")
     firsts = await connection.fetch(
         "SELECT user_id, problem_id, solved_at, submission_id, language, contest_id FROM solves"
     )
@@ -35,8 +36,9 @@ async def differences(model: Model, connection: asyncpg.Connection, board: Leade
     rows = page.rows if page else []
     shown = [(row.user_id, row.problems_solved, datetime.fromtimestamp(row.seconds, UTC)) for row in rows]
     compared: tuple[tuple[str, dict[Any, Any], dict[Any, Any]], ...] = (
-        ("PostgreSQL's names", {row["user_id"]: (row["registered_at"], row["username"]) for row in users}, model.names),
-        ("PostgreSQL's counts", {row[0]: Solved(*row[3:]) for row in users if row["problems_solved"]}, model.solved),
+        ("PostgreSQL's users", {row[0]: User(*row[1:5]) for row in users}, model.users),
+        ("PostgreSQL's removals", {row[0]: Removal(*row[1:]) for row in removals}, model.removals),
+        ("PostgreSQL's counts", {row[0]: Solved(*row[5:]) for row in users if row["problems_solved"]}, model.solved),
         ("PostgreSQL's verdicts", await _verdicts(connection, "verdicts"), model.verdicts),
         ("PostgreSQL's first solves", {(row[0], row[1]): First(*row[2:]) for row in firsts}, model.firsts),
         ("PostgreSQL's parked events", await _verdicts(connection, "parked_events"), model.parked),

@@ -84,7 +84,7 @@ def _say_check(model: Model, wrong: list[str]) -> bool:
     for line in wrong:
         print_lines(f"WRONG: {line}")
     if not wrong:
-        total, users = sum(one.problems_solved for one in model.solved.values()), len(model.names)
+        total, users = sum(one.problems_solved for one in model.solved.values()), len(model.users)
         print_lines(f"check: PostgreSQL = Redis = the oracle, for {users} users with {total} problems solved: OK")
     return not wrong
 
@@ -102,7 +102,7 @@ def _events(feed: str | None, number: int) -> list[Event]:
     if feed is None:
         season = Season(start=datetime.now(UTC), users=2_000, events=number)
         season = replace(season, seconds_between=LASTS / season.lasts * season.seconds_between)
-        times = [one.judged_at for one in simulate(season) if not isinstance(one, UserRegistered)]
+        times = [one.happened_at for one in simulate(season) if not isinstance(one, UserRegistered)]
         ends = max(times, default=season.start)
         return list(simulate(replace(season, start=season.start - (ends - season.start) - timedelta(minutes=5))))
     try:

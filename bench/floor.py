@@ -8,7 +8,7 @@ from typing import Any
 import asyncpg
 
 from solve_projector.domain.rule import Verdict, verdict_of
-from solve_schemas.events import Event, UserRegistered
+from solve_schemas.events import Event, SubmissionRevoked, SubmissionSolved
 
 Columns = Sequence[Sequence[Any]]
 
@@ -23,7 +23,9 @@ INSERT INTO floor_verdicts SELECT * FROM unnest(
 def rows_of(events: Iterable[Event], batch: int) -> list[Columns]:
     """Columns ready to be sent, a list a batch."""
     verdicts: Iterable[Verdict] = (
-        verdict_of(event, 0, offset) for offset, event in enumerate(events) if not isinstance(event, UserRegistered)
+        verdict_of(event, 0, offset)
+        for offset, event in enumerate(events)
+        if isinstance(event, SubmissionSolved | SubmissionRevoked)
     )
     iterator = iter(verdicts)
     batches: list[Columns] = []

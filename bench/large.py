@@ -14,7 +14,7 @@ from solve_producer.demo.simulation import Season, simulate
 from solve_projector.operations.setup import provision
 from solve_projector.settings import ProjectorSettings
 from solve_runtime.kafka_settings import KafkaConnection
-from solve_schemas.events import Event, UserRegistered
+from solve_schemas.events import Event, SubmissionRevoked, SubmissionSolved
 
 SEASON_USERS, PROBLEMS = 20_000, 3_000
 
@@ -43,7 +43,7 @@ async def measure_projection(
 def _spread(event: Event, step: int) -> Event:
     """The same of a user who is among all users, and of a problem that nobody has solved before."""
     changes = {"user_id": f"user-{int(number) * step}"} if (number := event.user_id.partition("-")[2]).isdigit() else {}
-    if not isinstance(event, UserRegistered):
+    if isinstance(event, SubmissionSolved | SubmissionRevoked):
         changes["problem_id"] = f"new-{event.problem_id}"
     return event.model_copy(update=changes)
 

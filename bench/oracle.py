@@ -42,11 +42,29 @@ class Solved(NamedTuple):
     last_solved_at: datetime
 
 
+class User(NamedTuple):
+    """What is known of a registered user. An erased one has no name, and is as listed as anybody."""
+
+    registered_at: datetime
+    username: str
+    listed: bool
+    removed: bool
+
+
+class Removal(NamedTuple):
+    """When and why a user was removed at last, and when with an erasure."""
+
+    removed_at: datetime
+    reason: str
+    erased_at: datetime | None
+
+
 @dataclass(frozen=True, slots=True)
 class Model:
-    """Each registered user's name and since when, verdicts, those of unknown users, first solves, and counts."""
+    """Registered users, removals of anybody, verdicts, those of unknown users, first solves, and counts."""
 
-    names: dict[str, tuple[datetime, str]]
+    users: dict[str, User]
+    removals: dict[str, Removal]
     verdicts: dict[SubmissionKey, Verdict]
     parked: dict[SubmissionKey, Verdict]
     firsts: dict[tuple[str, str], First]  # by user and problem
@@ -55,27 +73,54 @@ class Model:
     def board(self) -> list[tuple[str, int, datetime]]:
         """Users with at least one problem, their count and the second of the last solve, in the board's order."""
         found = [
-            (user, one.problems_solved, one.last_solved_at.replace(microsecond=0)) for user, one in self.solved.items()
+            (user, one.problems_solved, one.last_solved_at.replace(microsecond=0))
+            for user, one in self.solved.items()
+            if self.users[user].listed and not self.users[user].removed
         ]
         return sorted(found, key=lambda row: (-row[1], row[2], row[0].encode()))
 
 
 def model_of(events: Iterable[Fields]) -> Model:
     """What must stand after these events."""
-    registrations: defaultdict[str, list[tuple[datetime, str]]] = defaultdict(list)
+    registrations: defaultdict[str, list[Fields]] = defaultdict(list)
+    removed: defaultdict[str, list[Fields]] = defaultdict(list)
     submissions: defaultdict[SubmissionKey, list[Verdict]] = defaultdict(list)
     for event in events:
         if event["type"] == "user.registered.v1":
-            registrations[event["user_id"]].append((_time(event["registered_at"]), event["username"]))
+            registrations[event["user_id"]].append(event)
+        elif event["type"] == "user.removed.v1":
+            removed[event["user_id"]].append(event)
         else:
             key = (event["user_id"], event["problem_id"], event["submission_id"])
             submissions[key].append(_verdict(event))
-    names = {user_id: max(some) for user_id, some in registrations.items()}
+    removals = {user_id: _removal(some) for user_id, some in removed.items()}
+    users = {user_id: _user(some, removals.get(user_id)) for user_id, some in registrations.items()}
     standing = {key: _standing(verdicts) for key, verdicts in submissions.items()}
-    verdicts = {key: verdict for key, verdict in standing.items() if key[0] in names}
-    parked = {key: verdict for key, verdict in standing.items() if key[0] not in names}
+    verdicts = {key: verdict for key, verdict in standing.items() if key[0] in users}
+    parked = {key: verdict for key, verdict in standing.items() if key[0] not in users}
     firsts = _firsts(verdicts)
-    return Model(names, verdicts, parked, firsts, _solved(firsts))
+    return Model(users, removals, verdicts, parked, firsts, _solved(firsts))
+
+
+def _removal(events: list[Fields]) -> Removal:
+    """Why is the smallest of what is said of the last time."""
+    last = max(_time(event["removed_at"]) for event in events)
+    reason = min(event.get("reason") or "" for event in events if _time(event["removed_at"]) == last)
+    erased = [_time(event["removed_at"]) for event in events if event.get("erase")]
+    return Removal(last, reason, max(erased) if erased else None)
+
+
+def _user(events: list[Fields], removal: Removal | None) -> User:
+    """The last registration, of one time an unlisted one before others and then the greatest name."""
+    registered_at = max(_time(event["registered_at"]) for event in events)
+    tied = [event for event in events if _time(event["registered_at"]) == registered_at]
+    unlisted = [event for event in tied if event.get("listed") is False]
+    username = max(event.get("username") or "" for event in unlisted or tied)
+    if removal is None or removal.removed_at < registered_at:
+        return User(registered_at, username, not unlisted, removed=False)
+    if removal.erased_at is None or removal.erased_at < registered_at:
+        return User(registered_at, username, not unlisted, removed=True)
+    return User(registered_at, "", listed=True, removed=True)
 
 
 def _verdict(event: Fields) -> Verdict:

@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 from hypothesis import strategies as st
 
-from solve_schemas.events import Event, SubmissionRevoked, SubmissionSolved, UserRegistered
+from solve_schemas.events import Event, SubmissionRevoked, SubmissionSolved, UserRegistered, UserRemoved
 
 BEGIN = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -14,9 +14,17 @@ def at(seconds: float) -> datetime:
     return BEGIN + timedelta(seconds=seconds)
 
 
-def registered(user_id: str, seconds: float = 0, username: str | None = None) -> UserRegistered:
+def registered(
+    user_id: str, seconds: float = 0, username: str | None = None, listed: bool | None = None
+) -> UserRegistered:
     """A registration."""
-    return UserRegistered(user_id=user_id, username=username or f"name of {user_id}", registered_at=at(seconds))
+    name = username or f"name of {user_id}"
+    return UserRegistered(user_id=user_id, username=name, registered_at=at(seconds), listed=listed)
+
+
+def removed(user_id: str, seconds: float = 0, reason: str | None = None, erase: bool | None = None) -> UserRemoved:
+    """A removal."""
+    return UserRemoved(user_id=user_id, removed_at=at(seconds), reason=reason, erase=erase)
 
 
 def solved(submission_id: str, user_id: str, problem_id: str, seconds: float = 0, **more: object) -> SubmissionSolved:
@@ -47,8 +55,16 @@ def _events(
         st.builds(
             UserRegistered,
             user_id=ids["user_id"],
-            username=st.sampled_from(["x", "y", "Ω"]),
+            username=st.sampled_from([None, "x", "y", "Ω"]),
             registered_at=ids["judged_at"],
+            listed=st.sampled_from([None, None, True, False]),
+        ),
+        st.builds(
+            UserRemoved,
+            user_id=ids["user_id"],
+            removed_at=ids["judged_at"],
+            reason=texts,
+            erase=st.sampled_from([None, None, False, True]),
         ),
         st.builds(
             SubmissionSolved, **decided, submitted_at=st.none() | ids["judged_at"], language=texts, contest_id=texts

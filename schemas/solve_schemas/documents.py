@@ -10,7 +10,7 @@ from solve_schemas.topic import PARTITIONS, TOPIC, TOPIC_SETTINGS
 
 FOLDER = Path(__file__).parent / "generated"
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
-EXAMPLES: dict[str, dict[str, str]] = {
+EXAMPLES: dict[str, dict[str, Any]] = {
     "user.registered.v1": {"user_id": "u-1", "username": "ada", "registered_at": "2026-01-02T03:04:05Z"},
     "submission.solved.v1": {
         "submission_id": "s-1",
@@ -27,6 +27,7 @@ EXAMPLES: dict[str, dict[str, str]] = {
         "judged_at": "2026-01-03T00:00:00Z",
         "reason": "rejudged",
     },
+    "user.removed.v1": {"user_id": "u-1", "removed_at": "2026-01-04T00:00:00Z", "reason": "asked to be", "erase": True},
 }
 
 

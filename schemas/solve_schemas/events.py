@@ -1,4 +1,4 @@
-"""The event types of a judge, their fields and their limits: verdicts, and facts about users and problems.
+"""The event types of a judge, their fields and their limits: verdicts, and facts about users.
 
 The limits keep one bad event from stopping a batch: PostgreSQL cannot store NUL, and a number as a time is ambiguous.
 Unknown fields are ignored, so that an older reader survives a newer judge. In JSON an id is text; Python code may give
@@ -96,19 +96,12 @@ class _Event(BaseModel):
 
     type_name: ClassVar[str]
     time_name: ClassVar[str]
-    key_name: ClassVar[str] = "user_id"
 
     @property
     def happened_at(self) -> datetime:
         """When the fact happened; CloudEvents' `time`."""
         time: datetime = getattr(self, self.time_name)
         return time
-
-    @property
-    def record_key(self) -> str:
-        """The key of its record: all events of one user, or of one problem, are in one partition."""
-        key: str = getattr(self, self.key_name)
-        return key
 
 
 class UserRegistered(_Event):
@@ -137,32 +130,6 @@ class UserRemoved(_Event):
     removed_at: Time = Field(description="When the user was removed; a registration later than that undoes it.")
     reason: OptionalText | None = Field(None, description="Why, for people to read.")
     erase: bool | None = Field(None, description="Whether the name leaves everything of ours. Absent, it is false.")
-
-
-class _ProblemFact(_Event):
-    key_name: ClassVar[str] = "problem_id"
-
-    problem_id: Id = Field(description="The judge's stable id of the problem; the record's key.")
-
-
-class ProblemWithdrawn(_ProblemFact):
-    """A problem counts for nobody, until it is restored."""
-
-    type_name: ClassVar[str] = "problem.withdrawn.v1"
-    time_name: ClassVar[str] = "withdrawn_at"
-
-    withdrawn_at: Time = Field(description="When it was withdrawn. Of a problem's facts the latest stands.")
-    reason: OptionalText | None = Field(None, description="Why, for people to read.")
-
-
-class ProblemRestored(_ProblemFact):
-    """A withdrawn problem counts as before."""
-
-    type_name: ClassVar[str] = "problem.restored.v1"
-    time_name: ClassVar[str] = "restored_at"
-
-    restored_at: Time = Field(description="When it was restored. Of a problem's facts the latest stands.")
-    reason: OptionalText | None = Field(None, description="Why, for people to read.")
 
 
 class _Verdict(_Event):
@@ -204,10 +171,7 @@ class SubmissionRevoked(_Verdict):
     reason: OptionalText | None = Field(None, description="Why, for people to read.")
 
 
-Event = UserRegistered | UserRemoved | SubmissionSolved | SubmissionRevoked | ProblemWithdrawn | ProblemRestored
+Event = UserRegistered | UserRemoved | SubmissionSolved | SubmissionRevoked
 EVENT_MODELS: dict[str, type[Event]] = {
-    model.type_name: model
-    for model in (
-        UserRegistered, UserRemoved, SubmissionSolved, SubmissionRevoked, ProblemWithdrawn, ProblemRestored,
-    )
-}  # fmt: skip
+    model.type_name: model for model in (UserRegistered, UserRemoved, SubmissionSolved, SubmissionRevoked)
+}

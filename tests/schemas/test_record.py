@@ -8,7 +8,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from solve_schemas.events import EVENT_MODELS, REVISION_MAX, Event, SubmissionRevoked, SubmissionSolved, UserRegistered
+from solve_schemas.events import (
+    EVENT_MODELS,
+    REVISION_MAX,
+    Event,
+    SubmissionRevoked,
+    SubmissionSolved,
+    UserRegistered,
+    UserRemoved,
+)
 from solve_schemas.record import decode, decode_line, encode, encode_line
 from solve_schemas.rejection import DETAIL_MAX_CHARS, Reason, Rejected
 
@@ -23,7 +31,10 @@ text = st.text(allowed, min_size=1, max_size=200)
 optional = st.none() | st.text(allowed, max_size=200)
 revisions = st.none() | st.integers(0, REVISION_MAX)
 events: st.SearchStrategy[Event] = st.one_of(
-    st.builds(UserRegistered, user_id=text, username=text, registered_at=times),
+    st.builds(
+        UserRegistered, user_id=text, username=st.none() | text, registered_at=times, listed=st.none() | st.booleans()
+    ),
+    st.builds(UserRemoved, user_id=text, removed_at=times, reason=optional, erase=st.none() | st.booleans()),
     st.builds(
         SubmissionSolved, submission_id=text, user_id=text, problem_id=text, judged_at=times,
         revision=revisions, submitted_at=st.none() | times, language=optional, contest_id=optional,
@@ -66,7 +77,7 @@ def test_any_bytes_are_an_event_or_a_reason(
 
 @given(st.binary(max_size=300) | almost)
 def test_any_line_is_an_event_or_a_reason(line: bytes) -> None:
-    assert isinstance(decode_line(line, NOW), Rejected | UserRegistered | SubmissionSolved | SubmissionRevoked)
+    assert isinstance(decode_line(line, NOW), Rejected | Event)
 
 
 @given(events)

@@ -9,8 +9,19 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Protocol
 
 from solve_projector.domain.decoding import decode_record
-from solve_projector.domain.rule import Registration, Verdict, VerdictKey, fold_registration, fold_verdict, verdict_of
-from solve_schemas.events import Event, UserRegistered
+from solve_projector.domain.rule import (
+    Registration,
+    Removal,
+    Verdict,
+    VerdictKey,
+    fold_registration,
+    fold_removal,
+    fold_verdict,
+    registration_of,
+    removal_of,
+    verdict_of,
+)
+from solve_schemas.events import Event, UserRegistered, UserRemoved
 from solve_schemas.rejection import Reason, Rejected
 
 Ranges = Mapping[int, tuple[int, int]]
@@ -104,6 +115,7 @@ class Rows:
 
     ranges: Ranges
     registrations: dict[str, Registration] = field(default_factory=dict)
+    removals: dict[str, Removal] = field(default_factory=dict)
     verdicts: dict[VerdictKey, Verdict] = field(default_factory=dict)
     superseded: list[Verdict] = field(default_factory=list)
     dead_letters: list[DeadLetter] = field(default_factory=list)
@@ -134,7 +146,9 @@ def fold_into(rows: Rows, records: Sequence[DecodedRecord]) -> None:
         if record.key != said.user_id.encode():
             rows.mis_keyed += 1
         if isinstance(said, UserRegistered):
-            fold_registration(registrations, said)
+            fold_registration(registrations, said.user_id, registration_of(said))
+        elif isinstance(said, UserRemoved):
+            fold_removal(rows.removals, said.user_id, removal_of(said))
         else:
             verdict = said if isinstance(said, Verdict) else verdict_of(said, record.partition, record.offset)
             if lost := fold_verdict(verdicts, verdict):

@@ -13,7 +13,14 @@ from msgspec import Meta, MsgspecError, Struct
 from msgspec.json import Decoder, Encoder
 
 from solve_projector.domain.rule import Verdict, verdict_of
-from solve_schemas.events import REVISION_MAX, TEXT_MAX_CHARS, SubmissionRevoked, SubmissionSolved, UserRegistered
+from solve_schemas.events import (
+    REVISION_MAX,
+    TEXT_MAX_CHARS,
+    SubmissionRevoked,
+    SubmissionSolved,
+    UserRegistered,
+    UserRemoved,
+)
 from solve_schemas.record import EARLIEST_TIME, decode, latest_time
 from solve_schemas.record_type import NO_TYPE_HEADER, type_header_index
 from solve_schemas.rejection import Rejected
@@ -62,15 +69,15 @@ _no_plain_integer = re.compile(rb'"revision"\s*:\s*(-|[0-9]+[.eE])').search
 _c1_control = re.compile(rb"\xc2[\x80-\x9f]").search
 
 
-def decode_record(record: "LogRecord") -> Verdict | UserRegistered | Rejected:
+def decode_record(record: "LogRecord") -> Verdict | UserRegistered | UserRemoved | Rejected:
     """What a record asks for, or why it asks for nothing. Never raises, whatever the bytes."""
     verdict = _typed(record)
     if verdict is not None:
         return verdict
     said = decode(record.value, record.headers, record.timestamp)
-    if isinstance(said, UserRegistered | Rejected):
-        return said
-    return verdict_of(said, record.partition, record.offset)
+    if isinstance(said, SubmissionSolved | SubmissionRevoked):
+        return verdict_of(said, record.partition, record.offset)
+    return said
 
 
 def _typed(record: "LogRecord") -> Verdict | None:

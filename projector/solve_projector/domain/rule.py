@@ -1,4 +1,4 @@
-"""The rule: which verdict of a submission stands, which name a user has, what a user has solved.
+"""The rule: which verdict of a submission stands, what a user is called and who sees them, what a user has solved.
 
 It is a join (a maximum by content, never by arrival), so any order and any duplication of the same events gives the
 same result (I1). `store/sql/verdict_rows.sql` states it in SQL; tests compare the two.
@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import NamedTuple
 
-from solve_schemas.events import SubmissionRevoked, SubmissionSolved, UserRegistered
+from solve_schemas.events import SubmissionRevoked, SubmissionSolved, UserRegistered, UserRemoved
 
 VerdictKey = tuple[str, str, str]
 
@@ -44,10 +44,28 @@ class Verdict(NamedTuple):
 
 
 class Registration(NamedTuple):
-    """A user's name, and since when."""
+    """What a user is called and whether they are on boards, and since when; the greatest stands."""
 
     registered_at: datetime
+    unlisted: bool
+    username: str  # empty in a log that was copied without erased names
+
+
+class Removal(NamedTuple):
+    """The latest removal of a user, and of those that erase the name the latest."""
+
+    removed_at: datetime
+    reason: str
+    erased_at: datetime | None
+
+
+class UserState(NamedTuple):
+    """What follows from a user's facts."""
+
     username: str
+    listed: bool
+    removed: bool
+    erased: bool
 
 
 class Solved(NamedTuple):
@@ -134,12 +152,37 @@ def losing_verdicts(verdicts: Iterable[Verdict]) -> list[tuple[Verdict, Verdict]
     return found
 
 
-def fold_registration(names: dict[str, Registration], event: UserRegistered) -> None:
-    """Keeps the latest registration of a user; on a tie, the greater name."""
-    registration = Registration(event.registered_at, event.username)
-    current = names.get(event.user_id)
-    if current is None or registration > current:
-        names[event.user_id] = registration
+def registration_of(event: UserRegistered) -> Registration:
+    """An event as a fact."""
+    return Registration(event.registered_at, event.listed is False, event.username or "")
+
+
+def removal_of(event: UserRemoved) -> Removal:
+    """An event as a fact."""
+    return Removal(event.removed_at, event.reason or "", event.removed_at if event.erase else None)
+
+
+def fold_registration(registrations: dict[str, Registration], user_id: str, registration: Registration) -> None:
+    """Keeps the latest registration of a user; of one time the unlisted one, then the greater name."""
+    registrations[user_id] = max(registration, registrations.get(user_id, registration))
+
+
+def fold_removal(removals: dict[str, Removal], user_id: str, removal: Removal) -> None:
+    """Keeps the latest removal of a user, of one time the smaller reason; and the latest erasure apart."""
+    one, other = removal, removals.get(user_id, removal)
+    first, last = sorted((one, other), key=lambda each: each.removed_at)
+    reason = last.reason if first.removed_at < last.removed_at else min(one.reason, other.reason)
+    erasures = [each.erased_at for each in (one, other) if each.erased_at]
+    removals[user_id] = Removal(last.removed_at, reason, max(erasures, default=None))
+
+
+def state_of(registration: Registration, removal: Removal | None) -> UserState:
+    """A registration as late as a removal loses to it. Of an erased user name and listing are the defaults."""
+    removed = removal is not None and removal.removed_at >= registration.registered_at
+    erased = removal is not None and removal.erased_at is not None and removal.erased_at >= registration.registered_at
+    if erased:
+        return UserState("", listed=True, removed=removed, erased=True)
+    return UserState(registration.username, not registration.unlisted, removed, erased=False)
 
 
 def count(verdicts: Iterable[Verdict]) -> dict[str, Solved]:

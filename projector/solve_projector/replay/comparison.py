@@ -20,7 +20,7 @@ COMPARISON_SQL = queries("solve_projector.replay", "comparison")
 
 UPDATES_AT_ONCE = 1_000
 NAMES_SHOWN = 1_000
-STEPS = 5
+STEPS = 6
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +61,9 @@ async def compare(
         report.records_read += await read_tail(connection, scan, staged, applied.offsets)
         on_progress(1, STEPS)
         await connection.execute(STAGING_SQL["fold"])
-        for done, statements in enumerate(("compare_rows", "compare_solves", "compare_users"), 2):
+        if report.partitions:
+            await connection.execute(COMPARISON_SQL["take_removals_from_the_tables"])
+        for done, statements in enumerate(("compare_rows", "compare_solves", "compare_removals", "compare_users"), 2):
             on_progress(done, STEPS)
             await connection.execute(COMPARISON_SQL[statements])
         if report.partitions:
@@ -97,6 +99,10 @@ async def _summarise(connection: Connection, report: Report, dead_letters: DeadL
         "SELECT kind, count(*) FROM solve_replay_solve_drift GROUP BY kind ORDER BY kind"
     ):
         report.solves[kind] = number
+    for kind, number in await connection.fetch(
+        "SELECT kind, count(*) FROM solve_replay_removal_drift GROUP BY kind ORDER BY kind"
+    ):
+        report.removals[kind] = number
     report.dead_letters = {"missing": len(dead_letters.missing), "extra": len(dead_letters.extra)}
     await summarise_users(connection, report)
 

@@ -16,12 +16,26 @@ import asyncpg
 import structlog
 from tenacity import AsyncRetrying, retry_if_exception, stop_after_attempt, wait_random_exponential
 
-from solve_projector.domain.rule import Registration, Verdict, VerdictKey, fold_verdict
+from solve_projector.domain.rule import (
+    Registration,
+    Removal,
+    Verdict,
+    VerdictKey,
+    fold_registration,
+    fold_removal,
+    fold_verdict,
+)
 from solve_projector.log.scan import LogScan
 from solve_projector.replay.applied_offsets import AppliedOffsets
 from solve_projector.replay.comparison import DeadLetterDrift
 from solve_projector.replay.staging import decode_rows
-from solve_projector.store.counts import add_to_outbox, recount_users, registration_columns, verdict_columns
+from solve_projector.store.counts import (
+    add_to_outbox,
+    recount_users,
+    registration_columns,
+    removal_columns,
+    verdict_columns,
+)
 from solve_projector.store.halving import in_halves
 from solve_projector.store.postgresql import Connection, Failure, classify
 from solve_projector.store.session import require_own_session
@@ -30,6 +44,7 @@ from solve_runtime.sql import queries
 OFFSETS_SQL = queries("solve_projector.store", "offsets")
 REPAIR_SQL = queries("solve_projector.replay", "repair")
 USERS_SQL = queries("solve_projector.store", "users")
+USER_FACTS_SQL = queries("solve_projector.store", "user_facts")
 SOLVES_SQL = queries("solve_projector.store", "solves")
 PARKED_EVENTS_SQL = queries("solve_projector.store", "parked_events")
 
@@ -122,10 +137,13 @@ class Repair:
             started = perf_counter()
             staged = await self._fold_tail(reached)
             await connection.execute(USERS_SQL["lock_users"], user_ids)
-            await connection.execute(REPAIR_SQL["repair_users"], user_ids)
+            for step in ("repair_users", "repair_names"):
+                await connection.execute(REPAIR_SQL[step], user_ids)
+            await connection.fetch(USER_FACTS_SQL["lock_removals"], user_ids)
+            await connection.execute(REPAIR_SQL["repair_removals"], user_ids)
+            await connection.execute(USER_FACTS_SQL["apply_removals"], user_ids)
             await connection.fetchval(PARKED_EVENTS_SQL["lock_parked"], user_ids)
             for step in (
-                "repair_names",
                 "delete_wrong_verdicts",
                 "add_missing_verdicts",
                 "delete_extra_parked",
@@ -173,16 +191,20 @@ class Repair:
         """Folds the log between what is staged and `to`, for the users under repair."""
         verdicts: dict[VerdictKey, Verdict] = {}
         names: dict[str, Registration] = {}
+        removals: dict[str, Removal] = {}
         ranges = {partition: (self._staged.get(partition, 0), end) for partition, end in to.items()}
         async for records in self._scan.read(ranges):
             rows = decode_rows(records)
             for verdict in rows.verdicts:
                 fold_verdict(verdicts, verdict)
-            for user_id, username, registered_at in rows.registrations:
-                named = Registration(registered_at, username)
-                names[user_id] = max(named, names.get(user_id, named))
+            for user_id, username, registered_at, unlisted in rows.registrations:
+                fold_registration(names, user_id, Registration(registered_at, unlisted, username))
+            for user_id, removed_at, reason, erased_at in rows.removals:
+                fold_removal(removals, user_id, Removal(removed_at, reason, erased_at))
         if names:
             await self._connection.execute(REPAIR_SQL["advance_names"], *registration_columns(names))
+        if removals:
+            await self._connection.execute(REPAIR_SQL["advance_removals"], *removal_columns(removals))
         if verdicts:
             await self._connection.execute(REPAIR_SQL["advance_fix"], *verdict_columns(verdicts))
         return {partition: max(end, self._staged.get(partition, 0)) for partition, end in to.items()}

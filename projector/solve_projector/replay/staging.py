@@ -14,7 +14,7 @@ from msgspec.json import Encoder
 
 from solve_projector.domain.batch import DeadLetter, Fingerprint, LogRecord, extend_fingerprints
 from solve_projector.domain.decoding import BACKSLASH, decode_record
-from solve_projector.domain.rule import Verdict
+from solve_projector.domain.rule import Verdict, registration_of, removal_of
 from solve_projector.errors import ReplayRunning
 from solve_projector.log.scan import open_scan
 from solve_projector.settings import ProjectorSettings
@@ -23,7 +23,7 @@ from solve_projector.store.locks import Lock, holder_of, try_lock
 from solve_projector.store.postgresql import Connection
 from solve_runtime.kafka_settings import KafkaConnection
 from solve_runtime.sql import queries
-from solve_schemas.events import UserRegistered
+from solve_schemas.events import UserRegistered, UserRemoved
 
 STAGING_SQL = queries("solve_projector.replay", "staging")
 
@@ -35,7 +35,8 @@ class StagedRows:
     """Records of the log as rows of the staging tables."""
 
     verdicts: list[Verdict] = field(default_factory=list)
-    registrations: list[tuple[str, str, datetime]] = field(default_factory=list)
+    registrations: list[tuple[str, str, datetime, bool]] = field(default_factory=list)
+    removals: list[tuple[str, datetime, str, datetime | None]] = field(default_factory=list)
     rejected: list[tuple[Any, ...]] = field(default_factory=list)
 
 
@@ -61,7 +62,10 @@ def decode_rows(records: Iterable[LogRecord], wanted: Wanted = EVERYTHING) -> St
             if until is None or said.judged_at <= until:
                 rows.verdicts.append(said)
         elif isinstance(said, UserRegistered):
-            rows.registrations.append((said.user_id, said.username, said.registered_at))
+            registered_at, unlisted, username = registration_of(said)
+            rows.registrations.append((said.user_id, username, registered_at, unlisted))
+        elif isinstance(said, UserRemoved):
+            rows.removals.append((said.user_id, *removal_of(said)))
         else:
             rows.rejected.append(DeadLetter(record, said).columns())
     return rows
@@ -82,6 +86,7 @@ async def copy_rows(connection: Connection, rows: StagedRows) -> None:
         )
     found: tuple[tuple[str, list[Any]], ...] = (
         ("solve_replay_registrations", rows.registrations),
+        ("solve_replay_removals", rows.removals),
         ("solve_replay_rejected", rows.rejected),
     )
     for table, records in found:

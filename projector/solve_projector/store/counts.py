@@ -2,11 +2,12 @@
 
 1. Lock the offset rows by partition. If they are not what the batch was built on, change nothing.
 2. Lock the users by id. Create those whom the batch registers and who do not exist; rename the others.
-3. Lock the parked events of new and of unknown users by key. Those of new users join the batch.
-4. Park the verdicts of unknown users; upsert the others, their first solves, and the counts by what was added. Where a
+3. Lock the removals of users whom it registers or removes. Make the users what their facts say.
+4. Lock the parked events of new and of unknown users by key. Those of new users join the batch.
+5. Park the verdicts of unknown users; upsert the others, their first solves, and the counts by what was added. Where a
    solve was taken back, settle the problem from its verdicts and count the user anew.
-5. Insert the dead letters, whole.
-6. Advance the offsets, and commit.
+6. Insert the dead letters, whole.
+7. Advance the offsets, and commit.
 
 A crash before the commit leaves nothing; after it, everything, and a stale leaderboard until Redis is written again.
 """
@@ -19,13 +20,14 @@ from time import perf_counter
 from typing import Any, NamedTuple
 
 from solve_projector.domain.batch import DeadLetter, Fingerprint, Ranges, Rows
-from solve_projector.domain.rule import Registration, Verdict, VerdictKey, fold_verdict
+from solve_projector.domain.rule import Registration, Removal, Verdict, VerdictKey, fold_verdict
 from solve_projector.errors import Overtaken, RegistrationCrossed
 from solve_projector.store.postgresql import Connection
 from solve_projector.store.session import require_own_session
 from solve_runtime.sql import queries
 
 USERS_SQL = queries("solve_projector.store", "users")
+USER_FACTS_SQL = queries("solve_projector.store", "user_facts")
 PARKED_EVENTS_SQL = queries("solve_projector.store", "parked_events")
 VERDICTS_SQL = queries("solve_projector.store", "verdicts")
 SOLVES_SQL = queries("solve_projector.store", "solves")
@@ -57,6 +59,7 @@ class Applied:
     parked: int = 0
     unparked: int = 0
     registered: int = 0
+    removed: int = 0
     dead_letters: int = 0
     mis_keyed: int = 0
     losing: list[tuple[int, int]] = field(default_factory=list)  # places of verdicts with an earlier time than before
@@ -84,7 +87,7 @@ async def apply_rows(connection: Connection, topic: str, rows: Rows, *, unpark: 
     async with connection.transaction():
         await _compare_offsets(connection, topic, rows.ranges)
         applied.epoch = await connection.fetchval("SELECT epoch FROM leaderboard_epoch")
-        if rows.registrations or rows.verdicts:
+        if rows.registrations or rows.verdicts or rows.removals:
             applied.unknown_users = await apply_events(connection, rows, applied, unpark=unpark)
         await _insert_dead_letters(connection, topic, rows.dead_letters)
         ends = {partition: end for partition, (_, end) in rows.ranges.items()}
@@ -94,16 +97,18 @@ async def apply_rows(connection: Connection, topic: str, rows: Rows, *, unpark: 
 
 
 async def apply_events(connection: Connection, rows: Rows, applied: Applied, *, unpark: bool = True) -> set[str]:
-    """Steps 2 to 4, in the transaction of a caller who holds no later lock.
+    """Steps 2 to 5, in the transaction of a caller who holds no later lock.
 
     Adds what it changed to `applied`; returns the unknown users, whose verdicts it parked. Raises RegistrationCrossed
     if the whole transaction should be tried again.
     """
-    mentioned = sorted({key[0] for key in rows.verdicts} | rows.registrations.keys())
-    known = {row[0] for row in await connection.fetch(USERS_SQL["lock_users"], mentioned)}
-    created = await _register(connection, rows.registrations, known)
+    mentioned = {key[0] for key in rows.verdicts} | rows.registrations.keys()
+    to_lock = sorted(mentioned | rows.removals.keys())
+    known = {row[0] for row in await connection.fetch(USERS_SQL["lock_users"], to_lock)}
+    created, standings = await _register(connection, rows.registrations, known)
+    standings |= await _remove(connection, rows.removals, rows.registrations.keys())
     known |= created
-    unknown = set(mentioned) - known
+    unknown = mentioned - known
     verdicts, superseded = rows.verdicts, rows.superseded
     to_park = {key: verdict for key, verdict in verdicts.items() if key[0] in unknown}
     if created or unknown:
@@ -121,9 +126,11 @@ async def apply_events(connection: Connection, rows: Rows, applied: Applied, *, 
         applied.parked = len(to_park)
         verdicts = {key: verdict for key, verdict in verdicts.items() if key[0] not in unknown}
         superseded = [verdict for verdict in superseded if verdict.user_id not in unknown]
-    applied.registered = len(rows.registrations)
+    applied.registered, applied.removed = len(rows.registrations), len(rows.removals)
     applied.verdicts = len(verdicts)
-    applied.standings = await apply_verdicts(connection, verdicts, superseded, applied.losing)
+    changed = await apply_verdicts(connection, verdicts, superseded, applied.losing)
+    standings |= {standing.user_id: standing for standing in changed}
+    applied.standings = list(standings.values())
     return unknown
 
 
@@ -206,23 +213,57 @@ async def _compare_offsets(connection: Connection, topic: str, ranges: Ranges) -
         raise Overtaken(expected, found)
 
 
-async def _register(connection: Connection, registrations: dict[str, Registration], known: set[str]) -> set[str]:
-    """Creates and renames users; returns the ids of those created."""
+async def _register(
+    connection: Connection, registrations: dict[str, Registration], known: set[str]
+) -> tuple[set[str], dict[str, Standing]]:
+    """Creates and renames users; returns the ids of those created, and who is listed otherwise now."""
+    standings = {}
     new = {user_id: registrations[user_id] for user_id in registrations.keys() - known}
     if new:
         rows = await connection.fetch(USERS_SQL["create_users"], *registration_columns(new))
         if len(rows) < len(new):
             raise RegistrationCrossed
     if renamed := {user_id: registrations[user_id] for user_id in registrations.keys() & known}:
-        await connection.execute(USERS_SQL["rename_users"], *registration_columns(renamed))
-    return set(new)
+        for is_listed_otherwise, *row in await connection.fetch(
+            USERS_SQL["rename_users"], *registration_columns(renamed)
+        ):
+            if is_listed_otherwise:
+                standings[row[0]] = Standing(*row)
+    return set(new), standings
 
 
-def registration_columns(registrations: dict[str, Registration]) -> tuple[list[str], list[str], list[datetime]]:
-    """Ids, names and times as columns, by id."""
+async def _remove(
+    connection: Connection, removals: dict[str, Removal], registered: AbstractSet[str]
+) -> dict[str, Standing]:
+    """Keeps removals; returns who is shown, or not shown, by now. The caller holds the users' row locks."""
+    if not removals and not registered:
+        return {}
+    concerned = sorted(removals.keys() | registered)
+    locked = await connection.fetch(USER_FACTS_SQL["lock_removals"], concerned)
+    if removals:
+        await connection.execute(USER_FACTS_SQL["write_removals"], *removal_columns(removals))
+    if not removals and not locked:
+        return {}
+    return {row[0]: Standing(*row) for row in await connection.fetch(USER_FACTS_SQL["apply_removals"], concerned)}
+
+
+def registration_columns(
+    registrations: dict[str, Registration],
+) -> tuple[list[str], list[str], list[datetime], list[bool]]:
+    """Ids, names, times and who is unlisted as columns, by id."""
     user_ids = sorted(registrations)
     found = [registrations[user_id] for user_id in user_ids]
-    return user_ids, [one.username for one in found], [one.registered_at for one in found]
+    return (
+        user_ids,
+        [one.username for one in found],
+        [one.registered_at for one in found],
+        [one.unlisted for one in found],
+    )
+
+
+def removal_columns(removals: dict[str, Removal]) -> Iterable[Sequence[Any]]:
+    """Ids, times, reasons and times of erasures as columns, by id."""
+    return zip(*[(user_id, *removals[user_id]) for user_id in sorted(removals)], strict=True)
 
 
 def _joined(

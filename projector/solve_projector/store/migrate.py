@@ -20,6 +20,7 @@ OUR_TABLES = (
     "users",
     "verdicts",
     "solves",
+    "user_removals",
     "kept_boards",
     "kept_places",
     "kept_ranks",

@@ -31,7 +31,7 @@ def test_a_season_holds_everything_that_goes_wrong() -> None:
     assert judged != sorted(judged), "wrong order"
     model = model_of(events)
     assert model.parked, "users whom nobody registers"
-    assert len({name for _, name in model.names.values()}) < len(model.names), "shared names"
+    assert len({one.username for one in model.users.values()}) < len(model.users), "shared names"
     counts = sorted(one.problems_solved for one in model.solved.values())
     assert counts[-1] > 10 * counts[len(counts) // 2], "strong and weak users"
 

@@ -197,7 +197,9 @@ def test_a_renamed_team_is_registered_later_under_its_last_name() -> None:
         [CONTEST, line("teams", "t1", {"id": "t1", "name": "zzz"}), line("teams", "t1", {"id": "t1", "name": "aaa"})],
         "f",
     )
-    assert {user: name for user, (_, name) in model_of([*long.events, *short.events]).names.items()} == {"c:t1": "aaa"}
+    assert {user: one.username for user, one in model_of([*long.events, *short.events]).users.items()} == {
+        "c:t1": "aaa"
+    }
 
 
 def test_the_same_ids_in_two_contests_never_collide() -> None:

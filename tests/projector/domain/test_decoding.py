@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from solve_projector.domain import decoding
 from solve_projector.domain.decoding import decode_record
 from solve_projector.domain.rule import Verdict, verdict_of
-from solve_schemas.events import Event, UserRegistered
+from solve_schemas.events import Event, SubmissionRevoked, SubmissionSolved, UserRegistered, UserRemoved
 from solve_schemas.record import decode, encode
 from solve_schemas.rejection import Rejected
 from tests.events import events, revoked, solved
@@ -36,11 +36,11 @@ def record_of(event: Event) -> Record:
     return Record(encoded.value, tuple(encoded.headers))
 
 
-def by_the_models(record: Record) -> Verdict | UserRegistered | Rejected:
+def by_the_models(record: Record) -> Verdict | UserRegistered | UserRemoved | Rejected:
     said = decode(record.value, record.headers, record.timestamp)
-    if isinstance(said, UserRegistered | Rejected):
-        return said
-    return verdict_of(said, record.partition, record.offset)
+    if isinstance(said, SubmissionSolved | SubmissionRevoked):
+        return verdict_of(said, record.partition, record.offset)
+    return said
 
 
 @given(events)
@@ -48,7 +48,7 @@ def test_what_our_client_writes_takes_the_typed_decoder(event: Event) -> None:
     record = record_of(event)
     said = decode_record(record)
     assert said == by_the_models(record)
-    plain = not isinstance(event, UserRegistered) and b"\\" not in encode(event).value
+    plain = isinstance(event, SubmissionSolved | SubmissionRevoked) and b"\\" not in encode(event).value
     assert decoding._typed(record) == (said if plain else None)
 
 

@@ -7,26 +7,33 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bench.check import model_of
-from bench.oracle import First, Model, Solved, Verdict
+from bench.oracle import First, Model, Removal, Solved, User, Verdict
 from solve_projector.domain import rule
-from solve_schemas.events import Event, UserRegistered
+from solve_schemas.events import Event, UserRegistered, UserRemoved
 from tests import events as make
 from tests.events import at, registered, revoked, solved
 
 
 def folded(events: Iterable[Event]) -> Model:
     """The product's rule, in the oracle's shape; a place in the log is no part of it."""
-    names: dict[str, rule.Registration] = {}
+    registrations: dict[str, rule.Registration] = {}
+    removals: dict[str, rule.Removal] = {}
     standing: dict[rule.VerdictKey, rule.Verdict] = {}
     for place, event in enumerate(events):
         if isinstance(event, UserRegistered):
-            rule.fold_registration(names, event)
+            rule.fold_registration(registrations, event.user_id, rule.registration_of(event))
+        elif isinstance(event, UserRemoved):
+            rule.fold_removal(removals, event.user_id, rule.removal_of(event))
         else:
             rule.fold_verdict(standing, rule.verdict_of(event, 0, place))
-    known = {key: verdict for key, verdict in standing.items() if key[0] in names}
+    known = {key: verdict for key, verdict in standing.items() if key[0] in registrations}
     firsts = rule.first_solves(known.values())
     return Model(
-        {user_id: tuple(registration) for user_id, registration in names.items()},
+        {
+            user_id: User(one.registered_at, *rule.state_of(one, removals.get(user_id))[:3])
+            for user_id, one in registrations.items()
+        },
+        {user_id: Removal(*one) for user_id, one in removals.items()},
         {key: Verdict(*verdict[3:9], verdict.revision) for key, verdict in known.items()},
         {key: Verdict(*verdict[3:9], verdict.revision) for key, verdict in standing.items() if key not in known},
         {
@@ -113,4 +120,4 @@ def test_the_leaderboard_puts_the_earlier_second_first_and_then_the_smaller_id()
 
 def test_the_later_registration_names_the_user_and_on_a_tie_the_greater_name() -> None:
     for order in permutations([registered("u", 1, "old"), registered("u", 2, "alpha"), registered("u", 2, "beta")]):
-        assert folded(order).names == model_of(order).names == {"u": (at(2), "beta")}
+        assert folded(order).users == model_of(order).users == {"u": User(at(2), "beta", listed=True, removed=False)}

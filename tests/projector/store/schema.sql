@@ -297,6 +297,13 @@ CREATE TABLE public.superseded_verdicts (
     source_offset bigint NOT NULL,
     losing boolean NOT NULL
 );
+CREATE TABLE public.user_removals (
+    user_id text NOT NULL COLLATE pg_catalog."C",
+    removed_at timestamp with time zone NOT NULL,
+    reason text NOT NULL COLLATE pg_catalog."C",
+    erased_at timestamp with time zone,
+    CONSTRAINT user_removals_erased_at_check CHECK ((erased_at <= removed_at))
+);
 CREATE UNLOGGED TABLE public.user_search_blocks (
     block integer NOT NULL,
     first_key text NOT NULL COLLATE pg_catalog."C",
@@ -329,6 +336,8 @@ CREATE TABLE public.users (
     problems_solved integer DEFAULT 0 NOT NULL,
     last_solved_at timestamp with time zone,
     version bigint DEFAULT 0 NOT NULL,
+    listed boolean DEFAULT true NOT NULL,
+    removed boolean DEFAULT false NOT NULL,
     CONSTRAINT users_last_solved_at_check CHECK (((last_solved_at IS NULL) = (problems_solved = 0))),
     CONSTRAINT users_origin_check CHECK ((origin = ANY (ARRAY['log'::text, 'site'::text]))),
     CONSTRAINT users_problems_solved_check CHECK ((problems_solved >= 0))
@@ -393,6 +402,8 @@ ALTER TABLE ONLY public.solves
     ADD CONSTRAINT solves_pkey PRIMARY KEY (user_id, problem_id) INCLUDE (solved_at, language);
 ALTER TABLE ONLY public.superseded_verdicts
     ADD CONSTRAINT superseded_verdicts_pkey PRIMARY KEY (user_id, problem_id, submission_id, judged_at, solved);
+ALTER TABLE ONLY public.user_removals
+    ADD CONSTRAINT user_removals_pkey PRIMARY KEY (user_id);
 ALTER TABLE ONLY public.user_search_blocks
     ADD CONSTRAINT user_search_blocks_pkey PRIMARY KEY (first_key, block);
 ALTER TABLE ONLY public.user_search_keys
@@ -410,6 +421,7 @@ CREATE INDEX dead_letters_open_idx ON public.dead_letters USING btree (reason, t
 CREATE INDEX kept_places_first_idx ON public.kept_places USING btree (generation, first_negated, first_second, first_user_id);
 CREATE INDEX parked_events_open_idx ON public.parked_events USING btree (user_id) WHERE (acknowledged_at IS NULL);
 CREATE INDEX solves_solved_at_idx ON public.solves USING btree (solved_at) INCLUDE (user_id);
+CREATE INDEX users_hidden_idx ON public.users USING btree (user_id) WHERE (removed OR (NOT listed));
 CREATE TRIGGER add_search_keys AFTER INSERT ON public.users REFERENCING NEW TABLE AS added FOR EACH STATEMENT EXECUTE FUNCTION public.add_user_search_keys();
 CREATE TRIGGER clear_search_keys AFTER TRUNCATE ON public.users FOR EACH STATEMENT EXECUTE FUNCTION public.clear_user_search_keys();
 CREATE TRIGGER remove_search_keys AFTER DELETE ON public.users REFERENCING OLD TABLE AS removed FOR EACH STATEMENT EXECUTE FUNCTION public.remove_user_search_keys();
@@ -418,6 +430,7 @@ CREATE TRIGGER require_writer BEFORE INSERT OR DELETE OR UPDATE ON public.dead_l
 CREATE TRIGGER require_writer BEFORE INSERT OR DELETE OR UPDATE ON public.parked_events FOR EACH STATEMENT EXECUTE FUNCTION public.require_writer();
 CREATE TRIGGER require_writer BEFORE INSERT OR DELETE OR UPDATE ON public.partition_offsets FOR EACH STATEMENT EXECUTE FUNCTION public.require_writer();
 CREATE TRIGGER require_writer BEFORE INSERT OR DELETE OR UPDATE ON public.solves FOR EACH STATEMENT EXECUTE FUNCTION public.require_writer();
+CREATE TRIGGER require_writer BEFORE INSERT OR DELETE OR UPDATE ON public.user_removals FOR EACH STATEMENT EXECUTE FUNCTION public.require_writer();
 CREATE TRIGGER require_writer BEFORE INSERT OR DELETE OR UPDATE ON public.verdicts FOR EACH STATEMENT EXECUTE FUNCTION public.require_writer();
 ALTER TABLE ONLY public.admin_sessions
     ADD CONSTRAINT admin_sessions_admin_id_fkey FOREIGN KEY (admin_id) REFERENCES public.admins(admin_id) ON DELETE CASCADE;

@@ -78,24 +78,27 @@ async def tables(pool: asyncpg.Pool) -> object:
         "user_id, problem_id, submission_id, solved, judged_at, submitted_at, language, contest_id, reason, revision"
     )
     users = await pool.fetch(
-        "SELECT user_id, registered_at, username, problems_solved, last_solved_at FROM users ORDER BY 1"
+        "SELECT user_id, registered_at, username, listed, removed, problems_solved, last_solved_at FROM users"
+        " ORDER BY user_id"
     )
+    removals = await pool.fetch("SELECT user_id, removed_at, reason, erased_at FROM user_removals ORDER BY 1")
     standing = await pool.fetch(f"SELECT {verdicts} FROM verdicts ORDER BY 1, 2, 3")
     parked = await pool.fetch(f"SELECT {verdicts} FROM parked_events ORDER BY 1, 2, 3")
     solves = await pool.fetch(f"SELECT {SOLVES} FROM solves ORDER BY 1, 2")
-    return tuple([tuple(row) for row in rows] for rows in (users, standing, solves, parked))
+    return tuple([tuple(row) for row in rows] for rows in (users, removals, standing, solves, parked))
 
 
 def expected(events: list[Event]) -> object:
     model = model_of(events)
     users = []
-    for user_id in sorted(model.names):
+    for user_id in sorted(model.users):
         one = model.solved.get(user_id)
         users.append(
-            (user_id, *model.names[user_id], one.problems_solved if one else 0, one.last_solved_at if one else None)
+            (user_id, *model.users[user_id], one.problems_solved if one else 0, one.last_solved_at if one else None)
         )
     return (
         users,
+        sorted((user_id, *removal) for user_id, removal in model.removals.items()),
         sorted((*key, *verdict) for key, verdict in model.verdicts.items()),
         sorted((*pair, *first) for pair, first in model.firsts.items()),
         sorted((*key, *verdict) for key, verdict in model.parked.items()),
@@ -104,8 +107,8 @@ def expected(events: list[Event]) -> object:
 
 async def empty(pool: asyncpg.Pool) -> None:
     await pool.execute(
-        "TRUNCATE users, verdicts, solves, superseded_verdicts, parked_events, dead_letters, partition_offsets, "
-        "leaderboard_outbox"
+        "TRUNCATE users, user_removals, verdicts, solves, superseded_verdicts, parked_events, dead_letters, "
+        "partition_offsets, leaderboard_outbox"
     )
 
 

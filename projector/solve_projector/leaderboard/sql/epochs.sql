@@ -15,5 +15,7 @@ SELECT
     ARRAY(SELECT partition FROM partition_offsets WHERE topic = $1 ORDER BY partition) AS partitions,
     ARRAY(SELECT next_offset FROM partition_offsets WHERE topic = $1 ORDER BY partition) AS offsets,
     EXISTS (SELECT FROM leaderboard_outbox JOIN users USING (user_id)) AS in_outbox,
-    CASE WHEN $2 THEN (SELECT count(*) FROM users WHERE problems_solved > 0) END AS ranked
+    CASE WHEN $2 THEN (
+        SELECT count(*) FROM users WHERE problems_solved > 0 AND {solve_projector.store.listing.is_shown}
+    ) END AS ranked
 FROM leaderboard_epoch

@@ -4,7 +4,7 @@ SELECT
     rank() OVER (ORDER BY problems_solved DESC, date_trunc('second', last_solved_at)) AS rank,
     user_id, username, problems_solved, last_solved_at
 FROM users
-WHERE problems_solved > 0
+WHERE problems_solved > 0 AND {solve_projector.store.listing.is_shown}
 ORDER BY problems_solved DESC, date_trunc('second', last_solved_at), user_id
 LIMIT $1
 
@@ -12,14 +12,16 @@ LIMIT $1
 -- One user's row, and their rank, counted over those who are better. Reads all users, for an operator.
 SELECT
     placed.*,
-    CASE WHEN placed.problems_solved > 0 THEN 1 + (
+    CASE WHEN placed.problems_solved > 0 AND placed.listed AND NOT placed.removed THEN 1 + (
         SELECT count(*)
         FROM users AS before
-        WHERE before.problems_solved > placed.problems_solved
+        WHERE before.listed AND NOT before.removed AND (
+            before.problems_solved > placed.problems_solved
             OR (
                 before.problems_solved = placed.problems_solved
                 AND date_trunc('second', before.last_solved_at) < date_trunc('second', placed.last_solved_at)
             )
+        )
     ) END AS rank
 FROM users AS placed
 WHERE placed.user_id = $1

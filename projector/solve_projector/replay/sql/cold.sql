@@ -11,9 +11,9 @@ WHERE topic = $1
 
 -- name: load_cold
 -- Writes everything at once into empty tables; the caller holds the offset rows. Users of the site are kept.
-INSERT INTO users AS live (user_id, username, registered_at, origin, problems_solved, last_solved_at, version)
+INSERT INTO users AS live (user_id, username, registered_at, listed, origin, problems_solved, last_solved_at, version)
 SELECT
-    names.user_id, names.username, names.registered_at, 'log',
+    names.user_id, names.username, names.registered_at, NOT names.unlisted, 'log',
     coalesce(counts.problems_solved, 0), counts.last_solved_at, (extract(epoch FROM now()) * 1000000)::bigint
 FROM solve_replay_names AS names
 LEFT JOIN solve_replay_counts AS counts USING (user_id)
@@ -21,7 +21,25 @@ ORDER BY names.user_id
 ON CONFLICT (user_id) DO UPDATE SET
     username = excluded.username,
     registered_at = excluded.registered_at,
+    listed = excluded.listed,
     origin = 'log';
+
+DELETE FROM user_removals;
+INSERT INTO user_removals ({solve_projector.store.removal_rows.columns})
+SELECT {solve_projector.store.removal_rows.columns}
+FROM solve_replay_removed;
+
+UPDATE users SET
+    username = state.username,
+    listed = state.listed,
+    removed = state.removed,
+    version = greatest(users.version + 1, (extract(epoch FROM now()) * 1000000)::bigint)
+FROM (
+    {solve_projector.store.user_states.states}
+    WHERE users.removed OR removal.user_id IS NOT NULL
+) AS state
+WHERE users.user_id = state.user_id
+    AND (users.username, users.listed, users.removed) IS DISTINCT FROM (state.username, state.listed, state.removed);
 
 UPDATE users SET
     problems_solved = coalesce(counts.problems_solved, 0),

@@ -42,11 +42,12 @@ WHERE parked_events.user_id = drift.user_id AND users.user_id = drift.user_id
     AND parked_events.problem_id = drift.problem_id;
 
 -- name: compare_users
--- Users whose name, count or last solve differs from the log, and missing users.
+-- Users whose name, listing, count or last solve differs from the log, and missing users. Of a user of the site the facts
+-- wait for the next sweep.
 CREATE UNLOGGED TABLE solve_replay_user_drift WITH (autovacuum_enabled = off) AS
 SELECT
     known.user_id,
-    coalesce(names.username, users.username) AS username,
+    state.username,
     users.problems_solved AS old_count,
     coalesce(counts.problems_solved, 0) AS new_count,
     users.last_solved_at AS old_last_solved_at,
@@ -57,17 +58,41 @@ SELECT
 FROM solve_replay_known AS known
 LEFT JOIN users USING (user_id)
 LEFT JOIN solve_replay_names AS names USING (user_id)
+LEFT JOIN solve_replay_removed AS removal USING (user_id)
 LEFT JOIN solve_replay_counts AS counts USING (user_id)
+CROSS JOIN LATERAL (SELECT coalesce(names.registered_at, '-infinity') AS at) AS registered
+CROSS JOIN LATERAL (
+    SELECT
+        CASE WHEN removal.erased_at >= registered.at THEN '' ELSE coalesce(names.username, users.username) END AS username,
+        removal.erased_at >= registered.at OR coalesce(NOT names.unlisted, users.listed) AS listed,
+        coalesce(removal.removed_at >= registered.at, false) AS removed
+) AS state
 WHERE users.user_id IS NULL
     OR (
         names.user_id IS NOT NULL
-        AND (users.username, users.registered_at, users.origin) IS DISTINCT FROM (names.username, names.registered_at, 'log')
+        AND (users.username, users.listed, users.removed, users.registered_at, users.origin)
+            IS DISTINCT FROM (state.username, state.listed, state.removed, names.registered_at, 'log')
     )
     OR (
         (users.problems_solved, users.last_solved_at)
             IS DISTINCT FROM (coalesce(counts.problems_solved, 0), counts.last_solved_at)
         AND NOT EXISTS (SELECT FROM parked_events WHERE parked_events.user_id = users.user_id)
     )
+
+-- name: compare_removals
+-- Removals that differ from the log.
+CREATE UNLOGGED TABLE solve_replay_removal_drift WITH (autovacuum_enabled = off) AS
+SELECT
+    user_id,
+    CASE WHEN live.removed_at IS NULL THEN 'missing' WHEN said.removed_at IS NULL THEN 'extra' ELSE 'different' END AS kind
+FROM solve_replay_removed AS said
+FULL JOIN user_removals AS live USING (user_id)
+WHERE (said.removed_at, said.reason, said.erased_at) IS DISTINCT FROM (live.removed_at, live.reason, live.erased_at)
+
+-- name: take_removals_from_the_tables
+-- For an audit of some partitions, which alone cannot prove a user's facts.
+TRUNCATE solve_replay_removed;
+INSERT INTO solve_replay_removed SELECT {solve_projector.store.removal_rows.columns} FROM user_removals
 
 -- name: compare_dead_letters
 -- Missing dead letters, and those whose record applies by now. $1 is the topic, $2 and $3 are the snapshot's offsets.

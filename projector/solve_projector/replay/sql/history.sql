@@ -2,15 +2,21 @@
 -- What every known user had solved, of submissions handed in by $1 (NULL: of all that was staged).
 SELECT user_id, max(username) AS username, count(first)::integer AS problems_solved, max(first) AS last_solved_at
 FROM (
-    SELECT known.user_id, coalesce(names.username, users.username) AS username, standing.problem_id,
-        min(standing.submitted_at) AS first
+    SELECT known.user_id, shown.username, standing.problem_id, min(standing.submitted_at) AS first
     FROM solve_replay_known AS known
     LEFT JOIN users USING (user_id)
     LEFT JOIN solve_replay_names AS names USING (user_id)
+    LEFT JOIN solve_replay_removed AS removal USING (user_id)
+    CROSS JOIN LATERAL (  -- no erased name, whatever the time
+        SELECT CASE
+            WHEN removal.erased_at >= coalesce(names.registered_at, '-infinity') THEN ''
+            ELSE coalesce(names.username, users.username)
+        END AS username
+    ) AS shown
     LEFT JOIN solve_replay_standing AS standing
         ON standing.user_id = known.user_id AND standing.solved
         AND ($1::timestamptz IS NULL OR standing.submitted_at <= $1)
-    GROUP BY known.user_id, coalesce(names.username, users.username), standing.problem_id
+    GROUP BY known.user_id, shown.username, standing.problem_id
 ) AS firsts
 GROUP BY user_id
 ORDER BY count(first) DESC, date_trunc('second', max(first) AT TIME ZONE 'UTC'), user_id

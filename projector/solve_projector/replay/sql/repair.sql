@@ -9,12 +9,23 @@ JOIN solve_replay_repairs USING (user_id)
 
 -- name: advance_names
 -- Folds registrations of the log's tail into the names of the users under repair.
-INSERT INTO solve_replay_names AS standing (user_id, username, registered_at)
+INSERT INTO solve_replay_names AS standing (user_id, username, registered_at, unlisted)
 SELECT tail.*
-FROM unnest($1::text[], $2::text[], $3::timestamptz[]) AS tail (user_id, username, registered_at)
+FROM unnest($1::text[], $2::text[], $3::timestamptz[], $4::boolean[])
+    AS tail (user_id, username, registered_at, unlisted)
 JOIN solve_replay_repairs USING (user_id)
-ON CONFLICT (user_id) DO UPDATE SET username = excluded.username, registered_at = excluded.registered_at
-WHERE (excluded.registered_at, excluded.username COLLATE "C") > (standing.registered_at, standing.username)
+ON CONFLICT (user_id) DO UPDATE SET
+    username = excluded.username, registered_at = excluded.registered_at, unlisted = excluded.unlisted
+WHERE (excluded.registered_at, excluded.unlisted, excluded.username COLLATE "C")
+    > (standing.registered_at, standing.unlisted, standing.username)
+
+-- name: advance_removals
+-- Folds removals of the log's tail into those of the users under repair.
+INSERT INTO solve_replay_removed AS standing ({solve_projector.store.removal_rows.columns})
+SELECT tail.*
+FROM {solve_projector.store.removal_rows.arrays} AS tail ({solve_projector.store.removal_rows.columns})
+JOIN solve_replay_repairs USING (user_id)
+{solve_projector.store.removal_rows.by_the_rule}
 
 -- name: delete_extra_parked
 -- Removes parked events of users who exist by now (their verdicts were written), and those that the log does not have.
@@ -72,6 +83,8 @@ ON CONFLICT (topic, partition, "offset") DO NOTHING
 CREATE UNLOGGED TABLE solve_replay_repairs AS
 SELECT user_id FROM solve_replay_user_drift
 UNION
+SELECT user_id FROM solve_replay_removal_drift
+UNION
 SELECT user_id FROM solve_replay_row_drift
 UNION
 SELECT user_id FROM solve_replay_solve_drift;
@@ -81,16 +94,32 @@ CREATE UNLOGGED TABLE solve_replay_fix AS
 SELECT standing.* FROM solve_replay_standing AS standing JOIN solve_replay_repairs USING (user_id);
 ALTER TABLE solve_replay_fix ADD PRIMARY KEY (user_id, problem_id, submission_id);
 ALTER TABLE solve_replay_names ADD PRIMARY KEY (user_id);
+ALTER TABLE solve_replay_removed ADD PRIMARY KEY (user_id);
 
-ANALYZE solve_replay_repairs, solve_replay_fix, solve_replay_names;
+ANALYZE solve_replay_repairs, solve_replay_fix, solve_replay_names, solve_replay_removed;
 
 -- name: repair_names
--- Gives users their latest name in the log.
-UPDATE users SET username = names.username, registered_at = names.registered_at, origin = 'log'
+-- Gives users their latest name and listing in the log, whatever follows from their removals.
+UPDATE users SET
+    username = names.username, registered_at = names.registered_at, listed = NOT names.unlisted, origin = 'log'
 FROM solve_replay_names AS names
 WHERE users.user_id = names.user_id
     AND users.user_id = ANY ($1::text[])
-    AND (users.username, users.registered_at, users.origin) IS DISTINCT FROM (names.username, names.registered_at, 'log')
+    AND (users.username, users.registered_at, users.listed, users.origin)
+        IS DISTINCT FROM (names.username, names.registered_at, NOT names.unlisted, 'log')
+
+-- name: repair_removals
+-- Makes the removals of users what the log says.
+WITH said AS (
+    SELECT * FROM solve_replay_removed WHERE user_id = ANY ($1::text[])
+),
+extra AS (
+    DELETE FROM user_removals WHERE user_id = ANY ($1::text[]) AND user_id NOT IN (SELECT user_id FROM said)
+)
+INSERT INTO user_removals ({solve_projector.store.removal_rows.columns})
+SELECT {solve_projector.store.removal_rows.columns} FROM said ORDER BY user_id
+ON CONFLICT (user_id) DO UPDATE SET
+    removed_at = excluded.removed_at, reason = excluded.reason, erased_at = excluded.erased_at
 
 -- name: repair_parked
 -- Makes the parked events of unknown users what the log says; acknowledgements stay.
@@ -103,8 +132,8 @@ ORDER BY user_id, problem_id, submission_id
 
 -- name: repair_users
 -- Creates users whom the log registered, by id.
-INSERT INTO users (user_id, username, registered_at, origin)
-SELECT user_id, username, registered_at, 'log'
+INSERT INTO users (user_id, username, registered_at, listed, origin)
+SELECT user_id, username, registered_at, NOT unlisted, 'log'
 FROM solve_replay_names
 WHERE user_id = ANY ($1::text[])
 ORDER BY user_id

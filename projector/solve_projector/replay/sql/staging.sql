@@ -4,8 +4,10 @@ CREATE UNLOGGED TABLE solve_replay_verdicts (LIKE verdicts) WITH (autovacuum_ena
 CREATE UNLOGGED TABLE solve_replay_registrations (
     user_id text COLLATE "C" NOT NULL,
     username text NOT NULL,
-    registered_at timestamptz NOT NULL
+    registered_at timestamptz NOT NULL,
+    unlisted boolean NOT NULL
 ) WITH (autovacuum_enabled = off);
+CREATE UNLOGGED TABLE solve_replay_removals (LIKE user_removals) WITH (autovacuum_enabled = off);
 CREATE UNLOGGED TABLE solve_replay_rejected (
     partition integer NOT NULL,
     "offset" bigint NOT NULL,
@@ -21,9 +23,9 @@ CREATE UNLOGGED TABLE solve_replay_rejected (
 -- name: drop_staging
 -- Everything that a replay leaves, also a killed one.
 DROP TABLE IF EXISTS
-    solve_replay_verdicts, solve_replay_registrations, solve_replay_rejected,
-    solve_replay_standing, solve_replay_names, solve_replay_known, solve_replay_solves, solve_replay_counts,
-    solve_replay_user_drift, solve_replay_row_drift, solve_replay_solve_drift, solve_replay_dead_letter_drift,
+    solve_replay_verdicts, solve_replay_registrations, solve_replay_removals, solve_replay_rejected,
+    solve_replay_standing, solve_replay_names, solve_replay_removed, solve_replay_known, solve_replay_solves, solve_replay_counts,
+    solve_replay_user_drift, solve_replay_removal_drift, solve_replay_row_drift, solve_replay_solve_drift, solve_replay_dead_letter_drift,
     solve_replay_repairs, solve_replay_fix
 
 -- name: fold
@@ -39,13 +41,18 @@ ORDER BY
 CREATE UNLOGGED TABLE solve_replay_names WITH (autovacuum_enabled = off) AS
 SELECT DISTINCT ON (user_id) *
 FROM solve_replay_registrations
-ORDER BY user_id, registered_at DESC, username COLLATE "C" DESC;
+ORDER BY user_id, registered_at DESC, unlisted DESC, username COLLATE "C" DESC;
+
+CREATE UNLOGGED TABLE solve_replay_removed WITH (autovacuum_enabled = off) AS
+SELECT DISTINCT ON (user_id) user_id, removed_at, reason, max(erased_at) OVER (PARTITION BY user_id) AS erased_at
+FROM solve_replay_removals
+ORDER BY user_id, removed_at DESC, reason;
 
 -- a user of the site is known without a registration
 CREATE UNLOGGED TABLE solve_replay_known WITH (autovacuum_enabled = off) AS
 SELECT user_id FROM users UNION SELECT user_id FROM solve_replay_names;
 
-ANALYZE solve_replay_standing, solve_replay_names, solve_replay_known;
+ANALYZE solve_replay_standing, solve_replay_names, solve_replay_removed, solve_replay_known;
 
 CREATE UNLOGGED TABLE solve_replay_solves WITH (autovacuum_enabled = off) AS
 SELECT DISTINCT ON (user_id, problem_id)

@@ -1,8 +1,9 @@
 -- name: create_users
 -- Creates users that the log registers; returns those it created, not one that another transaction created first.
-INSERT INTO users (user_id, username, registered_at, origin)
-SELECT user_id, username, registered_at, 'log'
-FROM unnest($1::text[], $2::text[], $3::timestamptz[]) AS registered (user_id, username, registered_at)
+INSERT INTO users (user_id, username, registered_at, listed, origin)
+SELECT user_id, username, registered_at, NOT unlisted, 'log'
+FROM unnest($1::text[], $2::text[], $3::timestamptz[], $4::boolean[])
+    AS registered (user_id, username, registered_at, unlisted)
 ORDER BY user_id
 ON CONFLICT (user_id) DO NOTHING
 RETURNING user_id
@@ -17,19 +18,24 @@ ORDER BY user_id
 FOR UPDATE
 
 -- name: rename_users
--- The latest registration names the user; on a tie the greater name. The log wins over the site.
+-- The latest registration names and lists the user; of one time the unlisted one, then the greater name. The log wins
+-- over the site. Returns what the leaderboard must show of those who are listed otherwise now.
 UPDATE users SET
     username = registered.username,
     registered_at = registered.registered_at,
+    listed = NOT registered.unlisted,
     origin = 'log',
     version = greatest(users.version + 1, (extract(epoch FROM now()) * 1000000)::bigint)
-FROM unnest($1::text[], $2::text[], $3::timestamptz[]) AS registered (user_id, username, registered_at)
+FROM unnest($1::text[], $2::text[], $3::timestamptz[], $4::boolean[])
+    AS registered (user_id, username, registered_at, unlisted)
 WHERE users.user_id = registered.user_id
     AND (
         users.origin = 'site'
         OR users.registered_at IS NULL
-        OR (registered.registered_at, registered.username COLLATE "C") > (users.registered_at, users.username COLLATE "C")
+        OR (registered.registered_at, registered.unlisted, registered.username COLLATE "C")
+            > (users.registered_at, NOT users.listed, users.username COLLATE "C")
     )
+RETURNING old.listed <> new.listed AS is_listed_otherwise, {solve_projector.store.standing.columns}
 
 -- name: recount_users
 -- Counts users anew from their solves, with a newer version. The caller holds their row locks.
@@ -44,4 +50,4 @@ FROM (
     GROUP BY ids.user_id
 ) AS counted
 WHERE users.user_id = counted.user_id
-RETURNING users.user_id, users.problems_solved, users.last_solved_at, users.version
+RETURNING {solve_projector.store.standing.columns}

@@ -57,7 +57,7 @@ updated AS (
         GROUP BY user_id
     ) AS moved
     WHERE users.user_id = moved.user_id
-    RETURNING users.user_id, users.problems_solved, users.last_solved_at, users.version
+    RETURNING {solve_projector.store.standing.columns}
 )
 SELECT user_id, problems_solved, last_solved_at, version, NULL AS problem_id FROM updated
 UNION ALL

@@ -1,0 +1,43 @@
+-- name: lock_removals
+-- Locks the removals of users, by id: after the users, as everywhere (I11). Returns whose there are.
+SELECT user_id
+FROM user_removals
+WHERE user_id = ANY ($1::text[])
+ORDER BY user_id
+FOR UPDATE
+
+-- name: write_removals
+-- Keeps removals. The caller holds the users' row locks.
+INSERT INTO user_removals AS standing ({solve_projector.store.removal_rows.columns})
+SELECT *
+FROM {solve_projector.store.removal_rows.arrays} AS removal ({solve_projector.store.removal_rows.columns})
+ORDER BY user_id
+{solve_projector.store.removal_rows.by_the_rule}
+
+-- name: apply_removals
+-- Makes locked users what follows from their facts; returns what the leaderboard must show of those it changed.
+UPDATE users SET
+    username = state.username,
+    listed = state.listed,
+    removed = state.removed,
+    version = greatest(users.version + 1, (extract(epoch FROM now()) * 1000000)::bigint)
+FROM (
+    {solve_projector.store.user_states.states}
+    WHERE users.user_id = ANY ($1::text[])
+) AS state
+WHERE users.user_id = state.user_id
+    AND (users.username, users.listed, users.removed) IS DISTINCT FROM (state.username, state.listed, state.removed)
+RETURNING {solve_projector.store.standing.columns}
+
+-- name: users_unlike_their_facts
+-- Users whom the site wrote after their removal, by id, after $1; $2 at most.
+SELECT users.user_id
+FROM (
+    {solve_projector.store.user_states.states}
+    WHERE users.user_id IN (SELECT user_id FROM user_removals)
+) AS state
+JOIN users USING (user_id)
+WHERE (users.username, users.listed, users.removed) IS DISTINCT FROM (state.username, state.listed, state.removed)
+    AND users.user_id > $1
+ORDER BY users.user_id
+LIMIT $2
