@@ -73,6 +73,10 @@ class BoardNotReady(ApiError):
     retry_after_s = 2
 
 
+class UserGone(ApiError):
+    """A user was removed, and is shown nowhere."""
+
+
 class JobLost(ApiError):
     """The process of a job was killed."""
 

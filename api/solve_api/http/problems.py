@@ -99,6 +99,7 @@ def permission_missing() -> Problem:
 # Errors whose message may be shown: status, kind, title.
 SHOWN: dict[type[SolveCountsError], tuple[int, str, str]] = {
     projector.UserUnknown: (404, "user-unknown", "User not found"),
+    ours.UserGone: (410, "user-removed", "User removed"),
     projector.DeadLetterUnknown: (404, "dead-letter-unknown", "Dead letter not found"),
     projector.NothingParked: (404, "nothing-parked", "No parked events"),
     ours.JobUnknown: (404, "job-unknown", "Job not found"),

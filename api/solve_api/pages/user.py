@@ -59,7 +59,7 @@ async def _page(request: Request, stores: Stores, user_id: str, zone: ZoneInfo) 
             "user.html",
             user=found,
             live=_live(found, event_id),
-            poll_ms=POLL_MS if found.problems_solved and found.rank is None else None,
+            poll_ms=POLL_MS if found.problems_solved and found.listed and found.rank is None else None,
             zone=zone.key,
             year=heatmap(found.days, today),
             charts=[(name, solves_chart(found.days, today, size)) for name, size in SIZES],

@@ -73,8 +73,8 @@ class SolveList(Body):
 
 
 RANK_NULL = (
-    "Null for users who have not solved anything, and for a moment while the leaderboard is computed because Redis is "
-    "unavailable."
+    "Null for users who are not listed or have not solved anything, and for a moment while the leaderboard is computed "
+    "because Redis is unavailable."
 )
 
 
@@ -82,6 +82,7 @@ class Profile(UserSummary):
     """Everything on a profile page. Counts come from PostgreSQL, as of `as_of`."""
 
     registered_at: datetime | None = Field(examples=["2026-01-02T03:04:05Z"])
+    listed: bool = Field(examples=[True], description="Whether the user is on leaderboards.")
     rank: int | None = Field(examples=[7], description=RANK_NULL)
     current_streak: int = Field(examples=[3], description="Consecutive days up to today or yesterday.")
     longest_streak: int = Field(examples=[12])

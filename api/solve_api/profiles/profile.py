@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 import asyncpg
 
 from solve_api.batches import Batches
-from solve_api.errors import ZoneUnknown
+from solve_api.errors import UserGone, ZoneUnknown
 from solve_api.http.time_zones import postgresql_name
 from solve_api.profiles.bodies import Profile
 from solve_api.profiles.streaks import streaks
@@ -69,7 +69,7 @@ async def profile(pool: asyncpg.Pool, rank_of: RankOf, user_id: str, zone: ZoneI
 async def profile_fields(profiles: Profiles, rank_of: RankOf, user_id: str, zone: ZoneInfo) -> dict[str, Any]:
     """The fields of a Profile in its order, with days in `zone`.
 
-    Raises UserUnknown, ZoneUnknown and asyncpg's errors.
+    Raises UserUnknown, UserGone, ZoneUnknown and asyncpg's errors.
     """
     now = datetime.now(UTC)  # taken before the read, which includes everything committed by then
     try:
@@ -79,8 +79,10 @@ async def profile_fields(profiles: Profiles, rank_of: RankOf, user_id: str, zone
         raise ZoneUnknown(f"PostgreSQL does not know the time zone {zone.key}; use its newer name") from error
     if row is None:
         raise unknown(user_id)
+    if row["removed"]:
+        raise gone(user_id)
     counted, last, days = row["problems_solved"], row["last_solved_at"], row["days"]
-    rank = await rank_of(RankKey(counted, int(last.timestamp()), user_id)) if counted else None
+    rank = await rank_of(RankKey(counted, int(last.timestamp()), user_id)) if counted and row["listed"] else None
     streak = streaks(days, now.astimezone(zone).date())
     return {
         "user_id": row["user_id"],
@@ -88,6 +90,7 @@ async def profile_fields(profiles: Profiles, rank_of: RankOf, user_id: str, zone
         "problems_solved": counted,
         "last_solved_at": last,
         "registered_at": row["registered_at"],
+        "listed": row["listed"],
         "rank": rank.rank if rank else None,
         "current_streak": streak.current,
         "longest_streak": streak.longest,
@@ -113,6 +116,11 @@ def solve_fields(problem_id: str, submission_id: str, at: datetime, language: st
         "language": language or None,
         "contest_id": contest_id or None,
     }
+
+
+def gone(user_id: str) -> UserGone:
+    """The error for a removed user."""
+    return UserGone(f"user {user_id} was removed").about(user_id)
 
 
 def unknown(user_id: str) -> UserUnknown:

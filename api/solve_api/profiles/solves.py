@@ -6,7 +6,7 @@ import asyncpg
 
 from solve_api.profiles.bodies import SolveList
 from solve_api.profiles.keyset import cursor_of, place_of
-from solve_api.profiles.profile import PROFILE_SQL, solve_fields, unknown
+from solve_api.profiles.profile import PROFILE_SQL, gone, solve_fields, unknown
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 TICK = timedelta(microseconds=1)
@@ -14,12 +14,14 @@ FIRST, LAST = (datetime.min.replace(tzinfo=UTC) - EPOCH) // TICK, (datetime.max.
 
 
 async def solves(pool: asyncpg.Pool, user_id: str, limit: int, cursor: str | None) -> SolveList:
-    """A page of a user's solves, newest first. Raises UserUnknown, CursorRefused and asyncpg's errors."""
+    """A page of a user's solves, newest first. Raises UserUnknown, UserGone, CursorRefused and asyncpg's errors."""
     at, problem_id = _place(cursor) if cursor else (None, None)
     now = datetime.now(UTC)  # taken before the read
     rows = await pool.fetch(PROFILE_SQL["solves_of"], user_id, at, problem_id, limit + 1)
     if not rows:
         raise unknown(user_id)
+    if rows[0]["removed"]:
+        raise gone(user_id)
     shown = [row for row in rows if row["problem_id"] is not None]
     more, shown = len(shown) > limit, shown[:limit]
     last = shown[-1] if more else None
@@ -28,7 +30,7 @@ async def solves(pool: asyncpg.Pool, user_id: str, limit: int, cursor: str | Non
             "user_id": user_id,
             "username": rows[0]["username"],
             "problems_solved": rows[0]["problems_solved"],
-            "solves": [solve_fields(*list(row)[2:]) for row in shown],
+            "solves": [solve_fields(*list(row)[3:]) for row in shown],
             "next_cursor": last and cursor_of((last["submitted_at"] - EPOCH) // TICK, last["problem_id"]),
             "as_of": now,
         }

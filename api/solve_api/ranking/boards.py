@@ -23,7 +23,7 @@ from solve_projector.leaderboard.board import Leaderboard
 
 PATIENCE_S = 2.0  # for a board that was never built
 PROFILE_PATIENCE_S = 0.3
-NAMES_SQL = "SELECT user_id, username FROM users WHERE user_id = ANY ($1::text[])"
+NAMES_SQL = "SELECT user_id, username FROM users WHERE user_id = ANY ($1::text[]) AND NOT removed"
 PAGES_MAX = 32  # in one round trip: Redis does nothing else meanwhile
 AT_ONCE = 2
 

@@ -42,7 +42,7 @@ async def look_up(
     return answer(request, render(await search(stores.pool, stores.search_blocks, q, limit, cursor)))
 
 
-@router.get("/users/{user_id:path}/solves", response_model=SolveList, responses=problems(404, 422, 429, 503))
+@router.get("/users/{user_id:path}/solves", response_model=SolveList, responses=problems(404, 410, 422, 429, 503))
 async def list_solves(
     request: Request, stores: OpenStores, user_id: UserId, limit: Limit = 50, cursor: ListCursor = None
 ) -> Response:
@@ -50,19 +50,19 @@ async def list_solves(
     return answer(request, render(await solves(stores.pool, user_id, limit, cursor)))
 
 
-@router.get("/users/{user_id:path}", response_model=Profile, responses=problems(404, 422, 429, 503))
+@router.get("/users/{user_id:path}", response_model=Profile, responses=problems(404, 410, 422, 429, 503))
 async def show(request: Request, stores: OpenStores, user_id: UserId, zone: Zone) -> Response:
     """Get one user: count, rank, recent solves, days of the heatmap, streaks and languages."""
     return answer(request, render_fields(await profile_fields(stores.profiles, stores.boards.rank_of, user_id, zone)))
 
 
-@router.get("/user", response_model=Profile, responses=problems(404, 422, 429, 503))
+@router.get("/user", response_model=Profile, responses=problems(404, 410, 422, 429, 503))
 async def show_by_id(request: Request, stores: OpenStores, user_id: AskedUserId, zone: Zone) -> Response:
     """Get one user by an id that no path can hold, such as `.`, `..`, `a/../b` or `a/solves`."""
     return await show(request, stores, user_id, zone)
 
 
-@router.get("/user/solves", response_model=SolveList, responses=problems(404, 422, 429, 503))
+@router.get("/user/solves", response_model=SolveList, responses=problems(404, 410, 422, 429, 503))
 async def list_solves_by_id(
     request: Request, stores: OpenStores, user_id: AskedUserId, limit: Limit = 50, cursor: ListCursor = None
 ) -> Response:

@@ -1,4 +1,5 @@
-"""Applies parked events of users who exist by now, within a minute while fewer than 60,000 users have some (I5).
+"""Applies parked events of users who exist by now, within a minute while fewer than 60,000 users have some (I5), and
+removals to users whom the site wrote after them (I13).
 
 Needed where two transactions crossed, for users whom the site inserts itself, and for those with more parked events
 than fit into the transaction that registers them. A projector looks at LOOKED_AT_ONCE users each time and goes on after
@@ -14,15 +15,17 @@ import asyncpg
 import structlog
 
 from solve_projector.domain.rule import VerdictKey
-from solve_projector.store.counts import UNPARKED_AT_ONCE, unpark_events
+from solve_projector.store.counts import UNPARKED_AT_ONCE, apply_removals, unpark_events
 from solve_projector.store.halving import in_halves
 from solve_projector.telemetry.metrics import ProjectorMetrics
 from solve_runtime.sql import queries
 from solve_schemas.rejection import Reason
 
 PARKED_EVENTS_SQL = queries("solve_projector.store", "parked_events")
+USER_FACTS_SQL = queries("solve_projector.store", "user_facts")
 
 LOOKED_AT_ONCE = 20_000
+REMOVED_AT_ONCE = 1_000
 
 log = structlog.get_logger()
 
@@ -34,18 +37,31 @@ class Sweep:
         self._pool = pool
         self._topic = topic
         self._metrics = metrics or ProjectorMetrics()
-        self._after = ""  # the last user it looked at; "" before the first
+        # the last users it looked at, for parked events and for removals; "" before the first
+        self._after = self._removed_after = ""
 
     async def all(self) -> int:
-        """Applies what can be applied; returns the number of users. Raises asyncpg's errors."""
+        """Applies all that can be applied; returns the number of users. Raises asyncpg's errors."""
+        self._removed_after = ""
+        await self._remove()
+        while self._removed_after:
+            await self._remove()
+        return await self.all_parked()
+
+    async def all_parked(self) -> int:
+        """Applies all parked events that can be applied; returns the number of users. Raises asyncpg's errors."""
         self._after = ""
-        swept = await self.some()
+        swept = await self._unpark()
         while self._after:
-            swept += await self.some()
+            swept += await self._unpark()
         return swept
 
     async def some(self) -> int:
         """Does so for the next users, after the last ones for the first ones again."""
+        await self._remove()
+        return await self._unpark()
+
+    async def _unpark(self) -> int:
         looked_at = await self._pool.fetch(PARKED_EVENTS_SQL["next_parked_users"], self._after, LOOKED_AT_ONCE)
         known = [row["user_id"] for row in looked_at if row["known"]]
         while keys := [
@@ -57,6 +73,17 @@ class Sweep:
             self._metrics.swept(len(known))
             log.info("parked events applied", action="swept", users=len(known))
         return len(known)
+
+    async def _remove(self) -> None:
+        """Hides removed users whom the site inserted or renamed."""
+        looked_at = await self._pool.fetch(USER_FACTS_SQL["next_removals"], self._removed_after, LOOKED_AT_ONCE)
+        unlike = [row["user_id"] for row in looked_at if row["is_unlike"]]
+        for first in range(0, len(unlike), REMOVED_AT_ONCE):
+            user_ids = unlike[first : first + REMOVED_AT_ONCE]
+            async with self._pool.acquire() as connection, connection.transaction():
+                await apply_removals(connection, user_ids)
+            log.info("removals applied to users of the site", action="removed", users=len(user_ids))
+        self._removed_after = looked_at[-1]["user_id"] if len(looked_at) == LOOKED_AT_ONCE else ""
 
     async def _apply(self, keys: Sequence[VerdictKey]) -> None:
         async with self._pool.acquire() as connection, connection.transaction():

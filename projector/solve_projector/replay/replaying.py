@@ -228,7 +228,7 @@ async def _replay_warm(replay: Replay) -> None:
     database, state, report = replay.database, replay.state, replay.report
     if not replay.options.dry_run:
         async with open_pool(replay.settings) as pool:
-            await Sweep(pool, state.topic).all()
+            await Sweep(pool, state.topic).all_parked()
     staged = await _stage_until_near(replay)
     with replay.timed("comparing"):
         applied, dead_letters = await compare(

@@ -148,6 +148,17 @@ async def unpark_events(connection: Connection, keys: Sequence[VerdictKey]) -> l
     return losing
 
 
+async def apply_removals(connection: Connection, user_ids: Sequence[str]) -> None:
+    """Makes users what follows from their facts, in the caller's transaction.
+
+    The changed standings go to the outbox, because this change has no offset (I6).
+    """
+    await connection.fetch(USERS_SQL["lock_users"], user_ids)
+    await connection.fetch(USER_FACTS_SQL["lock_removals"], user_ids)
+    changed = await connection.fetch(USER_FACTS_SQL["apply_removals"], user_ids)
+    await add_to_outbox(connection, [Standing(*row) for row in changed])
+
+
 async def add_to_outbox(connection: Connection, standings: Iterable[Standing]) -> None:
     """Asks a projector to write these users to Redis, in the transaction of a change that has no offset (I6)."""
     await connection.execute(

@@ -19,12 +19,14 @@ from solve_projector.replay.history import counts_as_of, explain_user
 from solve_projector.replay.replaying import AsOf, By, ReplayOptions, replay
 from solve_projector.replay.report import Report
 from solve_projector.store.locks import Lock, wait_lock
-from tests.events import BEGIN, at, registered, revoked, solved
+from tests.events import BEGIN, at, registered, removed, revoked, solved
 from tests.projector.log.test_inspection import create_topic, delete_records, delete_topic
 from tests.world import World
 
 TABLES = {
-    "users": "SELECT user_id, username, registered_at, origin, problems_solved, last_solved_at FROM users ORDER BY 1",
+    "users": "SELECT user_id, username, registered_at, origin, problems_solved, last_solved_at, listed, removed"
+    " FROM users ORDER BY 1",
+    "user_removals": "SELECT * FROM user_removals ORDER BY 1",
     "verdicts": "SELECT * FROM verdicts ORDER BY 1, 2, 3",
     "solves": "SELECT * FROM solves ORDER BY 1, 2",
     "parked_events": "SELECT user_id, problem_id, submission_id, solved, judged_at, submitted_at, language, "
@@ -41,7 +43,14 @@ def season(seed: int, events: int = 3_000) -> Season:
 
 
 async def publish_season(world: World, seed: int) -> None:
+    """A season of all kinds of events: some users are unlisted, removed, erased, or registered again after that."""
+    users = [f"user-{number}" for number in range(60)]
     await world.publish(simulate(season(seed)))
+    await world.publish(registered(user, 10**6, listed=False) for user in users[::7])
+    await world.publish(
+        removed(user, 2 * 10**6, "banned", erase=number % 2 == 0) for number, user in enumerate(users[::5])
+    )
+    await world.publish([removed("ghost-1", 10), *(registered(user, 3 * 10**6, "back") for user in users[::11])])
     async with world.raw_producer() as producer:
         for record in islice(bad_records(season(seed)), 20):
             await producer.send(world.connection.topic, record.value, key=record.key, headers=record.headers)
@@ -57,7 +66,9 @@ async def tables(world: World) -> dict[str, list[Any]]:
 
 async def empty(world: World) -> None:
     async with world.database() as connection:
-        await connection.execute("TRUNCATE users, verdicts, solves, parked_events, dead_letters, partition_offsets")
+        await connection.execute(
+            "TRUNCATE users, user_removals, verdicts, solves, parked_events, dead_letters, partition_offsets"
+        )
 
 
 @pytest.mark.parametrize(("seed", "workers"), [(1, 0), (2, 2)])
@@ -106,6 +117,14 @@ DRIFT = {
     "another language": "UPDATE solves SET language = 'whitespace' WHERE user_id < $1",
     "a lost user": "DELETE FROM users WHERE user_id < $1",
     "another name": "UPDATE users SET username = 'nobody' WHERE user_id < $1",
+    "listed otherwise": "UPDATE users SET listed = NOT listed WHERE user_id < $1",
+    "removed for no reason": "UPDATE users SET removed = NOT removed WHERE user_id < $1",
+    "an erased name": "UPDATE users SET username = 'name' WHERE username = '' AND user_id <> $1",
+    "lost removals": "DELETE FROM user_removals WHERE user_id <> $1",
+    "an extra removal": "INSERT INTO user_removals VALUES ($1, now(), '', now()) ON CONFLICT (user_id) DO UPDATE "
+    "SET removed_at = now()",
+    "another reason": "UPDATE user_removals SET reason = 'none' WHERE user_id <> $1",
+    "a removal that erases": "UPDATE user_removals SET erased_at = removed_at WHERE user_id <> $1",
     "lost parked events": "DELETE FROM parked_events WHERE user_id <> $1",
     "lost dead letters": "DELETE FROM dead_letters WHERE key IS DISTINCT FROM $1::text::bytea",
     "offsets moved back": "UPDATE partition_offsets SET next_offset = next_offset / 2 WHERE topic <> $1",

@@ -141,8 +141,8 @@
       // the header keeps a page that is merely left open from extending the session
       const headers = { Accept: "text/html", "X-Refresh": "1" };
       const answer = await fetch(location.href, { headers, cache: "no-store" });
-      if (answer.redirected) {
-        location.reload(); // the session has ended
+      if (answer.redirected || answer.status === 410) {
+        location.reload(); // the session has ended, or the user was removed
         return;
       }
       if (!answer.ok) throw Object.assign(new Error(), { afterS: Number(answer.headers.get("Retry-After")) });

@@ -23,7 +23,7 @@ recent AS (
     JOIN solves ON solves.user_id = $1 AND solves.problem_id = latest.problem_id
 )
 SELECT
-    users.user_id, users.username, users.registered_at, users.problems_solved, users.last_solved_at, users.version,
+    users.user_id, users.username, users.registered_at, users.listed, users.removed, users.problems_solved, users.last_solved_at, users.version,
     coalesce((SELECT array_agg(day ORDER BY day) FROM days), '{}') AS days,
     coalesce((SELECT array_agg(solved ORDER BY day) FROM days), '{}') AS solved_of_days,
     coalesce((SELECT array_agg(language ORDER BY solved DESC, language) FROM languages), '{}') AS languages,
@@ -35,7 +35,7 @@ WHERE users.user_id = $1
 -- name: solves_of
 -- The solves of one user ($1), newest first, after the position ($2, $3) if it is given; $4 at most. One row without a
 -- problem where there are none, and no row where there is no such user.
-SELECT users.username, users.problems_solved, found.*
+SELECT users.username, users.problems_solved, users.removed, found.*
 FROM users
 LEFT JOIN LATERAL (
     SELECT solves.problem_id, submission_id, solves.solved_at AS submitted_at, language, contest_id

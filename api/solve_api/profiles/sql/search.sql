@@ -113,7 +113,7 @@ LEFT JOIN (
     CROSS JOIN LATERAL (
         SELECT user_id, username, problems_solved, last_solved_at
         FROM users
-        WHERE users.user_id = candidates.user_id
+        WHERE users.user_id = candidates.user_id AND {solve_projector.store.listing.is_shown}
         OFFSET 0 -- by the index: reading all users is never cheaper for long
     ) AS one
     WHERE $2::integer IS NULL OR (-one.problems_solved, one.user_id) > (-$2, $3)
@@ -126,7 +126,7 @@ LEFT JOIN (
 SELECT users.user_id, users.username, users.problems_solved, users.last_solved_at
 FROM user_search_keys
 JOIN users USING (user_id)
-WHERE user_search_keys.key = user_search_key($1) AND users.username = $1
+WHERE user_search_keys.key = user_search_key($1) AND users.username = $1 AND {solve_projector.store.listing.is_shown}
 ORDER BY users.problems_solved DESC, users.user_id
 LIMIT $2
 
@@ -144,6 +144,7 @@ SELECT
 SELECT users.user_id, users.username, users.problems_solved, users.last_solved_at
 FROM (SELECT user_id FROM user_search_keys WHERE key = user_search_key($1) ORDER BY user_id LIMIT $2) AS keys
 JOIN users USING (user_id)
+WHERE {solve_projector.store.listing.is_shown}
 ORDER BY users.user_id = $1 DESC, users.username = $1 DESC, users.problems_solved DESC, users.user_id
 
 -- name: make_blocks
@@ -161,6 +162,7 @@ FROM (
         SELECT key, user_id, problems_solved, (row_number() OVER (ORDER BY key, user_id) - 1) / 300 AS block
         FROM user_search_keys
         JOIN users USING (user_id)
+        WHERE {solve_projector.store.listing.is_shown}
     ) AS numbered
     GROUP BY block
 ) AS made;

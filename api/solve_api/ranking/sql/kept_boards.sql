@@ -3,12 +3,19 @@
 WITH standing AS (
     SELECT -problems_solved AS negated, last_solved_at AS solved_at, user_id
     FROM users
-    WHERE $3::boolean AND problems_solved > 0
+    WHERE $3::boolean AND problems_solved > 0 AND {solve_projector.store.listing.is_shown}
     UNION ALL
-    SELECT -count(*)::integer, max(solved_at), user_id
-    FROM solves
-    WHERE NOT $3::boolean AND solved_at >= $1 AND solved_at < $2
-    GROUP BY user_id
+    SELECT -solved, solved_at, user_id
+    FROM (
+        SELECT count(*)::integer AS solved, max(solved_at) AS solved_at, user_id
+        FROM solves
+        WHERE NOT $3::boolean AND solved_at >= $1 AND solved_at < $2
+        GROUP BY user_id
+    ) AS solvers
+    -- an index holds just those who are hidden
+    WHERE NOT EXISTS (
+        SELECT FROM users AS hidden WHERE hidden.user_id = solvers.user_id AND (hidden.removed OR NOT hidden.listed)
+    )
 ),
 ranked AS MATERIALIZED (
     SELECT

@@ -64,7 +64,7 @@ CROSS JOIN LATERAL (SELECT coalesce(names.registered_at, '-infinity') AS at) AS 
 CROSS JOIN LATERAL (
     SELECT
         CASE WHEN removal.erased_at >= registered.at THEN '' ELSE coalesce(names.username, users.username) END AS username,
-        removal.erased_at >= registered.at OR coalesce(NOT names.unlisted, users.listed) AS listed,
+        coalesce(removal.erased_at >= registered.at, false) OR coalesce(NOT names.unlisted, users.listed) AS listed,
         coalesce(removal.removed_at >= registered.at, false) AS removed
 ) AS state
 WHERE users.user_id IS NULL

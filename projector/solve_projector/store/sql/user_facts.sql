@@ -29,15 +29,18 @@ WHERE users.user_id = state.user_id
     AND (users.username, users.listed, users.removed) IS DISTINCT FROM (state.username, state.listed, state.removed)
 RETURNING {solve_projector.store.standing.columns}
 
--- name: users_unlike_their_facts
--- Users whom the site wrote after their removal, by id, after $1; $2 at most.
-SELECT users.user_id
-FROM (
-    {solve_projector.store.user_states.states}
-    WHERE users.user_id IN (SELECT user_id FROM user_removals)
-) AS state
-JOIN users USING (user_id)
-WHERE (users.username, users.listed, users.removed) IS DISTINCT FROM (state.username, state.listed, state.removed)
-    AND users.user_id > $1
-ORDER BY users.user_id
-LIMIT $2
+-- name: next_removals
+-- The next $2 removals after that of the user $1, and whether a user is not what follows from it: the site wrote later.
+SELECT looked.user_id, unlike.user_id IS NOT NULL AS is_unlike
+FROM (SELECT user_id FROM user_removals WHERE user_id > $1 ORDER BY user_id LIMIT $2) AS looked
+LEFT JOIN LATERAL (
+    SELECT users.user_id
+    FROM (
+        {solve_projector.store.user_states.states}
+        WHERE users.user_id = looked.user_id
+    ) AS state
+    JOIN users USING (user_id)
+    WHERE (users.username, users.listed, users.removed) IS DISTINCT FROM (state.username, state.listed, state.removed)
+    OFFSET 0
+) AS unlike ON true
+ORDER BY looked.user_id
