@@ -23,12 +23,12 @@ from solve_producer.metrics import metrics_in, type_of
 from solve_producer.tracing import sending
 from solve_runtime.kafka_settings import KafkaConnection
 from solve_runtime.settings import settings_problems
-from solve_schemas.events import EVENT_MODELS, Event, SubmissionRevoked, SubmissionSolved, UserRegistered
+from solve_schemas.events import EVENT_MODELS, Event, SubmissionRevoked, SubmissionSolved, UserRegistered, UserRemoved
 from solve_schemas.messages import message_of
 from solve_schemas.record import DEFAULT_SOURCE, EncodedRecord, encode, out_of_range
 
 TIMEOUT_MAX_S = 86_400
-SomeEvent = TypeVar("SomeEvent", UserRegistered, SubmissionSolved, SubmissionRevoked)
+SomeEvent = TypeVar("SomeEvent", bound=Event)
 NOT_STARTED = (
     "this producer is not started; write `async with SolveProducer() as producer:`, or call `await producer.start()` "
     "when your application starts"
@@ -157,9 +157,31 @@ class SolveProducer:
             )
         )  # fmt: skip
 
-    async def user_registered(self, *, user_id: str | int | UUID, username: str, registered_at: datetime) -> None:
-        """The user exists, or has another name from this time on. Raises InvalidEvent and what `send` raises."""
-        await self.send(event_of(UserRegistered, user_id=user_id, username=username, registered_at=registered_at))
+    async def user_registered(
+        self, *, user_id: str | int | UUID, username: str, registered_at: datetime, listed: bool | None = None
+    ) -> None:
+        """The user exists, or has another name or listing from this time on.
+
+        With `listed` false the user has a profile and a count, and is on no board. Raises InvalidEvent and what `send`
+        raises.
+        """
+        await self.send(
+            event_of(UserRegistered, user_id=user_id, username=username, registered_at=registered_at, listed=listed)
+        )
+
+    async def user_removed(
+        self,
+        *,
+        user_id: str | int | UUID,
+        removed_at: datetime,
+        reason: str | None = None,
+        erase: bool | None = None,
+    ) -> None:
+        """The user is shown nowhere until a later registration; with `erase` the name is kept nowhere of ours.
+
+        Raises InvalidEvent and what `send` raises.
+        """
+        await self.send(event_of(UserRemoved, user_id=user_id, removed_at=removed_at, reason=reason, erase=erase))
 
     async def send(self, event: Event) -> None:
         """Returns once the broker has the event.

@@ -23,7 +23,7 @@ from solve_producer.client import SolveProducer, event_of
 from solve_producer.errors import ProducerMisused
 from solve_producer.forks import keep_from_children, leave_to_parent
 from solve_runtime.kafka_settings import KafkaConnection
-from solve_schemas.events import Event, SubmissionRevoked, SubmissionSolved, UserRegistered
+from solve_schemas.events import Event, SubmissionRevoked, SubmissionSolved, UserRegistered, UserRemoved
 from solve_schemas.record import DEFAULT_SOURCE
 
 PUBLISHED_AT_ONCE = 5_000  # events; taken from the iterable in the caller's thread
@@ -126,9 +126,31 @@ class SyncSolveProducer:
             )
         )  # fmt: skip
 
-    def user_registered(self, *, user_id: str | int | UUID, username: str, registered_at: datetime) -> None:
-        """The user exists, or has another name from this time on. Raises InvalidEvent and what `send` raises."""
-        self.send(event_of(UserRegistered, user_id=user_id, username=username, registered_at=registered_at))
+    def user_registered(
+        self, *, user_id: str | int | UUID, username: str, registered_at: datetime, listed: bool | None = None
+    ) -> None:
+        """The user exists, or has another name or listing from this time on.
+
+        With `listed` false the user has a profile and a count, and is on no board. Raises InvalidEvent and what `send`
+        raises.
+        """
+        self.send(
+            event_of(UserRegistered, user_id=user_id, username=username, registered_at=registered_at, listed=listed)
+        )
+
+    def user_removed(
+        self,
+        *,
+        user_id: str | int | UUID,
+        removed_at: datetime,
+        reason: str | None = None,
+        erase: bool | None = None,
+    ) -> None:
+        """The user is shown nowhere until a later registration; with `erase` the name is kept nowhere of ours.
+
+        Raises InvalidEvent and what `send` raises.
+        """
+        self.send(event_of(UserRemoved, user_id=user_id, removed_at=removed_at, reason=reason, erase=erase))
 
     def send(self, event: Event) -> None:
         """Returns once the broker has the event. Raises what SolveProducer.send raises."""
