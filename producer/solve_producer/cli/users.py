@@ -11,7 +11,7 @@ from solve_producer.client import event_of
 from solve_runtime.console import Json, command_group, run_async
 from solve_schemas.events import Event, UserRegistered, UserRemoved
 
-app = command_group("Say who is shown: remove a user, or list a user on leaderboards or on none.")
+app = command_group("Remove a user, or list one on leaderboards or on none.")
 
 UserId = Annotated[str, typer.Argument(metavar="ID", help="The judge's id of the user.")]
 Username = Annotated[str, typer.Option(help="The name people see; the registration that says this carries it.")]
