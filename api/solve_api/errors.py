@@ -51,6 +51,10 @@ class AuditRefused(ApiError):
     """PostgreSQL refuses a row of the activity, so nothing is done."""
 
 
+class CommitRefused(ApiError):
+    """PostgreSQL refuses what was asked when it commits, so nothing is done."""
+
+
 class TokenUnknown(ApiError):
     """No token has this id."""
 

@@ -18,6 +18,7 @@ from solve_api.identity.lockouts import may_try
 from solve_api.identity.passwords import is_right
 from solve_api.identity.sessions import now, open_session
 from solve_api.identity.tokens import PREFIX, NewToken, Scope, bearer_of, create_token
+from tests.api.refused_rows import AT_COMMIT, SILENTLY
 from tests.api.served import NAME, PASSWORD, settings_of
 from tests.world import World
 
@@ -223,7 +224,12 @@ SELECT (SELECT json_agg(row_to_json(a) ORDER BY admin_id)::text FROM admins a) A
 """
 
 
-async def test_a_command_that_cannot_be_recorded_does_nothing(world: World) -> None:
+@pytest.mark.parametrize(
+    "refusing",
+    ["ALTER TABLE admin_audit ADD CONSTRAINT refuse CHECK (false)", AT_COMMIT, SILENTLY],
+    ids=["at once", "at the commit", "silently"],
+)
+async def test_a_command_that_cannot_be_recorded_does_nothing(world: World, refusing: str) -> None:
     assert {words[0] for words, _ in COMMANDS} == {one.name or one.callback.__name__ for one in COMMANDS_OF_ADMIN}
     async with world.database() as database:
         admin_id = await create_admin(database, NAME, PASSWORD)
@@ -234,7 +240,7 @@ async def test_a_command_that_cannot_be_recorded_does_nothing(world: World) -> N
         await open_session(database, settings_of(world), account, "", now())
         await create_token(database, admin_id, NewToken("x", frozenset({Scope.READ})), now())
         await may_try(database, settings_of(world), NAME, now())
-        await database.execute("ALTER TABLE admin_audit ADD CONSTRAINT refuse CHECK (false)")
+        await database.execute(refusing)
     before = await world.fetch(STATE)
     found = await asyncio.gather(*(admin(world, *words, given=given) for words, given in COMMANDS))
     for (words, _), one in zip(COMMANDS, found, strict=True):
