@@ -27,7 +27,7 @@ from solve_api.settings import ApiSettings
 from solve_projector.store.postgresql import DATABASE_ERRORS, said_of
 from solve_runtime.kafka_settings import KafkaConnection
 from solve_runtime.sql import queries
-from solve_runtime.tasks import cancel_and_wait, cancelled
+from solve_runtime.tasks import cancel_and_wait, cancelled, in_background
 
 JOBS_SQL = queries("solve_api.operations", "jobs")
 
@@ -131,19 +131,17 @@ class Jobs:
             await asyncio.wait(self._final_tasks)
 
     async def _run(self, job: RunningJob) -> None:
-        heartbeats = asyncio.create_task(self._send_heartbeats(job))
         try:
-            job.report = await work_apart(
-                self._connection, self._settings, job.kind, dry_run=job.dry_run, on_progress=job.step
-            )
+            async with in_background(partial(self._send_heartbeats, job)):
+                job.report = await work_apart(
+                    self._connection, self._settings, job.kind, dry_run=job.dry_run, on_progress=job.step
+                )
         except Exception as error:
             job.error = error
             if isinstance(error, tuple(SHOWN)):  # a refusal that tells its reader what to do, not a fault of ours
                 log.warning("a job was refused", action="job_refused", kind=job.kind, error=str(error))
             else:
                 log.exception("a job failed", action="job_failed", kind=job.kind, error=str(error))
-        finally:
-            heartbeats.cancel()
 
     def _on_stopped(self, job: RunningJob, actor: Actor, task: asyncio.Task[None]) -> None:
         """Records the end in a task of its own, which nobody cancels: the work may be cancelled twice, or unstarted."""
