@@ -83,3 +83,7 @@ class JobLost(ApiError):
 
 class JobUnknown(ApiError):
     """No job has this id."""
+
+
+class JobUnreadable(ApiError):
+    """The row of a job is not one that this version writes."""

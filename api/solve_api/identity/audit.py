@@ -126,7 +126,12 @@ async def record_end(
 async def latest(database: Database, limit: int, before_id: int | None = None) -> list[Activity]:
     """Rows, newest first; `before_id` is the last row of the previous page."""
     rows = await database.fetch(AUDIT_SQL["latest_audit"], min(limit, ROWS_MAX), before_id)
-    return [Activity(**{**row, "detail": json.loads(row["detail"])}) for row in rows]
+    return [Activity(**{**row, "detail": _members(json.loads(row["detail"]))}) for row in rows]
+
+
+def _members(detail: Any) -> dict[str, Any]:
+    """The detail as our rows have it; whatever else somebody added hides no row."""
+    return detail if isinstance(detail, dict) else {"detail": detail}
 
 
 def _storable(value: Any) -> Any:
