@@ -57,7 +57,7 @@ ADDRESSES = {
         "postgresql://u@/x?host=127.0.0.1&port=1&password={secret}",
         "postgresql://u:{secret}@127.0.0.1:1,127.0.0.1:2/x?target_session_attrs=primary",
         "postgresql://u:{secret}@[::1]:1/x",
-        "postgresql://u:{secret}@{place}/x?sslmode=verify-full&sslpassword={secret}",
+        "postgresql://u:{secret}@{place}/x?sslmode=require&sslpassword={secret}",
         "postgresql://u:{secret}@%2Fnowhere/x",
         "postgresql://u:{secret}@no..host/x",
         "postgresql://u:{secret}@{place},127.0.0.1/x?port=1,2,3",

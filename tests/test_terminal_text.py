@@ -13,6 +13,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from solve_runtime.text import is_readable
 from tests.api.cli.test_serve import served
 from tests.events import registered, solved
 from tests.projector.dead_letters import add_dead_letters
@@ -21,7 +22,7 @@ from tests.world import World
 
 MARKUP = ("[/x]closing", "[green]two-sum", "[link=https://x]y[/link]", ":smile: \\[", "a\u202etxt.exe")
 TITLE = "\x1b]0;PWNED\x07"
-STEERS = f"{TITLE}\x9b2J\u2028\u2066\r\n"
+STEERS = f"{TITLE}\x9b2J\u2028\u2066\u3164\u2800\U000e0100\r\n"
 ROOT = Path(__file__).parents[1]
 
 
@@ -31,7 +32,7 @@ def unprintable(found: Sequence[Done]) -> list[tuple[str, str]]:
         (one.command, ascii(character))
         for one in found
         for character in one.out + one.err
-        if not character.isprintable() and character != "\n"
+        if not is_readable(character) and character != "\n"
     ]
 
 
@@ -74,7 +75,7 @@ async def test_no_name_is_markup_and_none_steers_a_terminal(world: World) -> Non
     assert [found[one].status for one in drifted[:2]] == [3, 3]
     shown = found["solve-projector top"].out
     assert [name for name in MARKUP if name.replace("\u202e", r"\u202e") not in shown] == []
-    assert r"\x1b]0;PWNED\x07\x9b2J\u2028\u2066\r\n" in shown
+    assert r"\x1b]0;PWNED\x07\x9b2J\u2028\u2066\u3164\u2800\U000e0100\r\n" in shown
 
 
 @pytest.mark.parametrize(
@@ -115,7 +116,7 @@ Program("solve-test", "commands").run()
     assert ended.returncode == 1
     assert "Traceback" in ended.stderr
     assert r"ZeroDivisionError: \x1b]0;PWNED\x07" in ended.stderr
-    assert all(character.isprintable() or character == "\n" for character in ended.stderr), ascii(ended.stderr)
+    assert all(is_readable(character) or character == "\n" for character in ended.stderr), ascii(ended.stderr)
 
 
 async def test_no_request_steers_the_terminal_of_whoever_serves_it_or_fills_the_log(world: World) -> None:
@@ -125,7 +126,7 @@ async def test_no_request_steers_the_terminal_of_whoever_serves_it_or_fills_the_
         async with httpx.AsyncClient(base_url=address, timeout=60) as client:
             for path in (
                 "/api/admin/jobs/%1b%5D0;PWNED%07",
-                "/api/admin/jobs/1%C2%9B2J%E2%80%AE",
+                "/api/admin/jobs/1%C2%9B2J%E2%80%AE%E3%85%A4",
                 f"/api/admin/{'x' * 20_000}",
             ):
                 wrong = {
@@ -137,4 +138,4 @@ async def test_no_request_steers_the_terminal_of_whoever_serves_it_or_fills_the_
         _, err = await process.communicate()
     assert b"PWNED" in err
     assert len(err) < 10_000
-    assert [ascii(one) for one in err.decode() if not one.isprintable() and one != "\n"] == []
+    assert [ascii(one) for one in err.decode() if not is_readable(one) and one != "\n"] == []

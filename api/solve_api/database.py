@@ -11,10 +11,12 @@ from time import monotonic
 
 import asyncpg
 import asyncpg.pool
+import structlog
 
+from solve_api.errors import CommitRefused
 from solve_projector.settings import ProjectorSettings
 from solve_projector.store.migrate import require_readable
-from solve_projector.store.postgresql import Connection, closing_pool, pool_options
+from solve_projector.store.postgresql import Connection, Failure, classify, closing_pool, pool_options, said_of
 from solve_runtime.tasks import retrieve
 
 Database = asyncpg.Pool | Connection
@@ -31,6 +33,8 @@ COMMAND_TIMEOUT_S = 25.0
 CONNECT_TIMEOUT_S = 3.0
 ACQUIRE_TIMEOUT_S = 5.0
 READY_FOR_S = 1.0
+
+log = structlog.get_logger()
 
 
 class RequestPool(asyncpg.Pool):
@@ -84,10 +88,24 @@ class Readiness:
 
 @asynccontextmanager
 async def transaction(database: Database) -> AsyncIterator[Connection]:
-    """Opens a transaction on a pool or on a single connection."""
+    """Opens a transaction on a pool or on a single connection.
+
+    Raises CommitRefused where PostgreSQL checks something only at the end, as a deferred constraint.
+    """
     if isinstance(database, asyncpg.Pool):
-        async with database.acquire() as connection, connection.transaction():
+        async with database.acquire() as connection, transaction(connection):
             yield connection
-    else:
+        return
+    committing = False
+    try:
         async with database.transaction():
             yield database
+            committing = True
+    except asyncpg.PostgresError as error:
+        if not committing or classify(error) is Failure.TRANSIENT:
+            raise
+        log.warning("PostgreSQL refused a commit", action="commit_refused", error=said_of(error))
+        raise CommitRefused(
+            "PostgreSQL refuses to commit this, so it is not done; the operator finds the reason in the log of this "
+            "program"
+        ) from error

@@ -51,6 +51,10 @@ class AuditRefused(ApiError):
     """PostgreSQL refuses a row of the activity, so nothing is done."""
 
 
+class CommitRefused(ApiError):
+    """PostgreSQL refuses what was asked when it commits, so nothing is done."""
+
+
 class TokenUnknown(ApiError):
     """No token has this id."""
 
@@ -83,3 +87,7 @@ class JobLost(ApiError):
 
 class JobUnknown(ApiError):
     """No job has this id."""
+
+
+class JobUnreadable(ApiError):
+    """The row of a job is not one that this version writes."""

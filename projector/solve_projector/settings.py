@@ -4,7 +4,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import BeforeValidator, Field, SecretStr, model_validator
 
-from solve_runtime.addresses import DatabaseAddress, ListeningHost, RedisAddress
+from solve_runtime.addresses import DatabaseAddress, ListeningHost, RedisAddress, unverifiable
 from solve_runtime.certificates import CaFile
 from solve_runtime.settings import Settings, matching
 
@@ -45,7 +45,9 @@ class ProjectorSettings(Settings):
     )
     database_schema: SchemaName = Field("public", description="Schema of our tables; change it in a shared database.")
     database_ssl_cafile: CaFile = Field(
-        None, description="CA certificates (PEM) to trust for PostgreSQL; also checks the host name."
+        None,
+        description="CA certificates (PEM) to trust for PostgreSQL; also checks the host name. For "
+        "`sslmode=verify-full` there must be these or `sslrootcert`.",
     )
 
     redis_url: RedisAddress = Field(
@@ -108,6 +110,12 @@ class ProjectorSettings(Settings):
     log_format: Literal["auto", "json", "console"] = Field(
         "auto", description="`auto` is `console` in a terminal and `json` elsewhere."
     )
+
+    @model_validator(mode="after")
+    def _authorities_of_postgresql_are_named(self) -> Self:
+        if not self.database_ssl_cafile and (said := unverifiable(self.database_url.get_secret_value())):
+            raise ValueError(f"DATABASE_URL {said}, or set DATABASE_SSL_CAFILE")
+        return self
 
     @model_validator(mode="after")
     def _authorities_of_redis_are_used(self) -> Self:

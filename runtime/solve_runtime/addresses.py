@@ -8,10 +8,13 @@ import ipaddress
 import os
 import re
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Annotated
-from urllib.parse import unquote
+from urllib.parse import parse_qsl, unquote
 
 from pydantic import AfterValidator, SecretStr
+
+from solve_runtime.certificates import require_authorities, require_pair
 
 ESCAPES = "in a user or password write % as %25, / as %2F, # as %23, ? as %3F, @ as %40"
 DATABASE_FORM = f"must be postgresql://USER:PASSWORD@HOST:PORT/DATABASE, without quotes; {ESCAPES}"
@@ -40,6 +43,9 @@ TLS_VERSION = re.compile(r"TLSv1(\.[1-3])?")
 FILES = frozenset(
     ("sslcert", "sslcrl", "sslkey", "sslrootcert", "ssl_ca_certs", "ssl_ca_path", "ssl_certfile", "ssl_keyfile")
 )
+AUTHORITIES = frozenset(("sslcrl", "sslrootcert", "ssl_ca_certs"))  # the files that a client loads as such
+PAIRS = (("sslcert", "sslkey", "sslpassword"), ("ssl_certfile", "ssl_keyfile", "ssl_password"))
+VERIFYING = ("verify-ca", "verify-full")
 HOST_NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?")
 # What each client reads; it would send anything else to the server, or fail over it later.
 DATABASE_PARAMETERS: Parameters = {
@@ -79,6 +85,20 @@ def database_place(address: str) -> str:
     return (found and found["hosts"]) or "the address in its parameters"
 
 
+def unverifiable(address: str) -> str | None:
+    """What an accepted address of PostgreSQL lacks for the verification that it asks for, as asyncpg looks for it."""
+    found = DATABASE.fullmatch(address)
+    given = dict(parse_qsl((found and found["query"]) or ""))
+    mode = given.get("sslmode") or os.environ.get("PGSSLMODE")
+    if mode not in VERIFYING or "sslrootcert" in given:
+        return None
+    try:
+        require_authorities(os.environ.get("PGSSLROOTCERT") or Path("~/.postgresql/root.crt").expanduser())
+    except (ValueError, RuntimeError):  # this user has no home
+        return f"asks for sslmode={mode} and names no CA certificates; add &sslrootcert=/path/to/ca.pem"
+    return None
+
+
 def _is_port(text: str) -> bool:
     return 1 <= int(text) <= PORT_MAX
 
@@ -96,6 +116,23 @@ def _require_form(text: str, form: re.Pattern[str], parameters: Parameters, rule
             raise ValueError(f"has a value of {name} after ? that cannot be used; correct it")
         if name in FILES and not os.access(unquote(value), os.R_OK):
             raise ValueError(f"has a value of {name} after ? that names no file that can be read; correct it")
+    if found["query"]:
+        _require_certificates(dict(parse_qsl(found["query"])))
+
+
+def _require_certificates(given: Mapping[str, str]) -> None:
+    """Tries what a client would load when it connects."""
+    for name in AUTHORITIES & given.keys():
+        try:
+            require_authorities(given[name])
+        except ValueError as error:
+            raise ValueError(f"has a value of {name} after ? that {error}; correct it") from None
+    for certificate, key, password in PAIRS:
+        if certificate in given and key in given:
+            try:
+                require_pair(given[certificate], given[key], given.get(password, ""))
+            except ValueError as error:
+                raise ValueError(f"has values of {certificate} and {key} after ? that {error}; correct them") from None
 
 
 def _database(address: SecretStr) -> SecretStr:

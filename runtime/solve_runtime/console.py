@@ -84,7 +84,8 @@ def command_group(text: str) -> typer.Typer:
 class Program:
     """A program that is installed. Its module is imported when it runs, because an extra may be missing.
 
-    The module has the commands as `app`; its `explain`, if any, puts a driver's error into words or returns None.
+    The module has the commands as `app`; its `explain`, if any, puts a driver's error into words or returns None, and
+    its `on_usage_error`, if any, gets what a command line was refused with, once that is printed.
     """
 
     name: str
@@ -101,6 +102,8 @@ class Program:
             said = io.StringIO()
             error.show(said)
             print_lines(*said.getvalue().rstrip("\n").split("\n"), to_errors=True)
+            if on_usage_error := getattr(sys.modules[self.module], "on_usage_error", None):
+                on_usage_error(error)
             sys.exit(error.exit_code)
         except typer.Abort:
             self._fail("aborted", 1)

@@ -14,6 +14,7 @@ from pydantic import AliasChoices, AliasGenerator, Field, SecretStr, model_valid
 from pydantic_settings import SettingsConfigDict
 
 from solve_runtime.addresses import Servers
+from solve_runtime.certificates import CaFile
 from solve_runtime.errors import SolveCountsError
 from solve_runtime.settings import ENV_FILE, Settings, matching, secrets_dir
 from solve_schemas.topic import TOPIC
@@ -61,7 +62,7 @@ class KafkaConnection(Settings):
     )
     sasl_username: str | None = Field(None, description="User name; required with SASL.")
     sasl_password: SecretStr | None = Field(None, description="Password; required with SASL.")
-    ssl_cafile: Path | None = Field(None, description="CA certificates (PEM) to trust; unset, the system's.")
+    ssl_cafile: CaFile = Field(None, description="CA certificates (PEM) to trust; unset, the system's.")
     ssl_certfile: Path | None = Field(None, description="Client certificate (PEM), for brokers that require one.")
     ssl_keyfile: Path | None = Field(None, description="Private key (PEM) of the client certificate.")
     ssl_key_password: SecretStr | None = Field(None, description="Password of the private key, if it has one.")
@@ -137,12 +138,14 @@ class KafkaConnection(Settings):
     def _ssl_context(self) -> ssl.SSLContext:
         try:
             context = ssl.create_default_context(cafile=self.ssl_cafile)
-            if self.ssl_certfile:
-                # without a text, OpenSSL asks at the terminal
-                password = self.ssl_key_password.get_secret_value() if self.ssl_key_password else ""
+        except OSError as error:
+            raise TlsFileError(f"cannot use KAFKA_SSL_CAFILE: {error.strerror or error}") from error
+        if self.ssl_certfile:
+            # without a text, OpenSSL asks at the terminal
+            password = self.ssl_key_password.get_secret_value() if self.ssl_key_password else ""
+            try:
                 context.load_cert_chain(self.ssl_certfile, self.ssl_keyfile, password)
-        except (OSError, ssl.SSLError) as error:
-            raise TlsFileError(
-                f"cannot use KAFKA_SSL_CAFILE, KAFKA_SSL_CERTFILE or KAFKA_SSL_KEYFILE: {error}"
-            ) from error
+            except OSError as error:
+                names = "KAFKA_SSL_CERTFILE and KAFKA_SSL_KEYFILE" if self.ssl_keyfile else "KAFKA_SSL_CERTFILE"
+                raise TlsFileError(f"cannot use {names}: {error.strerror or error}") from error
         return context

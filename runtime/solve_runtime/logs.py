@@ -82,11 +82,14 @@ def _last_lines(trace: str) -> str:
 
 
 def _escape(_: Any, __: str, event: EventDict) -> EventDict:
-    """No text steers a terminal, and none but a traceback has a second line; repr() escapes what is in lists."""
+    """No text steers a terminal, and none but a traceback has a second line."""
+    tracebacks = {name: "\n".join(map(readable, event.pop(name).split("\n"))) for name in TRACEBACKS if event.get(name)}
+    return {**_readable(event), **tracebacks}
 
-    def escaped(name: str, value: Any) -> Any:
-        if name in TRACEBACKS:
-            return "\n".join(map(readable, value.split("\n")))
-        return readable(value) if isinstance(value, str) else value
 
-    return {readable(name): escaped(name, value) for name, value in event.items()}
+def _readable(value: Any) -> Any:
+    if isinstance(value, str):
+        return readable(value)
+    if isinstance(value, Mapping):
+        return {readable(name): _readable(one) for name, one in value.items()}
+    return [_readable(one) for one in value] if isinstance(value, list) else value

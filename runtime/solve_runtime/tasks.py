@@ -8,6 +8,7 @@ ROLLBACK, an unlock) has a second to finish.
 import asyncio
 from collections.abc import AsyncIterator, Callable, Collection, Coroutine
 from contextlib import asynccontextmanager
+from time import monotonic
 from typing import Any, TypeVar
 
 import structlog
@@ -15,11 +16,13 @@ import structlog
 from solve_runtime.errors import SolveCountsError
 
 Result = TypeVar("Result")
+Work = Callable[[], Coroutine[Any, Any, None]]
 
 log = structlog.get_logger()
 
 RETRY_S = 1.0
 GRACE_S = 0.5  # less than RETRY_S, or the next attempt interrupts the work after all
+RESTART_MIN_S, RESTART_MAX_S = 1.0, 60.0  # pauses of work that fails again and again
 
 
 def cancelled() -> bool:
@@ -41,25 +44,48 @@ def retrieve(task: asyncio.Future[Any]) -> None:
     _ = task.cancelled() or task.exception()
 
 
-def say_unexpected_end(task: asyncio.Task[None]) -> None:
-    """Says in the log that work ended by an error, unless it was cancelled."""
-    if not task.cancelled() and not task.cancelling() and (error := task.exception()):
-        name = getattr(task.get_coro(), "__qualname__", task.get_name())
-        log.critical(f"{name} stopped", action="background_stopped", error=str(error), exc_info=error)
-
-
 @asynccontextmanager
-async def in_background(
-    *work: Coroutine[Any, Any, None], on_end: Callable[[asyncio.Task[None]], None] = say_unexpected_end
-) -> AsyncIterator[None]:
-    """Runs work beside the caller's until exit. What it raises stays in its task, and `on_end` gets that."""
-    tasks = [asyncio.create_task(one) for one in work]
-    for task in tasks:
-        task.add_done_callback(on_end)
+async def in_background(*work: Work, on_failure: Callable[[], object] = lambda: None) -> AsyncIterator[None]:
+    """Runs work beside the caller's until exit. What fails, or ends by itself, is started again, after a pause.
+
+    `on_failure` comes before the pause, to drop what that work no longer keeps true.
+    """
+    tasks = [asyncio.create_task(_restarted(one, on_failure)) for one in work]
     try:
         yield
     finally:
         await cancel_and_wait(tasks)
+
+
+async def _restarted(work: Work, on_failure: Callable[[], object]) -> None:
+    pause_s = RESTART_MIN_S
+    while True:
+        started_at = monotonic()
+        error = await _failure_of(work)
+        if cancelled():
+            return
+        if monotonic() - started_at > RESTART_MAX_S:
+            pause_s = RESTART_MIN_S
+        name = getattr(getattr(work, "func", work), "__qualname__", repr(work))
+        log.critical(
+            f"{name} stopped, and starts again",
+            action="background_stopped",
+            error=str(error) if error else "it ended by itself",
+            pause_s=pause_s,
+            exc_info=error,
+        )
+        on_failure()
+        await asyncio.sleep(pause_s)
+        pause_s = min(2 * pause_s, RESTART_MAX_S)
+
+
+async def _failure_of(work: Work) -> BaseException | None:
+    """What it raised. A cancellation that is not this task's is a failure too: its own loop is gone all the same."""
+    try:
+        await work()
+    except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001 - reported, and started again
+        return error
+    return None
 
 
 async def shielded(work: Coroutine[Any, Any, None]) -> None:

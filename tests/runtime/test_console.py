@@ -11,6 +11,8 @@ from types import ModuleType
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from pydantic import BaseModel, Field, ValidationError
 
 from solve_api.settings import ApiSettings
@@ -28,7 +30,7 @@ from solve_runtime.console import (
 from solve_runtime.errors import SolveCountsError
 from solve_runtime.kafka_settings import KafkaConnection
 from solve_runtime.settings import Settings, settings_problems
-from solve_runtime.text import readable
+from solve_runtime.text import is_readable, readable
 
 # pydantic's own words, and what only a programmer reads
 FOREIGN = re.compile(r"Input should|String should|Value error|valid integer|parse|pattern|\^|\\|\[type=|'")
@@ -136,6 +138,26 @@ def test_a_kind_of_error_without_words_still_names_the_setting() -> None:
 def test_text_from_outside_cannot_steer_a_terminal() -> None:
     assert readable("\x1b[2J\u202eé") == r"\x1b[2J\u202eé"
     assert readable(b"\xffa\n") == r"\xffa\n"
+
+
+@pytest.mark.parametrize(
+    "without_ink",
+    "\u3164\u115f\u1160\uffa0\u034f\ufe00\ufe0f\u17b4\u17b5\u2800\u180b\u180f\u00ad\u200b\u2065\ufff0"
+    "\U0001d159\U0001d173\U00016fe4\U000e0041\U000e0100\U000e01ef",
+)
+def test_a_letter_without_ink_is_escaped(without_ink: str, capsys: pytest.CaptureFixture[str]) -> None:
+    spelled = without_ink.encode("unicode_escape").decode()
+    assert readable(f"ada{without_ink}") == f"ada{spelled}"
+    shown = table("user")
+    shown.add_row(f"ada{without_ink}")
+    print_table(shown)
+    assert f"ada{spelled}" in capsys.readouterr().out
+
+
+@given(st.text())
+def test_what_is_readable_stays_as_it_is_and_all_else_becomes_so(text: str) -> None:
+    assert is_readable(readable(text))
+    assert (readable(text) == text) == is_readable(text)
 
 
 def test_json_is_one_line_of_ascii_and_says_the_same(capsys: pytest.CaptureFixture[str]) -> None:

@@ -278,6 +278,7 @@ async def test_a_certificate_that_nobody_vouches_for_is_refused(
         _, log = await process.output  # type: ignore[attr-defined]
     assert said in log.decode()
     assert "certificate verify failed" in log.decode()
+    assert f"{variable} must name the authority of the server's certificate" in " ".join(log.decode().split())
     assert b"Traceback" not in log
 
 

@@ -12,6 +12,7 @@ from pydantic import ValidationError
 
 from solve_projector.settings import ProjectorSettings
 from solve_runtime.logs import configure_logs
+from solve_runtime.text import is_readable
 from tests.events import registered, solved
 from tests.world import World
 
@@ -121,7 +122,7 @@ def test_a_traceback_shows_no_variables(form: str, logger: str, monkeypatch: pyt
     assert "hunter2" not in written.getvalue()
 
 
-HOSTILE = "\x1b]0;PWNED\x07\x9b2J\u202e\u2028\u2066\ud800\nforged level=error"
+HOSTILE = "\x1b]0;PWNED\x07\x9b2J\u202e\u2028\u2066\u3164\u2800\ufe0f\ud800\nforged level=error"
 
 
 class Odd:
@@ -148,7 +149,7 @@ def test_whatever_a_line_quotes_it_stays_one_line_and_steers_no_terminal(
             raise ValueError(HOSTILE)  # noqa: TRY301
         except ValueError:
             logger.exception("failed")
-    assert [ascii(one) for one in written.getvalue() if not one.isprintable() and one != "\n"] == []
+    assert [ascii(one) for one in written.getvalue() if not is_readable(one) and one != "\n"] == []
     assert written.getvalue().count("PWNED") >= 8
     if form == "json":
         assert written.getvalue().isascii()

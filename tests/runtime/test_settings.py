@@ -2,6 +2,7 @@
 
 import ipaddress
 import os
+import re
 from pathlib import Path
 
 import certifi
@@ -68,6 +69,15 @@ WRONG: list[tuple[type[Settings], str, str, dict[str, str]]] = [
     (ProjectorSettings, "DATABASE_URL", "postgresql://h/x?sslrootcert=/nowhere/ca.pem", {}),
     (ProjectorSettings, "DATABASE_URL", "postgresql://h/x?ssl_min_protocol_version=TLSv1.0", {}),
     (SourceSettings, "SOURCE_DATABASE_URL", "postgresql://h/x?sslkey=/nowhere/key", {}),
+    (SourceSettings, "SOURCE_DATABASE_URL", "postgresql://h/x?sslmode=verify-full", {}),
+    (ProjectorSettings, "DATABASE_URL", "postgresql://h/x?sslmode=verify-full", {}),
+    (ProjectorSettings, "DATABASE_URL", "postgresql://h/x?sslmode=verify-ca", {"PGSSLROOTCERT": "/nowhere/ca.pem"}),
+    (ProjectorSettings, "DATABASE_URL", "postgresql://h/x", {"PGSSLMODE": "verify-full"}),
+    (ProjectorSettings, "DATABASE_URL", f"postgresql://h/x?sslmode=verify-full&sslrootcert={HERE}", {}),
+    (ProjectorSettings, "DATABASE_URL", f"postgresql://h/x?sslcrl={HERE}", {}),
+    (ProjectorSettings, "DATABASE_URL", f"postgresql://h/x?sslcert={CA_FILE}&sslkey={HERE}", {}),
+    (ProjectorSettings, "REDIS_URL", f"rediss://h/0?ssl_ca_certs={HERE}", {}),
+    (ProjectorSettings, "REDIS_URL", f"rediss://h/0?ssl_certfile={CA_FILE}&ssl_keyfile={HERE}", {}),
     (KafkaConnection, "SOLVE_TOPIC", "..", {}),
     (KafkaConnection, "KAFKA_SSL_CAFILE", "/nowhere/ca.pem", TLS),
     (KafkaConnection, "KAFKA_SSL_CERTFILE", str(HERE), TLS),
@@ -86,7 +96,7 @@ def test_what_cannot_be_used_is_refused_by_the_name_of_its_variable(
     for name in list(os.environ):
         if name.startswith(("SOLVE_", "KAFKA_", "REDIS_", "DATABASE_")):
             monkeypatch.delenv(name)
-    for name, one in {**others, variable: value}.items():
+    for name, one in {"HOME": "/nowhere", **others, variable: value}.items():
         monkeypatch.setenv(name, one)
     with pytest.raises(ValidationError) as refused:
         settings()
@@ -104,7 +114,7 @@ def test_what_cannot_be_used_is_refused_by_the_name_of_its_variable(
         (ORIGINS, "https://judge.example,http://localhost:3000, http://[::1]:8000"),
         (ORIGINS, "*"),
         *[("SOLVE_API_HOST", one) for one in ("::", "0.0.0.0", "localhost", "fe80::1%lo", "node-1.example")],
-        ("DATABASE_URL", f"postgresql://h/x?sslmode=verify-full&sslrootcert={HERE}"),
+        ("DATABASE_URL", f"postgresql://h/x?sslmode=verify-full&sslrootcert={CA_FILE}"),
         ("DATABASE_SSL_CAFILE", CA_FILE),
     ],
 )
@@ -127,14 +137,48 @@ def test_proxies_are_accepted_as_networks_that_one_site_can_have(texts: list[str
         assert largest >= 8
 
 
+def test_verification_needs_authorities_and_says_where_to_name_them(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("DATABASE_URL", "postgresql://h/x?sslmode=verify-full")
+    with pytest.raises(ValidationError) as refused:
+        ProjectorSettings()
+    assert settings_problems(refused.value) == [
+        "DATABASE_URL asks for sslmode=verify-full and names no CA certificates; add &sslrootcert=/path/to/ca.pem, "
+        "or set DATABASE_SSL_CAFILE"
+    ]
+    for name in ("PGSSLROOTCERT", "DATABASE_SSL_CAFILE"):
+        with monkeypatch.context() as named:
+            named.setenv(name, CA_FILE)
+            ProjectorSettings()
+    (tmp_path / ".postgresql").mkdir()
+    (tmp_path / ".postgresql" / "root.crt").write_bytes(Path(CA_FILE).read_bytes())
+    ProjectorSettings()
+
+
+def test_of_the_files_for_kafka_the_wrong_one_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("KAFKA_SECURITY_PROTOCOL", "SSL")
+    for name in ("KAFKA_SSL_CAFILE", "KAFKA_SSL_CERTFILE"):
+        with monkeypatch.context() as wrong:
+            wrong.setenv(name, "/nowhere/x.pem")
+            with pytest.raises(ValidationError) as refused:
+                KafkaConnection()
+        (said,) = settings_problems(refused.value)
+        assert re.findall("KAFKA_SSL_[A-Z]+", said) == [name]
+
+
 def test_each_program_ends_with_one_line_and_2() -> None:
+    unverifiable = {"DATABASE_URL": "postgresql://u:secret@h/x?sslmode=verify-full", "HOME": "/nowhere"}
+    kafka = {**TLS, "KAFKA_SSL_CAFILE": "/nowhere/secret"}
     changes = [
         ("solve-api serve", {PROXIES: "*"}),
         ("solve-api serve --host a=b", {}),
         ("solve-api admin list", {"REDIS_URL": "redis://u:secret@h/0?foo=bar"}),
         ("solve-projector top", {"REDIS_URL": "redis://u:secret@h/0?foo=bar"}),
         ("solve-projector setup", {"DATABASE_SSL_CAFILE": "/nowhere/secret"}),
-        ("solve-producer publish -", {"KAFKA_SSL_CAFILE": "/nowhere/secret"}),
+        *((program, unverifiable) for program in ("solve-projector top", "solve-api serve", "solve-api admin list")),
+        *((program, kafka) for program in ("solve-producer publish -", "solve-projector lag", "solve-api serve")),
     ]
     for one in run_all(os.environ, changes):
         assert (one.status, one.out, len(one.err.splitlines())) == (2, "", 1), one

@@ -2,6 +2,7 @@
 
 import asyncio
 import gc
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -164,23 +165,47 @@ async def test_a_kafka_client_that_is_stopped_while_it_starts_leaves_no_connecti
     gc.collect()  # warns of a connection that was left open
 
 
-async def test_work_in_the_background_that_ends_by_an_error_says_so(capsys: pytest.CaptureFixture[str]) -> None:
-    async def fails() -> None:
-        raise ValueError("a row of a newer version")
+@pytest.mark.parametrize(
+    "failure", [ValueError("a row of a newer version"), asyncio.CancelledError("of a client"), None]
+)
+async def test_work_in_the_background_that_ends_says_so_and_starts_again(
+    failure: BaseException | None, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("solve_runtime.tasks.RESTART_MIN_S", 0.001)
+    starts: list[str] = []
+    again = asyncio.Event()
 
+    async def fails_twice() -> None:
+        starts.append("start")
+        if starts.count("start") <= 2:
+            if failure:
+                raise failure
+            return
+        again.set()
+        await asyncio.Event().wait()
+
+    async with in_background(fails_twice, on_failure=lambda: starts.append("drop")):
+        await again.wait()
+    said = capsys.readouterr().out
+    assert starts == ["start", "drop", "start", "drop", "start"]
+    assert said.count("action=background_stopped") == 2
+    assert "fails_twice stopped, and starts again" in said
+    assert (str(failure) if failure else "it ended by itself") in said
+    assert ("pause_s=0.001" in said, "pause_s=0.002" in said) == (True, True)
+
+
+async def test_work_in_the_background_that_is_cancelled_says_nothing(capsys: pytest.CaptureFixture[str]) -> None:
     async def answers_a_cancellation_with_an_error() -> None:
         try:
-            await asyncio.sleep(3600)
+            await asyncio.Event().wait()
         except asyncio.CancelledError:
             raise ConnectionError("closed") from None
 
-    async with in_background(answers_a_cancellation_with_an_error()):
+    async def ends_when_cancelled() -> None:
+        with suppress(asyncio.CancelledError):
+            await asyncio.Event().wait()
+
+    async with in_background(answers_a_cancellation_with_an_error, ends_when_cancelled):
+        await asyncio.sleep(0)
         await asyncio.sleep(0)
     assert "stopped" not in capsys.readouterr().out
-    async with in_background(fails()):
-        await asyncio.sleep(0)
-        await asyncio.sleep(0)
-    said = capsys.readouterr().out
-    assert "fails stopped" in said
-    assert "background_stopped" in said
-    assert "a row of a newer version" in said

@@ -10,6 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
+from solve_api.database import transaction
 from solve_api.errors import AuditRefused, PasswordRefused
 from solve_api.identity import accounts, audit, lockouts, sessions, tokens
 from solve_api.identity.actors import Actor
@@ -254,7 +255,7 @@ def _recorded(action: str, prepare: Callable[[], Awaitable[Ask]], about: dict[st
         async with command_session(settings) as database:
             try:
                 ask = await prepare()
-                async with database.transaction():
+                async with transaction(database):
                     done = await ask(database)
                     await audit.record(database, actor, action, detail)
                     return done

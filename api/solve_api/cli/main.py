@@ -5,6 +5,7 @@ from typing import Annotated, Any
 import typer
 
 from solve_api.cli.admin import admin_commands
+from solve_api.cli.refused_commands import record_refused_command as on_usage_error
 from solve_api.settings import ApiSettings
 from solve_projector.store.postgresql import explain
 from solve_runtime.console import Json, command_line, print_json, print_lines, run_async
@@ -12,7 +13,7 @@ from solve_runtime.kafka_settings import KafkaConnection
 from solve_runtime.logs import configure_logs
 from solve_runtime.settings import read_both
 
-__all__ = ["app", "explain"]
+__all__ = ["app", "explain", "on_usage_error"]
 
 app = command_line(
     "Serves profiles, the leaderboard and the admin panel, as pages and as an API.\n\n"

@@ -14,6 +14,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from solve_api.http.paths import path_of
 from solve_api.http.problems import MEDIA_TYPE, Problem, problem_of, sentence
+from solve_api.http.request_ids import noted
 from solve_api.http.validation import invalid_request
 from solve_projector.store.postgresql import DATABASE_ERRORS
 from solve_runtime.errors import SolveCountsError
@@ -73,7 +74,7 @@ def _plain_answer(request: Request, error: Exception, headers: Mapping[str, str]
     """For an error of middleware, or of what answers errors: with nothing that could fail again."""
     problem = problem_of(error)
     if not correlation_id.get():
-        correlation_id.set(uuid4().hex)
+        correlation_id.set(noted(uuid4().hex))
     _log_failure(request, problem, error)
     response = problem_response(problem)
     response.headers.update({**headers, "X-Request-ID": str(correlation_id.get())})
@@ -116,7 +117,6 @@ def _log_failure(request: Request, problem: Problem, error: Exception) -> None:
         method=request.method,
         path=path_of(request),
         status=problem.status,
-        request_id=correlation_id.get(),
         error=f"{type(error).__name__}: {error}",
         exc_info=error if problem.status == 500 else None,
     )

@@ -1,11 +1,7 @@
-"""Middleware: security headers on every answer, HEAD as GET, and a limit on request bodies; request ids.
+"""Middleware: security headers on every answer, HEAD as GET, and a limit on request bodies.
 
 The headers follow OWASP's Secure Headers Project; pages may load and send to nothing but this site.
 """
-
-import re
-from collections.abc import Iterable
-from uuid import uuid4
 
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -40,7 +36,6 @@ HEAD_MAX_BYTES = 32 * 1024
 HEADERS_MAX = 100
 LENGTH_MAX_DIGITS = 20
 BODY_FIELDS = frozenset({b"content-length", b"transfer-encoding"})  # without them there is no body (RFC 9112, 6.3)
-REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 TLS_HEADERS = {"Strict-Transport-Security": "max-age=31536000; includeSubDomains"}
 
 
@@ -63,17 +58,6 @@ def _wanted(tls: bool, shared: bool) -> list[tuple[bytes, bytes]]:
 
 
 WANTED = {(tls, shared): _wanted(tls, shared) for tls in (False, True) for shared in (False, True)}
-
-
-def is_request_id(text: str) -> bool:
-    """Whether a client's request id is taken as it is."""
-    return REQUEST_ID.fullmatch(text) is not None
-
-
-def request_id_of(headers: Iterable[tuple[bytes, bytes]]) -> str:
-    """The request id that a client sent, or a new one."""
-    sent = next((value.decode("latin-1") for name, value in headers if name == b"x-request-id"), "")
-    return sent if is_request_id(sent) else uuid4().hex
 
 
 class SecurityHeaders:

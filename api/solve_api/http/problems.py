@@ -123,7 +123,9 @@ SHOWN: dict[type[SolveCountsError], tuple[int, str, str]] = {
     ours.TokenRefused: (422, "token-refused", "Token not created"),
     ours.TooManyRequests: (429, "too-many-requests", "Too many requests"),
     ours.AuditRefused: (503, "activity-refused", "Not recorded, so not done"),
+    ours.CommitRefused: (503, "commit-refused", "Not committed, so not done"),
     ours.BoardNotReady: (503, "board-not-ready", "The leaderboard is being computed"),
+    ours.JobUnreadable: (500, "job-unreadable", "Job not readable"),
     ours.JobLost: (503, "job-lost", "The job was interrupted"),
     ours.PasswordsBusy: (503, "busy", "Too many logins at once"),
 }

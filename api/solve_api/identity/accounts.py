@@ -15,8 +15,8 @@ from solve_runtime.sql import queries
 ACCOUNTS_SQL = queries("solve_api.identity", "accounts")
 SESSIONS_SQL = queries("solve_api.identity", "sessions")
 
-# the same as the table's check constraint
-NAME = re.compile(r"[a-z0-9][a-z0-9._@-]{0,63}")
+# the table's check constraint, without what is as long as a token: typed in the wrong place, it would be kept as a name
+NAME = re.compile(r"(?!sct_.{36})[a-z0-9][a-z0-9._@-]{0,63}")
 
 
 @dataclass(frozen=True, slots=True)

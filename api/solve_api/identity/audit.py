@@ -30,6 +30,7 @@ TEXT_MAX_CHARS = 200
 ROWS_MAX = 500
 STARTED, DONE, REFUSED, FAILED = "started", "done", "refused", "failed"
 NO_END = "started, no end recorded"
+ONE_ROW = "INSERT 0 1"  # PostgreSQL's answer
 
 log = structlog.get_logger()
 
@@ -73,16 +74,23 @@ async def record(
     texts = (actor.name, actor.via, action, result, actor.request_id, actor.client)
     who, via, action, result, request_id, client = (_storable(text)[:TEXT_MAX_CHARS] for text in texts)
     stored = json.dumps(_storable(detail or {}))
+    row = (who, via, action, stored, result, request_id, client, deed)
     try:
-        await database.execute(AUDIT_SQL["record_audit"], who, via, action, stored, result, request_id, client, deed)
+        added = await database.execute(AUDIT_SQL["record_audit"], *row)
     except asyncpg.PostgresError as error:
         if classify(error) is Failure.TRANSIENT:
             raise
-        log.warning("PostgreSQL refused a row of the activity", action="activity_refused", error=said_of(error))
-        raise AuditRefused(
-            "this cannot be recorded in the activity, so it is not done; the operator finds the reason in the log of "
-            "this program"
-        ) from error
+        raise _refused(said_of(error)) from error
+    if added != ONE_ROW:
+        raise _refused(f"a rule or a trigger keeps rows out of the activity ({added})")
+
+
+def _refused(why: str) -> AuditRefused:
+    log.warning("PostgreSQL refused a row of the activity", action="activity_refused", error=why)
+    return AuditRefused(
+        "this cannot be recorded in the activity, so it is not done; the operator finds the reason in the log of this "
+        "program"
+    )
 
 
 @asynccontextmanager
@@ -118,7 +126,12 @@ async def record_end(
 async def latest(database: Database, limit: int, before_id: int | None = None) -> list[Activity]:
     """Rows, newest first; `before_id` is the last row of the previous page."""
     rows = await database.fetch(AUDIT_SQL["latest_audit"], min(limit, ROWS_MAX), before_id)
-    return [Activity(**{**row, "detail": json.loads(row["detail"])}) for row in rows]
+    return [Activity(**{**row, "detail": _members(json.loads(row["detail"]))}) for row in rows]
+
+
+def _members(detail: Any) -> dict[str, Any]:
+    """The detail as our rows have it; whatever else somebody added hides no row."""
+    return detail if isinstance(detail, dict) else {"detail": detail}
 
 
 def _storable(value: Any) -> Any:

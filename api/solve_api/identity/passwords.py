@@ -1,9 +1,8 @@
 """Checks passwords with argon2id, using the library's profile (RFC 9106), and refuses weak new ones."""
 
 import asyncio
-import re
 import unicodedata
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from math import prod
@@ -16,6 +15,7 @@ from zxcvbn import zxcvbn
 from zxcvbn.matching import L33T_TABLE
 
 from solve_api.errors import PasswordRefused, PasswordsBusy
+from solve_api.identity.known_words import OUR_WORDS, without_words
 
 MIN_CHARS = 12
 MAX_CHARS = 128
@@ -23,19 +23,10 @@ SCORE_MIN = 3  # zxcvbn: at least 10^8 guesses
 SCORED_CHARS = 40  # zxcvbn's time grows with the cube of the length, and it holds the interpreter's lock
 WAITING_MAX = 60  # logins; about five seconds of work
 WAITING_IN_SESSION_MAX = 20  # apart, so that a flood of logins does not keep admins from acting
-EASY_WORDS = ("solve-counts", "solvecounts", "solve", "counts", "admin", "leaderboard", "judge", "problems")
-NAME_PART_CHARS = 3  # a shorter part of a name is in too many good passwords
 # zxcvbn tries every combination of the signs that may stand for a letter: seconds, where a password has all of them.
 # Where there are more combinations, punctuation stands for one letter each; digits alone have 4.
 COMBINATIONS_MAX = 6
 PUNCTUATION = str.maketrans("@({[<!|$+%", "accccii" + "stx")
-# the letters that one types as something else, for the words that count as known
-WRITTEN = {
-    "a": "a4@", "b": "b8", "c": "c({[<", "e": "e3", "g": "g69", "i": "i1!|l", "l": "l1!|7i", "o": "o0", "s": "s$5",
-    "t": "t+7", "x": "x%", "z": "z2",
-}  # fmt: skip
-SEPARATOR = re.compile(r"[^0-9a-z@({\[<!|$+%]+")
-
 Result = TypeVar("Result")
 
 # 64 MiB and four lanes per hash: the second choice of RFC 9106, section 4
@@ -65,11 +56,10 @@ def refuse_weak(password: str, name: str) -> None:
             f"a password has {MIN_CHARS} to {MAX_CHARS} characters, and this one has {characters}; "
             "use four or five random words"
         )
-    easy = [name, *EASY_WORDS]
-    rated = zxcvbn(scored(password), user_inputs=easy)
+    rated = zxcvbn(scored(password), user_inputs=[name, *OUR_WORDS])
     why = str(rated["feedback"]["warning"]).rstrip(".")
     weak = rated["score"] < SCORE_MIN
-    if not weak and (rest := without_words(password, easy)) is not None:
+    if not weak and (rest := without_words(password, name)) is not None:
         weak, why = not rest or zxcvbn(scored(rest))["score"] < SCORE_MIN, "without its known words, too little is left"
     if weak:
         raise PasswordRefused(
@@ -81,22 +71,6 @@ def scored(password: str) -> str:
     """What zxcvbn scores in a tenth of a second, whatever it is: never stronger than the password."""
     text = password[:SCORED_CHARS]
     return text.translate(PUNCTUATION) if _combinations(text) > COMBINATIONS_MAX else text
-
-
-def without_words(password: str, easy: Collection[str]) -> str | None:
-    """The password without the known words, however they are joined and written; None if it has none.
-
-    zxcvbn knows each of them, but gives a row of them for as many guesses as of words nobody knows.
-    """
-    parts = {part for word in easy for part in (word, *re.split(r"[^a-z0-9]+", word.lower()))}
-    words = {SEPARATOR.sub("", part.lower()) for part in parts}
-    long_enough = {word for word in words if len(word) >= NAME_PART_CHARS}
-    known = sorted(long_enough | {word[::-1] for word in long_enough}, key=len, reverse=True)
-    # one character of a word is one of the password: no pattern here is tried in many ways
-    pattern = "|".join("".join(f"[{re.escape(WRITTEN.get(one, one))}]" for one in word) for word in known)
-    plain = unicodedata.normalize("NFKD", password).casefold()
-    rest, found = re.subn(pattern, "", SEPARATOR.sub("", plain))
-    return rest if found else None
 
 
 def _combinations(text: str) -> int:

@@ -102,7 +102,7 @@ async def recording_refusals(pool: asyncpg.Pool) -> AsyncIterator[Refusals]:
     """Records in the background, and what is left on exit."""
     refusals = Refusals(pool)
     try:
-        async with in_background(refusals.keep_recording()):
+        async with in_background(refusals.keep_recording):
             yield refusals
     finally:
         await refusals.record_last()

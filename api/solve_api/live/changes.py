@@ -119,11 +119,11 @@ class Changes:
             self.hub.notify(epoch, changes)
             self.hub.catch_up(subscription)
 
-    def ended(self, task: asyncio.Task[None]) -> None:
-        """Closes the streams after an unexpected error, since they would stay silent."""
-        if not task.cancelled() and (error := task.exception()):
-            self._log.critical("live updates stopped", action="live_stopped", error=str(error), exc_info=error)
-            self.hub.close()
+    def lost(self) -> None:
+        """Serves streams from PostgreSQL alone, until the stream of changes is read again."""
+        self.unavailable = True
+        self._settled.set()
+        self._query_now.set()
 
     async def _read(self) -> None:
         try:
@@ -150,9 +150,8 @@ class Changes:
                     action="changes_unavailable",
                     error=str(error),
                 )
-            self.unavailable = self._reported_unavailable = True
-            self._settled.set()
-            self._query_now.set()
+            self._reported_unavailable = True
+            self.lost()
             raise
 
     def _forget(self) -> None:
@@ -245,7 +244,7 @@ async def open_changes(settings: ApiSettings, pool: asyncpg.Pool, topic: str) ->
     key = changes_key(settings.leaderboard_prefix)
     hub = Hub(_streams_max(settings), address_max=settings.api_streams_address_max)
     changes = Changes(redis, key, pool, hub, topic)
-    async with aclosing(redis), in_background(changes.follow(), changes.query(), on_end=changes.ended):
+    async with aclosing(redis), in_background(changes.follow, changes.query, on_failure=changes.lost):
         with closing(hub):
             yield changes
 

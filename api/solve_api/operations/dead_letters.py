@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import asyncpg
 
+from solve_api.database import transaction
 from solve_api.identity.actors import Actor
 from solve_api.identity.audit import record, recorded_deed
 from solve_api.operations.bodies import DeadLetter, RetryReport, RetryRequest
@@ -45,8 +46,11 @@ async def retry(pool: asyncpg.Pool, topic: str, actor: Actor, request: RetryRequ
 
 
 async def discard(pool: asyncpg.Pool, actor: Actor, ids: Sequence[int], why: str) -> int:
-    """Discards all of them or none; returns how many. Raises DeadLetterUnknown, AlreadyDecided, WhoUnknown."""
-    async with pool.acquire() as connection, connection.transaction():
+    """Discards all of them or none; returns how many.
+
+    Raises DeadLetterUnknown, AlreadyDecided, WhoUnknown, AuditRefused, CommitRefused.
+    """
+    async with transaction(pool) as connection:
         number = await dead_letters.discard(connection, ids, actor.name, why)
         await record(connection, actor, "discard-dead-letters", {"ids": list(ids), "why": why})
     return number

@@ -93,6 +93,10 @@ class JobStreams:
     def close(self) -> None:
         """Ends every stream, also those that open later."""
         self._closed = True
+        self.end_all()
+
+    def end_all(self) -> None:
+        """Ends the open streams: nobody asks who may still watch, or how the jobs stand."""
         for stream in self._streams:
             stream.end()
 
@@ -111,12 +115,6 @@ class JobStreams:
                 pause_s = UNAVAILABLE_S
             await asyncio.sleep(pause_s)
 
-    def ended(self, task: asyncio.Task[None]) -> None:
-        """Closes the streams after an unexpected error, since they would stay silent, and outlive who may watch."""
-        if not task.cancelled() and (error := task.exception()):
-            log.critical("streams of jobs stopped", action="job_streams_stopped", error=str(error), exc_info=error)
-            self.close()
-
     async def _ask(self, streams: list[JobStream]) -> None:
         valid = await still_valid(self._pool, self._settings, {one.caller for one in streams}, now())
         jobs: dict[UUID, Job] = await self._jobs.states({one.job.job_id for one in streams})
@@ -132,5 +130,5 @@ class JobStreams:
 async def open_job_streams(pool: asyncpg.Pool, settings: ApiSettings, jobs: Jobs) -> AsyncIterator[JobStreams]:
     """Asks in the background until exit."""
     streams = JobStreams(pool, settings, jobs)
-    async with in_background(streams.keep_asking(), on_end=streams.ended):
+    async with in_background(streams.keep_asking, on_failure=streams.end_all):
         yield streams

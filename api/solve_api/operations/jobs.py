@@ -6,7 +6,7 @@ half-finished result is visible (I8), and running it again finishes it.
 
 import asyncio
 import json
-from collections.abc import Awaitable, Callable, Collection
+from collections.abc import Awaitable, Callable, Collection, Iterable
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -14,10 +14,11 @@ from uuid import UUID, uuid4
 
 import asyncpg
 import structlog
+from pydantic import ValidationError
 from tenacity import AsyncRetrying, retry_if_exception_type, stop_after_attempt
 
 from solve_api.database import Database, transaction
-from solve_api.errors import AuditRefused, JobUnknown
+from solve_api.errors import AuditRefused, JobUnknown, JobUnreadable
 from solve_api.http.problems import SHOWN, problem_of
 from solve_api.identity.actors import Actor
 from solve_api.identity.audit import DONE, FAILED, STARTED, record
@@ -27,7 +28,7 @@ from solve_api.settings import ApiSettings
 from solve_projector.store.postgresql import DATABASE_ERRORS, said_of
 from solve_runtime.kafka_settings import KafkaConnection
 from solve_runtime.sql import queries
-from solve_runtime.tasks import cancel_and_wait, cancelled
+from solve_runtime.tasks import cancel_and_wait, cancelled, in_background
 
 JOBS_SQL = queries("solve_api.operations", "jobs")
 
@@ -100,24 +101,24 @@ class Jobs:
         return job
 
     async def state(self, job_id: UUID) -> Job:
-        """One job. Raises JobUnknown."""
-        found = await self.states([job_id])
-        if job_id not in found:
+        """One job. Raises JobUnknown, JobUnreadable."""
+        rows = await self._pool.fetch(JOBS_SQL["jobs"], [job_id], SILENT_S)
+        if not rows:
             raise JobUnknown(f"there is no job {job_id}; to start one, use POST /api/admin/backfill-problems-solved")
-        return found[job_id]
+        return _state(rows[0])
 
     async def states(self, job_ids: Collection[UUID]) -> dict[UUID, Job]:
-        """Those of the jobs that there are, by id."""
+        """Those of the jobs that there are and can be read, by id."""
         rows = await self._pool.fetch(JOBS_SQL["jobs"], list(job_ids), SILENT_S)
-        return {row["job_id"]: _state(row) for row in rows}
+        return {one.job_id: one for one in _readable(rows)}
 
     async def latest(self, limit: int) -> list[Job]:
         """The newest jobs of all processes; reports without their lists."""
-        return [_state(row) for row in await self._pool.fetch(JOBS_SQL["latest_jobs"], limit, SILENT_S, LISTS)]
+        return _readable(await self._pool.fetch(JOBS_SQL["latest_jobs"], limit, SILENT_S, LISTS))
 
     async def overview(self, limit: int) -> list[Job]:
         """The newest jobs, and the newest of each kind; of reports only the message."""
-        return [_state(row) for row in await self._pool.fetch(JOBS_SQL["overview"], limit, SILENT_S)]
+        return _readable(await self._pool.fetch(JOBS_SQL["overview"], limit, SILENT_S))
 
     def interrupt(self) -> None:
         """Cancels running jobs. No half-finished result is visible (I8), and the table says "interrupted"."""
@@ -131,19 +132,17 @@ class Jobs:
             await asyncio.wait(self._final_tasks)
 
     async def _run(self, job: RunningJob) -> None:
-        heartbeats = asyncio.create_task(self._send_heartbeats(job))
         try:
-            job.report = await work_apart(
-                self._connection, self._settings, job.kind, dry_run=job.dry_run, on_progress=job.step
-            )
+            async with in_background(partial(self._send_heartbeats, job)):
+                job.report = await work_apart(
+                    self._connection, self._settings, job.kind, dry_run=job.dry_run, on_progress=job.step
+                )
         except Exception as error:
             job.error = error
             if isinstance(error, tuple(SHOWN)):  # a refusal that tells its reader what to do, not a fault of ours
                 log.warning("a job was refused", action="job_refused", kind=job.kind, error=str(error))
             else:
                 log.exception("a job failed", action="job_failed", kind=job.kind, error=str(error))
-        finally:
-            heartbeats.cancel()
 
     def _on_stopped(self, job: RunningJob, actor: Actor, task: asyncio.Task[None]) -> None:
         """Records the end in a task of its own, which nobody cancels: the work may be cancelled twice, or unstarted."""
@@ -198,10 +197,26 @@ def _as_text(value: Any) -> str:
     return value.isoformat() if hasattr(value, "isoformat") else str(value)
 
 
+def _readable(rows: Iterable[asyncpg.Record]) -> list[Job]:
+    """The jobs without those that a newer version wrote in another form: one of them hides no other."""
+    found = []
+    for row in rows:
+        try:
+            found.append(_state(row))
+        except JobUnreadable as error:
+            log.warning("a job is left out", action="job_unreadable", error=str(error))
+    return found
+
+
 def _state(row: asyncpg.Record) -> Job:
     fields = dict(row)
     if fields.pop("silent"):
         fields |= {"state": "interrupted", "error": GONE}
     for name in ("progress", "report"):
         fields[name] = json.loads(fields[name]) if fields[name] is not None else None
-    return Job(**fields)
+    try:
+        return Job(**fields)
+    except ValidationError as error:
+        raise JobUnreadable(
+            f"the row of job {row['job_id']} is not one of this version; upgrade solve-api, or delete the row"
+        ) from error

@@ -7,6 +7,7 @@ import asyncio
 from collections import deque
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
+from functools import partial
 from typing import Any, NamedTuple
 
 import structlog
@@ -61,7 +62,7 @@ class LagWatch:
     async def watch(self, connection: KafkaConnection, settings: ApiSettings) -> None:
         """Measures until cancelled, except while nobody looks; reconnects after Kafka was unavailable."""
         while not cancelled():
-            await self.attention.rest(self._forget)
+            await self.attention.rest(self.forget)
             try:
                 async with open_observer(connection, settings) as observer:
                     await self._measure(observer)
@@ -81,7 +82,8 @@ class LagWatch:
             self._measured.set()
             await asyncio.sleep(INTERVAL_S)
 
-    def _forget(self) -> None:
+    def forget(self) -> None:
+        """Drops what was found: nobody measures for a while."""
         self.snapshot, self._judgements = self._nothing, {}
         self.past.clear()
         self._measured.clear()
@@ -91,5 +93,5 @@ class LagWatch:
 async def watching_lag(connection: KafkaConnection, settings: ApiSettings) -> AsyncIterator[LagWatch]:
     """Measures in the background until closed."""
     watch = LagWatch(settings.group_id, connection.topic)
-    async with in_background(watch.watch(connection, settings)):
+    async with in_background(partial(watch.watch, connection, settings), on_failure=watch.forget):
         yield watch

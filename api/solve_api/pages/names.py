@@ -10,20 +10,19 @@ from unicodedata import category
 
 from markupsafe import Markup
 
+from solve_runtime.text import NO_INK
+
 ISOLATE, END_OF_ISOLATE = "\u2068", "\u2069"
 _ISOLATES = "\u2066\u2067\u2068"
 _LINE_ENDS = str.maketrans("\u2028\u2029", "  ")
 _DIRECTIONS = re.compile("[\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]")
-# Letters and symbols that fonts draw as nothing: Hangul fillers, the empty Braille pattern, the object replacement
-# character, the null notehead, blank hieroglyphs; and the control pictures, which stand for what cannot be seen.
-_BLANK = frozenset(
-    map(chr, (0x115F, 0x1160, 0x2800, 0x3164, 0xFFA0, 0xFFFC, 0x1D159, 0x13441, 0x13442, *range(0x2400, 0x2440)))
-)
+# What stands for something that cannot be seen: the object replacement character, and the control pictures.
+_STAND_INS = frozenset(map(chr, (0xFFFC, *range(0x2400, 0x2440))))
 
 
 def is_visible(text: str) -> bool:
     """Whether a letter, number, punctuation mark or symbol has ink; spaces, formats and lone marks do not count."""
-    return any(category(one)[0] in "LNPS" and one not in _BLANK for one in text)
+    return any(category(one)[0] in "LNPS" and one not in _STAND_INS and not NO_INK.match(one) for one in text)
 
 
 def shown_name(username: str | None, user_id: str) -> str:

@@ -111,11 +111,12 @@ class Freshness:
     async def watch(self) -> None:
         """Checks until cancelled, except while nobody looks."""
         while not cancelled():
-            await self.attention.rest(self._forget)
+            await self.attention.rest(self.forget)
             await self.check()
             await asyncio.sleep(CHECK_INTERVAL_S)
 
-    def _forget(self) -> None:
+    def forget(self) -> None:
+        """Drops what was found: nobody checks for a while, so that readers cannot rely on Redis."""
         self._previous, self.in_sync = None, False
 
 
@@ -123,5 +124,5 @@ class Freshness:
 async def watching_freshness(pool: asyncpg.Pool, board: Leaderboard, topic: str) -> AsyncIterator[Freshness]:
     """Checks in the background until closed."""
     freshness = Freshness(pool, board, topic)
-    async with in_background(freshness.watch()):
+    async with in_background(freshness.watch, on_failure=freshness.forget):
         yield freshness

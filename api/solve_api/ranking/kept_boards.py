@@ -232,7 +232,7 @@ class KeptBoards:
 async def keeping_boards(pool: asyncpg.Pool) -> AsyncIterator[KeptBoards]:
     """Renews boards in the background until closed."""
     boards = KeptBoards(pool)
-    async with in_background(boards.renew()):
+    async with in_background(boards.renew):
         try:
             yield boards
         finally:

@@ -6,20 +6,21 @@ may give each transaction another session.
 """
 
 import re
+import ssl
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from importlib.util import find_spec
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 from uuid import UUID
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from solve_producer.client import SolveProducer
 from solve_producer.errors import BadRow, ImportStopped, ProducerError, SourceUnusable
 from solve_producer.sources.sessions import Row, TimeRules, record_of_session, record_of_user
-from solve_runtime.addresses import DatabaseAddress, database_place
+from solve_runtime.addresses import DatabaseAddress, database_place, unverifiable
 from solve_runtime.settings import Settings
 from solve_schemas.record import EncodedRecord
 
@@ -37,6 +38,12 @@ class SourceSettings(Settings):
     """The platform's database; read from the environment, `.env` and `/run/secrets` only (I12)."""
 
     source_database_url: DatabaseAddress = Field(description="The platform's database, as a role that may only read.")
+
+    @model_validator(mode="after")
+    def _authorities_are_named(self) -> Self:
+        if said := unverifiable(self.source_database_url.get_secret_value()):
+            raise ValueError(f"SOURCE_DATABASE_URL {said}")
+        return self
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,7 +182,10 @@ async def connect(settings: SourceSettings) -> "asyncpg.Connection":
             wrong = "correct the parameters in SOURCE_DATABASE_URL, such as sslmode"
             raise SourceUnusable(f"{unusable}: {wrong}") from None
         said = str(error) or type(error).__name__
-        raise SourceUnusable(f"{unusable}: {said}; check SOURCE_DATABASE_URL and the server") from error
+        check = "SOURCE_DATABASE_URL and the server"
+        if isinstance(error, ssl.SSLCertVerificationError):
+            check = "that sslrootcert in SOURCE_DATABASE_URL names the authority of the server's certificate"
+        raise SourceUnusable(f"{unusable}: {said}; check {check}") from error
 
 
 @asynccontextmanager

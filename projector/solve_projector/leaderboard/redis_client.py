@@ -198,6 +198,8 @@ def _meaning(error: BaseException) -> str:
             f"{detail.partition(' : ')[0]} by any Sentinel of REDIS_URL; check the name and the Sentinels "
             "(SENTINEL MASTERS), and their password (?sentinel_password=…)"
         )
+    if "CERTIFICATE_VERIFY_FAILED" in detail:
+        detail += "; REDIS_SSL_CAFILE must name the authority of the server's certificate"
     return f"{detail}; check REDIS_URL and the server"
 
 

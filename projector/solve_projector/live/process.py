@@ -166,7 +166,7 @@ async def _heartbeat(monitor: Monitor) -> AsyncIterator[None]:
             monitor.health.beat()
             await asyncio.sleep(BEAT_S)
 
-    async with in_background(beat()):
+    async with in_background(beat):
         yield
 
 

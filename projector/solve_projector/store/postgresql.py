@@ -115,6 +115,8 @@ def said_of(error: BaseException) -> str:
     said = str(first) or ("no answer in time" if isinstance(first, TimeoutError) else type(first).__name__)
     if took_too_long(error):
         return f"{said} (SOLVE_TRANSACTION_TIMEOUT_MS; raise it where this machine needs longer)"
+    if isinstance(first, ssl.SSLCertVerificationError):
+        said += " (DATABASE_SSL_CAFILE must name the authority of the server's certificate)"
     if isinstance(first, asyncpg.LockNotAvailableError):
         return f"{said}: another session holds a lock"
     if sqlstate_of(first) in SWITCHED_STATES:
@@ -262,7 +264,7 @@ def _unavailable(settings: ProjectorSettings, error: BaseException) -> Projector
     where = database_place(settings.database_url.get_secret_value())
     if _may_quote(error):
         return SettingsError(f"DATABASE_URL cannot be used for {where}: correct its parameters, such as sslmode")
-    said = str(error) or type(error).__name__
+    said = said_of(error)
     return DatabaseUnavailable(f"cannot connect to PostgreSQL at {where}: {said}; check DATABASE_URL and the server")
 
 

@@ -5,19 +5,24 @@ import json
 import os
 import pty
 import pwd
+import secrets
+import socket
 import subprocess
 import sys
 from collections.abc import Sequence
 from typing import Any
 
 import pytest
+from typer.main import get_command
 
 from solve_api.cli.admin import admin_commands
+from solve_api.cli.refused_commands import WORDS_MAX, recorded_words
 from solve_api.identity.accounts import account_of, create_admin, disable
 from solve_api.identity.lockouts import may_try
 from solve_api.identity.passwords import is_right
 from solve_api.identity.sessions import now, open_session
-from solve_api.identity.tokens import PREFIX, NewToken, Scope, bearer_of, create_token
+from solve_api.identity.tokens import PREFIX, TOKEN_BYTES, NewToken, Scope, bearer_of, create_token
+from tests.api.refused_rows import AT_COMMIT, BY_A_RULE
 from tests.api.served import NAME, PASSWORD, settings_of
 from tests.world import World
 
@@ -241,6 +246,82 @@ async def test_a_command_that_cannot_be_recorded_does_nothing(world: World) -> N
         assert (one.returncode, one.stdout) == (1, ""), words
         assert "so it is not done" in one.stderr.splitlines()[-1], words
     assert await world.fetch(STATE) == before
+
+
+@pytest.mark.parametrize("refusing", [AT_COMMIT, BY_A_RULE], ids=["at the commit", "by a rule"])
+async def test_a_command_whose_row_is_dropped_or_refused_late_does_nothing(world: World, refusing: str) -> None:
+    async with world.database() as database:
+        await database.execute(refusing)
+    found = await admin(world, "create", "bob", given=PASSWORD)
+    assert (found.returncode, found.stdout) == (1, "")
+    assert "so it is not done" in found.stderr.splitlines()[-1]
+    assert "Traceback" not in found.stderr
+    assert await world.value("SELECT count(*) FROM admins") == 0
+
+
+SECRET = "hunter2-hunter2"
+UNPARSED = [
+    ("revoke-token", "abc", "abc"),
+    ("revoke-token", f"{PREFIX}{SECRET * 3}", "(not recorded)"),
+    ("token", "eve --scope bogus", "eve --scope bogus"),
+    ("token", "eve --label x --scope=bogus", "eve --label x --scope=bogus"),
+    ("token", f"eve --label {PREFIX}{SECRET}", "eve --label (not recorded)"),
+    ("disable", "", ""),
+    ("create", f"eve {SECRET}", "eve (not recorded)"),
+    ("create", f"--json eve {SECRET}", "--json eve (not recorded)"),
+    ("create", f"eve --password={SECRET}", "eve (not recorded)"),
+    ("create", f"--password {SECRET} eve", "(not recorded) (not recorded) (not recorded)"),
+    ("create", f"-{SECRET} {SECRET}", "(not recorded) (not recorded)"),
+    ("activity", "-n " + "\x1b[2J" * 50, "-n " + r"\x1b[2J" * 16 + "… (cut; 200 characters in all)"),
+    ("create", "eve " + "x " * 1_000, " ".join(["eve", *["(not recorded)"] * WORDS_MAX])),
+]
+
+
+@pytest.mark.parametrize(("command", "typed", "kept"), UNPARSED)
+def test_of_what_was_typed_nothing_is_kept_that_may_be_a_secret(command: str, typed: str, kept: str) -> None:
+    commands = get_command(admin_commands).commands  # type: ignore[attr-defined]
+    assert " ".join(recorded_words(typed.split(), commands[command].params)) == kept
+
+
+async def test_a_command_that_cannot_be_parsed_leaves_a_row(world: World) -> None:
+    commands = (("revoke-token", "abc"), ("token", "eve", "--scope", "bogus"), ("lst",), ("disable",))
+    found = await asyncio.gather(*(admin(world, *words) for words in commands))
+    assert [one.returncode for one in found] == [2] * len(commands)
+    rows = await world.fetch("SELECT who, via, action, result, detail::text FROM admin_audit")
+    assert {tuple(row)[:4] for row in rows} == {
+        (pwd.getpwuid(os.getuid()).pw_name, "cli", "refused-command", "refused")
+    }
+    details = [json.loads(row["detail"]) for row in rows]
+    assert sorted((one["command"], one["typed"]) for one in details) == [
+        ("admin", "lst"), ("admin disable", ""), ("admin revoke-token", "abc"), ("admin token", "eve --scope bogus"),
+    ]  # fmt: skip
+    assert {one["wrong"] for one in details if one["command"] == "admin revoke-token"} == {"token_id"}
+
+
+async def test_a_command_that_cannot_be_parsed_says_so_whatever_postgresql_does(world: World) -> None:
+    words = ("revoke-token", "abc")
+    as_ever = await admin(world, *words)
+    assert as_ever.returncode == 2
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        port = silent.getsockname()[1]
+        for url in ("postgresql://127.0.0.1:1/x", f"postgresql://127.0.0.1:{port}/x", "nonsense"):
+            found = await admin(world, *words, DATABASE_URL=url)
+            assert (found.returncode, found.stdout, found.stderr) == (2, "", as_ever.stderr)
+    await world.fetch("ALTER TABLE admin_audit ADD CONSTRAINT refuse CHECK (false) NOT VALID")
+    assert (await admin(world, *words)).stderr == as_ever.stderr
+
+
+async def test_help_of_the_group_leaves_no_row(world: World) -> None:
+    assert "Manage admins" in (await admin(world)).stderr
+    assert await world.value("SELECT count(*) FROM admin_audit") == 0
+
+
+async def test_a_token_is_never_kept_as_a_name(world: World) -> None:
+    raw = PREFIX + secrets.token_urlsafe(TOKEN_BYTES)
+    found = await asyncio.gather(*(admin(world, command, raw, given=PASSWORD) for command in ("disable", "create")))
+    assert [one.returncode for one in found] == [1, 1]
+    everything = str(await world.value("SELECT string_agg(admin_audit::text, ' ') FROM admin_audit")).lower()
+    assert raw.removeprefix(PREFIX).lower() not in everything
 
 
 async def test_of_two_refusals_the_first_is_the_one_to_report(world: World) -> None:

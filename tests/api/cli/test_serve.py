@@ -48,6 +48,24 @@ async def test_it_says_where_and_ends_cleanly_also_with_open_streams(world: Worl
     assert [line for line in log.decode().splitlines() if json.loads(line)["level"] in {"error", "critical"}] == []
 
 
+async def test_lines_of_libraries_have_the_request_id_too(world: World) -> None:
+    async with served(world, "--json", SOLVE_LOG_LEVEL="INFO", SOLVE_LOG_FORMAT="json") as process:
+        assert process.stdout
+        address = json.loads(await process.stdout.readline())["url"]
+        async with httpx.AsyncClient(base_url=address, timeout=60) as client:
+            forged = await client.get("/livez", headers={"X-Request-ID": "not an id"})
+            form = {"Content-Type": "multipart/form-data; boundary=a", "X-Request-ID": "the-id-of-this"}
+            assert (await client.post("/admin/login", content=b"--b\r\n", headers=form)).status_code == 400
+        process.terminate()
+        _, log = await process.communicate()
+    lines = [json.loads(line) for line in log.decode().splitlines()]
+    ids = {line["logger"]: line.get("request_id") for line in lines if "logger" in line}
+    assert ids == {
+        "asgi_correlation_id": forged.headers["x-request-id"],
+        "python_multipart.multipart": "the-id-of-this",
+    }
+
+
 async def refusal(world: World, status: int = 1, **changes: str) -> str:
     """The one line that it ends with."""
     async with served(world, **changes) as process:

@@ -2,6 +2,8 @@
 
 import asyncio
 from contextlib import suppress
+from typing import NoReturn
+from uuid import UUID, uuid4
 
 import httpx
 import pytest
@@ -9,6 +11,7 @@ import pytest
 from solve_api import database as database_module
 from solve_api.database import Readiness
 from solve_api.http.headers import HEADERS, TLS_HEADERS, HeadAsGet, SecurityHeaders
+from solve_api.operations.jobs import Jobs
 from tests.api.served import problem_of, serving
 from tests.events import registered, solved
 from tests.world import World
@@ -123,15 +126,15 @@ async def test_every_answer_has_its_request_id_and_the_headers_of_safety(world: 
 
 
 async def test_an_error_that_nobody_foresaw_says_nothing_but_has_its_id_in_the_log(
-    world: World, capsys: pytest.CaptureFixture[str]
+    world: World, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    async def fails(self: Jobs, job_id: UUID) -> NoReturn:
+        raise TypeError("of pydantic")
+
+    monkeypatch.setattr(Jobs, "state", fails)
     async with serving(world) as api, api.admin() as admin:
-        job_id = await world.value(
-            "INSERT INTO admin_jobs (job_id, kind, dry_run, started_by, progress) "
-            "VALUES (gen_random_uuid(), 'backfill', false, 'ada', '[7]') RETURNING job_id"
-        )
         capsys.readouterr()
-        found = await admin.get(f"/api/admin/jobs/{job_id}", headers={"X-Request-ID": "the-id-of-this"})
+        found = await admin.get(f"/api/admin/jobs/{uuid4()}", headers={"X-Request-ID": "the-id-of-this"})
         problem_of(found, 500, "internal-error")
         assert found.headers["x-request-id"] == "the-id-of-this"
         assert "default-src 'none'" in found.headers["content-security-policy"]

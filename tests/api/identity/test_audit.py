@@ -55,6 +55,15 @@ async def test_what_postgresql_cannot_keep_is_replaced_and_what_is_too_long_is_c
     }
 
 
+async def test_a_row_of_another_form_hides_no_other(world: World) -> None:
+    async with world.database() as database:
+        await record(database, Actor("ada", "cli"), "list-admins")
+        await database.execute(
+            "INSERT INTO admin_audit (who, via, action, detail, result) VALUES ('x', 'psql', 'y', '[7]', 'z')"
+        )
+        assert [one.detail for one in await latest(database, 2)] == [{"detail": [7]}, {}]
+
+
 async def test_pages_go_back_to_the_first_row_and_none_is_too_long(world: World) -> None:
     async with world.database() as database:
         for number in range(5):

@@ -1,6 +1,7 @@
 """Passwords: stored so that a stolen table reveals none, and refused if easy to guess."""
 
 import unicodedata
+from random import Random
 
 import pytest
 from argon2 import PasswordHasher, extract_parameters
@@ -12,6 +13,7 @@ from zxcvbn.matching import L33T_TABLE, enumerate_l33t_subs, relevant_l33t_subta
 
 from solve_api.errors import PasswordRefused
 from solve_api.identity.accounts import account_of, change_password, create_admin, rehash
+from solve_api.identity.known_words import TEXT_CHARS, KnownWords, without_words
 from solve_api.identity.passwords import (
     MAX_CHARS,
     MIN_CHARS,
@@ -27,6 +29,7 @@ from tests.api.served import PASSWORD
 from tests.world import World
 
 SUBSTITUTIONS_MAX = 16
+LENGTHS_MAX = 40  # of known words
 # six random words with an umlaut, as one keyboard types it and as another does
 COMPOSED = unicodedata.normalize("NFC", "müde Laterne zählt Öl vor Quitten")
 DECOMPOSED = unicodedata.normalize("NFD", COMPOSED)
@@ -112,6 +115,14 @@ def test_what_is_guessed_first_is_refused(easy: str) -> None:
         "adminGRACEjudgesleaderboard2026",
         "leaderboard" * 11,
         "sólve-cóunts-ádmin-leaderbóard",
+        "board-leader-judges-admins",
+        "sloveconuts-adimn",
+        "solved-problem-counter",
+        "judging.counting.solving.boarding.2026",
+        "s0lvd kounts admmin leadrboard jugde",
+        "administrators-judgement-of-graces",
+        "srevlos-gnitnuoc-nimda-egudj",
+        "graec-jugdes-leadre-baord-pr0belm",
     ],
 )
 def test_what_is_made_of_known_words_alone_is_refused(known: str) -> None:
@@ -119,10 +130,48 @@ def test_what_is_made_of_known_words_alone_is_refused(known: str) -> None:
         refuse_weak(known, "grace.judges")
 
 
+@pytest.mark.parametrize("known", ["board-leader-judges-admins", "sloveconuts-adimn", "solved-problem-counter"])
+def test_other_forms_of_known_words_are_refused_whoever_asks(known: str) -> None:
+    with pytest.raises(PasswordRefused, match="too easy to guess"):
+        refuse_weak(known, "eve")
+
+
+def is_refused(password: str, name: str) -> bool:
+    try:
+        refuse_weak(password, name)
+    except PasswordRefused:
+        return True
+    return False
+
+
 def test_known_words_among_others_do_no_harm() -> None:
     for good in ("correct horse solve battery staple", "admin: xK9-Qm2vTz81-pw", PASSWORD):
         refuse_weak(good, "grace.judges")
     refuse_weak(PASSWORD, "a.b")  # a name of letters that every password has
+    refuse_weak("admin: 日本語のとても長い合言葉です", "grace.judges")
+
+
+def test_four_random_words_of_ten_thousand_are_seldom_refused() -> None:
+    words = [word for word in FREQUENCY_LISTS["english_wikipedia"][:10_000] if 4 <= len(word) <= 8 and word.isascii()]
+    shuffled = Random(13).sample(words, 4 * 300)
+    phrases = [" ".join(shuffled[place : place + 4]) for place in range(0, len(shuffled), 4)]
+    refused = [phrase for phrase in phrases if is_refused(phrase, "grace.judges")]
+    assert len(refused) <= len(phrases) // 50, refused
+
+
+def test_what_known_words_cost_is_bounded_whatever_the_text_and_the_name_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+    has = KnownWords.has
+
+    def counted(self: KnownWords, piece: str) -> bool:
+        asked.append(piece)
+        return has(self, piece)
+
+    monkeypatch.setattr(KnownWords, "has", counted)
+    for text in ("leaderboard" * 11, "a" * MAX_CHARS, "judg" * 32, "x" * MAX_CHARS, "\ufdfa" * MAX_CHARS):
+        asked.clear()
+        without_words(text, "a" * 32 + "." + "b" * 31)
+        assert len(asked) <= TEXT_CHARS * LENGTHS_MAX
 
 
 @given(st.text(st.sampled_from("4@8({[<3691!|70$5+%2abcegilostxz "), max_size=MAX_CHARS))

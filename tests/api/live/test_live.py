@@ -3,6 +3,7 @@
 import asyncio
 import json
 from collections.abc import AsyncIterator
+from typing import NoReturn
 
 import pytest
 from pydantic import SecretStr
@@ -60,6 +61,24 @@ async def test_a_new_stream_starts_with_the_standings_of_its_users(world: World)
             "a": "2026-01-01T00:00:01Z",
             "idle": None,
         }
+
+
+async def test_streams_go_on_after_an_unexpected_error(
+    world: World, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def fails_once(*_: object) -> NoReturn:
+        monkeypatch.undo()
+        raise KeyError("an entry of a newer version")
+
+    async with world.running(), hearing(world) as api:
+        await api.started()
+        page = await api.listen("a", board=True)
+        monkeypatch.setattr("solve_api.live.changes.read_entry", fails_once)
+        await world.publish([registered("a"), solved("1", "a", "p", 1)])
+        await page.until_counts("a", 1)
+        await world.publish([solved("2", "a", "q", 2)])
+        await page.until_counts("a", 2)
+        assert "Changes.follow stopped, and starts again" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("by", ["header", "query"])

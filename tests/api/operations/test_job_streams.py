@@ -91,7 +91,7 @@ async def test_nobody_is_asked_for_by_a_means_that_nobody_uses(world: World, mon
             await until(lambda: not streams._streams, "the stream to be closed")  # noqa: B023
 
 
-async def test_an_unexpected_error_ends_the_streams_rather_than_leave_them_open(
+async def test_a_job_that_cannot_be_read_ends_its_own_stream_alone(
     world: World, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """As a row that a newer release wrote."""
@@ -103,10 +103,32 @@ async def test_an_unexpected_error_ends_the_streams_rather_than_leave_them_open(
         watching(admin, other_id) as others,
     ):
         await world.fetch("UPDATE admin_jobs SET progress = '[7]' WHERE job_id = $1", job_id)
-        assert await to_its_end(lines) == await to_its_end(others) == []
-        assert "action=job_streams_stopped" in capsys.readouterr().out
-        later = await admin.get(f"/api/admin/jobs/{other_id}/events")
-        assert (later.status_code, later.text) == (200, "")
+        assert await to_its_end(lines) == []
+        assert "action=job_unreadable" in capsys.readouterr().out
+        problem_of(await admin.get(f"/api/admin/jobs/{job_id}"), 500, "job-unreadable")
+        listed = (await admin.get("/api/admin/jobs")).json()["jobs"]
+        assert [one["job_id"] for one in listed] == [str(other_id)]
+        assert (await admin.get("/admin", headers={"Accept": "text/html"})).status_code == 200
+        await world.fetch("UPDATE admin_jobs SET state = 'done', finished_at = now()")
+        assert await to_its_end(others) == ["event: end"]
+
+
+async def test_an_unexpected_error_ends_the_streams_and_later_ones_are_served(
+    world: World, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def fails(self: Jobs, job_ids: Collection[UUID]) -> Any:
+        raise KeyError("progress")
+
+    job_id, other_id = await running_job(world), await running_job(world)
+    async with serving(world) as api, api.admin() as admin:
+        async with watching(admin, job_id) as lines, watching(admin, other_id) as others:
+            with monkeypatch.context() as broken:
+                broken.setattr(Jobs, "states", fails)
+                assert await to_its_end(lines) == await to_its_end(others) == []
+        assert "JobStreams.keep_asking stopped, and starts again" in capsys.readouterr().out
+        async with watching(admin, job_id) as lines:
+            await world.fetch("UPDATE admin_jobs SET state = 'done', finished_at = now()")
+            assert await to_its_end(lines) == ["event: end"]
 
 
 async def test_a_closed_stream_makes_room_and_other_admins_have_their_own(

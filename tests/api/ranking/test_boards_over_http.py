@@ -3,6 +3,7 @@
 import asyncio
 from datetime import UTC, datetime
 from itertools import pairwise
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import asyncpg
@@ -12,6 +13,7 @@ import pytest
 from solve_api.ranking import kept_boards
 from solve_api.ranking.board_builds import Kept, build_first
 from solve_api.ranking.periods import TimeRange, time_range_of
+from solve_projector.leaderboard.board import Leaderboard
 from tests.api.served import problem_of, serving
 from tests.events import BEGIN, registered, solved
 from tests.waiting import until
@@ -34,6 +36,23 @@ async def test_boards_of_many_time_zones_leave_connections_to_whoever_asks_for_l
         for one in await asyncio.gather(*asked):
             problem_of(one, 503, "board-not-ready")
             assert one.headers["retry-after"] == "2"
+
+
+async def test_a_check_of_the_board_that_fails_leaves_nobody_with_an_old_board(
+    world: World, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    async def fails(self: Leaderboard, epoch: int) -> Any:
+        raise KeyError("a reply of a newer version")
+
+    await world.publish([registered("u"), solved("1", "u", "p")])
+    await world.run_once()
+    async with serving(world) as api:
+        await api.until_from("redis")
+        with monkeypatch.context() as broken:
+            broken.setattr(Leaderboard, "state", fails)
+            await api.until_from("postgresql")
+        assert "Freshness.watch stopped, and starts again" in capsys.readouterr().out
+        await api.until_from("redis")
 
 
 async def test_one_address_that_asks_for_every_period_holds_up_neither_the_home_page_nor_another_address(
