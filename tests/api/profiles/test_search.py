@@ -18,6 +18,7 @@ from solve_api.profiles.bodies import UserList
 from solve_api.profiles.search import search, users_exactly, users_named
 from solve_api.profiles.search_blocks import SEARCH_SQL, SearchBlocks, open_search_blocks
 from solve_projector.settings import ProjectorSettings
+from solve_projector.store.locks import Lock, try_lock_transaction
 from tests.api.reading import seen
 from tests.api.served import serving
 from tests.events import registered, solved
@@ -228,6 +229,9 @@ async def test_blocks_are_made_by_one_and_not_before_it_is_time(pool: asyncpg.Po
     await pool.execute("UPDATE user_search_state SET fresh_until = now() + interval '1 hour'")
     assert await make() == first
     await pool.execute("UPDATE user_search_state SET fresh_until = now() - interval '1 s'")
+    async with pool.acquire() as other, other.transaction():
+        assert await try_lock_transaction(other, Lock.SEARCH_BLOCKS)  # as another process that makes them
+        assert await make() == first
     assert await make() != first
 
 
@@ -265,6 +269,8 @@ async def test_over_http_and_on_the_page(world: World) -> None:
         assert [one for one in page.links if one.startswith("/users/")] == [
             "/users/ADA", "/users/u2", "/users/u0", "/users/u1",
         ]  # fmt: skip
+        old = seen(await api.anybody.get("/search", params={"username": "ada"}))
+        assert (old.links, old.text) == (page.links, page.text)
         await world.publish([registered("u2", 5, username="Bob")])
         await world.run_once()
 
