@@ -126,6 +126,8 @@ class Repair:
             await connection.fetchval(PARKED_EVENTS_SQL["lock_parked"], user_ids)
             for step in (
                 "repair_names",
+                "delete_extra_search_keys",
+                "add_missing_search_keys",
                 "delete_wrong_verdicts",
                 "add_missing_verdicts",
                 "delete_extra_parked",
