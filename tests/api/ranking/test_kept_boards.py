@@ -126,6 +126,7 @@ async def test_nobody_waits_for_a_large_board_that_is_built_again(
             waiting = "SELECT count(*) FROM pg_locks WHERE relation = 'solves'::regclass AND NOT granted"
             await until(lambda: world.value(waiting), "the next build")
             assert await first_page(boards, EVERYWHERE) == first
+            assert await world.value(waiting), "it waited until the build gave up"
 
 
 async def test_a_build_whose_process_was_killed_leaves_the_board_and_the_lock(world: World) -> None:

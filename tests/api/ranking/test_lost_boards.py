@@ -1,4 +1,4 @@
-"""What Redis loses between two checks: no board is read that lacks what its `as_of` says."""
+"""Losses of Redis between two checks: no board is read that lacks what its `as_of` says."""
 
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
@@ -48,7 +48,7 @@ async def test_a_board_that_lost_something_since_the_last_check_is_not_read(worl
     async with boards_of(world) as (_, boards, _, freshness):
         assert (await boards.read(PageRequest(1), [], None)).source == "redis"
         await lose(world, lost)
-        assert freshness.in_sync, "nothing was noticed until now"
+        assert freshness.in_sync, "the check has not noticed"
         found = await boards.read(PageRequest(1), [], None)
         assert (found.source, found.reading.total) == ("postgresql", len(board))
 
