@@ -14,7 +14,7 @@ from solve_projector.leaderboard.board import Leaderboard
 from solve_schemas.events import Event
 from solve_schemas.record import encode_line
 
-VERDICT = "user_id, problem_id, submission_id, solved, judged_at, submitted_at, language, contest_id, reason"
+VERDICT = "user_id, problem_id, submission_id, solved, judged_at, submitted_at, language, contest_id, reason, revision"
 MORE_THAN_ANY_BOARD = 2**31
 
 

@@ -1,6 +1,7 @@
 """Asks at a fixed rate, whether answers come or not: an answer's time counts from when its question was due.
 
-So a server that stalls is charged for everybody who would have come meanwhile (no coordinated omission).
+So a server that stalls is charged for everybody who would have come meanwhile (no coordinated omission). The first
+seconds do not count: a client that connects is as slow as that whatever the server does.
 """
 
 import asyncio
@@ -14,6 +15,7 @@ from bench.common import percentile_ms
 
 TIMEOUT_S = 30.0
 CONNECTIONS = 200
+UNCOUNTED_S = 3.0
 
 Question = Callable[[int], Awaitable[bool]]  # asks for the nth time; whether it was answered
 
@@ -48,13 +50,16 @@ class Answers:
 
 async def ask_steadily(kinds: Sequence[Asked], seconds: float) -> dict[str, Answers]:
     """All kinds at once, evenly spread."""
+    uncounted = {kind.name: Answers() for kind in kinds}
     began = perf_counter() + 0.1
     found = {kind.name: Answers() for kind in kinds}
     async with asyncio.TaskGroup() as tasks:
         for place, kind in enumerate(kinds):
             shift = place / len(kinds) / kind.rate
-            for number in range(max(2, round(kind.rate * seconds))):
-                tasks.create_task(_ask(kind, number, began + shift + number / kind.rate, found[kind.name]))
+            first = round(kind.rate * UNCOUNTED_S)
+            for number in range(first + max(2, round(kind.rate * seconds))):
+                answers = found if number >= first else uncounted
+                tasks.create_task(_ask(kind, number, began + shift + number / kind.rate, answers[kind.name]))
     return found
 
 

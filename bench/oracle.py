@@ -15,7 +15,7 @@ SubmissionKey = tuple[str, str, str]  # user, problem, submission: another user 
 
 
 class Verdict(NamedTuple):
-    """What was last decided of a submission; absent text is the empty string."""
+    """What was last decided of a submission; absent text is the empty string, an absent revision 0."""
 
     solved: bool
     judged_at: datetime
@@ -23,6 +23,7 @@ class Verdict(NamedTuple):
     language: str
     contest_id: str
     reason: str
+    revision: int
 
 
 class First(NamedTuple):
@@ -80,15 +81,24 @@ def model_of(events: Iterable[Fields]) -> Model:
 def _verdict(event: Fields) -> Verdict:
     judged_at = _time(event["judged_at"])
     if event["type"] == "submission.revoked.v1":
-        return Verdict(False, judged_at, None, "", "", event.get("reason") or "")
+        return Verdict(False, judged_at, None, "", "", event.get("reason") or "", event.get("revision") or 0)
     submitted_at = _time(event["submitted_at"]) if event.get("submitted_at") else judged_at
-    return Verdict(True, judged_at, submitted_at, event.get("language") or "", event.get("contest_id") or "", "")
+    return Verdict(
+        True,
+        judged_at,
+        submitted_at,
+        event.get("language") or "",
+        event.get("contest_id") or "",
+        "",
+        event.get("revision") or 0,
+    )
 
 
 def _standing(verdicts: list[Verdict]) -> Verdict:
-    """The latest; of those, a revocation before a solve; of those, the smallest content."""
-    latest = max(verdict.judged_at for verdict in verdicts)
-    tied = [verdict for verdict in verdicts if verdict.judged_at == latest]
+    """The greatest revision; of those the latest; of those, a revocation before a solve; then the smallest content."""
+    revision = max(verdict.revision for verdict in verdicts)
+    latest = max(verdict.judged_at for verdict in verdicts if verdict.revision == revision)
+    tied = [verdict for verdict in verdicts if (verdict.revision, verdict.judged_at) == (revision, latest)]
     if revoked := [verdict for verdict in tied if not verdict.solved]:
         return min(revoked, key=lambda verdict: verdict.reason)
     return min(tied, key=lambda verdict: (verdict.submitted_at, verdict.language, verdict.contest_id))

@@ -17,14 +17,14 @@ COPIED = 200_000
 
 async def measure_floors(settings: ProjectorSettings, seconds: float) -> dict[str, Any]:
     """At the rate of one kind of page."""
-    async with open_database(settings) as database, serving("bench.bare") as bare, client_of(bare.url) as client:
+    async with serving("bench.bare") as bare, client_of(bare.url) as client:
+        found = await ask_steadily([Asked("bare route", page(client, lambda _: BARE), RATE)], seconds)
+    async with open_database(settings) as database:
 
         async def select(_: int) -> bool:
             return bool(await statement.fetchval())
 
         statement = await database.prepare("SELECT 1")
-        kinds = [Asked("bare route", page(client, lambda _: BARE), RATE)]
-        found = await ask_steadily(kinds, seconds)
         found |= await ask_steadily([Asked("SELECT 1", select, RATE)], seconds)
         copied = await _copy(database)
     return {name: one.figures | {"a_second": RATE} for name, one in found.items()} | {"copy_rows_per_s": copied}

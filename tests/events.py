@@ -26,12 +26,11 @@ def solved(submission_id: str, user_id: str, problem_id: str, seconds: float = 0
 
 
 def revoked(
-    submission_id: str, user_id: str, problem_id: str, seconds: float = 0, reason: str | None = None
+    submission_id: str, user_id: str, problem_id: str, seconds: float = 0, reason: str | None = None, **more: object
 ) -> SubmissionRevoked:
     """A revocation."""
-    return SubmissionRevoked(
-        submission_id=submission_id, user_id=user_id, problem_id=problem_id, judged_at=at(seconds), reason=reason
-    )
+    fields = {"submission_id": submission_id, "user_id": user_id, "problem_id": problem_id, "judged_at": at(seconds)}
+    return SubmissionRevoked.model_validate(fields | {"reason": reason} | more)
 
 
 def _events(
@@ -43,6 +42,7 @@ def _events(
         "problem_id": st.sampled_from(["p", "q"]),
         "judged_at": seconds.map(at),
     }
+    decided = ids | {"revision": st.sampled_from([None, None, None, 0, 1, 2])}
     return st.one_of(
         st.builds(
             UserRegistered,
@@ -50,8 +50,10 @@ def _events(
             username=st.sampled_from(["x", "y", "Ω"]),
             registered_at=ids["judged_at"],
         ),
-        st.builds(SubmissionSolved, **ids, submitted_at=st.none() | ids["judged_at"], language=texts, contest_id=texts),
-        st.builds(SubmissionRevoked, **ids, reason=texts),
+        st.builds(
+            SubmissionSolved, **decided, submitted_at=st.none() | ids["judged_at"], language=texts, contest_id=texts
+        ),
+        st.builds(SubmissionRevoked, **decided, reason=texts),
     )
 
 

@@ -97,12 +97,14 @@ class SyncSolveProducer:
         submitted_at: datetime | None = None,
         language: str | None = None,
         contest_id: str | int | UUID | None = None,
+        revision: int | None = None,
     ) -> None:
         """The submission is right. Times need a zone. Raises InvalidEvent and what `send` raises."""
         self.send(
             event_of(
                 SubmissionSolved, submission_id=submission_id, user_id=user_id, problem_id=problem_id,
                 judged_at=judged_at, submitted_at=submitted_at, language=language, contest_id=contest_id,
+                revision=revision,
             )
         )  # fmt: skip
 
@@ -114,12 +116,13 @@ class SyncSolveProducer:
         problem_id: str | int | UUID,
         judged_at: datetime,
         reason: str | None = None,
+        revision: int | None = None,
     ) -> None:
         """The submission counts no more. Raises InvalidEvent and what `send` raises."""
         self.send(
             event_of(
                 SubmissionRevoked, submission_id=submission_id, user_id=user_id, problem_id=problem_id,
-                judged_at=judged_at, reason=reason,
+                judged_at=judged_at, reason=reason, revision=revision,
             )
         )  # fmt: skip
 

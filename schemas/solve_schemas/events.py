@@ -14,6 +14,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, GetCoreSchemaH
 from pydantic_core import CoreSchema, core_schema
 
 TEXT_MAX_CHARS = 200
+REVISION_MAX = 2**53 - 1  # above, JSON of other languages is no longer exact
 NO_CONTROL_CHARS = r"^[^\x00-\x1f\x7f-\x9f]*$"
 RFC3339 = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ][0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,9})?([Zz]|[+-][0-9]{2}:[0-9]{2})$"
 A_TIME = "2026-01-02T03:04:05Z"
@@ -71,11 +72,23 @@ class _Rfc3339:
         return {"type": "string", "format": "date-time", "pattern": RFC3339}
 
 
+class _Revision:
+    """A whole number, in JSON and in Python."""
+
+    def __get_pydantic_core_schema__(self, _source: Any, _handler: GetCoreSchemaHandler) -> CoreSchema:
+        number = core_schema.int_schema(ge=0, le=REVISION_MAX, strict=True)
+        return _said(number, f"must be a whole number from 0 to {REVISION_MAX}")
+
+    def __get_pydantic_json_schema__(self, _schema: CoreSchema, _handler: Any) -> dict[str, Any]:
+        return {"type": "integer", "minimum": 0, "maximum": REVISION_MAX}
+
+
 Text = Annotated[str, _Text(1)]
 Id = Annotated[str, _Text(1, ids=True)]
 OptionalText = Annotated[str, _Text(0)]
 OptionalId = Annotated[str, _Text(0, ids=True)]
 Time = Annotated[AwareDatetime, _Rfc3339()]
+Revision = Annotated[int, _Revision()]
 
 
 class _Event(BaseModel):
@@ -103,7 +116,14 @@ class _Verdict(_Event):
     submission_id: Id = Field(description="The judge's stable id of the submission.")
     user_id: Id = Field(description="Who submitted; the record's key.")
     problem_id: Id = Field(description="Which problem it is for.")
-    judged_at: Time = Field(description="When the verdict was reached. Of one submission's verdicts the latest stands.")
+    judged_at: Time = Field(
+        description="When the verdict was reached. Of one submission's verdicts of one revision the latest stands."
+    )
+    revision: Revision | None = Field(
+        None,
+        description="The judge's own count of the submission's verdicts: the greatest stands, whatever the clocks say. "
+        "Absent, it is 0.",
+    )
 
     @property
     def happened_at(self) -> datetime:
@@ -122,7 +142,7 @@ class SubmissionSolved(_Verdict):
 
     def revoked(self, judged_at: datetime, reason: str) -> "SubmissionRevoked":
         """The later verdict that takes this one back."""
-        ids = self.model_dump(include={"submission_id", "user_id", "problem_id"})
+        ids = self.model_dump(include={"submission_id", "user_id", "problem_id", "revision"})
         return SubmissionRevoked(**ids, judged_at=judged_at, reason=reason)
 
 

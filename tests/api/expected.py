@@ -79,8 +79,8 @@ def page_of(board: list[Place], question: tuple[str, Any], limit: int) -> dict[s
         users = [user for user, _, _ in board]
         begin = max(0, users.index(what) - limit // 2) if what in users else 0
     rows = board[begin : begin + limit]
-    entries = [_entry(rank, one) for rank, one in enumerate(rows, begin + 1)]
-    mine = [_entry(rank, one) for rank, one in enumerate(board, 1) if mode == "around" and one[0] == what]
+    entries = [_entry(rank_of(one, board), one) for one in rows]
+    mine = [_entry(rank_of(one, board), one) for one in board if mode == "around" and one[0] == what]
     return {
         "total": len(board),
         "entries": entries,
@@ -149,9 +149,9 @@ def _run(days: Any, last: date) -> int:
     return length
 
 
-def rank_of(user: str, place: Place, others: list[Place]) -> int:
-    """The rank of somebody who stands so, among these others."""
-    return 1 + sum(order_of(one) < order_of(place) for one in others if one[0] != user)
+def rank_of(place: Place, others: list[Place]) -> int:
+    """The rank of somebody who stands so, among these others; who is equal in count and second shares one."""
+    return 1 + sum(order_of(one)[:2] < order_of(place)[:2] for one in others if one[0] != place[0])
 
 
 def found_by(model: Model, text: str) -> list[str]:

@@ -137,7 +137,7 @@ class Readers:
         assert streak in {expected.current_streak(days, today) for today in todays}
         assert (rank is None) == (place is None)
         if place:
-            self.check(rank, rank_as_of, lambda then: expected.rank_of(user, place, then.board()))
+            self.check(rank, rank_as_of, lambda then: expected.rank_of(place, then.board()))
 
     async def solves(self, user: str, limit: int) -> None:
         """All solves, page by page."""

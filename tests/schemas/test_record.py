@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from solve_schemas.events import EVENT_MODELS, Event, SubmissionRevoked, SubmissionSolved, UserRegistered
+from solve_schemas.events import EVENT_MODELS, REVISION_MAX, Event, SubmissionRevoked, SubmissionSolved, UserRegistered
 from solve_schemas.record import decode, decode_line, encode, encode_line
 from solve_schemas.rejection import DETAIL_MAX_CHARS, Reason, Rejected
 
@@ -21,13 +21,15 @@ times = st.datetimes(datetime(1970, 1, 2), datetime(2026, 6, 1), timezones=zones
 allowed = st.characters(exclude_categories=["Cs", "Cc"])
 text = st.text(allowed, min_size=1, max_size=200)
 optional = st.none() | st.text(allowed, max_size=200)
+revisions = st.none() | st.integers(0, REVISION_MAX)
 events: st.SearchStrategy[Event] = st.one_of(
     st.builds(UserRegistered, user_id=text, username=text, registered_at=times),
     st.builds(
         SubmissionSolved, submission_id=text, user_id=text, problem_id=text, judged_at=times,
-        submitted_at=st.none() | times, language=optional, contest_id=optional,
+        revision=revisions, submitted_at=st.none() | times, language=optional, contest_id=optional,
     ),
-    st.builds(SubmissionRevoked, submission_id=text, user_id=text, problem_id=text, judged_at=times, reason=optional),
+    st.builds(SubmissionRevoked, submission_id=text, user_id=text, problem_id=text, judged_at=times, revision=revisions,
+              reason=optional),
 )  # fmt: skip
 json_values = st.recursive(
     st.none() | st.booleans() | st.floats() | st.integers() | st.text(),
@@ -35,7 +37,10 @@ json_values = st.recursive(
     max_leaves=6,
 )
 almost = st.fixed_dictionaries(
-    {}, optional={name: st.text(max_size=5) | json_values for name in [*FIELDS, "type", "submitted_at", "language"]}
+    {},
+    optional={
+        name: st.text(max_size=5) | json_values for name in [*FIELDS, "type", "submitted_at", "language", "revision"]
+    },
 ).map(lambda fields: json.dumps(fields).encode())
 headers = st.lists(
     st.tuples(

@@ -78,12 +78,15 @@ class Boards:
     async def rank_of(self, key: RankKey) -> Rank | None:
         """The rank of a user who stands so now, among the others as they stood; None while that is being computed."""
         try:
-            found = await self.read(PageRequest(0, Mode.AFTER, key), [key.user_id], None, PROFILE_PATIENCE_S)
+            before_all_equal = key._replace(user_id="")
+            found = await self.read(
+                PageRequest(0, Mode.AFTER, before_all_equal), [key.user_id], None, PROFILE_PATIENCE_S
+            )
         except BoardNotReady:
             return None
         there = found.reading.places.get(key.user_id)
-        before = found.reading.begin - int(there is not None and there[0] <= found.reading.begin)
-        return Rank(before + 1, found.as_of)
+        better = found.reading.begin - int(there is not None and there[0] <= found.reading.begin)
+        return Rank(better + 1, found.as_of)
 
     async def names_of(self, user_ids: Collection[str]) -> Mapping[str, str]:
         """The names of these users, perhaps among others; without those whom PostgreSQL lacks."""

@@ -14,7 +14,7 @@ Source = Literal["redis", "postgresql"]
 class BoardEntry(Body):
     """One place on a board."""
 
-    rank: int = Field(examples=[1])
+    rank: int = Field(examples=[1], description="Shared by who is equal in count and time: 1, 1, 3.")
     user_id: str = Field(examples=["u-1"])
     username: str | None = Field(examples=["ada"], description="Null if the user was removed a moment ago.")
     problems_solved: int = Field(examples=[42], description="In this period.")

@@ -40,7 +40,7 @@ FORGOTTEN_AFTER_S = 10.0  # a first build that nobody asked for again
 
 # a board that takes no longer is built before it is read, as often as builds may run
 CHEAP_S = 0.02
-CHEAP_PATIENCE_S = 0.1
+CHEAP_PATIENCE_S = 0.03
 BUSY_S = 2.0
 RETRY_S = 0.02
 RENEWED_AFTER_S = 0.2
@@ -136,9 +136,10 @@ class KeptBoards:
         total, as_of, age_s, cost_s, begin = rows[0][:5]
         self._note(period, Kept(age_s, cost_s)).asked_at = monotonic()
         self._read.set()
-        page = [RankKey(*row[7:]) for row in rows if row["is_asked"] is False]
-        places = {row["user_id"]: (row["rank"], RankKey(*row[7:])) for row in rows if row["is_asked"]}
-        return KeptPage(BoardPage(total, begin, page, places), as_of)
+        page = [RankKey(*row[8:]) for row in rows if row["is_asked"] is False]
+        first_rank = rows[0]["rank"] if page else begin + 1
+        places = {row["user_id"]: (row["rank"], RankKey(*row[8:])) for row in rows if row["is_asked"]}
+        return KeptPage(BoardPage(total, begin, first_rank, page, places), as_of)
 
     async def renew(self) -> None:
         """Has the boards built again that were read since they were built, until cancelled."""

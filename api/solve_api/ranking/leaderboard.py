@@ -95,7 +95,7 @@ def _ranked(found: Sourced, asked: BoardQuestion) -> Sequence[tuple[int, RankKey
     if asked.friends:
         friends = {one: found.reading.places[one] for one in asked.friends if one in found.reading.places}
         return sorted(friends.values())
-    return list(enumerate(found.reading.rows, found.reading.begin + 1))
+    return found.reading.ranked()
 
 
 def _entry(rank: int, position: RankKey, names: Mapping[str, str]) -> dict[str, Any]:

@@ -39,6 +39,7 @@ def import_problem_sessions(
     submission_column: Annotated[str | None, typer.Option(help="The submission id that live events will use.")] = None,
     language_column: Annotated[str | None, typer.Option()] = None,
     contest_column: Annotated[str | None, typer.Option()] = None,
+    revision_column: Annotated[str | None, typer.Option(help="How often it was judged before.")] = None,
     query: Annotated[
         str | None,
         typer.Option(help="Instead: a SELECT of key, user_id, problem_id, completed, completed_at."),
@@ -73,7 +74,7 @@ def import_problem_sessions(
     require_client()
     sessions = Sessions(
         table, key_column, user_column, problem_column, completed_column, completed_at_column,
-        submission_column, language_column, contest_column, query,
+        submission_column, language_column, contest_column, revision_column, query,
     )  # fmt: skip
     users = Users(users_table, users_id_column, users_name_column, users_registered_column, users_query)
     times = TimeRules(_zone(timezone), _moment(default_time) if default_time else None)

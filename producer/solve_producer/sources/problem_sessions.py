@@ -52,6 +52,7 @@ class Sessions:
     submission_id: str | None = None
     language: str | None = None
     contest_id: str | None = None
+    revision: str | None = None
     query: str | None = None
 
 
@@ -222,7 +223,7 @@ def _outer(columns: dict[str, str], texts: tuple[str, ...]) -> str:
             wanted.append(f"{name}::text AS {name}")
         elif name == "completed":
             wanted.append("completed::boolean AS completed")
-        elif name in {"completed_at", "registered_at"}:
+        elif name in {"completed_at", "registered_at", "revision"}:
             wanted.append(name)
     return ", ".join(wanted)
 

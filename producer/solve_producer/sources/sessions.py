@@ -59,6 +59,7 @@ def record_of_session(row: Row, times: TimeRules, now: datetime) -> EncodedRecor
             "judged_at": times.moment(row["completed_at"], what),
             "language": row.get("language"),
             "contest_id": row.get("contest_id"),
+            "revision": row.get("revision"),
         },
         what,
         now,

@@ -115,12 +115,13 @@ def _in_redis(place: Place) -> str:
 
 def _verdicts(verdicts: list[dict[str, Any]]) -> Table:
     ids = whole("problem"), whole("submission")
-    shown = table(*ids, "verdict", "submitted (UTC)", "judged (UTC)", whole("place"))
+    shown = table(*ids, "verdict", "revision", "submitted (UTC)", "judged (UTC)", whole("place"))
     for row in verdicts:
         shown.add_row(
             row["problem_id"],
             row["submission_id"],
             "solved" if row["solved"] else f"revoked {row['reason']}".strip(),
+            str(row["revision"]),
             f"{row['submitted_at']:%Y-%m-%d %H:%M:%S}" if row["submitted_at"] else "",
             f"{row['judged_at']:%Y-%m-%d %H:%M:%S}",
             f"{row['source_partition']}:{row['source_offset']}",

@@ -13,7 +13,7 @@ from msgspec import Meta, MsgspecError, Struct
 from msgspec.json import Decoder, Encoder
 
 from solve_projector.domain.rule import Verdict, verdict_of
-from solve_schemas.events import TEXT_MAX_CHARS, SubmissionRevoked, SubmissionSolved, UserRegistered
+from solve_schemas.events import REVISION_MAX, TEXT_MAX_CHARS, SubmissionRevoked, SubmissionSolved, UserRegistered
 from solve_schemas.record import EARLIEST_TIME, decode, latest_time
 from solve_schemas.record_type import NO_TYPE_HEADER, type_header_index
 from solve_schemas.rejection import Rejected
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 _Text = Annotated[str, Meta(min_length=1, max_length=TEXT_MAX_CHARS)]
 _OptionalText = Annotated[str, Meta(max_length=TEXT_MAX_CHARS)]
 _Time = Annotated[datetime, Meta(tz=True)]
+_Revision = Annotated[int, Meta(ge=0, le=REVISION_MAX)]
 
 
 class _Solved(Struct, forbid_unknown_fields=True, omit_defaults=True, gc=False):
@@ -31,6 +32,7 @@ class _Solved(Struct, forbid_unknown_fields=True, omit_defaults=True, gc=False):
     user_id: _Text
     problem_id: _Text
     judged_at: _Time
+    revision: _Revision | None = None
     submitted_at: _Time | None = None
     language: _OptionalText | None = None
     contest_id: _OptionalText | None = None
@@ -41,6 +43,7 @@ class _Revoked(Struct, forbid_unknown_fields=True, omit_defaults=True, gc=False)
     user_id: _Text
     problem_id: _Text
     judged_at: _Time
+    revision: _Revision | None = None
     reason: _OptionalText | None = None
 
 
@@ -55,6 +58,7 @@ BACKSLASH = ord(b"\\")  # finding a byte by its number takes an eighth of the ti
 _DELETE = 0x7F
 _new_row = tuple.__new__  # half the time of the named tuple's own
 _more_than_microseconds = re.compile(rb"\.[0-9]{7}").search
+_no_plain_integer = re.compile(rb'"revision"\s*:\s*(-|[0-9]+[.eE])').search
 _c1_control = re.compile(rb"\xc2[\x80-\x9f]").search
 
 
@@ -102,16 +106,23 @@ def _verdict(record: "LogRecord", typed_decoder: _TypedDecoder) -> Verdict | Non
         return None
     return _new_row(Verdict, (
         event.user_id, event.problem_id, event.submission_id, submitted_at is not None, judged_at, submitted_at,
-        language, contest_id, reason, record.partition, record.offset,
+        language, contest_id, reason, record.partition, record.offset, event.revision or 0,
     ))  # fmt: skip
 
 
 def _in_doubt(value: bytes, event: _Solved | _Revoked) -> bool:
-    """Whether the decoders may differ: control characters, also as escapes, nanoseconds, a zone `+0000`."""
+    """Whether the decoders may differ: control characters, also as escapes, nanoseconds, a zone `+0000`, 1.0."""
     return (
         BACKSLASH in value
         or _DELETE in value
         or (not value.isascii() and _c1_control(value) is not None)
         # an event that is encoded to the same bytes has its times as our own client writes them: the cheapest test
-        or (_encode(event) != value and (b'0000"' in value or _more_than_microseconds(value) is not None))
+        or (
+            _encode(event) != value
+            and (
+                b'0000"' in value
+                or _more_than_microseconds(value) is not None
+                or (event.revision is not None and _no_plain_integer(value) is not None)
+            )
+        )
     )

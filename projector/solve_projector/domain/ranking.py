@@ -1,6 +1,7 @@
 """Questions to a leaderboard and its answers, the same for one in Redis, in PostgreSQL and in memory.
 
-The order is the rule's: more problems first, then the earlier last solve in whole seconds, then the smaller id.
+The order is the rule's: more problems first, then the earlier last solve in whole seconds, then the smaller id. Who is
+equal in the first two shares the rank: 1, 1, 3.
 """
 
 from collections.abc import Mapping
@@ -44,5 +45,17 @@ class BoardPage:
 
     total: int
     begin: int
+    first_rank: int  # of the first row, from 1: less than its place where it shares the rank with rows before it
     rows: list[RankKey]
-    places: Mapping[str, tuple[int, RankKey]]  # the rank, from 1
+    places: Mapping[str, tuple[int, RankKey]]  # the rank
+
+    def ranked(self) -> list[tuple[int, RankKey]]:
+        """The rows with their ranks."""
+        found: list[tuple[int, RankKey]] = []
+        for place, row in enumerate(self.rows, self.begin + 1):
+            if not found:
+                found.append((self.first_rank, row))
+            else:
+                rank, last = found[-1]
+                found.append((rank if row[:2] == last[:2] else place, row))
+        return found

@@ -30,6 +30,7 @@ class Verdict(NamedTuple):
     reason: str
     partition: int
     offset: int
+    revision: int
 
     @property
     def key(self) -> VerdictKey:
@@ -76,14 +77,18 @@ def verdict_of(event: SubmissionSolved | SubmissionRevoked, partition: int, offs
         reason,
         partition,
         offset,
+        event.revision or 0,
     )
 
 
 def beats(challenger: Verdict, standing: Verdict) -> bool:
     """Whether `challenger` replaces `standing`, a verdict of the same submission.
 
-    The latest judgement wins; on a tie, revoked; then the smaller content; then the smaller place in the log.
+    The greatest revision wins, then the latest judgement; on a tie, revoked; then the smaller content; then the smaller
+    place in the log.
     """
+    if challenger.revision != standing.revision:
+        return challenger.revision > standing.revision
     if challenger.judged_at != standing.judged_at:
         return challenger.judged_at > standing.judged_at
     if challenger.solved != standing.solved:
@@ -93,22 +98,26 @@ def beats(challenger: Verdict, standing: Verdict) -> bool:
 
 def _tie_break(verdict: Verdict) -> tuple[datetime, str, str, str, int, int]:
     # code points order like UTF-8 bytes, and so like the columns' collation "C"
-    return (verdict.submitted_at or verdict.judged_at, *verdict[6:])
+    return (verdict.submitted_at or verdict.judged_at, *verdict[6:11])
 
 
 def fold_verdict(standing: dict[VerdictKey, Verdict], verdict: Verdict) -> Verdict | None:
-    """Replaces the standing verdict of a submission where `verdict` beats it; returns the one judged earlier."""
+    """Replaces the standing verdict of a submission where `verdict` beats it.
+
+    Returns the one that lost by the clock alone: of the same revision, and judged earlier.
+    """
     key = verdict[:3]
     current = standing.setdefault(key, verdict)
     if current is verdict:
         return None
     if beats(verdict, current):
         standing[key], verdict, current = verdict, current, verdict
-    return verdict if verdict.judged_at < current.judged_at else None
+    by_the_clock = verdict.revision == current.revision and verdict.judged_at < current.judged_at
+    return verdict if by_the_clock else None
 
 
 def losing_verdicts(verdicts: Iterable[Verdict]) -> list[tuple[Verdict, Verdict]]:
-    """Each verdict that came later in its partition than one that was judged later, with that one.
+    """Each verdict that came later in its partition than one of its revision that was judged later, with that one.
 
     A redelivery is none: it stood, or was judged earlier, when it came for the first time.
     """

@@ -235,14 +235,15 @@ class Leaderboard:
 
 def _page(total: int, found: Any, user_ids: Sequence[str]) -> BoardPage:
     """What the script says of one page."""
-    begin, rows, places = found
+    begin, better, rows, places = found
     return BoardPage(
         total,
         begin,
+        better + 1,
         [rank_key(member.decode(), found_score) for member, found_score in zip(rows[::2], rows[1::2], strict=True)],
         {
-            user_id: (index + 1, rank_key(user_id, found_score))
-            for user_id, index, found_score in zip(user_ids, places[::2], places[1::2], strict=True)
+            user_id: (better + 1, rank_key(user_id, found_score))
+            for user_id, better, found_score in zip(user_ids, places[::2], places[1::2], strict=True)
             if found_score
         },
     )

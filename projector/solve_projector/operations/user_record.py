@@ -46,7 +46,7 @@ async def top_places(pool: asyncpg.Pool, board: Leaderboard, limit: int) -> tupl
         cached = await board.rows_of([row["user_id"] for row in rows])
     except LeaderboardUnavailable as error:
         problem = str(error)
-    return [Place(rank, **row, redis=cached.get(row["user_id"])) for rank, row in enumerate(rows, 1)], problem
+    return [Place(**row, redis=cached.get(row["user_id"])) for row in rows], problem
 
 
 async def user_record(pool: asyncpg.Pool, board: Leaderboard, user_id: str) -> dict[str, Any]:

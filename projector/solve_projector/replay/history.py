@@ -161,7 +161,7 @@ def _compare(
 ) -> None:
     """Compares what the log says with a user's rows: verdicts by key, first solves by problem, and the count."""
     said.postgresql = Solved(user["problems_solved"], user["last_solved_at"])
-    verdicts = {key: tuple(verdict[:9]) for key, verdict in standing.items()}
+    verdicts = {key: (*verdict[:9], verdict.revision) for key, verdict in standing.items()}
     firsts = {
         problem_id: (problem_id, first.submitted_at, first.submission_id, first.language, first.contest_id)
         for (_, problem_id), first in first_solves(standing.values()).items()

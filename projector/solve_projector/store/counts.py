@@ -174,7 +174,7 @@ async def apply_verdicts(
         else:
             standings[user_id] = Standing(user_id, solved, last, version)
     if superseded or changed < len(verdicts):
-        lost = [(*one[:5], one.partition, one.offset) for one in (*verdicts.values(), *superseded)]
+        lost = [(*one[:5], one.partition, one.offset, one.revision) for one in (*verdicts.values(), *superseded)]
         rows = await connection.fetch(VERDICTS_SQL["keep_superseded"], *zip(*lost, strict=True))
         if losing is not None:
             losing += [tuple(row) for row in rows]

@@ -64,6 +64,12 @@ async def crowd(world: World) -> list[RankKey]:
     ]
 
 
+def rank_on(board: list[RankKey], place: int) -> int:
+    """One more than those who are better; who is equal shares it."""
+    mine = board[place]
+    return 1 + sum((one.problems_solved, -one.seconds) > (mine.problems_solved, -mine.seconds) for one in board)
+
+
 def expected(board: list[RankKey], request: PageRequest) -> list[RankKey]:
     """A few plain lines."""
     key = [(-solved, seconds, user_id.encode()) for solved, seconds, user_id in board]
@@ -103,7 +109,10 @@ def check(found: Sourced, said: list[RankKey], board: list[RankKey]) -> None:
     assert reading.rows == said
     assert reading.total == len(board)
     assert [board[reading.begin + number] for number in range(len(said))] == said
-    assert reading.places == {"b": (board.index(place := next(p for p in board if p.user_id == "b")) + 1, place)}
+    assert reading.ranked() == [(rank_on(board, reading.begin + number), row) for number, row in enumerate(said)]
+    assert reading.places == {
+        one.user_id: (rank_on(board, board.index(one)), one) for one in board if one.user_id == "b"
+    }
 
 
 @given(cursor=st.text(max_size=60))
@@ -127,7 +136,7 @@ async def test_pages_lead_through_the_whole_board_and_back(world: World) -> None
         third = await page(second.next_cursor)
         seen = [*first.entries, *second.entries, *third.entries]
         assert [one.user_id for one in seen] == board
-        assert [one.rank for one in seen] == list(range(1, len(board) + 1))
+        assert [one.rank for one in seen] == [1, 2, 3, 4, 5, 5, 7, 7, 9, 10]
         assert {one.user_id: one.username for one in seen}["b"] == "name of b"
         assert (first.previous_cursor, third.next_cursor) == (None, None)
         back = await page(third.previous_cursor)
@@ -163,18 +172,19 @@ async def test_who_moves_between_two_pages_shifts_nobody_else_out(world: World) 
         await world.run_once()
         second = await leaderboard(boards, BoardQuestion("all", UTC_ZONE, 4, first.next_cursor))
         assert [one.user_id for one in second.entries] == board[4:8]
-        assert [one.rank for one in second.entries] == [6, 7, 8, 9]
+        assert [one.rank for one in second.entries] == [6, 6, 8, 8]
 
 
 async def test_around_friends_and_me(world: World) -> None:
-    board = [one.user_id for one in await crowd(world)]
+    ranked = await crowd(world)
+    board = [one.user_id for one in ranked]
     async with boards_of(world) as (_, boards, _, freshness):
         freshness.in_sync = True
         place = 4
         near = await leaderboard(boards, BoardQuestion("all", UTC_ZONE, 3, around=board[place]))
         assert [one.user_id for one in near.entries] == board[place - 1 : place + 2]
         assert isinstance(near.me, BoardEntry)
-        assert near.me.rank == place + 1
+        assert near.me.rank == rank_on(ranked, place)
         friends = await leaderboard(
             boards, BoardQuestion("all", UTC_ZONE, 3, friends=("nothing", "z", "a", "nobody"), me="nothing")
         )

@@ -19,8 +19,8 @@ from solve_api.ranking.periods import TimeRange
 from solve_projector.domain.ranking import Mode, PageRequest, RankKey
 from solve_projector.store.postgresql import DATABASE_ERRORS, open_pool
 from solve_schemas.events import Event
-from tests.api.expected import BEFORE_EVERYTHING, Place, State, order_of, page_of
-from tests.api.ranking.test_boards import expected
+from tests.api.expected import BEFORE_EVERYTHING, Place, State, order_of, page_of, rank_of
+from tests.api.ranking.test_boards import expected, rank_on
 from tests.events import at
 from tests.events import events as any_events
 from tests.projector.store.test_counts import Log, empty
@@ -197,6 +197,29 @@ async def test_a_board_of_several_thousand_places_is_read_across_its_rows(world:
                     assert reading.places == ranks
 
 
+async def test_who_is_equal_shares_a_rank_across_the_rows_of_a_board(world: World) -> None:
+    await add_solves(world, 3500)
+    equal = range(500, 3000)  # ends in one row of 1,000 places, and begins in another
+    async with world.database() as database:
+        for table, column in (("users", "last_solved_at"), ("solves", "solved_at")):
+            await database.execute(
+                f"UPDATE {table} SET {column} = $1 WHERE {column} BETWEEN $1 AND $2", at(equal[0]), at(equal[-1])
+            )
+    board = sorted(
+        (RankKey(1, int(at(equal[0] if n in equal else n).timestamp()), f"u{n}") for n in range(1, 3501)),
+        key=lambda one: (one.seconds, one.user_id),
+    )
+    async with processes(world, 1) as [(_, boards)]:
+        for period in (ALL_TIME, EVERYWHERE):
+            await first_page(boards, period)
+            for place in (0, 498, 499, 500, 999, 1000, 2500, 2998, 2999, 3000, 3499):
+                found = await boards.read(period, PageRequest(3, Mode.AFTER, board[place]), [board[place].user_id])
+                assert found
+                reading = found.reading
+                assert reading.ranked() == [(rank_on(board, board.index(row)), row) for row in reading.rows]
+                assert reading.places == {board[place].user_id: (rank_on(board, place), board[place])}
+
+
 def _ranks(*ranks: int) -> list[tuple[str, int]]:
     return [(f"u{rank}", rank) for rank in ranks]
 
@@ -234,7 +257,7 @@ class Checked:
         ranks = {user: rank for user, (rank, _) in reading.places.items()}
         models = [one for one in self._states if one.committed_at <= found.as_of][-1:]
         models += [one for one in self._states if one.committed_at > found.as_of]
-        said = reading.total, rows, [*range(reading.begin + 1, reading.begin + len(rows) + 1)], ranks
+        said = reading.total, rows, [rank for rank, _ in reading.ranked()], ranks
         assert said in [answer_then(board_then(one, period), question, limit) for one in models]
         return rows
 
@@ -242,7 +265,7 @@ class Checked:
 def answer_then(board: list[Place], question: tuple[str, Any], limit: int) -> object:
     entries = page_of(board, question, limit)["entries"]
     rows = [(one["user_id"], one["problems_solved"], one["last_solved_at"]) for one in entries]
-    ranks = {user: rank for rank, (user, _, _) in enumerate(board, 1) if user == "a"}
+    ranks = {one[0]: rank_of(one, board) for one in board if one[0] == "a"}
     return len(board), rows, [one["rank"] for one in entries], ranks
 
 

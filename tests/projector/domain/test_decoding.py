@@ -93,6 +93,7 @@ fields = st.fixed_dictionaries(
         "language": texts | values,
         "contest_id": texts,
         "reason": texts,
+        "revision": st.integers(-1, 3) | st.sampled_from([2**53 - 1, 2**53, 1.0, 1.5, "1", True, None, 1e3, -0.0]),
         "more": values,
         "type": types.map(lambda named: named and named.decode()) | values,
         "Verdict": st.sampled_from(["AC", "accepted", "wrong answer", 1, 0, None]),
@@ -115,6 +116,11 @@ fields = st.fixed_dictionaries(
          [("ce_type", b"submission.revoked.v1")], False, (",", ":"), NOON_2026_11_24)  # fmt: skip
 @example({"submission_id": "s", "user_id": "u", "problem_id": "p", "judged_at": "2026-01-01T00:00:00.9999999Z"},
          [("ce_type", b"submission.solved.v1")], False, (",", ":"), NOON_2026_11_24)  # fmt: skip
+@example({"submission_id": "s", "user_id": "u", "problem_id": "p", "judged_at": "2026-11-23T12:00:00Z",
+          "revision": 2.0},
+         [("ce_type", b"submission.solved.v1")], False, (",", ":"), NOON_2026_11_24)  # fmt: skip
+@example({"submission_id": "s", "user_id": "u", "problem_id": "p", "judged_at": "2026-11-23T12:00:00Z", "revision": 2},
+         [("ce_type", b"submission.revoked.v1")], False, (", ", ": "), NOON_2026_11_24)  # fmt: skip
 def test_whatever_is_written_is_read_as_the_models_read_it(
     said: dict[str, object],
     named: list[tuple[str, bytes | None]],

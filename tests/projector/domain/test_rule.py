@@ -27,8 +27,8 @@ def folded(events: Iterable[Event]) -> Model:
     firsts = rule.first_solves(known.values())
     return Model(
         {user_id: tuple(registration) for user_id, registration in names.items()},
-        {key: Verdict(*verdict[3:9]) for key, verdict in known.items()},
-        {key: Verdict(*verdict[3:9]) for key, verdict in standing.items() if key not in known},
+        {key: Verdict(*verdict[3:9], verdict.revision) for key, verdict in known.items()},
+        {key: Verdict(*verdict[3:9], verdict.revision) for key, verdict in standing.items() if key not in known},
         {
             pair: First(one.submitted_at, one.submission_id, *one[6:8])
             for pair, one in firsts.items()

@@ -29,7 +29,7 @@ TABLES = {
     "solves": "SELECT * FROM solves ORDER BY 1, 2",
     "user_search_keys": "SELECT key, user_id FROM user_search_keys ORDER BY 1, 2",
     "parked_events": "SELECT user_id, problem_id, submission_id, solved, judged_at, submitted_at, language, "
-    "contest_id, reason, source_partition, source_offset FROM parked_events ORDER BY 1, 2, 3",
+    "contest_id, reason, revision, source_partition, source_offset FROM parked_events ORDER BY 1, 2, 3",
     "dead_letters": 'SELECT topic, partition, "offset", broker_timestamp_ms, key, value, header_names, header_values, '
     "reason, detail FROM dead_letters ORDER BY 1, 2, 3",
     "partition_offsets": "SELECT partition, next_offset, first_offset, first_timestamp_ms, last_offset, "

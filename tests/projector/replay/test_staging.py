@@ -17,7 +17,7 @@ from solve_projector.replay.staging import StagedRows, begin_staging, copy_rows
 from solve_projector.settings import ProjectorSettings
 from solve_projector.store.postgresql import connect
 from solve_runtime.sql import queries
-from solve_schemas.events import Event, SubmissionRevoked, SubmissionSolved, UserRegistered
+from solve_schemas.events import REVISION_MAX, Event, SubmissionRevoked, SubmissionSolved, UserRegistered
 from tests import events as make
 from tests.events import registered
 
@@ -34,11 +34,13 @@ times = st.datetimes(
     datetime(9999, 12, 29),  # noqa: DTZ001
     timezones=zones,
 )
+revisions = st.none() | st.integers(0, REVISION_MAX)
 verdicts = st.builds(
     verdict_of,
     st.builds(SubmissionSolved, submission_id=ids, user_id=ids, problem_id=ids, judged_at=times,
-              submitted_at=st.none() | times, language=texts, contest_id=texts)
-    | st.builds(SubmissionRevoked, submission_id=ids, user_id=ids, problem_id=ids, judged_at=times, reason=texts),
+              revision=revisions, submitted_at=st.none() | times, language=texts, contest_id=texts)
+    | st.builds(SubmissionRevoked, submission_id=ids, user_id=ids, problem_id=ids, judged_at=times, revision=revisions,
+                reason=texts),
     st.integers(0, 2**31 - 1),
     st.integers(0, 2**63 - 1),
 )  # fmt: skip
@@ -78,9 +80,9 @@ async def test_the_fold_in_sql_is_the_rule(staging: asyncpg.Connection, some: li
     await staging.execute(STAGING_SQL["fold"])
     model = model_of(some)
     standing = [tuple(row) for row in await staging.fetch("SELECT * FROM solve_replay_standing")]
-    assert {row[:3]: Verdict(*row[3:9]) for row in standing} == model.verdicts | model.parked
+    assert {row[:3]: Verdict(*row[3:9], row[11]) for row in standing} == model.verdicts | model.parked
     for row in standing:
-        assert row[10] == min(one.offset for one in verdicts if one[:9] == row[:9])
+        assert row[10] == min(one.offset for one in verdicts if (*one[:9], one[11]) == (*row[:9], row[11]))
     counts = {row[0]: Solved(row[1], row[2]) for row in await staging.fetch("SELECT * FROM solve_replay_counts")}
     assert counts == model_of([*(registered(e.user_id) for e in some), *some]).solved  # whoever is known
     found = await staging.fetch("SELECT user_id, registered_at, username FROM solve_replay_names")

@@ -239,6 +239,7 @@ CREATE TABLE public.parked_events (
     acknowledged_at timestamp with time zone,
     acknowledged_by text,
     acknowledged_why text,
+    revision bigint DEFAULT 0 NOT NULL,
     CONSTRAINT parked_events_acknowledged_check CHECK ((num_nulls(acknowledged_at, acknowledged_by, acknowledged_why) = ANY (ARRAY[0, 3]))),
     CONSTRAINT verdicts_submitted_at_check CHECK ((solved = (submitted_at IS NOT NULL)))
 );
@@ -345,6 +346,7 @@ CREATE TABLE public.verdicts (
     reason text NOT NULL COLLATE pg_catalog."C",
     source_partition integer NOT NULL,
     source_offset bigint NOT NULL,
+    revision bigint DEFAULT 0 NOT NULL,
     CONSTRAINT verdicts_submitted_at_check CHECK ((solved = (submitted_at IS NOT NULL)))
 );
 ALTER TABLE ONLY public.admin_audit
@@ -388,7 +390,7 @@ ALTER TABLE ONLY public.solve_counts_addition
 ALTER TABLE ONLY public.solve_counts_migration
     ADD CONSTRAINT solve_counts_migration_pkc PRIMARY KEY (version_num);
 ALTER TABLE ONLY public.solves
-    ADD CONSTRAINT solves_pkey PRIMARY KEY (user_id, problem_id);
+    ADD CONSTRAINT solves_pkey PRIMARY KEY (user_id, problem_id) INCLUDE (solved_at, language);
 ALTER TABLE ONLY public.superseded_verdicts
     ADD CONSTRAINT superseded_verdicts_pkey PRIMARY KEY (user_id, problem_id, submission_id, judged_at, solved);
 ALTER TABLE ONLY public.user_search_blocks

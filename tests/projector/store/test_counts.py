@@ -74,7 +74,9 @@ async def log(database_url: str):  # type: ignore[no-untyped-def]
 
 async def tables(pool: asyncpg.Pool) -> object:
     """Everything that must not depend on order."""
-    verdicts = "user_id, problem_id, submission_id, solved, judged_at, submitted_at, language, contest_id, reason"
+    verdicts = (
+        "user_id, problem_id, submission_id, solved, judged_at, submitted_at, language, contest_id, reason, revision"
+    )
     users = await pool.fetch(
         "SELECT user_id, registered_at, username, problems_solved, last_solved_at FROM users ORDER BY 1"
     )

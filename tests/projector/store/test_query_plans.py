@@ -208,6 +208,13 @@ async def test_a_page_finds_users_and_verdicts_by_an_index(seeded: ProjectorSett
         assert whole_reads(await page_plan(connection, name)) == []
 
 
+@pytest.mark.parametrize("name", ["profile", "solves_of"])
+async def test_all_solves_of_a_user_are_looked_through_in_the_index_alone(seeded: ProjectorSettings, name: str) -> None:
+    """In the table they lie a page each, and somebody has 10,000 of them."""
+    async with pages_session(seeded) as connection:
+        assert "'Node Type': 'Index Only Scan'" in str(await page_plan(connection, name))
+
+
 @pytest.mark.parametrize("name", WAITING)
 async def test_what_waits_is_counted_up_to_a_limit_by_an_index(seeded: ProjectorSettings, name: str) -> None:
     async with projector_session(seeded) as connection:

@@ -2,7 +2,7 @@
 -- The profile of one user ($1): days in the time zone $2, the latest $3 solves. A problem counts on the day of its first
 -- standing solve.
 WITH firsts AS MATERIALIZED (
-    SELECT problem_id, submission_id, solved_at, language, contest_id
+    SELECT problem_id, solved_at, language  -- from the index alone
     FROM solves
     WHERE user_id = $1
 ),
@@ -18,10 +18,9 @@ languages AS (
     GROUP BY 1
 ),
 recent AS (
-    SELECT problem_id, submission_id, solved_at, language, contest_id
-    FROM firsts
-    ORDER BY solved_at DESC, problem_id
-    LIMIT $3
+    SELECT solves.problem_id, solves.submission_id, solves.solved_at, solves.language, solves.contest_id
+    FROM (SELECT problem_id FROM firsts ORDER BY solved_at DESC, problem_id LIMIT $3) AS latest
+    JOIN solves ON solves.user_id = $1 AND solves.problem_id = latest.problem_id
 )
 SELECT
     users.user_id, users.username, users.registered_at, users.problems_solved, users.last_solved_at, users.version,
@@ -39,11 +38,16 @@ WHERE users.user_id = $1
 SELECT users.username, users.problems_solved, found.*
 FROM users
 LEFT JOIN LATERAL (
-    SELECT problem_id, submission_id, solved_at AS submitted_at, language, contest_id
-    FROM solves
-    WHERE user_id = users.user_id
-        AND ($2::timestamptz IS NULL OR solved_at < $2 OR (solved_at = $2 AND problem_id > $3))
-    ORDER BY solved_at DESC, problem_id
-    LIMIT $4
+    SELECT solves.problem_id, submission_id, solves.solved_at AS submitted_at, language, contest_id
+    FROM (
+        SELECT problem_id, solved_at  -- from the index alone
+        FROM solves
+        WHERE user_id = users.user_id
+            AND ($2::timestamptz IS NULL OR solved_at < $2 OR (solved_at = $2 AND problem_id > $3))
+        ORDER BY solved_at DESC, problem_id
+        LIMIT $4
+    ) AS latest
+    JOIN solves ON solves.user_id = users.user_id AND solves.problem_id = latest.problem_id
 ) AS found ON true
 WHERE users.user_id = $1
+ORDER BY submitted_at DESC, problem_id

@@ -13,23 +13,23 @@ WITH standing AS (
 ranked AS MATERIALIZED (
     SELECT
         negated, second, user_id,
-        row_number() OVER (ORDER BY negated, second, user_id)::integer AS rank
+        row_number() OVER (ORDER BY negated, second, user_id)::integer AS place
     FROM standing
     CROSS JOIN LATERAL (SELECT floor(date_part('epoch', solved_at))::bigint AS second) AS seconds
 ),
 places AS (
     INSERT INTO kept_places
     SELECT
-        $4, min(rank) - 1, (array_agg(negated))[1], (array_agg(second))[1], (array_agg(user_id))[1],
+        $4, min(place) - 1, (array_agg(negated))[1], (array_agg(second))[1], (array_agg(user_id))[1],
         array_agg(negated), array_agg(second), array_agg(user_id)
-    FROM (SELECT * FROM ranked ORDER BY rank) AS ordered
-    GROUP BY (rank - 1) / 1000
+    FROM (SELECT * FROM ranked ORDER BY place) AS ordered
+    GROUP BY (place - 1) / 1000
 ),
-ranks AS (
+places_of_users AS (
     INSERT INTO kept_ranks
-    SELECT $4, min(user_id), array_agg(user_id), array_agg(rank)
+    SELECT $4, min(user_id), array_agg(user_id), array_agg(place)
     FROM (
-        SELECT user_id, rank, (row_number() OVER (ORDER BY user_id) - 1) / 1000 AS chunk
+        SELECT user_id, place, (row_number() OVER (ORDER BY user_id) - 1) / 1000 AS chunk
         FROM ranked
     ) AS ordered
     GROUP BY chunk
@@ -121,7 +121,7 @@ WITH board AS MATERIALIZED (
     WHERE begins_at = $1 AND ends_at = $2
 ),
 asked AS MATERIALIZED (
-    SELECT chunk.ranks[place] AS rank, wanted.user_id, wanted.is_center
+    SELECT chunk.ranks[at] AS place, wanted.user_id, wanted.is_center
     FROM board
     CROSS JOIN (
         SELECT unnest($8::text[]) AS user_id, false AS is_center
@@ -136,8 +136,8 @@ asked AS MATERIALIZED (
         ORDER BY first_user_id DESC
         LIMIT 1
     ) AS chunk
-    CROSS JOIN LATERAL array_position(chunk.user_ids, wanted.user_id) AS place
-    WHERE place IS NOT NULL
+    CROSS JOIN LATERAL array_position(chunk.user_ids, wanted.user_id) AS at
+    WHERE at IS NOT NULL
 ),
 -- how many stand before the position, or at it
 stand AS MATERIALIZED (
@@ -162,7 +162,7 @@ page AS MATERIALIZED (
     SELECT
         board.*,
         CASE $3
-            WHEN 'around' THEN coalesce((SELECT greatest(0, rank - 1 - $4 / 2) FROM asked WHERE is_center), 0)
+            WHEN 'around' THEN coalesce((SELECT greatest(0, place - 1 - $4 / 2) FROM asked WHERE is_center), 0)
             WHEN 'after' THEN coalesce((SELECT before FROM stand), 0)
             WHEN 'before' THEN coalesce((SELECT greatest(0, before - $4) FROM stand), 0)
             ELSE 0
@@ -172,24 +172,29 @@ page AS MATERIALIZED (
 )
 SELECT
     page.total, page.computed_at, page.age_s, page.cost_s, page.begin,
-    found.is_asked, found.rank, -found.negated AS problems_solved, found.second AS seconds, found.user_id
+    found.is_asked, found.place, found.rank, -found.negated AS problems_solved, found.second AS seconds, found.user_id
 FROM page
 LEFT JOIN LATERAL (
-    SELECT false AS is_asked, chunk.before + first + place - 1 AS rank, one.negated, one.second, one.user_id
+    SELECT
+        false AS is_asked, at.place,
+        CASE WHEN at.place = page.begin + 1 THEN {solve_api.ranking.kept_places.rank} END AS rank,
+        one.negated, one.second, one.user_id
     FROM kept_places AS chunk
     CROSS JOIN LATERAL (
         SELECT greatest(page.begin - chunk.before, 0) + 1 AS first, page.begin + page.size - chunk.before AS last
     ) AS bounds
     CROSS JOIN LATERAL unnest(chunk.negated[first:last], chunk.seconds[first:last], chunk.user_ids[first:last])
-        WITH ORDINALITY AS one (negated, second, user_id, place)
+        WITH ORDINALITY AS one (negated, second, user_id, ordinal)
+    CROSS JOIN LATERAL (SELECT chunk.before + first + ordinal - 1 AS place) AS at
     WHERE chunk.generation = page.generation
         AND chunk.before IN (page.begin / 1000 * 1000, (page.begin + page.size - 1) / 1000 * 1000)
     UNION ALL
-    SELECT true, asked.rank, chunk.negated[at], chunk.seconds[at], asked.user_id
+    SELECT true, asked.place, {solve_api.ranking.kept_places.rank}, one.negated, one.second, asked.user_id
     FROM asked
     JOIN kept_places AS chunk
-        ON chunk.generation = page.generation AND chunk.before = (asked.rank - 1) / 1000 * 1000
-    CROSS JOIN LATERAL (SELECT asked.rank - chunk.before AS at) AS bounds
+        ON chunk.generation = page.generation AND chunk.before = (asked.place - 1) / 1000 * 1000
+    CROSS JOIN LATERAL (SELECT asked.place - chunk.before AS ordinal) AS bounds
+    CROSS JOIN LATERAL (SELECT chunk.negated[ordinal] AS negated, chunk.seconds[ordinal] AS second) AS one
     WHERE NOT asked.is_center
 ) AS found ON true
-ORDER BY found.is_asked, found.rank
+ORDER BY found.is_asked, found.place

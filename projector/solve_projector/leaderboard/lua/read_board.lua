@@ -5,8 +5,9 @@
 --       ('around' uses the user_id only), [the user ids whose ranks are asked for]], 3 nothing, or what was seen before as
 --       [epoch, number of members, {field of watermarks: offset}]
 -- Returns nothing if there is no leaderboard, or if it lacks what was seen: Redis failed over, was restored, or evicted
--- the sorted set alone; else its size, and for each page the index of the first row, the rows
--- (member, score, ...) and the index and score of each user asked for (empty if they are not on it).
+-- the sorted set alone; else its size, and for each page the index of the first row, how many have a better score than
+-- it, the rows (member, score, ...), and of each user asked for how many have a better score, and the score (empty if
+-- they are not on it).
 local epoch = redis.call('GET', KEYS[1])
 if not epoch then
     return nil
@@ -39,9 +40,14 @@ local function before(a, b)
     return #a < #b
 end
 
+-- Who has the same score shares the rank.
+local function better(score)
+    return redis.call('ZCOUNT', board, '-inf', '(' .. score)
+end
+
 -- The number of members before the rank key; `also` counts a member equal to it.
 local function standing_before(score, user_id, also)
-    local low = redis.call('ZCOUNT', board, '-inf', '(' .. score)
+    local low = better(score)
     local high = redis.call('ZCOUNT', board, '-inf', score)
     while low < high do
         local middle = math.floor((low + high) / 2)
@@ -80,10 +86,10 @@ for _, asked in ipairs(cjson.decode(ARGV[2])) do
     local begin, rows = page(asked[1], asked[2], asked[3], asked[4])
     local places = {}
     for _, user_id in ipairs(asked[5]) do
-        local index = redis.call('ZRANK', board, user_id)
-        places[#places + 1] = index or ''
-        places[#places + 1] = index and redis.call('ZSCORE', board, user_id) or ''
+        local score = redis.call('ZSCORE', board, user_id)
+        places[#places + 1] = score and better(score) or ''
+        places[#places + 1] = score or ''
     end
-    answer[#answer + 1] = { begin, rows, places }
+    answer[#answer + 1] = { begin, rows[2] and better(rows[2]) or begin, rows, places }
 end
 return answer

@@ -1,13 +1,15 @@
 -- name: top_users
 -- The first places of the board, as PostgreSQL has it. Reads all users, for an operator.
-SELECT user_id, username, problems_solved, last_solved_at
+SELECT
+    rank() OVER (ORDER BY problems_solved DESC, date_trunc('second', last_solved_at)) AS rank,
+    user_id, username, problems_solved, last_solved_at
 FROM users
 WHERE problems_solved > 0
 ORDER BY problems_solved DESC, date_trunc('second', last_solved_at), user_id
 LIMIT $1
 
 -- name: user_record
--- One user's row, and their place counted over those who stand before them. Reads all users, for an operator.
+-- One user's row, and their rank, counted over those who are better. Reads all users, for an operator.
 SELECT
     placed.*,
     CASE WHEN placed.problems_solved > 0 THEN 1 + (
@@ -16,8 +18,7 @@ SELECT
         WHERE before.problems_solved > placed.problems_solved
             OR (
                 before.problems_solved = placed.problems_solved
-                AND (date_trunc('second', before.last_solved_at), before.user_id)
-                    < (date_trunc('second', placed.last_solved_at), placed.user_id)
+                AND date_trunc('second', before.last_solved_at) < date_trunc('second', placed.last_solved_at)
             )
     ) END AS rank
 FROM users AS placed
@@ -36,7 +37,9 @@ ORDER BY problem_id, submission_id, lost.judged_at
 
 -- name: user_verdicts
 -- A user's verdicts, the standing ones of each problem first.
-SELECT problem_id, submission_id, solved, judged_at, submitted_at, language, contest_id, reason, source_partition, source_offset
+SELECT
+    problem_id, submission_id, revision, solved, judged_at, submitted_at, language, contest_id, reason,
+    source_partition, source_offset
 FROM verdicts
 WHERE user_id = $1
 ORDER BY problem_id, solved DESC, submitted_at, submission_id

@@ -21,10 +21,10 @@ SELECT problem_id, solved_at, submission_id, language, contest_id FROM solves WH
 
 -- name: user_rows
 -- A user's verdicts and parked events.
-SELECT user_id, problem_id, submission_id, solved, judged_at, submitted_at, language, contest_id, reason
+SELECT user_id, problem_id, submission_id, solved, judged_at, submitted_at, language, contest_id, reason, revision
 FROM verdicts
 WHERE user_id = $1
 UNION ALL
-SELECT user_id, problem_id, submission_id, solved, judged_at, submitted_at, language, contest_id, reason
+SELECT user_id, problem_id, submission_id, solved, judged_at, submitted_at, language, contest_id, reason, revision
 FROM parked_events
 WHERE user_id = $1

@@ -12,5 +12,7 @@ END AS kind,
 live.source_partition AS live_partition
 
 -- name: where_different
-WHERE (said.solved, said.judged_at, said.submitted_at, said.language, said.contest_id, said.reason)
-    IS DISTINCT FROM (live.solved, live.judged_at, live.submitted_at, live.language, live.contest_id, live.reason)
+WHERE (said.revision, said.solved, said.judged_at, said.submitted_at, said.language, said.contest_id, said.reason)
+    IS DISTINCT FROM (
+        live.revision, live.solved, live.judged_at, live.submitted_at, live.language, live.contest_id, live.reason
+    )

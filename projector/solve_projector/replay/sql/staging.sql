@@ -34,7 +34,7 @@ SELECT DISTINCT ON (user_id, problem_id, submission_id) *
 FROM solve_replay_verdicts
 ORDER BY
     user_id, problem_id, submission_id,
-    judged_at DESC, solved, submitted_at, language, contest_id, reason, source_partition, source_offset;
+    revision DESC, judged_at DESC, solved, submitted_at, language, contest_id, reason, source_partition, source_offset;
 
 CREATE UNLOGGED TABLE solve_replay_names WITH (autovacuum_enabled = off) AS
 SELECT DISTINCT ON (user_id) *

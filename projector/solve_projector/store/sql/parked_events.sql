@@ -21,7 +21,7 @@ WHERE parked_events.user_id = wanted.user_id
     AND parked_events.submission_id = wanted.submission_id
 RETURNING
     parked_events.user_id, parked_events.problem_id, parked_events.submission_id, solved, judged_at, submitted_at,
-    language, contest_id, reason, source_partition, source_offset
+    language, contest_id, reason, source_partition, source_offset, revision
 
 -- name: lock_parked_events
 -- Locks parked events by their keys: after the users, as everywhere (I11).
@@ -112,7 +112,7 @@ SELECT
         jsonb_strip_nulls(jsonb_build_object(
             'submission_id', submission_id, 'user_id', user_id, 'problem_id', problem_id, 'judged_at', judged_at,
             'submitted_at', submitted_at, 'language', nullif(language, ''), 'contest_id', nullif(contest_id, ''),
-            'reason', nullif(reason, '')
+            'reason', nullif(reason, ''), 'revision', nullif(revision, 0)
         ))::text,
         'UTF8'
     ),

@@ -3,29 +3,31 @@
 -- name: columns
 -- In the order of `Verdict` in `domain/rule.py`.
 user_id, problem_id, submission_id, solved, judged_at, submitted_at, language, contest_id, reason,
-source_partition, source_offset
+source_partition, source_offset, revision
 
 -- name: arrays
 -- Rows from one array a column.
 unnest(
     $1::text[], $2::text[], $3::text[], $4::boolean[], $5::timestamptz[], $6::timestamptz[], $7::text[],
-    $8::text[], $9::text[], $10::integer[], $11::bigint[]
+    $8::text[], $9::text[], $10::integer[], $11::bigint[], $12::bigint[]
 )
 
 -- name: replace
 -- One row a submission: a second one replaces it ...
 ON CONFLICT (user_id, problem_id, submission_id) DO UPDATE SET
-    (solved, judged_at, submitted_at, language, contest_id, reason, source_partition, source_offset) = (
+    (solved, judged_at, submitted_at, language, contest_id, reason, source_partition, source_offset, revision) = (
         excluded.solved, excluded.judged_at, excluded.submitted_at, excluded.language, excluded.contest_id,
-        excluded.reason, excluded.source_partition, excluded.source_offset
+        excluded.reason, excluded.source_partition, excluded.source_offset, excluded.revision
     )
 
 -- name: by_the_rule
--- ... if it beats the first one, `standing`: the latest judgement, then revoked, then the smaller content, then the
--- smaller place in the log.
-WHERE (excluded.judged_at, NOT excluded.solved) > (standing.judged_at, NOT standing.solved)
+-- ... if it beats the first one, `standing`: the greatest revision, then the latest judgement, then revoked,
+-- then the smaller content, then the smaller place in the log.
+WHERE (excluded.revision, excluded.judged_at, NOT excluded.solved)
+    > (standing.revision, standing.judged_at, NOT standing.solved)
     OR (
-        (excluded.judged_at, excluded.solved) = (standing.judged_at, standing.solved)
+        (excluded.revision, excluded.judged_at, excluded.solved)
+            = (standing.revision, standing.judged_at, standing.solved)
         AND (
             coalesce(excluded.submitted_at, '-infinity'), excluded.language, excluded.contest_id,
             excluded.reason, excluded.source_partition, excluded.source_offset

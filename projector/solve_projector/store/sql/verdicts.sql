@@ -11,6 +11,7 @@ WITH changed AS (
     {solve_projector.store.verdict_rows.by_the_rule}
     RETURNING
         new.user_id, new.problem_id, new.submission_id, new.submitted_at, new.language, new.contest_id, new.judged_at,
+        new.revision, old.revision AS was_revision,
         old.judged_at AS was_judged_at, old.solved AS was_solved,
         old.source_partition AS was_partition, old.source_offset AS was_offset,
         new.solved AND old.solved IS NOT TRUE AS adds,
@@ -20,12 +21,12 @@ WITH changed AS (
             false
         ) AS takes
 ),
--- what a later judgement replaces is remembered: its redelivery is no wrong clock
+-- what a later judgement of the same revision replaces is remembered: its redelivery is no wrong clock
 replaced AS (
     INSERT INTO superseded_verdicts
     SELECT user_id, problem_id, submission_id, was_judged_at, was_solved, was_partition, was_offset, false
     FROM changed
-    WHERE was_judged_at < judged_at
+    WHERE was_revision = revision AND was_judged_at < judged_at
     ON CONFLICT DO NOTHING
 ),
 taken AS (
@@ -68,23 +69,23 @@ UNION ALL
 SELECT NULL, count(*)::integer, NULL, NULL, NULL FROM changed
 
 -- name: keep_superseded
--- Remembers verdicts that do not stand; returns the losing ones among them: never seen before, later in the log than the
--- one that stands, and judged earlier. Between partitions the log has no order, so there is no later.
+-- Remembers verdicts that lost by the clock alone; returns the losing ones among them: never seen before, later in the
+-- log than the one of the same revision that stands, and judged earlier. Between partitions the log has no order.
 WITH kept AS (
     INSERT INTO superseded_verdicts
     SELECT DISTINCT ON (user_id, problem_id, submission_id, given.judged_at, given.solved)
         user_id, problem_id, submission_id, given.judged_at, given.solved, given.source_partition, given.source_offset,
         given.source_partition = standing.source_partition AND given.source_offset > standing.source_offset
-    FROM unnest($1::text[], $2::text[], $3::text[], $4::boolean[], $5::timestamptz[], $6::integer[], $7::bigint[])
-        AS given (user_id, problem_id, submission_id, solved, judged_at, source_partition, source_offset)
+    FROM unnest($1::text[], $2::text[], $3::text[], $4::boolean[], $5::timestamptz[], $6::integer[], $7::bigint[], $8::bigint[])
+        AS given (user_id, problem_id, submission_id, solved, judged_at, source_partition, source_offset, revision)
     -- LATERAL with a limit: as a join the planner can choose to walk the whole primary key
     CROSS JOIN LATERAL (
-        SELECT judged_at, source_partition, source_offset
+        SELECT judged_at, source_partition, source_offset, revision
         FROM verdicts
         WHERE (user_id, problem_id, submission_id) = (given.user_id, given.problem_id, given.submission_id)
         LIMIT 1
     ) AS standing
-    WHERE given.judged_at < standing.judged_at
+    WHERE given.revision = standing.revision AND given.judged_at < standing.judged_at
     ORDER BY user_id, problem_id, submission_id, given.judged_at, given.solved, given.source_partition, given.source_offset
     ON CONFLICT DO NOTHING
     RETURNING source_partition, source_offset, losing
