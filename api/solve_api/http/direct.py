@@ -1,7 +1,8 @@
 """Public routes whose parameters are read in one pass, for what is asked most often.
 
 FastAPI walks all kinds of parameters of every dependency for each request, which took as long as reading a profile.
-Here its own validators are asked, for what was sent alone. Whatever they refuse is left to FastAPI, for the answer.
+Here pydantic is asked alone, as FastAPI would, for what was sent. Whatever it refuses is left to FastAPI, for the
+answer.
 """
 
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
@@ -10,9 +11,10 @@ from typing import Any
 from urllib.parse import parse_qsl
 
 from fastapi import APIRouter, FastAPI, Request, Response
-from fastapi._compat import ModelField
 from fastapi.dependencies.models import Dependant
 from fastapi.routing import APIRoute
+from pydantic import TypeAdapter, ValidationError
+from pydantic.fields import FieldInfo
 
 Answering = Callable[[Request], Coroutine[Any, Any, Response]]
 # what a function may take here: nothing of it changes, so that a default can be handed out again and again
@@ -64,15 +66,18 @@ def _query_of(request: Request) -> dict[str, str]:
 
 
 class _Parameter:
-    """One parameter, with FastAPI's validator of it."""
+    """One parameter, with a validator of it."""
 
     __slots__ = ("alias", "default", "name", "required", "validate")
 
-    def __init__(self, field: ModelField) -> None:
-        self.name, self.alias = field.name, field.validation_alias or field.alias
-        self.required = field.field_info.is_required()
-        self.default = None if self.required else field.default
-        self.validate = field.validate
+    def __init__(self, name: str, info: FieldInfo) -> None:
+        alias = info.validation_alias or name
+        if not isinstance(alias, str):
+            raise TypeError(f"a parameter of a direct route has one name: {name}")
+        self.name, self.alias = name, alias
+        self.required = info.is_required()
+        self.default = None if self.required else info.get_default(call_default_factory=True)
+        self.validate = TypeAdapter[Any](info.rebuild_annotation()).validate_python
 
 
 class _Reader:
@@ -80,15 +85,14 @@ class _Reader:
 
     def __init__(self, function: Dependant) -> None:
         call = function.call
-        fields = [*function.path_params, *function.query_params]
         if not iscoroutinefunction(call) or any(getattr(function, kind) for kind in OTHER_KINDS):
             raise TypeError(f"a direct route and its dependencies are async and take path and query alone: {call}")
-        if not all(isinstance(_Parameter(one).default, PLAIN) for one in fields):
+        self._path = [_Parameter(one.name, one.field_info) for one in function.path_params]
+        self._query = [_Parameter(one.name, one.field_info) for one in function.query_params]
+        if not all(isinstance(one.default, PLAIN) for one in (*self._path, *self._query)):
             raise TypeError(f"a direct route takes single values: {call}")
         self.call: Callable[..., Awaitable[Any]] = call
         self._request_name = function.request_param_name
-        self._path = [_Parameter(one) for one in function.path_params]
-        self._query = [_Parameter(one) for one in function.query_params]
         self._needed = [(one.name, _Reader(one)) for one in function.dependencies]
 
     async def read(self, request: Request, query: Mapping[str, str]) -> dict[str, Any] | None:
@@ -106,8 +110,9 @@ class _Reader:
             for one in parameters:
                 text = sent.get(one.alias)
                 if text is not None:
-                    values[one.name], wrong = one.validate(text)
-                    if wrong:
+                    try:
+                        values[one.name] = one.validate(text)
+                    except ValidationError:
                         return None
                 elif one.required:
                     return None

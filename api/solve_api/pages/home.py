@@ -51,12 +51,14 @@ async def _leaders(stores: Stores, asked: BoardQuestion) -> LeaderboardPage | No
 
 
 @router.api_route("/search", methods=["GET", "HEAD"])
-async def search_page(request: Request, stores: OpenStores, q: SearchText = "", cursor: ListCursor = None) -> Response:
-    """Users whose name or id starts with a text; first who has just this name or id."""
+async def search_page(
+    request: Request, stores: OpenStores, q: SearchText = "", username: SearchText = "", cursor: ListCursor = None
+) -> Response:
+    """Users whose name or id starts with a text; first who has just this name or id. Old links say `username`."""
     exact: list[UserSummary] = []
     found: UserList | None = None
     typed = ""
-    for typed in as_typed(q):
+    for typed in as_typed(q or username):
         exact = [] if cursor else await users_exactly(stores.pool, typed)
         found = await search(stores.pool, stores.search_blocks, typed, FOUND_MAX, cursor)
         if exact or found.users:

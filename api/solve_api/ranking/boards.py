@@ -45,7 +45,7 @@ class Boards:
         self.kept = kept
         self._pool = pool
         self._pages: Batches[tuple[PageRequest, Sequence[str]], BoardPage | None] = Batches(
-            board.read_all, largest=PAGES_MAX, at_once=AT_ONCE
+            self._read_pages, largest=PAGES_MAX, at_once=AT_ONCE
         )
         self._users: Batches[Collection[str], Mapping[str, str]] = Batches(
             self._read_names, largest=PAGES_MAX, at_once=AT_ONCE
@@ -96,8 +96,11 @@ class Boards:
         rows = await self._pool.fetch(NAMES_SQL, list(set().union(*asked)))
         return [{row[0]: row[1] for row in rows}] * len(asked)
 
+    async def _read_pages(self, asked: Sequence[tuple[PageRequest, Sequence[str]]]) -> Sequence[BoardPage | None]:
+        return await self._board.read_all(asked, self._freshness.seen)
+
     async def _read_redis(self, request: PageRequest, user_ids: Sequence[str]) -> BoardPage | None:
-        """None if Redis is unavailable or stale."""
+        """None if Redis is unavailable or stale, or has lost what the last check found."""
         if self._freshness.in_sync:
             try:
                 return await self._pages.ask((request, user_ids))

@@ -54,6 +54,8 @@ class Freshness:
         self.checks = 0
         self.in_sync = False
         self.as_of = self._checked_at
+        self.seen = b""
+        self._members = 0
 
     async def look(self) -> None:
         """Notes that somebody reads boards; at first and after a rest, checks before that reader goes on."""
@@ -83,10 +85,11 @@ class Freshness:
             async with self._pool.acquire() as connection:
                 rows = await connection.fetch(OFFSETS_SQL["read_offsets"], self._topic)
                 ((oldest, newest),) = await connection.fetch(FRESHNESS_SQL["outbox_ends"])
-                ranked = await connection.fetchval("SELECT EXISTS (SELECT FROM solves)")
+                ranked = await connection.fetchval(FRESHNESS_SQL["is_anybody_ranked"])
                 epoch = await connection.fetchval("SELECT epoch FROM leaderboard_epoch")
             written = _Written({row["partition"]: row["next_offset"] for row in rows}, newest or 0, ranked)
             state = await self._board.state(epoch)
+            whole = state.members >= self._members or await self._has_everybody(epoch)
         except LeaderboardUnavailable as error:
             self.lost(error)
             return
@@ -97,8 +100,8 @@ class Freshness:
         # at the first check, Redis must have all that PostgreSQL had when it started
         previous = self._previous or written
         drained = oldest is None or oldest > previous.outbox_id
-        # the sorted set alone can be evicted or deleted, leaving watermarks that call it complete
-        present = state.members > 0 or not previous.ranked
+        # the sorted set alone can be evicted or deleted, leaving watermarks that call it complete, and then grow again
+        present = whole and (state.members > 0 or not previous.ranked)
         complete = all(state.watermarks.get(one, 0) >= offset for one, offset in previous.offsets.items())
         in_sync = state.current == epoch and present and drained and complete
         if in_sync != self.in_sync:
@@ -106,7 +109,13 @@ class Freshness:
             log.info(f"the board is read {source}", action="board_source", in_sync=in_sync)
         if in_sync:  # Redis has what PostgreSQL had when the previous check started
             self.as_of = self._checked_at if self._previous else started
+            self.seen, self._members = self._board.seen(epoch, previous.offsets, state.members), state.members
         self._previous, self._checked_at, self.in_sync = written, started, in_sync
+
+    async def _has_everybody(self, epoch: int) -> bool:
+        """Whether Redis has all users, though it has fewer than before: some may be ranked no more."""
+        ranked: int = await self._pool.fetchval(FRESHNESS_SQL["count_ranked"])
+        return (await self._board.state(epoch)).members >= ranked
 
     async def watch(self) -> None:
         """Checks until cancelled, except while nobody looks."""

@@ -198,14 +198,20 @@ class Leaderboard:
         """A page and some users' ranks, all of one moment; None if there is no leaderboard."""
         return (await self.read_all([(page, user_ids)]))[0]
 
-    async def read_all(self, asked: Sequence[tuple[PageRequest, Sequence[str]]]) -> list[BoardPage | None]:
-        """As `read`, several in one round trip and of one moment."""
+    def seen(self, epoch: int, offsets: Mapping[int, int], members: int) -> bytes:
+        """What a reader has found in Redis, for `read_all`: an epoch, its watermarks and the number of its members."""
+        return msgspec.json.encode((epoch, members, {self._watermark(p): at for p, at in offsets.items()}))
+
+    async def read_all(
+        self, asked: Sequence[tuple[PageRequest, Sequence[str]]], seen: bytes = b""
+    ) -> list[BoardPage | None]:
+        """As `read`, several in one round trip and of one moment; None if Redis has lost what was `seen` in it."""
         questions = []
         for page, user_ids in asked:
             solved, seconds, user_id = page.position
             at = str(_score(solved, seconds)) if page.mode in (Mode.AFTER, Mode.BEFORE) else ""
             questions.append((page.mode.value, page.limit, at, user_id, user_ids))
-        args = [self._prefix, msgspec.json.encode(questions)]
+        args = [self._prefix, msgspec.json.encode(questions), seen]
         async with self._answer("read_board", [self._pointer], args) as found:
             if found is None:
                 return [None] * len(asked)

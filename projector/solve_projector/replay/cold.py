@@ -12,7 +12,7 @@ import asyncpg
 
 from solve_projector.domain.batch import Fingerprint
 from solve_projector.log.state import LogState
-from solve_projector.replay.comparison import summarise_users
+from solve_projector.replay.comparison import compare_search_keys, summarise_users
 from solve_projector.replay.report import Report
 from solve_projector.store.counts import advance_offsets
 from solve_projector.store.locks import Lock, unlock, wait_lock
@@ -93,6 +93,7 @@ async def audit(
     on_progress(1, 2)
     await connection.execute(COMPARISON_SQL["compare_users"])
     await summarise_users(connection, report)
+    await compare_search_keys(connection, report)
     report.verdicts["missing"] = await connection.fetchval(
         "SELECT count(*) FROM solve_replay_standing JOIN solve_replay_known USING (user_id)"
     )
@@ -113,7 +114,16 @@ async def load(
     """Folds staging, writes all tables and moves the offsets; the caller holds the offset rows, and commits."""
     await audit(connection, state.ends, report, lambda done, _total: on_progress(done, 3))
     await connection.execute(COLD_SQL["load_cold"])
+    await _repair_search_keys(connection, report)
     await connection.execute(COLD_SQL["clear_dead_letters"], state.topic)
     await connection.execute(REPAIR_SQL["insert_dead_letters"], state.topic)
     await advance_offsets(connection, state.topic, state.ends, fingerprints)
     on_progress(3, 3)
+
+
+async def _repair_search_keys(connection: Connection, report: Report) -> None:
+    """Triggers have written those of all users who are new by now."""
+    await compare_search_keys(connection, report)
+    rows = await connection.fetch("SELECT DISTINCT user_id FROM solve_replay_key_drift")
+    for statement in ("delete_extra_search_keys", "add_missing_search_keys"):
+        await connection.execute(REPAIR_SQL[statement], [row[0] for row in rows])

@@ -66,6 +66,7 @@ async def compare(
         for done, statements in enumerate(("compare_rows", "compare_solves", "compare_removals", "compare_users"), 2):
             on_progress(done, STEPS)
             await connection.execute(COMPARISON_SQL[statements])
+        await compare_search_keys(connection, report)
         if report.partitions:
             await connection.execute(
                 "DELETE FROM solve_replay_row_drift WHERE live_partition <> ALL ($1::integer[])", report.partitions
@@ -105,6 +106,13 @@ async def _summarise(connection: Connection, report: Report, dead_letters: DeadL
         report.removals[kind] = number
     report.dead_letters = {"missing": len(dead_letters.missing), "extra": len(dead_letters.extra)}
     await summarise_users(connection, report)
+
+
+async def compare_search_keys(connection: Connection, report: Report) -> None:
+    """Fills the drift table of search keys, which depend on the users that there are, and the report's figures."""
+    await connection.execute(COMPARISON_SQL["compare_search_keys"])
+    rows = await connection.fetch("SELECT kind, count(*) FROM solve_replay_key_drift GROUP BY kind ORDER BY kind")
+    report.search_keys = {row["kind"]: row["count"] for row in rows}
 
 
 async def summarise_users(connection: Connection, report: Report) -> None:

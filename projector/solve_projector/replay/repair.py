@@ -144,6 +144,8 @@ class Repair:
             await connection.execute(USER_FACTS_SQL["apply_removals"], user_ids)
             await connection.fetchval(PARKED_EVENTS_SQL["lock_parked"], user_ids)
             for step in (
+                "delete_extra_search_keys",
+                "add_missing_search_keys",
                 "delete_wrong_verdicts",
                 "add_missing_verdicts",
                 "delete_extra_parked",

@@ -43,6 +43,7 @@ class Report:
     verdicts: dict[str, int] = field(default_factory=dict)
     solves: dict[str, int] = field(default_factory=dict)
     removals: dict[str, int] = field(default_factory=dict)
+    search_keys: dict[str, int] = field(default_factory=dict)
     parked_events: dict[str, int] = field(default_factory=dict)
     dead_letters: dict[str, int] = field(default_factory=dict)
     users_renamed_or_created: int = 0
@@ -60,7 +61,9 @@ class Report:
     @property
     def drifted(self) -> bool:
         """Whether anything was not what the log says."""
-        counted = (self.verdicts, self.solves, self.removals, self.parked_events, self.dead_letters)
+        counted = (
+            self.verdicts, self.solves, self.removals, self.search_keys, self.parked_events, self.dead_letters,
+        )  # fmt: skip
         return bool(
             self.users_updated
             or self.users_renamed_or_created

@@ -46,6 +46,7 @@ PARAMETERS: dict[str, str | None] = {
     "/leaderboard?limit=1&period=x": "period must be all, day, week, month or year.",
     "/leaderboard?find=%07": "find may not contain control characters.",
     "/search?q=%00": "q may not contain control characters.",
+    "/search?username=%00": "username may not contain control characters.",
     "/users/a%07b": "user_id may not contain control characters.",
     "/admin/dead-letters?user_id=%00": "user_id may not contain control characters.",
     "/admin/jobs/7": "job_id must be a UUID such as 7f9c24e8-3b12-4fef-91e0-5b1b5c6f9a11.",

@@ -295,6 +295,12 @@ async def test_a_board_of_another_epoch_is_not_read(world: World) -> None:
         await freshness.check()
         assert freshness.in_sync
         async with world.database() as database:
-            await database.execute("UPDATE leaderboard_epoch SET epoch = epoch + 1")
+            epoch = await database.fetchval("UPDATE leaderboard_epoch SET epoch = epoch + 1 RETURNING epoch")
+        await freshness.check()
+        assert not freshness.in_sync
+        async with Redis.from_url(world.settings.redis_url.get_secret_value(), decode_responses=True) as redis:
+            for what in ("board", "watermarks"):  # as if it was built, and readers not yet switched
+                (key,) = await redis.keys(f"*{world.settings.leaderboard_prefix}*:{what}")
+                await redis.copy(key, key.replace(f":{epoch - 1}:", f":{epoch}:"))
         await freshness.check()
         assert not freshness.in_sync

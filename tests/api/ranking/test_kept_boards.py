@@ -4,19 +4,26 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import asyncpg
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from solve_api.database import open_request_pool
 from solve_api.ranking import board_builds, kept_boards
-from solve_api.ranking.board_builds import ALL_TIME, Kept, build_next, kept_of
+from solve_api.ranking.board_builds import ALL_TIME, Kept, build_first, build_next, kept_of
 from solve_api.ranking.kept_boards import KeptBoards, KeptPage, keeping_boards
 from solve_api.ranking.periods import TimeRange
 from solve_projector.domain.ranking import Mode, PageRequest, RankKey
-from solve_projector.store.postgresql import DATABASE_ERRORS
+from solve_projector.store.postgresql import DATABASE_ERRORS, open_pool
+from solve_schemas.events import Event
+from tests.api.expected import BEFORE_EVERYTHING, Place, State, order_of, page_of, rank_of
 from tests.api.ranking.test_boards import expected, rank_on
 from tests.events import at
+from tests.events import events as any_events
+from tests.projector.store.test_counts import Log, empty
 from tests.waiting import until
 from tests.world import World
 
@@ -31,7 +38,7 @@ async def processes(world: World, number: int) -> AsyncIterator[list[tuple[async
         yield [(pool, await stack.enter_async_context(keeping_boards(pool))) for pool in pools]
 
 
-async def page_of(boards: KeptBoards, period: TimeRange, client: str = "an address") -> KeptPage:
+async def first_page(boards: KeptBoards, period: TimeRange, client: str = "an address") -> KeptPage:
     while True:  # what this process knows to be kept may have been dropped by another
         assert await boards.ready(period, client, 60)
         if found := await boards.read(period, PageRequest(10), []):
@@ -54,10 +61,10 @@ async def add_solves(world: World, users: int) -> None:
 async def test_a_second_process_reads_the_board_that_the_first_built(world: World) -> None:
     await add_solves(world, 3)
     async with processes(world, 2) as [(_, first), (_, second)]:
-        built = await page_of(first, EVERYWHERE)
+        built = await first_page(first, EVERYWHERE)
         async with world.database() as database, database.transaction():
             await database.execute("LOCK TABLE solves")  # a build of its own would wait
-            assert await page_of(second, EVERYWHERE) == built
+            assert await first_page(second, EVERYWHERE) == built
 
 
 async def test_a_board_says_when_it_is_from_and_is_built_again_while_somebody_reads(
@@ -67,19 +74,43 @@ async def test_a_board_says_when_it_is_from_and_is_built_again_while_somebody_re
     await add_solves(world, 1)
     async with processes(world, 1) as [(_, boards)]:
         before = datetime.now(UTC)
-        first = await page_of(boards, ALL_TIME)
+        first = await first_page(boards, ALL_TIME)
         assert before <= first.as_of <= datetime.now(UTC)
         async with world.database() as database:
             await database.execute("UPDATE users SET problems_solved = 7")
         solved_at = datetime.now(UTC)
 
         async def seen() -> KeptPage | None:
-            found = await page_of(boards, ALL_TIME)
+            found = await first_page(boards, ALL_TIME)
             has_it = found.reading.rows[0].problems_solved == 7
             assert has_it or found.as_of < solved_at, "it claims to be newer than it is"
             return found if has_it else None
 
         await until(seen, "the board to be built again")
+
+
+SLOW = """
+    ALTER TABLE solves RENAME TO kept;
+    CREATE VIEW solves AS SELECT * FROM kept WHERE (SELECT count(*) FROM pg_advisory_xact_lock_shared(7)) = 1
+"""
+
+
+async def test_a_board_lacks_what_is_committed_while_it_is_built_and_says_so(world: World) -> None:
+    await add_solves(world, 2)
+    async with processes(world, 1) as [(pool, boards)], world.database() as database, world.database() as other:
+        await database.execute(SLOW)
+        async with database.transaction():
+            await database.execute("SELECT pg_advisory_xact_lock(7)")
+            building = asyncio.create_task(build_first(pool, EVERYWHERE))
+            waiting = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND objid = 7 AND NOT granted"
+            await until(lambda: other.fetchval(waiting), "the build to have its snapshot")
+            await other.execute("DELETE FROM kept WHERE user_id = 'u1'")
+            committed_at = datetime.now(UTC)
+        await building
+        found = await boards.read(EVERYWHERE, PageRequest(10), [])
+    assert found
+    assert found.reading.total == 2
+    assert found.as_of < committed_at
 
 
 async def test_nobody_waits_for_a_large_board_that_is_built_again(
@@ -88,19 +119,20 @@ async def test_nobody_waits_for_a_large_board_that_is_built_again(
     monkeypatch.setattr(kept_boards, "CHEAP_S", 0)
     await add_solves(world, 1)
     async with processes(world, 1) as [(_, boards)], world.database() as database:
-        await page_of(boards, EVERYWHERE)
+        await first_page(boards, EVERYWHERE)
         async with database.transaction():
             await database.execute("LOCK TABLE solves")
-            first = await page_of(boards, EVERYWHERE)  # has it built again, also if that was done just before
+            first = await first_page(boards, EVERYWHERE)  # has it built again, also if that was done just before
             waiting = "SELECT count(*) FROM pg_locks WHERE relation = 'solves'::regclass AND NOT granted"
             await until(lambda: world.value(waiting), "the next build")
-            assert await page_of(boards, EVERYWHERE) == first
+            assert await first_page(boards, EVERYWHERE) == first
+            assert await world.value(waiting), "it waited until the build gave up"
 
 
 async def test_a_build_whose_process_was_killed_leaves_the_board_and_the_lock(world: World) -> None:
     await add_solves(world, 1)
     async with processes(world, 1) as [(pool, boards)], world.database() as database, world.database() as other:
-        first = await page_of(boards, EVERYWHERE)
+        first = await first_page(boards, EVERYWHERE)
         async with database.transaction():
             await database.execute("LOCK TABLE solves")
             building = asyncio.create_task(built_again(pool))
@@ -134,14 +166,14 @@ async def test_few_boards_are_kept_and_none_that_nobody_asks_for(world: World, m
     days = [TimeRange(at(0) - timedelta(days=n), at(3600)) for n in range(5)]
     async with processes(world, 1) as [(pool, boards)], world.database() as database:
         for number, day in enumerate(days):
-            await page_of(boards, day, f"address {number}")
+            await first_page(boards, day, f"address {number}")
         async with pool.acquire() as connection:
             assert set(await kept_of(connection, days)) == set(days[2:])
         for table in ("kept_places", "kept_ranks"):
             orphans = f"SELECT count(*) FROM {table} WHERE generation NOT IN (SELECT generation FROM kept_boards)"
             assert await database.fetchval(orphans) == 0
         await database.execute("UPDATE kept_boards SET asked_at = now() - interval '1 hour'")
-        await page_of(boards, days[0])
+        await first_page(boards, days[0])
         async with pool.acquire() as connection:
             assert set(await kept_of(connection, days)) == {days[0]}
 
@@ -151,7 +183,7 @@ async def test_a_board_of_several_thousand_places_is_read_across_its_rows(world:
     board = [RankKey(1, int(at(n).timestamp()), f"u{n}") for n in range(1, 2501)]
     async with processes(world, 1) as [(_, boards)]:
         for period in (ALL_TIME, EVERYWHERE):
-            await page_of(boards, period)
+            await first_page(boards, period)
             for place in (0, 998, 999, 1000, 1001, 1999, 2000, 2498, 2499):
                 for mode in (Mode.AFTER, Mode.BEFORE, Mode.AROUND):
                     request = PageRequest(20, mode, board[place])
@@ -179,7 +211,7 @@ async def test_who_is_equal_shares_a_rank_across_the_rows_of_a_board(world: Worl
     )
     async with processes(world, 1) as [(_, boards)]:
         for period in (ALL_TIME, EVERYWHERE):
-            await page_of(boards, period)
+            await first_page(boards, period)
             for place in (0, 498, 499, 500, 999, 1000, 2500, 2998, 2999, 3000, 3499):
                 found = await boards.read(period, PageRequest(3, Mode.AFTER, board[place]), [board[place].user_id])
                 assert found
@@ -190,3 +222,90 @@ async def test_who_is_equal_shares_a_rank_across_the_rows_of_a_board(world: Worl
 
 def _ranks(*ranks: int) -> list[tuple[str, int]]:
     return [(f"u{rank}", rank) for rank in ranks]
+
+
+SOME = TimeRange(at(1), at(3))  # of what may happen in seconds 0 to 3
+CHUNK = 3  # places in one row, of which a page reads two at most
+
+
+def board_then(state: State, period: TimeRange) -> list[Place]:
+    """The places of a period, as the oracle has them."""
+    times: dict[str, list[datetime]] = {}
+    for (user, _), first in state.model.firsts.items():
+        if period.begins_at <= first.solved_at < period.ends_at:
+            times.setdefault(user, []).append(first.solved_at)
+    places = [(user, len(some), max(some).replace(microsecond=0)) for user, some in times.items()]
+    return sorted(places, key=order_of)
+
+
+class Checked:
+    """The kept boards of one process, each answer of which is compared with what stood at its `as_of`."""
+
+    def __init__(self, boards: KeptBoards, states: list[State]) -> None:
+        self._boards = boards
+        self._states = states
+
+    async def page(self, period: TimeRange, question: tuple[str, Any], limit: int) -> list[Place]:
+        """One page, with the rank of somebody."""
+        mode, what = question
+        place = what if isinstance(what, tuple) else (what or "", 0, at(0))
+        position = RankKey(place[1], int(place[2].timestamp()), place[0])
+        found = await self._boards.read(period, PageRequest(limit, Mode(mode), position), ["a", "nobody"])
+        assert found
+        reading = found.reading
+        rows = [(user, solved, datetime.fromtimestamp(second, UTC)) for solved, second, user in reading.rows]
+        ranks = {user: rank for user, (rank, _) in reading.places.items()}
+        models = [one for one in self._states if one.committed_at <= found.as_of][-1:]
+        models += [one for one in self._states if one.committed_at > found.as_of]
+        said = reading.total, rows, [rank for rank, _ in reading.ranked()], ranks
+        assert said in [answer_then(board_then(one, period), question, limit) for one in models]
+        return rows
+
+
+def answer_then(board: list[Place], question: tuple[str, Any], limit: int) -> object:
+    entries = page_of(board, question, limit)["entries"]
+    rows = [(one["user_id"], one["problems_solved"], one["last_solved_at"]) for one in entries]
+    ranks = {one[0]: rank_of(one, board) for one in board if one[0] == "a"}
+    return len(board), rows, [one["rank"] for one in entries], ranks
+
+
+@pytest.fixture
+def small_rows(monkeypatch: pytest.MonkeyPatch) -> None:
+    for module in (board_builds, kept_boards):
+        queries = {name: text.replace("1000", str(CHUNK)) for name, text in kept_boards.KEPT_SQL.items()}
+        monkeypatch.setattr(module, "KEPT_SQL", queries)
+    monkeypatch.setattr(board_builds, "PAUSE_OF_NEXT", 0)
+    monkeypatch.setattr(board_builds, "PAUSE_OF_FIRST", 0)
+
+
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.lists(st.tuples(st.lists(any_events, max_size=9), st.booleans()), max_size=4), st.integers(1, CHUNK))
+async def test_a_kept_board_is_the_oracles_as_of_its_time(
+    world: World, small_rows: None, steps: list[tuple[list[Event], bool]], limit: int
+) -> None:
+    async with open_pool(world.settings) as projector, processes(world, 1) as [(pool, boards)]:
+        await empty(projector)
+        await projector.execute("TRUNCATE kept_boards, kept_places, kept_ranks")
+        log, published = Log(projector), list[Event]()
+        states = [State(BEFORE_EVERYTHING, world.model([]))]
+        states.append(State(datetime.now(UTC), world.model([])))
+        checked = Checked(boards, states)
+        for period in (ALL_TIME, SOME):
+            await build_first(pool, period)
+        for some, builds in [*steps, ([], True)]:
+            if some:
+                await log.apply(some)
+            published += some
+            states.append(State(datetime.now(UTC), world.model(published)))
+            for period in (ALL_TIME, SOME):
+                while builds and not await build_next(pool, period):
+                    pass  # the background builds
+                seen = rows = await checked.page(period, ("begin", None), limit)
+                while len(rows) == limit:
+                    rows = await checked.page(period, ("after", rows[-1]), limit)
+                    seen = seen + rows
+                if builds:
+                    assert seen == board_then(states[-1], period)
+                for user, solved, second in [*seen, ("a", 1, at(1))]:
+                    await checked.page(period, ("before", (user, solved, second)), limit)
+                    await checked.page(period, ("around", user), limit)

@@ -29,6 +29,7 @@ TABLES = {
     "user_removals": "SELECT * FROM user_removals ORDER BY 1",
     "verdicts": "SELECT * FROM verdicts ORDER BY 1, 2, 3",
     "solves": "SELECT * FROM solves ORDER BY 1, 2",
+    "user_search_keys": "SELECT key, user_id FROM user_search_keys ORDER BY 1, 2",
     "parked_events": "SELECT user_id, problem_id, submission_id, solved, judged_at, submitted_at, language, "
     "contest_id, reason, revision, source_partition, source_offset FROM parked_events ORDER BY 1, 2, 3",
     "dead_letters": 'SELECT topic, partition, "offset", broker_timestamp_ms, key, value, header_names, header_values, '
@@ -125,6 +126,10 @@ DRIFT = {
     "SET removed_at = now()",
     "another reason": "UPDATE user_removals SET reason = 'none' WHERE user_id <> $1",
     "a removal that erases": "UPDATE user_removals SET erased_at = removed_at WHERE user_id <> $1",
+    "missing search keys": "DELETE FROM user_search_keys WHERE user_id < $1",
+    "wrong search keys": "UPDATE user_search_keys SET key = key || '?' WHERE user_id < $1",
+    "extra search keys": "INSERT INTO user_search_keys SELECT 'nobody', user_id FROM users WHERE user_id < $1",
+    "search keys of nobody": "INSERT INTO user_search_keys VALUES ('nobody', $1 || '?')",
     "lost parked events": "DELETE FROM parked_events WHERE user_id <> $1",
     "lost dead letters": "DELETE FROM dead_letters WHERE key IS DISTINCT FROM $1::text::bytea",
     "offsets moved back": "UPDATE partition_offsets SET next_offset = next_offset / 2 WHERE topic <> $1",
@@ -169,7 +174,10 @@ async def test_users_of_the_site_keep_their_rows_and_get_their_counts(world: Wor
         await connection.execute("TRUNCATE verdicts, parked_events, partition_offsets")
         await connection.execute("UPDATE users SET problems_solved = 0, last_solved_at = NULL")
         await connection.execute("DELETE FROM users WHERE origin = 'log'")
-    assert (await replayed(world)).cold
+        await connection.execute("UPDATE user_search_keys SET key = key || '?'")
+        await connection.execute("INSERT INTO user_search_keys VALUES ('u', 'u'), ('nobody', 'nobody')")
+    report = await replayed(world)
+    assert (report.cold, report.search_keys) == (True, {"extra": 5, "missing": 4})
     assert await tables(world) == live
 
 

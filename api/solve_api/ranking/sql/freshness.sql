@@ -15,3 +15,14 @@ SELECT
         ORDER BY outbox_id DESC
         LIMIT 1
     ) AS newest
+
+-- name: is_anybody_ranked
+-- The first look is cheap where nobody has solved anything, the second where somebody has.
+SELECT
+    EXISTS (SELECT FROM solves)
+    AND EXISTS (SELECT FROM users WHERE problems_solved > 0 AND {solve_projector.store.listing.is_shown})
+
+-- name: count_ranked
+SELECT count(*)
+FROM users
+WHERE problems_solved > 0 AND {solve_projector.store.listing.is_shown}

@@ -2,16 +2,31 @@
 -- KEYS: 1 the current epoch
 -- ARGV: 1 prefix of the keys, 2 the pages as one JSON text, since a client spends longer on many arguments; each is
 --       [mode ('begin', 'after', 'before' or 'around'), limit, score and user_id of the rank key that the mode refers to
---       ('around' uses the user_id only), [the user ids whose ranks are asked for]]
--- Returns nothing if there is no leaderboard; else its size, and for each page the index of the first row, how many have
--- a better score than it, the rows (member, score, ...), and of each user asked for how many have a better score, and
--- the score (empty if they are not on it).
+--       ('around' uses the user_id only), [the user ids whose ranks are asked for]], 3 nothing, or what was seen before as
+--       [epoch, number of members, {field of watermarks: offset}]
+-- Returns nothing if there is no leaderboard, or if it lacks what was seen: Redis failed over, was restored, or evicted
+-- the sorted set alone; else its size, and for each page the index of the first row, how many have a better score than
+-- it, the rows (member, score, ...), and of each user asked for how many have a better score, and the score (empty if
+-- they are not on it).
 local epoch = redis.call('GET', KEYS[1])
 if not epoch then
     return nil
 end
 local board = ARGV[1] .. ':' .. epoch .. ':board'
 local total = redis.call('ZCARD', board)
+
+if ARGV[3] ~= '' then
+    local seen = cjson.decode(ARGV[3])
+    -- some may have lost all that they had solved since; half of all have not
+    if tonumber(epoch) < seen[1] or total < seen[2] / 2 then
+        return nil
+    end
+    for field, offset in pairs(seen[3]) do
+        if tonumber(redis.call('HGET', ARGV[1] .. ':' .. epoch .. ':watermarks', field) or 0) < offset then
+            return nil
+        end
+    end
+end
 
 -- By bytes, like the sorted set; Lua's own comparison depends on the server's locale.
 local function before(a, b)

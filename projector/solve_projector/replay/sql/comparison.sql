@@ -94,6 +94,16 @@ WHERE (said.removed_at, said.reason, said.erased_at) IS DISTINCT FROM (live.remo
 TRUNCATE solve_replay_removed;
 INSERT INTO solve_replay_removed SELECT {solve_projector.store.removal_rows.columns} FROM user_removals
 
+-- name: compare_search_keys
+-- Search keys that users lack, and those of no user: their triggers were off, or PostgreSQL folds text otherwise now.
+DROP TABLE IF EXISTS solve_replay_key_drift;
+CREATE UNLOGGED TABLE solve_replay_key_drift WITH (autovacuum_enabled = off) AS
+SELECT key, user_id, CASE WHEN live.user_id IS NULL THEN 'missing' ELSE 'extra' END AS kind
+FROM ({solve_projector.replay.search_keys.of_users}) AS said
+FULL JOIN user_search_keys AS live USING (key, user_id)
+WHERE said.user_id IS NULL OR live.user_id IS NULL;
+CREATE INDEX ON solve_replay_key_drift (user_id)
+
 -- name: compare_dead_letters
 -- Missing dead letters, and those whose record applies by now. $1 is the topic, $2 and $3 are the snapshot's offsets.
 SELECT

@@ -55,6 +55,25 @@ WHERE user_id = ANY ($1::text[])
             AND said IS NOT DISTINCT FROM verdicts
     )
 
+-- name: delete_extra_search_keys
+DELETE FROM user_search_keys AS live
+USING solve_replay_key_drift AS drift
+WHERE drift.user_id = ANY ($1::text[])
+    AND drift.kind = 'extra'
+    AND (live.key, live.user_id) = (drift.key, drift.user_id)
+    -- nor is it right since a rename
+    AND NOT EXISTS (
+        SELECT
+        FROM users
+        WHERE users.user_id = live.user_id AND live.key IN (user_search_key(username), user_search_key(users.user_id))
+    )
+
+-- name: add_missing_search_keys
+INSERT INTO user_search_keys (key, user_id)
+{solve_projector.replay.search_keys.of_users}
+    AND user_id = ANY ($1::text[])
+ON CONFLICT DO NOTHING
+
 -- name: delete_dead_letters
 -- Removes the dead letters whose record is counted by now; not those of users whom PostgreSQL still refuses ($4).
 DELETE FROM dead_letters
@@ -87,7 +106,9 @@ SELECT user_id FROM solve_replay_removal_drift
 UNION
 SELECT user_id FROM solve_replay_row_drift
 UNION
-SELECT user_id FROM solve_replay_solve_drift;
+SELECT user_id FROM solve_replay_solve_drift
+UNION
+SELECT user_id FROM solve_replay_key_drift;
 ALTER TABLE solve_replay_repairs ADD PRIMARY KEY (user_id);
 
 CREATE UNLOGGED TABLE solve_replay_fix AS
