@@ -25,7 +25,7 @@ from solve_runtime.kafka_settings import KafkaConnection
 from solve_runtime.settings import settings_problems
 from solve_schemas.events import EVENT_MODELS, Event, SubmissionRevoked, SubmissionSolved, UserRegistered, UserRemoved
 from solve_schemas.messages import message_of
-from solve_schemas.record import DEFAULT_SOURCE, EncodedRecord, encode, out_of_range
+from solve_schemas.record import DEFAULT_SOURCE, EncodedRecord, encode, nameless, out_of_range
 
 TIMEOUT_MAX_S = 86_400
 SomeEvent = TypeVar("SomeEvent", bound=Event)
@@ -255,7 +255,7 @@ def event_of(model: type[SomeEvent], **fields: Any) -> SomeEvent:
         event = model(**fields)
     except ValidationError as error:
         raise InvalidEvent(f"{model.type_name}: {message_of(error)}") from error
-    if refused := out_of_range(event, int(time() * 1000)):
+    if refused := nameless(event) or out_of_range(event, int(time() * 1000)):
         raise InvalidEvent(f"{model.type_name}: {refused}")
     return event
 

@@ -111,7 +111,7 @@ class UserRegistered(_Event):
     time_name: ClassVar[str] = "registered_at"
 
     user_id: Id = Field(description="The judge's stable id of the user; the record's key.")
-    username: Text | None = Field(
+    username: Annotated[str | None, _Text(1)] = Field(
         None, description="The name people see. Not unique. Absent only in a log that was copied without erased names."
     )
     registered_at: Time = Field(description="When the user took this name.")

@@ -1,5 +1,6 @@
 """Asks an API everything and compares the answers with the oracle's, while a test decides what its stores have."""
 
+from base64 import b64decode
 from collections.abc import Callable, Sequence
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
@@ -21,7 +22,7 @@ from solve_schemas.record import encode
 from tests.api import expected
 from tests.api.expected import BEFORE_EVERYTHING, State, time_of
 from tests.api.served import Served
-from tests.events import at, registered, removed, revoked, solved
+from tests.events import registered, removed, revoked, solved
 from tests.projector.store.test_counts import Record
 from tests.waiting import until
 from tests.world import World
@@ -177,17 +178,16 @@ class Readers:
             pages.append(body)
             if (cursor := body["next_cursor"]) is None:
                 break
-            question = ("after", place_of(body["entries"][-1])) if body["entries"] else ("begin", None)
+            question = ("after", place_in(cursor))
         for _ in range(2):
             if cursor := body["previous_cursor"]:
-                question = ("before", place_of(body["entries"][0]) if body["entries"] else ("", 0, at(0)))
+                question = ("before", place_in(cursor))
                 body = await self._board_page(period, zone, limit, question, cursor=cursor)
         return pages
 
     async def around(self, period: str, zone: str, user: str, limit: int) -> None:
         """The neighbours of somebody."""
-        users = self.states[-1].model.users
-        if user in users and not users[user].removed:
+        if expected.is_shown(self.states[-1].model, user):
             await self._board_page(period, zone, limit, ("around", user), around=user)
 
     async def _board_page(self, period: str, zone: str, limit: int, question: Any, **asked: Any) -> Any:
@@ -200,8 +200,7 @@ class Readers:
             assert expected.label_of(period, zone, time_of(begins_at)) in labels
         users = self.states[-1].model.users
         for one in self._entries(body):
-            user = users[one["user_id"]]
-            assert one.pop("username") == (None if user.removed else user.username)
+            assert one.pop("username") == users[one["user_id"]].username
         said = {
             "total": body["total"],
             "entries": typed(body["entries"]),
@@ -212,9 +211,18 @@ class Readers:
         self.check(
             said,
             body["as_of"],
-            lambda model: expected.page_of(expected.board_of(model, period, zone, begins_at), question, limit),
+            lambda model: self._without_hidden(
+                expected.page_of(expected.board_of(model, period, zone, begins_at), question, limit)
+            ),
         )
         return body
+
+    def _without_hidden(self, page: dict[str, Any]) -> dict[str, Any]:
+        """An older page, without those who are hidden since."""
+        now = self.states[-1].model
+        kept = [one for one in page["entries"] if expected.is_shown(now, one["user_id"])]
+        mine = page["me"] and (page["me"] if expected.is_shown(now, page["me"]["user_id"]) else None)
+        return page | {"entries": kept, "me": mine}
 
     @staticmethod
     def _entries(body: Any) -> list[Any]:
@@ -274,5 +282,7 @@ def typed_as(name: str, said: Any) -> Any:
     return date.fromisoformat(said) if name == "day" else time_of(said) if name.endswith("_at") else typed(said)
 
 
-def place_of(entry: Any) -> expected.Place:
-    return entry["user_id"], entry["problems_solved"], time_of(entry["last_solved_at"])
+def place_in(cursor: str) -> expected.Place:
+    """Where a page's last or first place was, also if it is shown no more: mode, count, second and user of a cursor."""
+    _, solved, second, user = b64decode(cursor + "=" * (-len(cursor) % 4), b"-_").decode().split(".", 3)
+    return user, int(solved), datetime.fromtimestamp(int(second), UTC)

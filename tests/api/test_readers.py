@@ -18,6 +18,7 @@ from solve_api.profiles import search
 from solve_api.ranking import freshness
 from solve_projector.leaderboard.board import Leaderboard, open_leaderboard
 from solve_projector.store.postgresql import open_pool
+from solve_runtime.sql import queries
 from tests.api import expected
 from tests.api.expected import BEFORE_EVERYTHING, time_of
 from tests.api.readers import Readers, lose
@@ -25,6 +26,8 @@ from tests.api.served import Served, serving
 from tests.events import BEGIN, registered, solved
 from tests.waiting import until
 from tests.world import World
+
+OFFSETS_SQL = queries("solve_projector.store", "offsets")
 
 UNLIMITED = "1000000/second"
 USERS = ["a", "b", "A", "é", "𝄞", "zz"]
@@ -65,6 +68,9 @@ async def readers(world: World, monkeypatch: pytest.MonkeyPatch) -> AsyncIterato
         world.raw_producer() as producer,
         serving(world, api_read_rate=UNLIMITED) as api,
     ):
+        await pool.execute(
+            OFFSETS_SQL["add_partitions"], world.connection.topic, [0, 1, 2]
+        )  # an empty log may lack them
         yield Readers(world, api, pool, board, producer)
 
 

@@ -32,7 +32,7 @@ optional = st.none() | st.text(allowed, max_size=200)
 revisions = st.none() | st.integers(0, REVISION_MAX)
 events: st.SearchStrategy[Event] = st.one_of(
     st.builds(
-        UserRegistered, user_id=text, username=st.none() | text, registered_at=times, listed=st.none() | st.booleans()
+        UserRegistered, user_id=text, username=text, registered_at=times, listed=st.none() | st.booleans()
     ),
     st.builds(UserRemoved, user_id=text, removed_at=times, reason=optional, erase=st.none() | st.booleans()),
     st.builds(

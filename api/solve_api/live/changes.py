@@ -169,7 +169,7 @@ class Changes:
             stream_id = StreamId.parse(entry_id.decode()) or BEGINNING
             entry = StreamEntry(stream_id, self.hub.epoch or 0, MANY)
         self.hub.notify_entry(entry)
-        if entry.board.many:
+        if entry.board.many or any(not change.last_solved_at for change in entry.board.changes.values()):
             self._query_now.set()
 
     async def _find_position(self) -> None:

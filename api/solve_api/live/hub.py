@@ -187,8 +187,11 @@ class Hub:
                     subscription.notify(change)
 
     def notify_entry(self, entry: StreamEntry) -> None:
-        """Sends the next entry: users at once, the board together with what follows shortly."""
-        self.notify(entry.epoch, entry.board.changes.values())
+        """Sends the next entry: users at once, the board together with what follows shortly.
+
+        Of who left the board it does not say why: they may have a count all the same, which PostgreSQL knows.
+        """
+        self.notify(entry.epoch, [change for change in entry.board.changes.values() if change.last_solved_at])
         self.users_notified_to = entry.stream_id
         self.notify_board(entry.board if entry.epoch == self.epoch else NOTHING)
 

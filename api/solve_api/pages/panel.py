@@ -20,7 +20,9 @@ JOBS_SHOWN = 10
 UPDATES_SHOWN = 500
 POLL_MS = 5_000
 KINDS: tuple[JobKind, ...] = ("backfill", "sync-leaderboard")
-OTHER_DIFFERENCES = ("verdicts", "solves", "search_keys", "parked_events", "dead_letters", "leaderboard")
+OTHER_DIFFERENCES = (
+    *("verdicts", "solves", "removals", "search_keys", "parked_events", "dead_letters", "leaderboard"),
+)
 OTHER_LISTS = {
     "users_never_registered": "Users who never registered",
     "users_refused": "Users refused by PostgreSQL",

@@ -16,7 +16,7 @@ class BoardEntry(Body):
 
     rank: int = Field(examples=[1], description="Shared by who is equal in count and time: 1, 1, 3.")
     user_id: str = Field(examples=["u-1"])
-    username: str | None = Field(examples=["ada"], description="Null if the user was removed a moment ago.")
+    username: str = Field(examples=["ada"])
     problems_solved: int = Field(examples=[42], description="In this period.")
     last_solved_at: datetime = Field(examples=[EXAMPLE_TIME], description="In whole seconds, as ties are broken.")
 

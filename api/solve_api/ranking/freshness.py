@@ -27,6 +27,7 @@ FRESHNESS_SQL = queries("solve_api.ranking", "freshness")
 OFFSETS_SQL = queries("solve_projector.store", "offsets")
 
 CHECK_INTERVAL_S = 1.0
+ON_ITS_WAY_S = 0.2
 
 log = structlog.get_logger()
 
@@ -113,8 +114,14 @@ class Freshness:
         self._previous, self._checked_at, self.in_sync = written, started, in_sync
 
     async def _has_everybody(self, epoch: int) -> bool:
-        """Whether Redis has all users, though it has fewer than before: some may be ranked no more."""
+        """Whether Redis has all users, though it has fewer than before: some may be ranked no more.
+
+        A write that is on its way is waited for.
+        """
         ranked: int = await self._pool.fetchval(FRESHNESS_SQL["count_ranked"])
+        if (await self._board.state(epoch)).members >= ranked:
+            return True
+        await asyncio.sleep(ON_ITS_WAY_S)
         return (await self._board.state(epoch)).members >= ranked
 
     async def watch(self) -> None:

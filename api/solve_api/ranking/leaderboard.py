@@ -62,18 +62,19 @@ async def leaderboard_fields(
     found = await boards.read(_page_request(asked), wanted, period, patience_s)
     ranked = _ranked(found, asked)
     names = await boards.names_of({user_id for _, (_, _, user_id) in ranked} | set(wanted))
-    if myself and myself not in names:
+    if myself and (myself not in names or (asked.around and not names[myself].listed)):
         raise unknown(myself)
-    mine = found.reading.places.get(myself) if myself else None
+    shown = {user_id: name.username for user_id, name in names.items() if name.listed}
+    mine = found.reading.places.get(myself) if myself in shown else None
     return {
         "period": asked.period,
         "timezone": asked.zone.key,
         "begins_at": period.begins_at if period else None,
         "ends_at": period.ends_at if period else None,
         "total": found.reading.total,
-        "entries": [_entry(rank, position, names) for rank, position in ranked],
-        "me": _entry(*mine, names) if mine else None,
-        "unranked": [one for one in asked.friends if one not in found.reading.places],
+        "entries": [_entry(rank, position, shown) for rank, position in ranked if position.user_id in shown],
+        "me": _entry(*mine, shown) if mine else None,
+        "unranked": [one for one in asked.friends if one not in found.reading.places or one not in shown],
         "next_cursor": None if asked.friends else next_cursor(found.reading),
         "previous_cursor": None if asked.friends else previous_cursor(found.reading),
         "source": found.source,
@@ -104,7 +105,7 @@ def _entry(rank: int, position: RankKey, names: Mapping[str, str]) -> dict[str, 
     return {
         "rank": rank,
         "user_id": user_id,
-        "username": names.get(user_id),
+        "username": names[user_id],
         "problems_solved": problems_solved,
         "last_solved_at": datetime.fromtimestamp(seconds, UTC),
     }

@@ -146,7 +146,7 @@ def _show(report: Report) -> None:
         print_table(_updates(report))
         if report.users_updated > ROWS_SHOWN:
             print_lines(f"… and {report.users_updated - ROWS_SHOWN} more; --report FILE writes all of them")
-    for name in ("verdicts", "solves", "search_keys", "parked_events", "dead_letters"):
+    for name in ("verdicts", "solves", "removals", "search_keys", "parked_events", "dead_letters"):
         if kinds := {kind: number for kind, number in getattr(report, name).items() if number}:
             print_lines(f"{name.replace('_', ' ')}: " + ", ".join(f"{number} {kind}" for kind, number in kinds.items()))
     if report.users_renamed_or_created:

@@ -81,6 +81,8 @@ def _ask(question: Callable[[asyncpg.Pool, Leaderboard], Awaitable[Any]]) -> Any
 
 
 def _solved(row: dict[str, Any]) -> str:
+    if hidden := "removed" if row["removed"] else None if row["listed"] else "not listed":
+        return f"{hidden}, {row['problems_solved']} problems solved"
     if not row["problems_solved"]:
         return "0 problems solved, not ranked"
     last = f"{row['last_solved_at']:%Y-%m-%d %H:%M:%S}Z"

@@ -100,6 +100,7 @@ async def audit(
     report.solves["missing"] = await connection.fetchval(
         "SELECT count(*) FROM solve_replay_solves JOIN solve_replay_known USING (user_id)"
     )
+    report.removals["missing"] = await connection.fetchval("SELECT count(*) FROM solve_replay_removed")
     report.offsets = dict(offsets)
     on_progress(2, 2)
 

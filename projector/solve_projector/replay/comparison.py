@@ -73,6 +73,7 @@ async def compare(
             )
             await connection.execute(COMPARISON_SQL["leave_other_users_out"], report.partitions)
             await connection.execute(COMPARISON_SQL["leave_other_solves_out"], report.partitions)
+            await connection.execute(COMPARISON_SQL["leave_later_registrations_out"])
         dead_letters = await _dead_letters(connection, scan.topic, applied)
         await _summarise(connection, report, dead_letters)
         on_progress(STEPS, STEPS)

@@ -71,6 +71,7 @@ async def counts_as_of(
             _warn_of_hidden(replay.report.open_transactions)
             ranges = {partition: (0, end) for partition, end in replay.state.ends.items()}
             await replay.read(ranges, Wanted(until=as_of.judged))
+            await replay.database.execute(HISTORY_SQL["add_live_removals"])
             await replay.database.execute(STAGING_SQL["fold"])
             rows = await replay.database.fetch(HISTORY_SQL["counts_as_of"], as_of.submitted)
             return [Count(*row) for row in rows]

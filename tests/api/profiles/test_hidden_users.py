@@ -4,6 +4,7 @@ import asyncio
 from datetime import UTC, datetime
 
 from solve_projector.replay.replaying import ReplayOptions, replay
+from tests.api.listening import hearing
 from tests.api.served import Served, serving
 from tests.events import BEGIN, at, registered, removed, solved
 from tests.producer.cli.test_cli import command
@@ -132,3 +133,36 @@ async def test_a_site_that_inserts_a_removed_user_shows_nobody(world: World) -> 
     await world.run_once()
     assert set(await world.board()) == {"gone"}
     assert await world.value("SELECT last_solved_at FROM users") == at(1)
+
+
+async def test_live_pages_hear_of_hidden_users_what_they_may(world: World) -> None:
+    await fill(world)
+    await world.publish([registered("bob", 9, listed=False), removed("eve", 9)])
+    await world.run_once()
+    async with world.running(), hearing(world) as api:
+        await api.started()
+        board, bobs, eves = await api.listen(board=True), await api.listen("bob"), await api.listen("eve")
+        await world.publish([solved("more", "bob", "more", 99), solved("more", "eve", "more", 99)])
+        await bobs.until_counts("bob", 4)
+        await eves.until_counts("eve", 0)
+        await world.publish([solved("more", "zoe", "more", 99)])
+        await board.until_board("zoe")
+        assert "bob" not in str(board.heard), "nobody on the board moved"
+        assert "eve" not in str(board.heard), "nobody on the board moved"
+        assert bobs.counts("bob")[-1] == 4
+        await world.publish([removed("zoe", 100)])
+        await until(lambda: sum("zoe" in str(one) for one in board.heard) > 1, "the board to hear of who left it")
+
+
+async def test_a_sites_own_time_and_flag_do_not_bring_a_removed_user_back(world: World) -> None:
+    await world.publish([removed("gone", 1)])
+    await world.run_once()
+    async with world.database() as site:
+        await site.execute(
+            "INSERT INTO users (user_id, username, registered_at, removed)"
+            " VALUES ('gone', 'somebody', now(), false), ('other', 'other', now(), true)"
+        )
+    await world.run_once()  # sweeps
+    await replay(world.connection, world.settings, ReplayOptions(), lambda *_: None)
+    rows = await world.fetch("SELECT user_id, removed FROM users ORDER BY 1")
+    assert [tuple(row) for row in rows] == [("gone", True), ("other", False)]

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from redis.asyncio import Redis
 
-from bench.oracle import Model, Solved
+from bench.oracle import Model, Solved, User
 from solve_projector.leaderboard.board import Leaderboard, changes_key, open_leaderboard, rank_key, score
 from solve_projector.leaderboard.reconciler import BoardReconciler
 from solve_projector.store.counts import Standing
@@ -44,8 +44,9 @@ ranked = st.builds(Standing, st.text(min_size=1, max_size=3), st.integers(1, 3),
 @given(st.lists(ranked, max_size=10, unique_by=lambda one: one.user_id))
 def test_scores_then_ids_order_the_leaderboard_as_the_rule_does(standings: list[Standing]) -> None:
     solves = {one.user_id: Solved(one.problems_solved, one.last_solved_at or BEGIN) for one in standings}
+    users = {user_id: User(BEGIN, "name", listed=True, removed=False) for user_id in solves}
     by_score = sorted(solves, key=lambda user_id: (score(*solves[user_id]), user_id.encode()))
-    assert by_score == [row[0] for row in Model({}, {}, {}, {}, solves).board()]
+    assert by_score == [row[0] for row in Model(users, {}, {}, {}, {}, solves).board()]
 
 
 async def test_late_and_repeated_writes_change_nothing(board: Leaderboard) -> None:

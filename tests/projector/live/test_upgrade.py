@@ -11,7 +11,7 @@ from tests.events import registered, solved
 from tests.world import World
 
 ADDS = "-- Additive: what older writers need not keep.\nALTER TABLE users ADD COLUMN motto text"
-FENCES = "ALTER TABLE verdicts ADD COLUMN revision bigint NOT NULL DEFAULT 0"
+FENCES = "ALTER TABLE verdicts ADD COLUMN weight bigint NOT NULL DEFAULT 0"
 
 
 async def upgrade(world: World, monkeypatch: pytest.MonkeyPatch, statements: str) -> None:

@@ -74,6 +74,8 @@ LIVE = [
     ("solve_projector.store", "users", "lock_users"),
     ("solve_projector.store", "users", "rename_users"),
     ("solve_projector.store", "users", "recount_users"),
+    ("solve_projector.store", "user_facts", "apply_removals"),
+    ("solve_projector.store", "user_facts", "next_removals"),
     ("solve_projector.store", "verdicts", "apply_verdicts"),
     ("solve_projector.store", "verdicts", "keep_superseded"),
     ("solve_projector.store", "solves", "settle_pairs"),

@@ -53,7 +53,7 @@ CONTRACT = {
 LABEL_VALUES = {
     ("solve_projector_events_total", "outcome"): {"applied", "parked", "dead_letter"},
     ("solve_projector_events_total", "type"): {
-        "user.registered.v1", "submission.solved.v1", "submission.revoked.v1", "unknown",
+        "user.registered.v1", "user.removed.v1", "submission.solved.v1", "submission.revoked.v1", "unknown",
     },
     ("solve_projector_stage_duration_seconds_bucket", "stage"): {"fetch", "decode", "postgresql", "redis"},
     ("solve_projector_latency_seconds_bucket", "stage"): {"postgresql", "redis"},

@@ -142,9 +142,15 @@ SELECT
 -- name: users_exactly
 -- Users whose name or id is $1 in any capitals, of $2 keys at most: first who has this id, then who has this name.
 SELECT users.user_id, users.username, users.problems_solved, users.last_solved_at
-FROM (SELECT user_id FROM user_search_keys WHERE key = user_search_key($1) ORDER BY user_id LIMIT $2) AS keys
+FROM (
+    SELECT user_id
+    FROM user_search_keys
+    JOIN users USING (user_id)
+    WHERE key = user_search_key($1) AND {solve_projector.store.listing.is_shown}
+    ORDER BY user_id
+    LIMIT $2
+) AS keys
 JOIN users USING (user_id)
-WHERE {solve_projector.store.listing.is_shown}
 ORDER BY users.user_id = $1 DESC, users.username = $1 DESC, users.problems_solved DESC, users.user_id
 
 -- name: make_blocks

@@ -17,7 +17,7 @@ SELECT
     ) AS newest
 
 -- name: is_anybody_ranked
--- The first look is cheap where nobody has solved anything, the second where somebody has.
+-- The first question is cheap where nobody has solved anything, the second where somebody has.
 SELECT
     EXISTS (SELECT FROM solves)
     AND EXISTS (SELECT FROM users WHERE problems_solved > 0 AND {solve_projector.store.listing.is_shown})

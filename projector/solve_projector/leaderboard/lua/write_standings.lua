@@ -13,14 +13,17 @@ for _ = 1, users do
     local user_id, version, score = ARGV[at], ARGV[at + 1], ARGV[at + 2]
     local known = redis.call('HGET', KEYS[2], user_id)
     if not known or tonumber(version) >= tonumber(known) then
-        if version ~= known then
-            newer[#newer + 1] = at
-        end
         redis.call('HSET', KEYS[2], user_id, version)
-        if score == '' then
-            redis.call('ZREM', KEYS[1], user_id)
-        else
+        local is_on_board = score ~= ''
+        local moves = is_on_board
+        if is_on_board then
             redis.call('ZADD', KEYS[1], score, user_id)
+        else
+            moves = redis.call('ZREM', KEYS[1], user_id) == 1
+        end
+        -- who was not on the board and is not now moved nobody, and may be hidden
+        if moves and version ~= known then
+            newer[#newer + 1] = at
         end
     end
     at = at + 3

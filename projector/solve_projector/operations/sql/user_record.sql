@@ -34,7 +34,7 @@ SELECT
     standing.source_offset AS standing_offset
 FROM superseded_verdicts AS lost
 JOIN verdicts AS standing USING (user_id, problem_id, submission_id)
-WHERE user_id = $1 AND lost.losing
+WHERE user_id = $1 AND lost.losing AND standing.judged_at > lost.judged_at
 ORDER BY problem_id, submission_id, lost.judged_at
 
 -- name: user_verdicts

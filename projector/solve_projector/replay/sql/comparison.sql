@@ -73,6 +73,7 @@ WHERE users.user_id IS NULL
         AND (users.username, users.listed, users.removed, users.registered_at, users.origin)
             IS DISTINCT FROM (state.username, state.listed, state.removed, names.registered_at, 'log')
     )
+    OR (names.user_id IS NULL AND users.removed AND removal.user_id IS NULL)
     OR (
         (users.problems_solved, users.last_solved_at)
             IS DISTINCT FROM (coalesce(counts.problems_solved, 0), counts.last_solved_at)
@@ -125,6 +126,13 @@ WHERE live.partition IS NULL OR (said.partition IS NULL AND live.discarded_at IS
 DELETE FROM solve_replay_user_drift AS drift
 USING verdicts
 WHERE verdicts.user_id = drift.user_id AND verdicts.source_partition <> ALL ($1::integer[])
+
+-- name: leave_later_registrations_out
+-- The same of users who were registered again in another partition.
+DELETE FROM solve_replay_user_drift AS drift
+USING users
+JOIN solve_replay_names AS names USING (user_id)
+WHERE users.user_id = drift.user_id AND users.registered_at > names.registered_at
 
 -- name: leave_other_solves_out
 -- The same of first solves: an earlier one may lie in another partition.

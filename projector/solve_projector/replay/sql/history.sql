@@ -1,3 +1,7 @@
+-- name: add_live_removals
+-- An erased name is shown nowhere, also if its erasure is in a partition that is not read.
+INSERT INTO solve_replay_removals SELECT {solve_projector.store.removal_rows.columns} FROM user_removals
+
 -- name: counts_as_of
 -- What every known user had solved, of submissions handed in by $1 (NULL: of all that was staged).
 SELECT user_id, max(username) AS username, count(first)::integer AS problems_solved, max(first) AS last_solved_at

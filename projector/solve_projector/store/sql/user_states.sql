@@ -8,4 +8,7 @@ SELECT
     coalesce(removal.removed_at >= registered.at, false) AS removed
 FROM users
 LEFT JOIN user_removals AS removal USING (user_id)
-CROSS JOIN LATERAL (SELECT coalesce(users.registered_at, '-infinity') AS at) AS registered
+CROSS JOIN LATERAL (
+    -- what a site says of the time is no registration
+    SELECT coalesce(CASE WHEN users.origin = 'log' THEN users.registered_at END, '-infinity') AS at
+) AS registered
