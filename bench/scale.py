@@ -21,7 +21,7 @@ from bench.large import measure_projection
 from bench.open_loop import Asked, ask_steadily, client_of, page
 from bench.pages import UNLIMITED
 from bench.processes import run, serving
-from bench.questions import Promise, boards, periods, searches
+from bench.questions import Promise, boards, champion, periods, searches
 from bench.scale_floors import measure_floors
 from solve_projector.leaderboard.redis_client import connect_redis
 from solve_projector.settings import ProjectorSettings
@@ -67,6 +67,7 @@ async def measure(options: argparse.Namespace) -> dict[str, Any]:
             ("Redis in sync", boards(users), "redis"),
             ("periods", periods(), "redis"),
             ("search", searches(users), "redis"),
+            ("the one with most", champion(), "redis"),
             ("Redis emptied", boards(users), "postgresql"),
         ):
             if source == "postgresql":
