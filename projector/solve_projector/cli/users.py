@@ -49,7 +49,8 @@ def user(user_id: Annotated[str, typer.Argument(metavar="USER_ID")], as_json: Js
         return
     row, cached = record["postgresql"], record["redis"]
     print_lines(f"{row['user_id']}  {row['username']}  (registered by the {row['origin']})")
-    print_lines(f"PostgreSQL: {_solved(row)}")
+    hidden = "removed, " if row["removed"] else "" if row["listed"] else "not listed, "
+    print_lines(f"PostgreSQL: {hidden}{_solved(row)}")
     print_lines(f"Redis:      {record['redis_problem'] or (_solved(cached) if cached else 'not on the board')}")
     if record["parked_events"]:
         print_lines(f"{record['parked_events']} parked events wait for the next sweep")
@@ -81,13 +82,12 @@ def _ask(question: Callable[[asyncpg.Pool, Leaderboard], Awaitable[Any]]) -> Any
 
 
 def _solved(row: dict[str, Any]) -> str:
-    if hidden := "removed" if row["removed"] else None if row["listed"] else "not listed":
-        return f"{hidden}, {row['problems_solved']} problems solved"
     if not row["problems_solved"]:
         return "0 problems solved, not ranked"
     last = f"{row['last_solved_at']:%Y-%m-%d %H:%M:%S}Z"
     problems = "problem" if row["problems_solved"] == 1 else "problems"
-    return f"{row['problems_solved']} {problems} solved, rank {row['rank']}, last solve {last}"
+    rank = f"rank {row['rank']}" if row["rank"] else "not ranked"
+    return f"{row['problems_solved']} {problems} solved, {rank}, last solve {last}"
 
 
 def _board(places: list[Place], *, asked: bool) -> Table:

@@ -66,6 +66,9 @@ async def test_who_is_unlisted_has_a_profile_and_a_count_and_is_on_no_board(worl
         assert ranks == [1, 1, 1], "nobody counts him among those who are better"
         page = await api.anybody.get("/users/bob")
         assert "not listed" in page.text
+        async with world.process("user", "bob") as process:
+            out, _ = await process.output  # type: ignore[attr-defined]
+        assert b"PostgreSQL: not listed, 3 problems solved, not ranked" in out
         await run(world, "list", "bob", "--username", "name of bob")
         await until_shown(api, set(USERS), "redis")
 
