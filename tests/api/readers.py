@@ -260,11 +260,14 @@ class Readers:
         return found.json()
 
 
-async def lose(world: World, what: str = "") -> None:
-    """Redis without anything of this world, or without the keys that end so."""
+async def lose(world: World, what: str = "") -> bool:
+    """Redis without anything of this world, or without the keys that end so; whether anybody was on the board."""
     async with Redis.from_url(world.settings.redis_url.get_secret_value()) as redis:
-        for key in await redis.keys(f"*{world.settings.leaderboard_prefix}*{what}"):
+        keys = await redis.keys(f"*{world.settings.leaderboard_prefix}*{what}")
+        boards = [key for key in keys if key.endswith(b":board")]
+        for key in keys:
             await redis.delete(key)
+    return bool(boards)
 
 
 def typed(said: Any) -> Any:
