@@ -7,7 +7,7 @@ ROLLBACK, an unlock) has a second to finish.
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Collection, Coroutine
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from time import monotonic
 from typing import Any, TypeVar
 
@@ -66,15 +66,16 @@ async def _restarted(work: Work, on_failure: Callable[[], object]) -> None:
             return
         if monotonic() - started_at > RESTART_MAX_S:
             pause_s = RESTART_MIN_S
+        on_failure()  # first: nothing of what the work found may be relied on
         name = getattr(getattr(work, "func", work), "__qualname__", repr(work))
-        log.critical(
-            f"{name} stopped, and starts again",
-            action="background_stopped",
-            error=str(error) if error else "it ended by itself",
-            pause_s=pause_s,
-            exc_info=error,
-        )
-        on_failure()
+        with suppress(OSError):  # a log that cannot be written, on a full disk, must not end the work for good
+            log.critical(
+                f"{name} stopped, and starts again",
+                action="background_stopped",
+                error=str(error) if error else "it ended by itself",
+                pause_s=pause_s,
+                exc_info=error,
+            )
         await asyncio.sleep(pause_s)
         pause_s = min(2 * pause_s, RESTART_MAX_S)
 

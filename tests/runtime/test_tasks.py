@@ -194,6 +194,28 @@ async def test_work_in_the_background_that_ends_says_so_and_starts_again(
     assert ("pause_s=0.001" in said, "pause_s=0.002" in said) == (True, True)
 
 
+async def test_work_in_the_background_starts_again_where_the_log_cannot_be_written(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("solve_runtime.tasks.RESTART_MIN_S", 0.001)
+    again, dropped = asyncio.Event(), asyncio.Event()
+
+    class Full:
+        def critical(self, *_: object, **__: object) -> None:
+            raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("solve_runtime.tasks.log", Full())
+
+    async def fails_once() -> None:
+        if not dropped.is_set():
+            raise ValueError("once")
+        again.set()
+        await asyncio.Event().wait()
+
+    async with in_background(fails_once, on_failure=dropped.set):
+        await again.wait()
+
+
 async def test_work_in_the_background_that_is_cancelled_says_nothing(capsys: pytest.CaptureFixture[str]) -> None:
     async def answers_a_cancellation_with_an_error() -> None:
         try:
