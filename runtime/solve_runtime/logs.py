@@ -8,7 +8,8 @@ import logging
 import os
 import sys
 from collections.abc import Mapping
-from typing import Any, Literal
+from contextlib import suppress
+from typing import Any, Literal, TextIO, cast
 
 import structlog
 from structlog.typing import EventDict, Processor
@@ -19,6 +20,23 @@ LONGEST = 500  # characters of a text, and of a line of a traceback
 MOST = 100  # items of a list, keys of an object; lines of a traceback, the last ones
 DEEPEST = 4
 TRACEBACKS = ("exception", "stack")
+
+
+class _Stream:
+    """A stream whose disk may be full and whose reader may be gone: no request and no batch fails over a log line."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def write(self, text: str) -> None:
+        """Writes, or loses, the text."""
+        with suppress(OSError):
+            self._stream.write(text)
+
+    def flush(self) -> None:
+        """Flushes what can be."""
+        with suppress(OSError):
+            self._stream.flush()
 
 
 def configure_logs(level: str, form: Literal["auto", "json", "console"]) -> None:
@@ -45,7 +63,7 @@ def configure_logs(level: str, form: Literal["auto", "json", "console"]) -> None
     structlog.configure(
         processors=[*shared, *rendering],
         wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level]),
-        logger_factory=structlog.WriteLoggerFactory(sys.stderr),
+        logger_factory=structlog.WriteLoggerFactory(cast("TextIO", _Stream(sys.stderr))),
         cache_logger_on_first_use=False,
     )
     handler = logging.StreamHandler(sys.stderr)

@@ -173,3 +173,20 @@ def test_no_line_grows_with_what_somebody_sent(form: str, monkeypatch: pytest.Mo
         logging.getLogger("of.a.library").exception("failed")
     assert len(written.getvalue()) < 10_000
     assert "ValueError: xxx" in written.getvalue()
+
+
+class FullDisk(io.StringIO):
+    """As `/dev/full`."""
+
+    def write(self, _text: str) -> int:
+        raise OSError(28, "No space left on device")
+
+
+@pytest.mark.usefixtures("configured")
+@pytest.mark.parametrize("form", ["json", "console"])
+def test_nothing_fails_over_a_line_that_cannot_be_written(form: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stderr", FullDisk())
+    monkeypatch.setattr(logging, "raiseExceptions", False)  # the library says so on the same stream
+    configure_logs("INFO", form)  # type: ignore[arg-type]
+    structlog.get_logger().error("lost", action="lost")
+    logging.getLogger("a library").error("lost")
