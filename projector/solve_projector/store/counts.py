@@ -59,7 +59,6 @@ class Applied:
     parked: int = 0
     unparked: int = 0
     registered: int = 0
-    removed: int = 0
     dead_letters: int = 0
     mis_keyed: int = 0
     losing: list[tuple[int, int]] = field(default_factory=list)  # places of verdicts with an earlier time than before
@@ -126,7 +125,7 @@ async def apply_events(connection: Connection, rows: Rows, applied: Applied, *, 
         applied.parked = len(to_park)
         verdicts = {key: verdict for key, verdict in verdicts.items() if key[0] not in unknown}
         superseded = [verdict for verdict in superseded if verdict.user_id not in unknown]
-    applied.registered, applied.removed = len(rows.registrations), len(rows.removals)
+    applied.registered = len(rows.registrations)
     applied.verdicts = len(verdicts)
     changed = await apply_verdicts(connection, verdicts, superseded, applied.losing)
     standings |= {standing.user_id: standing for standing in changed}

@@ -30,16 +30,13 @@ SELECT {solve_projector.store.removal_rows.columns}
 FROM solve_replay_removed;
 
 UPDATE users SET
-    username = state.username,
-    listed = state.listed,
-    removed = state.removed,
-    version = greatest(users.version + 1, (extract(epoch FROM now()) * 1000000)::bigint)
+    {solve_projector.store.user_states.take_over}
 FROM (
     {solve_projector.store.user_states.states}
     WHERE users.removed OR removal.user_id IS NOT NULL
 ) AS state
 WHERE users.user_id = state.user_id
-    AND (users.username, users.listed, users.removed) IS DISTINCT FROM (state.username, state.listed, state.removed);
+    AND {solve_projector.store.user_states.is_unlike};
 
 UPDATE users SET
     problems_solved = coalesce(counts.problems_solved, 0),

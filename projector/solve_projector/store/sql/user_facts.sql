@@ -17,16 +17,13 @@ ORDER BY user_id
 -- name: apply_removals
 -- Makes locked users what follows from their facts; returns what the leaderboard must show of those it changed.
 UPDATE users SET
-    username = state.username,
-    listed = state.listed,
-    removed = state.removed,
-    version = greatest(users.version + 1, (extract(epoch FROM now()) * 1000000)::bigint)
+    {solve_projector.store.user_states.take_over}
 FROM (
     {solve_projector.store.user_states.states}
     WHERE users.user_id = ANY ($1::text[])
 ) AS state
 WHERE users.user_id = state.user_id
-    AND (users.username, users.listed, users.removed) IS DISTINCT FROM (state.username, state.listed, state.removed)
+    AND {solve_projector.store.user_states.is_unlike}
 RETURNING {solve_projector.store.standing.columns}
 
 -- name: next_removals
@@ -40,7 +37,7 @@ LEFT JOIN LATERAL (
         WHERE users.user_id = looked.user_id
     ) AS state
     JOIN users USING (user_id)
-    WHERE (users.username, users.listed, users.removed) IS DISTINCT FROM (state.username, state.listed, state.removed)
+    WHERE {solve_projector.store.user_states.is_unlike}
     OFFSET 0
 ) AS unlike ON true
 ORDER BY looked.user_id

@@ -12,3 +12,14 @@ CROSS JOIN LATERAL (
     -- what a site says of the time is no registration
     SELECT coalesce(CASE WHEN users.origin = 'log' THEN users.registered_at END, '-infinity') AS at
 ) AS registered
+
+-- name: take_over
+-- A part of updates: makes `users` the `state`, with a newer version.
+username = state.username,
+listed = state.listed,
+removed = state.removed,
+version = greatest(users.version + 1, (extract(epoch FROM now()) * 1000000)::bigint)
+
+-- name: is_unlike
+-- A part of conditions: whether `users` is not the `state`.
+(users.username, users.listed, users.removed) IS DISTINCT FROM (state.username, state.listed, state.removed)
