@@ -8,7 +8,7 @@ from typing import Any
 import asyncpg
 
 from bench import oracle
-from bench.oracle import First, Model, Removal, Solved, User, Verdict
+from bench.oracle import First, Model, Problem, Removal, Solved, User, Verdict
 from solve_projector.domain.ranking import PageRequest
 from solve_projector.leaderboard.board import Leaderboard
 from solve_schemas.events import Event
@@ -29,6 +29,7 @@ async def differences(model: Model, connection: asyncpg.Connection, board: Leade
         "SELECT user_id, registered_at, username, listed, removed, problems_solved, last_solved_at FROM users"
     )
     removals = await connection.fetch("SELECT user_id, removed_at, reason, erased_at FROM user_removals")
+    problems = await connection.fetch("SELECT problem_id, decided_at, withdrawn, reason FROM problem_facts")
     firsts = await connection.fetch(
         "SELECT user_id, problem_id, solved_at, submission_id, language, contest_id FROM solves"
     )
@@ -38,6 +39,7 @@ async def differences(model: Model, connection: asyncpg.Connection, board: Leade
     compared: tuple[tuple[str, dict[Any, Any], dict[Any, Any]], ...] = (
         ("PostgreSQL's users", {row[0]: User(*row[1:5]) for row in users}, model.users),
         ("PostgreSQL's removals", {row[0]: Removal(*row[1:]) for row in removals}, model.removals),
+        ("PostgreSQL's problems", {row[0]: Problem(*row[1:]) for row in problems}, model.problems),
         ("PostgreSQL's counts", {row[0]: Solved(*row[5:]) for row in users if row["problems_solved"]}, model.solved),
         ("PostgreSQL's verdicts", await _verdicts(connection, "verdicts"), model.verdicts),
         ("PostgreSQL's first solves", {(row[0], row[1]): First(*row[2:]) for row in firsts}, model.firsts),

@@ -42,7 +42,9 @@ async def measure_projection(
 
 def _spread(event: Event, step: int) -> Event:
     """The same of a user who is among all users, and of a problem that nobody has solved before."""
-    changes = {"user_id": f"user-{int(number) * step}"} if (number := event.user_id.partition("-")[2]).isdigit() else {}
+    changes = {}
+    if (number := event.key.partition("-")[2]).isdigit():
+        changes[event.key_name] = f"user-{int(number) * step}"
     if isinstance(event, SubmissionSolved | SubmissionRevoked):
         changes["problem_id"] = f"new-{event.problem_id}"
     return event.model_copy(update=changes)

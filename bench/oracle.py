@@ -59,12 +59,23 @@ class Removal(NamedTuple):
     erased_at: datetime | None
 
 
+class Problem(NamedTuple):
+    """What was last decided of a problem."""
+
+    decided_at: datetime
+    withdrawn: bool
+    reason: str
+
+
 @dataclass(frozen=True, slots=True)
 class Model:
-    """Registered users, removals of anybody, verdicts, those of unknown users, first solves, and counts."""
+    """Registered users, removals of anybody, facts about problems, verdicts, those of unknown users, first solves, and
+    counts.
+    """
 
     users: dict[str, User]
     removals: dict[str, Removal]
+    problems: dict[str, Problem]
     verdicts: dict[SubmissionKey, Verdict]
     parked: dict[SubmissionKey, Verdict]
     firsts: dict[tuple[str, str], First]  # by user and problem
@@ -84,12 +95,15 @@ def model_of(events: Iterable[Fields]) -> Model:
     """What must stand after these events."""
     registrations: defaultdict[str, list[Fields]] = defaultdict(list)
     removed: defaultdict[str, list[Fields]] = defaultdict(list)
+    decided: defaultdict[str, list[Fields]] = defaultdict(list)
     submissions: defaultdict[SubmissionKey, list[Verdict]] = defaultdict(list)
     for event in events:
         if event["type"] == "user.registered.v1":
             registrations[event["user_id"]].append(event)
         elif event["type"] == "user.removed.v1":
             removed[event["user_id"]].append(event)
+        elif event["type"].startswith("problem."):
+            decided[event["problem_id"]].append(event)
         else:
             key = (event["user_id"], event["problem_id"], event["submission_id"])
             submissions[key].append(_verdict(event))
@@ -98,8 +112,22 @@ def model_of(events: Iterable[Fields]) -> Model:
     standing = {key: _standing(verdicts) for key, verdicts in submissions.items()}
     verdicts = {key: verdict for key, verdict in standing.items() if key[0] in users}
     parked = {key: verdict for key, verdict in standing.items() if key[0] not in users}
+    problems = {problem_id: _problem(some) for problem_id, some in decided.items()}
     firsts = _firsts(verdicts)
-    return Model(users, removals, verdicts, parked, firsts, _solved(firsts))
+    counting = {
+        pair: first for pair, first in firsts.items() if not (pair[1] in problems and problems[pair[1]].withdrawn)
+    }
+    return Model(users, removals, problems, verdicts, parked, firsts, _solved(counting))
+
+
+def _problem(events: list[Fields]) -> Problem:
+    """What was decided last; of one time, that it is withdrawn, and of those the smallest reason."""
+    told = [
+        (_time(event.get("withdrawn_at") or event["restored_at"]), event["type"] == "problem.withdrawn.v1", event)
+        for event in events
+    ]
+    last = max(one[:2] for one in told)
+    return Problem(*last, min(event.get("reason") or "" for *when, event in told if tuple(when) == last))
 
 
 def _removal(events: list[Fields]) -> Removal:

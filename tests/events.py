@@ -4,7 +4,15 @@ from datetime import UTC, datetime, timedelta
 
 from hypothesis import strategies as st
 
-from solve_schemas.events import Event, SubmissionRevoked, SubmissionSolved, UserRegistered, UserRemoved
+from solve_schemas.events import (
+    Event,
+    ProblemRestored,
+    ProblemWithdrawn,
+    SubmissionRevoked,
+    SubmissionSolved,
+    UserRegistered,
+    UserRemoved,
+)
 
 BEGIN = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -41,6 +49,16 @@ def revoked(
     return SubmissionRevoked.model_validate(fields | {"reason": reason} | more)
 
 
+def withdrawn(problem_id: str, seconds: float = 0, reason: str | None = None) -> ProblemWithdrawn:
+    """A problem that counts for nobody."""
+    return ProblemWithdrawn(problem_id=problem_id, withdrawn_at=at(seconds), reason=reason)
+
+
+def restored(problem_id: str, seconds: float = 0, reason: str | None = None) -> ProblemRestored:
+    """A problem that counts again."""
+    return ProblemRestored(problem_id=problem_id, restored_at=at(seconds), reason=reason)
+
+
 def _events(
     users: list[str], submissions: list[str], seconds: st.SearchStrategy[float], texts: st.SearchStrategy[str | None]
 ) -> st.SearchStrategy[Event]:
@@ -70,6 +88,8 @@ def _events(
             SubmissionSolved, **decided, submitted_at=st.none() | ids["judged_at"], language=texts, contest_id=texts
         ),
         st.builds(SubmissionRevoked, **decided, reason=texts),
+        st.builds(ProblemWithdrawn, problem_id=ids["problem_id"], withdrawn_at=ids["judged_at"], reason=texts),
+        st.builds(ProblemRestored, problem_id=ids["problem_id"], restored_at=ids["judged_at"], reason=texts),
     )
 
 

@@ -23,7 +23,16 @@ from solve_producer.metrics import metrics_in, type_of
 from solve_producer.tracing import sending
 from solve_runtime.kafka_settings import KafkaConnection
 from solve_runtime.settings import settings_problems
-from solve_schemas.events import EVENT_MODELS, Event, SubmissionRevoked, SubmissionSolved, UserRegistered, UserRemoved
+from solve_schemas.events import (
+    EVENT_MODELS,
+    Event,
+    ProblemRestored,
+    ProblemWithdrawn,
+    SubmissionRevoked,
+    SubmissionSolved,
+    UserRegistered,
+    UserRemoved,
+)
 from solve_schemas.messages import message_of
 from solve_schemas.record import DEFAULT_SOURCE, EncodedRecord, encode, nameless, out_of_range
 
@@ -182,6 +191,18 @@ class SolveProducer:
         Raises InvalidEvent and what `send` raises.
         """
         await self.send(event_of(UserRemoved, user_id=user_id, removed_at=removed_at, reason=reason, erase=erase))
+
+    async def problem_withdrawn(
+        self, *, problem_id: str | int | UUID, withdrawn_at: datetime, reason: str | None = None
+    ) -> None:
+        """The problem counts for nobody, until it is restored. Raises InvalidEvent and what `send` raises."""
+        await self.send(event_of(ProblemWithdrawn, problem_id=problem_id, withdrawn_at=withdrawn_at, reason=reason))
+
+    async def problem_restored(
+        self, *, problem_id: str | int | UUID, restored_at: datetime, reason: str | None = None
+    ) -> None:
+        """The problem counts as before it was withdrawn. Raises InvalidEvent and what `send` raises."""
+        await self.send(event_of(ProblemRestored, problem_id=problem_id, restored_at=restored_at, reason=reason))
 
     async def send(self, event: Event) -> None:
         """Returns once the broker has the event.

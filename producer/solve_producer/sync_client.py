@@ -23,7 +23,15 @@ from solve_producer.client import SolveProducer, event_of
 from solve_producer.errors import ProducerMisused
 from solve_producer.forks import keep_from_children, leave_to_parent
 from solve_runtime.kafka_settings import KafkaConnection
-from solve_schemas.events import Event, SubmissionRevoked, SubmissionSolved, UserRegistered, UserRemoved
+from solve_schemas.events import (
+    Event,
+    ProblemRestored,
+    ProblemWithdrawn,
+    SubmissionRevoked,
+    SubmissionSolved,
+    UserRegistered,
+    UserRemoved,
+)
 from solve_schemas.record import DEFAULT_SOURCE
 
 PUBLISHED_AT_ONCE = 5_000  # events; taken from the iterable in the caller's thread
@@ -151,6 +159,18 @@ class SyncSolveProducer:
         Raises InvalidEvent and what `send` raises.
         """
         self.send(event_of(UserRemoved, user_id=user_id, removed_at=removed_at, reason=reason, erase=erase))
+
+    def problem_withdrawn(
+        self, *, problem_id: str | int | UUID, withdrawn_at: datetime, reason: str | None = None
+    ) -> None:
+        """The problem counts for nobody, until it is restored. Raises InvalidEvent and what `send` raises."""
+        self.send(event_of(ProblemWithdrawn, problem_id=problem_id, withdrawn_at=withdrawn_at, reason=reason))
+
+    def problem_restored(
+        self, *, problem_id: str | int | UUID, restored_at: datetime, reason: str | None = None
+    ) -> None:
+        """The problem counts as before it was withdrawn. Raises InvalidEvent and what `send` raises."""
+        self.send(event_of(ProblemRestored, problem_id=problem_id, restored_at=restored_at, reason=reason))
 
     def send(self, event: Event) -> None:
         """Returns once the broker has the event. Raises what SolveProducer.send raises."""

@@ -28,6 +28,12 @@ EXAMPLES: dict[str, dict[str, Any]] = {
         "reason": "rejudged",
     },
     "user.removed.v1": {"user_id": "u-1", "removed_at": "2026-01-04T00:00:00Z", "reason": "asked to be", "erase": True},
+    "problem.withdrawn.v1": {
+        "problem_id": "two-sum",
+        "withdrawn_at": "2026-01-05T00:00:00Z",
+        "reason": "a wrong test case",
+    },
+    "problem.restored.v1": {"problem_id": "two-sum", "restored_at": "2026-01-06T00:00:00Z", "reason": "mended"},
 }
 
 
@@ -75,7 +81,7 @@ def _asyncapi() -> dict[str, Any]:
         "channels": {
             "judgeEvents": {
                 "address": TOPIC,
-                "description": "The log. Keyed by user_id; the key only places the record.",
+                "description": "The log. Keyed by user_id, or problem_id of a fact about one; the key only places it.",
                 "messages": messages,
                 "bindings": {
                     "kafka": {
@@ -113,7 +119,10 @@ def _message(name: str) -> dict[str, Any]:
         "headers": {"$ref": "#/components/schemas/headers"},
         "payload": model.model_json_schema(),
         "bindings": {
-            "kafka": {"key": {"type": "string", "description": "The event's user_id."}, "bindingVersion": "0.5.0"}
+            "kafka": {
+                "key": {"type": "string", "description": f"The event's {model.key_name}."},
+                "bindingVersion": "0.5.0",
+            }
         },
         "examples": [{"name": "example", "headers": {"ce_type": name}, "payload": EXAMPLES[name]}],
     }

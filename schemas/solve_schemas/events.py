@@ -1,4 +1,4 @@
-"""The event types of a judge, their fields and their limits: verdicts, and facts about users.
+"""The event types of a judge, their fields and their limits: verdicts, and facts about users and problems.
 
 The limits keep one bad event from stopping a batch: PostgreSQL cannot store NUL, and a number as a time is ambiguous.
 Unknown fields are ignored, so that an older reader survives a newer judge. In JSON an id is text; Python code may give
@@ -96,6 +96,13 @@ class _Event(BaseModel):
 
     type_name: ClassVar[str]
     time_name: ClassVar[str]
+    key_name: ClassVar[str] = "user_id"
+
+    @property
+    def key(self) -> str:
+        """What the record is keyed by."""
+        key: str = getattr(self, self.key_name)
+        return key
 
     @property
     def happened_at(self) -> datetime:
@@ -171,7 +178,36 @@ class SubmissionRevoked(_Verdict):
     reason: OptionalText | None = Field(None, description="Why, for people to read.")
 
 
-Event = UserRegistered | UserRemoved | SubmissionSolved | SubmissionRevoked
+class _ProblemFact(_Event):
+    key_name: ClassVar[str] = "problem_id"
+
+    problem_id: Id = Field(description="The judge's stable id of the problem; the record's key.")
+
+
+class ProblemWithdrawn(_ProblemFact):
+    """A problem counts for nobody, until it is restored."""
+
+    type_name: ClassVar[str] = "problem.withdrawn.v1"
+    time_name: ClassVar[str] = "withdrawn_at"
+
+    withdrawn_at: Time = Field(description="When it was withdrawn. Of a problem's facts the latest stands.")
+    reason: OptionalText | None = Field(None, description="Why, for people to read.")
+
+
+class ProblemRestored(_ProblemFact):
+    """A withdrawn problem counts as before."""
+
+    type_name: ClassVar[str] = "problem.restored.v1"
+    time_name: ClassVar[str] = "restored_at"
+
+    restored_at: Time = Field(description="When it was restored. Of a problem's facts the latest stands.")
+    reason: OptionalText | None = Field(None, description="Why, for people to read.")
+
+
+Event = UserRegistered | UserRemoved | SubmissionSolved | SubmissionRevoked | ProblemWithdrawn | ProblemRestored
 EVENT_MODELS: dict[str, type[Event]] = {
-    model.type_name: model for model in (UserRegistered, UserRemoved, SubmissionSolved, SubmissionRevoked)
-}
+    model.type_name: model
+    for model in (
+        UserRegistered, UserRemoved, SubmissionSolved, SubmissionRevoked, ProblemWithdrawn, ProblemRestored,
+    )
+}  # fmt: skip

@@ -1,8 +1,9 @@
 """Encodes and decodes Kafka records and lines of event files, both in one dialect.
 
 A record is a CloudEvents message in Kafka *binary* mode (CloudEvents 1.0, Kafka protocol binding, section 3.2):
-the key is the `user_id`, the envelope is in headers, the value is the event's flat JSON. A line of a file is that JSON
-with its type inside. Without any type both are a solve; a type that nobody knows makes neither of them one.
+the key is the `user_id`, or the `problem_id` of a fact about a problem; the envelope is in headers, the value is the
+event's flat JSON. A line of a file is that JSON with its type inside. Without any type both are a solve; a type that
+nobody knows makes neither of them one.
 """
 
 import json
@@ -56,7 +57,7 @@ def encode(event: Event, source: str = DEFAULT_SOURCE, traceparent: str | None =
     ]
     if traceparent is not None:
         headers.append((TRACEPARENT, traceparent.encode()))
-    return EncodedRecord(event.user_id.encode(), value, headers)
+    return EncodedRecord(event.key.encode(), value, headers)
 
 
 def decode(value: bytes | None, headers: Headers, broker_timestamp_ms: int) -> Event | Rejected:

@@ -52,7 +52,9 @@ def board_of(model: Model, period: str = "all", zone: str = "UTC", begins_at: st
         return model.board()
     wanted = label_of(period, zone, time_of(begins_at))
     times: dict[str, list[datetime]] = {}
-    for (user, _), first in model.firsts.items():
+    for (user, problem), first in model.firsts.items():
+        if is_withdrawn(problem, model):
+            continue
         if is_shown(model, user) and label_of(period, zone, first.solved_at) == wanted:
             times.setdefault(user, []).append(first.solved_at)
     return sorted(((user, len(some), max(some).replace(microsecond=0)) for user, some in times.items()), key=order_of)
@@ -105,22 +107,28 @@ def solves_of(model: Model, user: str) -> list[dict[str, Any]]:
     found = [(problem, first) for (one, problem), first in model.firsts.items() if one == user]
     found.sort(key=lambda row: row[0].encode())
     found.sort(key=lambda row: row[1].solved_at, reverse=True)
-    return [_solve(problem, first) for problem, first in found]
+    return [_solve(problem, first, model) for problem, first in found]
 
 
-def _solve(problem: str, first: First) -> dict[str, Any]:
+def _solve(problem: str, first: First, model: Model) -> dict[str, Any]:
     return {
         "problem_id": problem,
         "submission_id": first.submission_id,
         "submitted_at": first.solved_at,
         "language": first.language or None,
         "contest_id": first.contest_id or None,
+        "withdrawn": is_withdrawn(problem, model),
     }
+
+
+def is_withdrawn(problem: str, model: Model) -> bool:
+    """Whether nobody has solved it, whatever they submitted."""
+    return problem in model.problems and model.problems[problem].withdrawn
 
 
 def profile_of(model: Model, user: str, zone: str) -> dict[str, Any]:
     """A profile without its rank and its current streak."""
-    solves = solves_of(model, user)
+    solves = [one for one in solves_of(model, user) if not one["withdrawn"]]
     days = Counter(one["submitted_at"].astimezone(ZoneInfo(zone)).date() for one in solves)
     languages = Counter(one["language"] for one in solves if one["language"])
     registered_at, username, listed, _ = model.users[user]

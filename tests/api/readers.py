@@ -15,6 +15,7 @@ from bench.oracle import Model
 from solve_projector.domain.batch import Batch, DecodedRecord, fold
 from solve_projector.leaderboard.audit import repair_board
 from solve_projector.leaderboard.board import Leaderboard
+from solve_projector.live.recounts import Recounts
 from solve_projector.replay.replaying import ReplayOptions, replay
 from solve_projector.store.counts import apply_rows
 from solve_schemas.events import Event
@@ -22,7 +23,7 @@ from solve_schemas.record import encode
 from tests.api import expected
 from tests.api.expected import BEFORE_EVERYTHING, State, time_of
 from tests.api.served import Served
-from tests.events import registered, removed, revoked, solved
+from tests.events import registered, removed, restored, revoked, solved, withdrawn
 from tests.projector.store.test_counts import Record
 from tests.waiting import until
 from tests.world import World
@@ -30,6 +31,8 @@ from tests.world import World
 TABLES = (
     "users",
     "user_removals",
+    "problem_facts",
+    "problem_recounts",
     "verdicts",
     "solves",
     "superseded_verdicts",
@@ -66,6 +69,8 @@ class Readers:
             return registered(user, judged, name, listed=False)
         if kind == "removal":
             return removed(user, judged, erase=second > 1)
+        if kind in ("withdrawal", "restoration"):
+            return withdrawn(problem, judged) if kind == "withdrawal" else restored(problem, judged)
         if kind == "revocation":
             return revoked(submission, user, problem, judged)
         handed_in = None
@@ -75,10 +80,12 @@ class Readers:
             handed_in = datetime.combine(day, time(), ZoneInfo(zone)).astimezone(UTC) + shift
         return solved(submission, user, problem, judged, submitted_at=handed_in, language=language)
 
-    async def apply(self, some: list[Event], partition: int, *, to_redis: bool) -> None:
-        """One batch, as a projector does: in the log, in PostgreSQL, and perhaps in Redis."""
+    async def apply(self, some: list[Event], partition: int, *, to_redis: bool) -> bool:
+        """One batch, as a projector does: in the log, in PostgreSQL, and perhaps in Redis; whether users were counted
+        anew after it, which only `repair` brings there.
+        """
         if not some:
-            return
+            return False
         begin = self._ends[partition]
         self._ends[partition] += len(some)
         records = []
@@ -93,9 +100,11 @@ class Readers:
         rows = fold(Batch({partition: (begin, begin + len(some))}, records))
         async with self._pool.acquire() as connection:
             applied = await apply_rows(connection, self.world.connection.topic, rows)
+        await Recounts(self._pool).all()
         self._note()
         if to_redis:
             await self._board.write(applied.epoch, applied.standings, applied.ranges)
+        return applied.recounts_asked > 0
 
     def _note(self) -> None:
         self.states.append(State(datetime.now(UTC), self.world.model()))

@@ -24,10 +24,12 @@ def test_an_example_is_an_event_and_fits_its_schema(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", EVENT_MODELS)
-@pytest.mark.parametrize("changes", [{"user_id": ""}, {"user_id": 7}, {"user_id": "a\u0000b"}, {"user_id": "x" * 201}])
-def test_a_schema_refuses_what_the_model_refuses(name: str, changes: dict[str, Any]) -> None:
+@pytest.mark.parametrize("wrong", ["", 7, "a\u0000b", "x" * 201])
+def test_a_schema_refuses_what_the_model_refuses(name: str, wrong: object) -> None:
     with pytest.raises(jsonschema.ValidationError):
-        jsonschema.validate(EXAMPLES[name] | changes, json.loads(documents()[f"{name}.json"]))
+        jsonschema.validate(
+            EXAMPLES[name] | {EVENT_MODELS[name].key_name: wrong}, json.loads(documents()[f"{name}.json"])
+        )
 
 
 def test_every_reference_of_the_asyncapi_document_leads_somewhere() -> None:

@@ -21,7 +21,7 @@ UPDATES_SHOWN = 500
 POLL_MS = 5_000
 KINDS: tuple[JobKind, ...] = ("backfill", "sync-leaderboard")
 OTHER_DIFFERENCES = (
-    *("verdicts", "solves", "removals", "search_keys", "parked_events", "dead_letters", "leaderboard"),
+    *("verdicts", "solves", "removals", "problems", "search_keys", "parked_events", "dead_letters", "leaderboard"),
 )
 OTHER_LISTS = {
     "users_never_registered": "Users who never registered",

@@ -15,6 +15,9 @@ class Solve(Body):
     submitted_at: datetime = Field(examples=[EXAMPLE_TIME])
     language: str | None = Field(examples=["cpp"], description="Null if the judge did not send one.")
     contest_id: str | None = Field(examples=["round-7"])
+    withdrawn: bool = Field(
+        examples=[False], description="Whether the problem was withdrawn, so that it does not count."
+    )
 
 
 class Day(Body):

@@ -107,7 +107,9 @@ async def profile_fields(profiles: Profiles, rank_of: RankOf, user_id: str, zone
     }
 
 
-def solve_fields(problem_id: str, submission_id: str, at: datetime, language: str, contest_id: str) -> dict[str, Any]:
+def solve_fields(
+    problem_id: str, submission_id: str, at: datetime, language: str, contest_id: str, withdrawn: bool = False
+) -> dict[str, Any]:
     """The fields of a Solve."""
     return {
         "problem_id": problem_id,
@@ -115,6 +117,7 @@ def solve_fields(problem_id: str, submission_id: str, at: datetime, language: st
         "submitted_at": at,
         "language": language or None,
         "contest_id": contest_id or None,
+        "withdrawn": withdrawn,
     }
 
 

@@ -12,7 +12,7 @@ from typing import Annotated
 
 import typer
 
-from solve_producer.cli import users
+from solve_producer.cli import problems, users
 from solve_producer.cli.event_file import STANDARD_INPUT, open_events
 from solve_producer.cli.problem_sessions import import_problem_sessions
 from solve_producer.cli.publishing import check_files, connected_producer, publish_files, publish_stream
@@ -45,6 +45,7 @@ app = command_line(
 import_app = command_group("Publish the history of a judge in its own format.")
 app.add_typer(import_app, name="import")
 app.add_typer(users.app, name="user")
+app.add_typer(problems.app, name="problem")
 import_app.command("problem-sessions")(import_problem_sessions)
 LIVE_FROM = 100_000  # events of the season, to learn whom and what they are of
 Share = Annotated[float, typer.Option(min=0, max=1)]

@@ -5,11 +5,10 @@ from typing import Annotated
 
 import typer
 
-from solve_producer.cli.publishing import connected_producer
-from solve_producer.cli.summary import print_summary
+from solve_producer.cli.facts import publish_fact
 from solve_producer.client import event_of
-from solve_runtime.console import Json, command_group, run_async
-from solve_schemas.events import Event, UserRegistered, UserRemoved
+from solve_runtime.console import Json, command_group
+from solve_schemas.events import UserRegistered, UserRemoved
 
 app = command_group("Remove a user, or list one on leaderboards or on none.")
 
@@ -31,7 +30,7 @@ def remove(
     Example: solve-producer user remove u-1 --reason "asked to be" --erase
     """
     now = datetime.now(UTC)
-    _publish(event_of(UserRemoved, user_id=user_id, removed_at=now, reason=reason, erase=erase or None), as_json)
+    publish_fact(event_of(UserRemoved, user_id=user_id, removed_at=now, reason=reason, erase=erase or None), as_json)
 
 
 @app.command()
@@ -54,13 +53,6 @@ def list_again(user_id: UserId, username: Username, as_json: Json = False) -> No
 
 def _register(user_id: str, username: str, as_json: bool, *, listed: bool) -> None:
     now = datetime.now(UTC)
-    _publish(event_of(UserRegistered, user_id=user_id, username=username, registered_at=now, listed=listed), as_json)
-
-
-def _publish(event: Event, as_json: bool) -> None:
-    async def publish() -> None:
-        async with connected_producer() as producer:
-            await producer.send(event)
-
-    run_async(publish)
-    print_summary({"published": 1}, as_json)
+    publish_fact(
+        event_of(UserRegistered, user_id=user_id, username=username, registered_at=now, listed=listed), as_json
+    )

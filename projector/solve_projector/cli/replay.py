@@ -1,8 +1,9 @@
 """The command `replay`: prove the counts, repair them, or explain them."""
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.table import Table
@@ -122,7 +123,7 @@ def _explain(options: ReplayOptions, user_id: str, as_json: bool) -> None:
 def _where(said: Explanation) -> str:
     if said.postgresql is None:
         return "the log by then"
-    compared = "they differ" if said.drifted else "no drift"
+    compared = "they differ" if said.drifted else "waits for a recount" if said.waiting else "no drift"
     return f"the log, {said.postgresql.problems_solved} in PostgreSQL; {compared}"
 
 
@@ -133,7 +134,7 @@ def _verdicts(said: Explanation) -> Table:
         shown.add_row(
             row["problem_id"],
             row["submission_id"],
-            "counts" if row["counts"] else "solved, not first" if row["solved"] else "revoked",
+            _what_became_of(row),
             _time(row["submitted_at"]),
             _time(row["judged_at"]),
             f"{row['topic']} {row['partition']}:{row['offset']}",
@@ -141,12 +142,20 @@ def _verdicts(said: Explanation) -> Table:
     return shown
 
 
+def _what_became_of(verdict: Mapping[str, Any]) -> str:
+    if verdict["counts"]:
+        return "counts"
+    if not verdict["solved"]:
+        return "revoked"
+    return "solved, problem withdrawn" if verdict["withdrawn"] else "solved, not first"
+
+
 def _show(report: Report) -> None:
     if report.updates:
         print_table(_updates(report))
         if report.users_updated > ROWS_SHOWN:
             print_lines(f"… and {report.users_updated - ROWS_SHOWN} more; --report FILE writes all of them")
-    for name in ("verdicts", "solves", "removals", "search_keys", "parked_events", "dead_letters"):
+    for name in ("verdicts", "solves", "removals", "problems", "search_keys", "parked_events", "dead_letters"):
         if kinds := {kind: number for kind, number in getattr(report, name).items() if number}:
             print_lines(f"{name.replace('_', ' ')}: " + ", ".join(f"{number} {kind}" for kind, number in kinds.items()))
     if report.users_renamed_or_created:
@@ -157,6 +166,8 @@ def _show(report: Report) -> None:
     ):
         if user_ids:
             print_lines(f"{title}: {', '.join(user_ids)}")
+    if report.users_waiting:
+        print_lines(f"not compared: {report.users_waiting} users wait to be counted anew, after a fact about a problem")
     _show_repairs(report)
     for sentence in report.open_transactions:
         print_lines(f"not read: {sentence}")

@@ -10,18 +10,21 @@ from typing import Any, NamedTuple, Protocol
 
 from solve_projector.domain.decoding import decode_record
 from solve_projector.domain.rule import (
+    ProblemFact,
     Registration,
     Removal,
     Verdict,
     VerdictKey,
+    fold_problem_fact,
     fold_registration,
     fold_removal,
     fold_verdict,
+    problem_fact_of,
     registration_of,
     removal_of,
     verdict_of,
 )
-from solve_schemas.events import Event, UserRegistered, UserRemoved
+from solve_schemas.events import Event, ProblemRestored, ProblemWithdrawn, UserRegistered, UserRemoved
 from solve_schemas.rejection import Reason, Rejected
 
 Ranges = Mapping[int, tuple[int, int]]
@@ -111,11 +114,12 @@ class Fingerprint(NamedTuple):
 
 @dataclass(slots=True)
 class Rows:
-    """A folded batch: each user and each submission once, and the verdicts that lost by their time."""
+    """A folded batch: each user, problem and submission once, and the verdicts that lost by their time."""
 
     ranges: Ranges
     registrations: dict[str, Registration] = field(default_factory=dict)
     removals: dict[str, Removal] = field(default_factory=dict)
+    problem_facts: dict[str, ProblemFact] = field(default_factory=dict)
     verdicts: dict[VerdictKey, Verdict] = field(default_factory=dict)
     superseded: list[Verdict] = field(default_factory=list)
     dead_letters: list[DeadLetter] = field(default_factory=list)
@@ -143,12 +147,14 @@ def fold_into(rows: Rows, records: Sequence[DecodedRecord]) -> None:
         if isinstance(said, Rejected):
             rows.dead_letters.append(DeadLetter(record, said))
             continue
-        if record.key != said.user_id.encode():
+        if record.key != (said.user_id if isinstance(said, Verdict) else said.key).encode():
             rows.mis_keyed += 1
         if isinstance(said, UserRegistered):
             fold_registration(registrations, said.user_id, registration_of(said))
         elif isinstance(said, UserRemoved):
             fold_removal(rows.removals, said.user_id, removal_of(said))
+        elif isinstance(said, ProblemWithdrawn | ProblemRestored):
+            fold_problem_fact(rows.problem_facts, said.problem_id, problem_fact_of(said))
         else:
             verdict = said if isinstance(said, Verdict) else verdict_of(said, record.partition, record.offset)
             if lost := fold_verdict(verdicts, verdict):

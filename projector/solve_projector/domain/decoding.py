@@ -16,6 +16,8 @@ from solve_projector.domain.rule import Verdict, verdict_of
 from solve_schemas.events import (
     REVISION_MAX,
     TEXT_MAX_CHARS,
+    ProblemRestored,
+    ProblemWithdrawn,
     SubmissionRevoked,
     SubmissionSolved,
     UserRegistered,
@@ -54,6 +56,7 @@ class _Revoked(Struct, forbid_unknown_fields=True, omit_defaults=True, gc=False)
     reason: _OptionalText | None = None
 
 
+Fact = UserRegistered | UserRemoved | ProblemWithdrawn | ProblemRestored
 _TypedDecoder = Callable[[bytes], _Solved | _Revoked]
 _SOLVED = SubmissionSolved.type_name.encode()
 _TYPED_DECODERS: dict[bytes | None, _TypedDecoder] = {
@@ -69,7 +72,7 @@ _no_plain_integer = re.compile(rb'"revision"\s*:\s*(-|[0-9]+[.eE])').search
 _c1_control = re.compile(rb"\xc2[\x80-\x9f]").search
 
 
-def decode_record(record: "LogRecord") -> Verdict | UserRegistered | UserRemoved | Rejected:
+def decode_record(record: "LogRecord") -> Verdict | Fact | Rejected:
     """What a record asks for, or why it asks for nothing. Never raises, whatever the bytes."""
     verdict = _typed(record)
     if verdict is not None:

@@ -1,15 +1,24 @@
-"""The rule: which verdict of a submission stands, what a user is called and who sees them, what a user has solved.
+"""The rule: which verdict of a submission stands, what a user is called and who sees them, which problems count, and
+what a user has solved.
 
 It is a join (a maximum by content, never by arrival), so any order and any duplication of the same events gives the
 same result (I1). `store/sql/verdict_rows.sql` states it in SQL; tests compare the two.
 """
 
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from datetime import UTC, datetime
-from typing import NamedTuple
+from typing import NamedTuple, TypeGuard
 
-from solve_schemas.events import SubmissionRevoked, SubmissionSolved, UserRegistered, UserRemoved
+from solve_schemas.events import (
+    ProblemRestored,
+    ProblemWithdrawn,
+    SubmissionRevoked,
+    SubmissionSolved,
+    UserRegistered,
+    UserRemoved,
+)
 
+SomeVerdict = SubmissionSolved | SubmissionRevoked
 VerdictKey = tuple[str, str, str]
 
 
@@ -59,6 +68,14 @@ class Removal(NamedTuple):
     erased_at: datetime | None
 
 
+class ProblemFact(NamedTuple):
+    """Whether a problem counts for anybody, and since when."""
+
+    decided_at: datetime
+    withdrawn: bool
+    reason: str
+
+
 class UserState(NamedTuple):
     """What follows from a user's facts."""
 
@@ -97,6 +114,11 @@ def verdict_of(event: SubmissionSolved | SubmissionRevoked, partition: int, offs
         offset,
         event.revision or 0,
     )
+
+
+def is_verdict(said: object) -> TypeGuard[Verdict | SomeVerdict]:
+    """Whether an event is one on a submission, whichever decoder read it."""
+    return isinstance(said, Verdict | SubmissionSolved | SubmissionRevoked)
 
 
 def beats(challenger: Verdict, standing: Verdict) -> bool:
@@ -176,6 +198,18 @@ def fold_removal(removals: dict[str, Removal], user_id: str, removal: Removal) -
     removals[user_id] = Removal(last.removed_at, reason, max(erasures, default=None))
 
 
+def problem_fact_of(event: ProblemWithdrawn | ProblemRestored) -> ProblemFact:
+    """An event as a fact."""
+    return ProblemFact(event.happened_at, isinstance(event, ProblemWithdrawn), event.reason or "")
+
+
+def fold_problem_fact(facts: dict[str, ProblemFact], problem_id: str, fact: ProblemFact) -> None:
+    """Keeps the latest fact of a problem; of one time withdrawn, then the smaller reason."""
+    standing = facts.setdefault(problem_id, fact)
+    if fact[:2] > standing[:2] or (fact[:2] == standing[:2] and fact.reason < standing.reason):
+        facts[problem_id] = fact
+
+
 def state_of(registration: Registration, removal: Removal | None) -> UserState:
     """A registration as late as a removal loses to it. Of an erased user name and listing are the defaults."""
     removed = removal is not None and removal.removed_at >= registration.registered_at
@@ -185,10 +219,15 @@ def state_of(registration: Registration, removal: Removal | None) -> UserState:
     return UserState(registration.username, not registration.unlisted, removed, erased=False)
 
 
-def count(verdicts: Iterable[Verdict]) -> dict[str, Solved]:
-    """Counts of each user with a solved problem, from standing verdicts; the last solve is the latest first solve."""
+def count(verdicts: Iterable[Verdict], withdrawn: Container[str] = ()) -> dict[str, Solved]:
+    """Counts of each user with a solved problem, from standing verdicts; the last solve is the latest first solve.
+
+    `withdrawn` problems count for nobody.
+    """
     solved: dict[str, Solved] = {}
-    for (user_id, _), first in first_solves(verdicts).items():
+    for (user_id, problem_id), first in first_solves(verdicts).items():
+        if problem_id in withdrawn:
+            continue
         problems, last = solved.get(user_id, Solved(0, None))
         solved[user_id] = Solved(problems + 1, max(filter(None, (first.submitted_at, last))))
     return solved

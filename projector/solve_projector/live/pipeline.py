@@ -90,6 +90,7 @@ class Pipeline:
         self._batches: asyncio.Queue[Pending | None] = asyncio.Queue(maxsize=1)
         self._board_writes: asyncio.Queue[Applied | None] = asyncio.Queue(maxsize=BOARD_QUEUE_BATCHES)
         self._stopping = asyncio.Event()
+        self.recounts_wanted = asyncio.Event()  # a problem counts from now on, or no longer
         self.sweep_wanted = asyncio.Event()  # parked events of a new user were left to the sweep
 
     def stop(self) -> None:
@@ -160,6 +161,8 @@ class Pipeline:
     async def _after_commit(self, applied: Applied) -> None:
         """Queues a commit's changes for Redis, or drops them if it is unavailable: the reconciler repairs it later."""
         self._count(applied)
+        if applied.recounts_asked:
+            self.recounts_wanted.set()
         if applied.left_to_sweep:
             self.sweep_wanted.set()
         if self._reconciler.available and not self._board_writes.full():

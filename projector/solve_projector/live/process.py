@@ -5,7 +5,7 @@ Nothing outlives the process, so a crash leaves only what `pipeline.py` lists.
 
 import asyncio
 import gc
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
@@ -19,6 +19,7 @@ from solve_projector.leaderboard.reconciler import BoardReconciler
 from solve_projector.live.log_watch import LogWatch
 from solve_projector.live.pipeline import Pipeline, Totals
 from solve_projector.live.reader import LogReader, open_reader
+from solve_projector.live.recounts import Recounts
 from solve_projector.live.start_offsets import StartOffsets, until_answered, until_started
 from solve_projector.live.sweep import Sweep
 from solve_projector.log.inspection import LogInspector, has_fast_client, open_inspector
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
 ONCE_POLL_S = 0.1
 LEAVE_TIMEOUT_S = 15.0
 BEAT_S = 0.5
+RECOUNT_CHECK_S = 2.0  # the fact may have been applied by another process
 GC_THRESHOLDS = (200_000, 20, 100)
 
 log = structlog.get_logger()
@@ -128,6 +130,7 @@ async def run_projector(
                 tasks.create_task(projector.start_offsets.watch()),
                 tasks.create_task(projector.reconciler.run(settings.leaderboard_check_interval_s)),
                 tasks.create_task(_sweep(projector)),
+                tasks.create_task(_recount(projector)),
                 tasks.create_task(_watch(projector).run(settings.log_check_interval_s, settings.stall_after_s)),
                 tasks.create_task(_stop_on_request(projector, stopping)),
             ]
@@ -175,20 +178,36 @@ def _sweep_of(projector: Projector) -> Sweep:
 
 
 async def _sweep(projector: Projector) -> None:
-    wanted = projector.pipeline.sweep_wanted
-    sweep = _sweep_of(projector)
+    wanted, sweep = projector.pipeline.sweep_wanted, _sweep_of(projector)
+    await _repeat(projector, "sweep", wanted, projector.settings.sweep_interval_s, sweep.some, sweep.all)
+
+
+async def _recount(projector: Projector) -> None:
+    recounts = Recounts(projector.pool, projector.monitor.metrics)
+    await _repeat(projector, "recount", projector.pipeline.recounts_wanted, RECOUNT_CHECK_S, recounts.all, recounts.all)
+
+
+async def _repeat(
+    projector: Projector,
+    name: str,
+    wanted: asyncio.Event,
+    pause_s: float,
+    when_due: Callable[[], Awaitable[object]],
+    when_wanted: Callable[[], Awaitable[object]],
+) -> None:
+    """Does a task of its own beside the batches, each `pause_s` and whenever it is wanted."""
     while not cancelled():
         with suppress(TimeoutError):
-            await asyncio.wait_for(wanted.wait(), projector.settings.sweep_interval_s)
-        sweep_users = sweep.all if wanted.is_set() else sweep.some
+            await asyncio.wait_for(wanted.wait(), pause_s)
+        do = when_wanted if wanted.is_set() else when_due
         wanted.clear()
         try:
-            await sweep_users()
+            await do()
         except DATABASE_ERRORS as error:
             if classify(error) is not Failure.TRANSIENT:
                 raise
             projector.monitor.database_failed(error)
-            log.warning("sweep failed, retrying", action="sweep_failed", error=said_of(error))
+            log.warning(f"{name} failed, retrying", action=f"{name}_failed", error=said_of(error))
 
 
 async def _stop_on_request(projector: Projector, stopping: asyncio.Event) -> None:
@@ -238,6 +257,7 @@ async def _done(projector: Projector, ends: Mapping[int, int]) -> int:
 
 async def _finish_once(projector: Projector) -> None:
     await _sweep_of(projector).all()
+    await Recounts(projector.pool, projector.monitor.metrics).all()
     offsets = await next_offsets(projector.pool, projector.inspector.topic)
     try:
         await projector.reconciler.sync(offsets)

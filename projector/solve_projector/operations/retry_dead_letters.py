@@ -14,6 +14,7 @@ from functools import partial
 import structlog
 
 from solve_projector.domain.batch import Batch, DeadLetter, DecodedRecord, fold
+from solve_projector.domain.rule import is_verdict
 from solve_projector.errors import DeadLettersChanged, DeadLetterUnknown, RegistrationCrossed
 from solve_projector.store.counts import Applied, add_to_outbox, apply_events
 from solve_projector.store.dead_letters import Selection, StoredDeadLetter, read_pages, unknown_dead_letters
@@ -145,7 +146,7 @@ async def _apply(
             "DELETE FROM dead_letters WHERE dead_letter_id = ANY ($1::bigint[])", [_id(one) for one in living]
         )
         await _refresh(connection, rows.dead_letters)
-    parked = sum(one.said.user_id in unknown_users for one in living if not isinstance(one.said, Rejected))
+    parked = sum(is_verdict(one.said) and one.said.user_id in unknown_users for one in living)
     retried.applied += len(living) - parked
     retried.parked += parked
     retried.still_dead.update(why.reason.value for _, why in rows.dead_letters)

@@ -90,7 +90,9 @@ async def audit(
 ) -> None:
     """Folds staging and reports what a rebuild would change."""
     await connection.execute(STAGING_SQL["fold"])
+    await connection.execute(STAGING_SQL["count"])
     on_progress(1, 2)
+    await connection.execute(COMPARISON_SQL["compare_problems"])
     await connection.execute(COMPARISON_SQL["compare_users"])
     await summarise_users(connection, report)
     await compare_search_keys(connection, report)
@@ -100,6 +102,7 @@ async def audit(
     report.solves["missing"] = await connection.fetchval(
         "SELECT count(*) FROM solve_replay_solves JOIN solve_replay_known USING (user_id)"
     )
+    report.problems["missing"] = await connection.fetchval("SELECT count(*) FROM solve_replay_problems")
     report.removals["missing"] = await connection.fetchval("SELECT count(*) FROM solve_replay_removed")
     report.offsets = dict(offsets)
     on_progress(2, 2)

@@ -20,7 +20,8 @@ COMPARISON_SQL = queries("solve_projector.replay", "comparison")
 
 UPDATES_AT_ONCE = 1_000
 NAMES_SHOWN = 1_000
-STEPS = 6
+COMPARISONS = ("compare_rows", "compare_solves", "compare_removals", "compare_problems", "compare_users")
+STEPS = len(COMPARISONS) + 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,8 +63,9 @@ async def compare(
         on_progress(1, STEPS)
         await connection.execute(STAGING_SQL["fold"])
         if report.partitions:
-            await connection.execute(COMPARISON_SQL["take_removals_from_the_tables"])
-        for done, statements in enumerate(("compare_rows", "compare_solves", "compare_removals", "compare_users"), 2):
+            await connection.execute(COMPARISON_SQL["take_facts_from_the_tables"])
+        await connection.execute(STAGING_SQL["count"])
+        for done, statements in enumerate(COMPARISONS, 2):
             on_progress(done, STEPS)
             await connection.execute(COMPARISON_SQL[statements])
         await compare_search_keys(connection, report)
@@ -105,6 +107,11 @@ async def _summarise(connection: Connection, report: Report, dead_letters: DeadL
         "SELECT kind, count(*) FROM solve_replay_removal_drift GROUP BY kind ORDER BY kind"
     ):
         report.removals[kind] = number
+    for kind, number in await connection.fetch(
+        "SELECT kind, count(*) FROM solve_replay_problem_drift GROUP BY kind ORDER BY kind"
+    ):
+        report.problems[kind] = number
+    report.users_waiting = await connection.fetchval("SELECT count(*) FROM solve_replay_waiting")
     report.dead_letters = {"missing": len(dead_letters.missing), "extra": len(dead_letters.extra)}
     await summarise_users(connection, report)
 

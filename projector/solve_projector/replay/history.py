@@ -1,12 +1,24 @@
 """Reads history from the log: counts as of a time, and one user's count explained. Changes nothing."""
 
+from collections.abc import Iterable
+from collections.abc import Set as AbstractSet
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
 import structlog
 
-from solve_projector.domain.rule import Solved, Verdict, VerdictKey, count, first_solves, fold_verdict, losing_verdicts
+from solve_projector.domain.rule import (
+    ProblemFact,
+    Solved,
+    Verdict,
+    VerdictKey,
+    count,
+    first_solves,
+    fold_problem_fact,
+    fold_verdict,
+    losing_verdicts,
+)
 from solve_projector.errors import UserUnknown
 from solve_projector.replay.replaying import AsOf, OnProgress, ReplayOptions, open_replay, translating_database_errors
 from solve_projector.replay.staging import Wanted, decode_rows
@@ -41,6 +53,7 @@ class Explanation:
     verdicts: list[dict[str, Any]] = field(default_factory=list)
     losing: list[dict[str, Any]] = field(default_factory=list)
     drifted: bool = False
+    waiting: bool = False  # for the recount of a problem, so that the count is not compared
 
     def as_dict(self) -> dict[str, Any]:
         """For `--json`."""
@@ -50,6 +63,7 @@ class Explanation:
             **self.solved._asdict(),
             "postgresql": self.postgresql._asdict() if self.postgresql else None,
             "drift": self.drifted,
+            "waiting": self.waiting,
             "verdicts": self.verdicts,
             "losing_verdicts": self.losing,
         }
@@ -97,14 +111,19 @@ async def explain_user(
             staged = (await replay.applied_offsets()).offsets
             await replay.read({partition: (0, end) for partition, end in staged.items()}, wanted)
             verdicts: list[Verdict] = []
+            problems: dict[str, ProblemFact] = {}
             async with database.transaction(isolation="repeatable_read", readonly=True):
                 to = (await replay.applied_offsets()).offsets
                 staged_rows = await database.fetch("SELECT * FROM solve_replay_verdicts WHERE user_id = $1", user_id)
                 verdicts += [Verdict(*row) for row in staged_rows]
+                _fold_facts(problems, await database.fetch("SELECT * FROM solve_replay_problem_facts"))
                 async for records in replay.scan.read({p: (staged[p], end) for p, end in to.items()}):
-                    verdicts += [one for one in decode_rows(records, wanted).verdicts if one.user_id == user_id]
+                    rows = decode_rows(records, wanted)
+                    verdicts += [one for one in rows.verdicts if one.user_id == user_id]
+                    _fold_facts(problems, rows.problem_facts)
                 user = await database.fetchrow("SELECT * FROM users WHERE user_id = $1", user_id)
-                rows = [tuple(row) for row in await database.fetch(HISTORY_SQL["user_rows"], user_id)]
+                live = [tuple(row) for row in await database.fetch(HISTORY_SQL["user_rows"], user_id)]
+                is_waiting = await database.fetchval(HISTORY_SQL["is_waiting"], user_id)
                 solves = [tuple(row) for row in await database.fetch(HISTORY_SQL["user_solves"], user_id)]
             standing: dict[VerdictKey, Verdict] = {}
             for verdict in verdicts:
@@ -116,9 +135,11 @@ async def explain_user(
                 )
             if as_of and (until := as_of.submitted):
                 standing = {key: one for key, one in standing.items() if one.submitted_at and one.submitted_at <= until}
-            said = _explanation(user, topic, standing)
+            withdrawn = {problem_id for problem_id, fact in problems.items() if fact.withdrawn}
+            said = _explanation(user, topic, standing, withdrawn)
             if as_of is None:
-                _compare(said, user, standing, {row[:3]: row for row in rows}, {row[0]: row for row in solves})
+                said.waiting = is_waiting
+                _compare(said, user, standing, {row[:3]: row for row in live}, {row[0]: row for row in solves})
             said.losing = [_losing(lost, winner) for lost, winner in losing_verdicts(verdicts)]
             return said
 
@@ -142,13 +163,22 @@ def _warn_of_hidden(open_transactions: list[str]) -> None:
         log.warning(sentence, action="open_transaction")
 
 
-def _explanation(user: Any, topic: str, standing: dict[VerdictKey, Verdict]) -> Explanation:
-    solved = count(standing.values()).get(user["user_id"], Solved(0, None))
+def _fold_facts(problems: dict[str, ProblemFact], rows: Iterable[Any]) -> None:
+    for problem_id, *fact in rows:
+        fold_problem_fact(problems, problem_id, ProblemFact(*fact))
+
+
+def _explanation(
+    user: Any, topic: str, standing: dict[VerdictKey, Verdict], withdrawn: AbstractSet[str]
+) -> Explanation:
+    solved = count(standing.values(), withdrawn).get(user["user_id"], Solved(0, None))
     said = Explanation(user["user_id"], user["username"], solved, None)
     firsts = first_solves(standing.values())
     for key in sorted(standing):
         verdict = standing[key]
-        row = verdict._asdict() | {"topic": topic, "counts": firsts.get(key[:2]) is verdict}
+        is_withdrawn = verdict.problem_id in withdrawn
+        counts = firsts.get(key[:2]) is verdict and not is_withdrawn
+        row = verdict._asdict() | {"topic": topic, "counts": counts, "withdrawn": is_withdrawn}
         said.verdicts.append({name: value for name, value in row.items() if name != "user_id"})
     return said
 
@@ -167,7 +197,8 @@ def _compare(
         problem_id: (problem_id, first.submitted_at, first.submission_id, first.language, first.contest_id)
         for (_, problem_id), first in first_solves(standing.values()).items()
     }
-    said.drifted = (said.solved, verdicts, firsts) != (said.postgresql, rows, solves)
+    is_miscounted = said.solved != said.postgresql and not said.waiting
+    said.drifted = is_miscounted or (verdicts, firsts) != (rows, solves)
 
 
 def as_of_dict(as_of: AsOf, counts: list[Count]) -> dict[str, Any]:

@@ -4,12 +4,14 @@ Each chunk is one transaction:
 1. lock the offset rows, so that PostgreSQL stands still at known offsets;
 2. fold the log's tail up to them into the rows of the users under repair;
 3. make their rows in the tables exactly that, and count them anew.
+Facts about problems are the first chunk; who solved them is counted anew by a projector, or at the end.
 
 Nothing newer is undone, since nothing newer is applied yet. A crash leaves whole chunks.
 """
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from functools import partial
 from time import perf_counter
 
 import asyncpg
@@ -17,10 +19,12 @@ import structlog
 from tenacity import AsyncRetrying, retry_if_exception, stop_after_attempt, wait_random_exponential
 
 from solve_projector.domain.rule import (
+    ProblemFact,
     Registration,
     Removal,
     Verdict,
     VerdictKey,
+    fold_problem_fact,
     fold_registration,
     fold_removal,
     fold_verdict,
@@ -31,6 +35,7 @@ from solve_projector.replay.comparison import DeadLetterDrift
 from solve_projector.replay.staging import decode_rows
 from solve_projector.store.counts import (
     add_to_outbox,
+    problem_fact_columns,
     recount_users,
     registration_columns,
     removal_columns,
@@ -76,6 +81,7 @@ class Repair:
     async def run(self, on_progress: Callable[[int, int], None]) -> None:
         """Repairs all users; those whom PostgreSQL refuses stay as they were, in `refused`. Raises asyncpg's errors."""
         await self._connection.execute(REPAIR_SQL["prepare_repairs"])
+        await self._again_if_transient(self._repair_problems)
         total = await self._connection.fetchval("SELECT count(*) FROM solve_replay_repairs")
         done, last = 0, ""
         on_progress(0, total)
@@ -112,6 +118,9 @@ class Repair:
                 )
 
     async def _repair(self, user_ids: Sequence[str]) -> None:
+        await self._again_if_transient(partial(self._repair_chunk, user_ids))
+
+    async def _again_if_transient(self, repair: Callable[[], Awaitable[None]]) -> None:
         async for attempt in AsyncRetrying(
             retry=retry_if_exception(lambda error: classify(error) is Failure.TRANSIENT and self._connected()),
             wait=wait_random_exponential(multiplier=0.1, max=5),
@@ -119,7 +128,7 @@ class Repair:
             reraise=True,
         ):
             with attempt:
-                await self._repair_chunk(user_ids)
+                await repair()
 
     async def _on_refused(self, user_id: str, refusal: BaseException) -> None:
         log.error("user refused by PostgreSQL", action="repair_refused", user_id=user_id, error=str(refusal))
@@ -127,6 +136,15 @@ class Repair:
 
     def _connected(self) -> bool:
         return not self._connection.is_closed()
+
+    async def _repair_problems(self) -> None:
+        """Before the users, who are counted by these facts."""
+        connection = self._connection
+        async with connection.transaction():
+            await connection.execute(self._limit)
+            staged = await self._fold_tail(await self._lock_offsets())
+            await connection.execute(REPAIR_SQL["repair_problems"])
+        self._staged = staged
 
     async def _repair_chunk(self, user_ids: Sequence[str]) -> None:
         connection = self._connection
@@ -194,6 +212,7 @@ class Repair:
         verdicts: dict[VerdictKey, Verdict] = {}
         names: dict[str, Registration] = {}
         removals: dict[str, Removal] = {}
+        problems: dict[str, ProblemFact] = {}
         ranges = {partition: (self._staged.get(partition, 0), end) for partition, end in to.items()}
         async for records in self._scan.read(ranges):
             rows = decode_rows(records)
@@ -203,6 +222,10 @@ class Repair:
                 fold_registration(names, user_id, Registration(registered_at, unlisted, username))
             for user_id, removed_at, reason, erased_at in rows.removals:
                 fold_removal(removals, user_id, Removal(removed_at, reason, erased_at))
+            for problem_id, decided_at, is_withdrawn, reason in rows.problem_facts:
+                fold_problem_fact(problems, problem_id, ProblemFact(decided_at, is_withdrawn, reason))
+        if problems:
+            await self._connection.execute(REPAIR_SQL["advance_problems"], *problem_fact_columns(problems))
         if names:
             await self._connection.execute(REPAIR_SQL["advance_names"], *registration_columns(names))
         if removals:

@@ -19,6 +19,7 @@ from solve_projector.domain.batch import Fingerprint
 from solve_projector.errors import LeaderboardUnavailable, ReplayInterrupted, SettingsError
 from solve_projector.leaderboard.audit import compare_board, repair_board
 from solve_projector.leaderboard.board import open_leaderboard
+from solve_projector.live.recounts import Recounts
 from solve_projector.live.sweep import Sweep
 from solve_projector.log.inspection import LogInspector, open_inspector
 from solve_projector.log.scan import LogScan, open_scan
@@ -40,6 +41,8 @@ from solve_runtime.sql import queries
 RUNS_SQL = queries("solve_projector.replay", "runs")
 
 RUNS_KEPT = 500  # rows for monitors
+
+RECOUNT_PATIENCE_S = 10.0  # then users who wait for one are not compared
 
 CATCH_UP_RECORDS = 20_000
 CATCH_UP_ROUNDS = 5
@@ -229,6 +232,7 @@ async def _replay_warm(replay: Replay) -> None:
     if not replay.options.dry_run:
         async with open_pool(replay.settings) as pool:
             await Sweep(pool, state.topic).all_parked()
+            await Recounts(pool).all(RECOUNT_PATIENCE_S)
     staged = await _stage_until_near(replay)
     with replay.timed("comparing"):
         applied, dead_letters = await compare(
@@ -240,6 +244,9 @@ async def _replay_warm(replay: Replay) -> None:
         repair = Repair(database, replay.scan, state.topic, applied, replay.settings.transaction_timeout_ms)
         await repair.run(replay.step("repairing"))
         await repair.finish(dead_letters)
+        async with open_pool(replay.settings) as pool:
+            if not await Recounts(pool).all(RECOUNT_PATIENCE_S):
+                log.warning("some users wait for a recount, which a projector goes on with", action="recount_waits")
         report.users_refused = repair.refused
         report.longest_chunk_seconds = round(repair.longest_chunk_s, 4)
 

@@ -43,10 +43,12 @@ class Report:
     verdicts: dict[str, int] = field(default_factory=dict)
     solves: dict[str, int] = field(default_factory=dict)
     removals: dict[str, int] = field(default_factory=dict)
+    problems: dict[str, int] = field(default_factory=dict)
     search_keys: dict[str, int] = field(default_factory=dict)
     parked_events: dict[str, int] = field(default_factory=dict)
     dead_letters: dict[str, int] = field(default_factory=dict)
     users_renamed_or_created: int = 0
+    users_waiting: int = 0  # for the recount of a problem; not compared
     users_never_registered: list[str] = field(default_factory=list)
     users_refused: list[str] = field(default_factory=list)
     offsets_moved: list[dict[str, int]] = field(default_factory=list)
@@ -62,7 +64,8 @@ class Report:
     def drifted(self) -> bool:
         """Whether anything was not what the log says."""
         counted = (
-            self.verdicts, self.solves, self.removals, self.search_keys, self.parked_events, self.dead_letters,
+            self.verdicts, self.solves, self.removals, self.problems, self.search_keys, self.parked_events,
+            self.dead_letters,
         )  # fmt: skip
         return bool(
             self.users_updated

@@ -14,7 +14,7 @@ from msgspec.json import Encoder
 
 from solve_projector.domain.batch import DeadLetter, Fingerprint, LogRecord, extend_fingerprints
 from solve_projector.domain.decoding import BACKSLASH, decode_record
-from solve_projector.domain.rule import Verdict, registration_of, removal_of
+from solve_projector.domain.rule import Verdict, problem_fact_of, registration_of, removal_of
 from solve_projector.errors import ReplayRunning
 from solve_projector.log.scan import open_scan
 from solve_projector.settings import ProjectorSettings
@@ -23,7 +23,7 @@ from solve_projector.store.locks import Lock, holder_of, try_lock
 from solve_projector.store.postgresql import Connection
 from solve_runtime.kafka_settings import KafkaConnection
 from solve_runtime.sql import queries
-from solve_schemas.events import UserRegistered, UserRemoved
+from solve_schemas.events import ProblemRestored, ProblemWithdrawn, UserRegistered, UserRemoved
 
 STAGING_SQL = queries("solve_projector.replay", "staging")
 
@@ -37,11 +37,15 @@ class StagedRows:
     verdicts: list[Verdict] = field(default_factory=list)
     registrations: list[tuple[str, str, datetime, bool]] = field(default_factory=list)
     removals: list[tuple[str, datetime, str, datetime | None]] = field(default_factory=list)
+    problem_facts: list[tuple[str, datetime, bool, str]] = field(default_factory=list)
     rejected: list[tuple[Any, ...]] = field(default_factory=list)
 
 
 class Wanted(NamedTuple):
-    """The part of the log to stage: judged `until` then, and of the user `only`; by default everything."""
+    """The part of the log to stage: judged `until` then, and of the user `only`; by default everything.
+
+    Facts about users are staged whatever their time, those about problems until then and whoever is asked for.
+    """
 
     until: datetime | None = None
     only: str | None = None
@@ -55,7 +59,7 @@ def decode_rows(records: Iterable[LogRecord], wanted: Wanted = EVERYTHING) -> St
     rows = StagedRows()
     until, only = wanted
     if only is not None:
-        records = [record for record in records if _may_name(record, only.encode())]
+        records = [record for record in records if _may_concern(record, only.encode())]
     for record in records:
         said = decode_record(record)
         if isinstance(said, Verdict):
@@ -66,15 +70,24 @@ def decode_rows(records: Iterable[LogRecord], wanted: Wanted = EVERYTHING) -> St
             rows.registrations.append((said.user_id, username, registered_at, unlisted))
         elif isinstance(said, UserRemoved):
             rows.removals.append((said.user_id, *removal_of(said)))
+        elif isinstance(said, ProblemWithdrawn | ProblemRestored):
+            if until is None or said.happened_at <= until:
+                rows.problem_facts.append((said.problem_id, *problem_fact_of(said)))
         else:
             rows.rejected.append(DeadLetter(record, said).columns())
     return rows
 
 
-def _may_name(record: LogRecord, user_id: bytes) -> bool:
-    """Whether a record can name the user; JSON may spell any character with a backslash."""
+def _may_concern(record: LogRecord, user_id: bytes) -> bool:
+    """Whether a record can name the user, or be a fact about a problem; JSON may spell any character with a backslash,
+    and a structured CloudEvent has all of them in base64.
+    """
     value = record.value or b""
-    return BACKSLASH in value or user_id in value
+    return (
+        BACKSLASH in value
+        or user_id in value
+        or any(field in value for field in (b"withdrawn_at", b"restored_at", b"data_base64"))
+    )
 
 
 async def copy_rows(connection: Connection, rows: StagedRows) -> None:
@@ -87,6 +100,7 @@ async def copy_rows(connection: Connection, rows: StagedRows) -> None:
     found: tuple[tuple[str, list[Any]], ...] = (
         ("solve_replay_registrations", rows.registrations),
         ("solve_replay_removals", rows.removals),
+        ("solve_replay_problem_facts", rows.problem_facts),
         ("solve_replay_rejected", rows.rejected),
     )
     for table, records in found:

@@ -1,13 +1,14 @@
 """Applies a folded batch in one PostgreSQL transaction, in this order (I2, I3, I5, I11):
 
 1. Lock the offset rows by partition. If they are not what the batch was built on, change nothing.
-2. Lock the users by id. Create those whom the batch registers and who do not exist; rename the others.
-3. Lock the removals of users whom it registers or removes. Make the users what their facts say.
-4. Lock the parked events of new and of unknown users by key. Those of new users join the batch.
-5. Park the verdicts of unknown users; upsert the others, their first solves, and the counts by what was added. Where a
+2. Write the facts about problems, and ask for the recounts that follow.
+3. Lock the users by id. Create those whom the batch registers and who do not exist; rename the others.
+4. Lock the removals of users whom it registers or removes. Make the users what their facts say.
+5. Lock the parked events of new and of unknown users by key. Those of new users join the batch.
+6. Park the verdicts of unknown users; upsert the others, their first solves, and the counts by what was added. Where a
    solve was taken back, settle the problem from its verdicts and count the user anew.
-6. Insert the dead letters, whole.
-7. Advance the offsets, and commit.
+7. Insert the dead letters, whole.
+8. Advance the offsets, and commit.
 
 A crash before the commit leaves nothing; after it, everything, and a stale leaderboard until Redis is written again.
 """
@@ -20,13 +21,14 @@ from time import perf_counter
 from typing import Any, NamedTuple
 
 from solve_projector.domain.batch import DeadLetter, Fingerprint, Ranges, Rows
-from solve_projector.domain.rule import Registration, Removal, Verdict, VerdictKey, fold_verdict
+from solve_projector.domain.rule import ProblemFact, Registration, Removal, Verdict, VerdictKey, fold_verdict
 from solve_projector.errors import Overtaken, RegistrationCrossed
 from solve_projector.store.postgresql import Connection
 from solve_projector.store.session import require_own_session
 from solve_runtime.sql import queries
 
 USERS_SQL = queries("solve_projector.store", "users")
+PROBLEM_FACTS_SQL = queries("solve_projector.store", "problem_facts")
 USER_FACTS_SQL = queries("solve_projector.store", "user_facts")
 PARKED_EVENTS_SQL = queries("solve_projector.store", "parked_events")
 VERDICTS_SQL = queries("solve_projector.store", "verdicts")
@@ -63,6 +65,7 @@ class Applied:
     mis_keyed: int = 0
     losing: list[tuple[int, int]] = field(default_factory=list)  # places of verdicts with an earlier time than before
     unknown_users: AbstractSet[str] = frozenset()  # their verdicts were parked
+    recounts_asked: int = 0  # problems that count from now on, or no longer
     left_to_sweep: bool = False  # parked events of new users, because they are too many or may be refused
     oldest_timestamp_ms: int | None = None
     seconds: float = 0.0
@@ -86,7 +89,7 @@ async def apply_rows(connection: Connection, topic: str, rows: Rows, *, unpark: 
     async with connection.transaction():
         await _compare_offsets(connection, topic, rows.ranges)
         applied.epoch = await connection.fetchval("SELECT epoch FROM leaderboard_epoch")
-        if rows.registrations or rows.verdicts or rows.removals:
+        if rows.registrations or rows.verdicts or rows.removals or rows.problem_facts:
             applied.unknown_users = await apply_events(connection, rows, applied, unpark=unpark)
         await _insert_dead_letters(connection, topic, rows.dead_letters)
         ends = {partition: end for partition, (_, end) in rows.ranges.items()}
@@ -96,11 +99,16 @@ async def apply_rows(connection: Connection, topic: str, rows: Rows, *, unpark: 
 
 
 async def apply_events(connection: Connection, rows: Rows, applied: Applied, *, unpark: bool = True) -> set[str]:
-    """Steps 2 to 5, in the transaction of a caller who holds no later lock.
+    """Steps 2 to 6, in the transaction of a caller who holds no later lock.
 
     Adds what it changed to `applied`; returns the unknown users, whose verdicts it parked. Raises RegistrationCrossed
     if the whole transaction should be tried again.
     """
+    if rows.problem_facts:
+        asked = await connection.fetch(
+            PROBLEM_FACTS_SQL["write_problem_facts"], *problem_fact_columns(rows.problem_facts)
+        )
+        applied.recounts_asked = len(asked)
     mentioned = {key[0] for key in rows.verdicts} | rows.registrations.keys()
     to_lock = sorted(mentioned | rows.removals.keys())
     known = {row[0] for row in await connection.fetch(USERS_SQL["lock_users"], to_lock)}
@@ -274,6 +282,11 @@ def registration_columns(
 def removal_columns(removals: dict[str, Removal]) -> Iterable[Sequence[Any]]:
     """Ids, times, reasons and times of erasures as columns, by id."""
     return zip(*[(user_id, *removals[user_id]) for user_id in sorted(removals)], strict=True)
+
+
+def problem_fact_columns(facts: Mapping[str, ProblemFact]) -> Iterable[Sequence[Any]]:
+    """Ids, times, signs and reasons as columns, by id."""
+    return zip(*[(problem_id, *facts[problem_id]) for problem_id in sorted(facts)], strict=True)
 
 
 def _joined(

@@ -21,6 +21,8 @@ OUR_TABLES = (
     "verdicts",
     "solves",
     "user_removals",
+    "problem_facts",
+    "problem_recounts",
     "kept_boards",
     "kept_places",
     "kept_ranks",

@@ -15,6 +15,7 @@ from prometheus_client.platform_collector import PlatformCollector
 from prometheus_client.process_collector import ProcessCollector
 
 from solve_projector.domain.batch import Batch, LogRecord
+from solve_projector.domain.rule import is_verdict
 from solve_projector.store.counts import Applied
 from solve_schemas.events import EVENT_MODELS
 from solve_schemas.rejection import Reason, Rejected
@@ -127,6 +128,7 @@ class ProjectorMetrics:
             "leaderboard_rebuilds", "Leaderboards rebuilt from PostgreSQL, by reason.", "reason"
         )
         self._swept = self._counter("swept_users", "Users whose parked events the sweep applied.")
+        self._recounted = self._counter("recounted_users", "Users counted anew after a fact about a problem.")
         for name in (*EVENT_MODELS, UNKNOWN_TYPE):
             self._events.labels(name, DEAD_LETTER)
         for name in EVENT_MODELS:
@@ -212,6 +214,10 @@ class ProjectorMetrics:
         """The leaderboard was rebuilt."""
         self._rebuilds.labels(reason).inc()
 
+    def recounted(self, users: int) -> None:
+        """Users were counted anew, because a problem counts from now on, or no longer."""
+        self._recounted.inc(users)
+
     def swept(self, users: int) -> None:
         """Parked events were applied."""
         self._swept.inc(users)
@@ -223,7 +229,7 @@ def outcomes(batch: Batch, unknown_users: AbstractSet[str]) -> Tally[tuple[str, 
     found.update((_named_type(record), DEAD_LETTER) for record, said in batch.records if isinstance(said, Rejected))
     if unknown_users:
         for _, said in batch.records:
-            if not isinstance(said, Rejected) and said.user_id in unknown_users:
+            if is_verdict(said) and said.user_id in unknown_users:
                 found[said.type_name, APPLIED] -= 1
                 found[said.type_name, PARKED] += 1
     return found

@@ -7,9 +7,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bench.check import model_of
-from bench.oracle import First, Model, Removal, Solved, User, Verdict
+from bench.oracle import First, Model, Problem, Removal, Solved, User, Verdict
 from solve_projector.domain import rule
-from solve_schemas.events import Event, UserRegistered, UserRemoved
+from solve_schemas.events import Event, ProblemRestored, ProblemWithdrawn, UserRegistered, UserRemoved
 from tests import events as make
 from tests.events import at, registered, revoked, solved
 
@@ -18,22 +18,27 @@ def folded(events: Iterable[Event]) -> Model:
     """The product's rule, in the oracle's shape; a place in the log is no part of it."""
     registrations: dict[str, rule.Registration] = {}
     removals: dict[str, rule.Removal] = {}
+    problems: dict[str, rule.ProblemFact] = {}
     standing: dict[rule.VerdictKey, rule.Verdict] = {}
     for place, event in enumerate(events):
         if isinstance(event, UserRegistered):
             rule.fold_registration(registrations, event.user_id, rule.registration_of(event))
         elif isinstance(event, UserRemoved):
             rule.fold_removal(removals, event.user_id, rule.removal_of(event))
+        elif isinstance(event, ProblemWithdrawn | ProblemRestored):
+            rule.fold_problem_fact(problems, event.problem_id, rule.problem_fact_of(event))
         else:
             rule.fold_verdict(standing, rule.verdict_of(event, 0, place))
     known = {key: verdict for key, verdict in standing.items() if key[0] in registrations}
     firsts = rule.first_solves(known.values())
+    withdrawn = {problem_id for problem_id, fact in problems.items() if fact.withdrawn}
     return Model(
         {
             user_id: User(one.registered_at, *rule.state_of(one, removals.get(user_id))[:3])
             for user_id, one in registrations.items()
         },
         {user_id: Removal(*one) for user_id, one in removals.items()},
+        {problem_id: Problem(*one) for problem_id, one in problems.items()},
         {key: Verdict(*verdict[3:9], verdict.revision) for key, verdict in known.items()},
         {key: Verdict(*verdict[3:9], verdict.revision) for key, verdict in standing.items() if key not in known},
         {
@@ -41,7 +46,7 @@ def folded(events: Iterable[Event]) -> Model:
             for pair, one in firsts.items()
             if one.submitted_at
         },
-        {user_id: Solved(*one) for user_id, one in rule.count(known.values()).items() if one.last_solved_at},  # type: ignore[arg-type]
+        {user_id: Solved(*one) for user_id, one in rule.count(known.values(), withdrawn).items() if one.last_solved_at},  # type: ignore[arg-type]
     )
 
 

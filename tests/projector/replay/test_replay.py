@@ -19,7 +19,8 @@ from solve_projector.replay.history import counts_as_of, explain_user
 from solve_projector.replay.replaying import AsOf, By, ReplayOptions, replay
 from solve_projector.replay.report import Report
 from solve_projector.store.locks import Lock, wait_lock
-from tests.events import BEGIN, at, registered, removed, revoked, solved
+from solve_schemas.events import SubmissionSolved
+from tests.events import BEGIN, at, registered, removed, restored, revoked, solved, withdrawn
 from tests.projector.log.test_inspection import create_topic, delete_records, delete_topic
 from tests.world import World
 
@@ -27,6 +28,7 @@ TABLES = {
     "users": "SELECT user_id, username, registered_at, origin, problems_solved, last_solved_at, listed, removed"
     " FROM users ORDER BY 1",
     "user_removals": "SELECT * FROM user_removals ORDER BY 1",
+    "problem_facts": "SELECT * FROM problem_facts ORDER BY 1",
     "verdicts": "SELECT * FROM verdicts ORDER BY 1, 2, 3",
     "solves": "SELECT * FROM solves ORDER BY 1, 2",
     "user_search_keys": "SELECT key, user_id FROM user_search_keys ORDER BY 1, 2",
@@ -51,6 +53,9 @@ async def publish_season(world: World, seed: int) -> None:
     await world.publish(
         removed(user, 2 * 10**6, "banned", erase=number % 2 == 0) for number, user in enumerate(users[::5])
     )
+    problems = sorted({event.problem_id for event in simulate(season(seed)) if isinstance(event, SubmissionSolved)})
+    await world.publish(withdrawn(problem, 10**6, "a wrong test") for problem in problems[::4])
+    await world.publish(restored(problem, 2 * 10**6) for problem in problems[::8])
     await world.publish([removed("ghost-1", 10), *(registered(user, 3 * 10**6, "back") for user in users[::11])])
     async with world.raw_producer() as producer:
         for record in islice(bad_records(season(seed)), 20):
@@ -68,7 +73,8 @@ async def tables(world: World) -> dict[str, list[Any]]:
 async def empty(world: World) -> None:
     async with world.database() as connection:
         await connection.execute(
-            "TRUNCATE users, user_removals, verdicts, solves, parked_events, dead_letters, partition_offsets"
+            "TRUNCATE users, user_removals, problem_facts, problem_recounts, verdicts, solves, parked_events, "
+            "dead_letters, partition_offsets"
         )
 
 
@@ -126,6 +132,11 @@ DRIFT = {
     "SET removed_at = now()",
     "another reason": "UPDATE user_removals SET reason = 'none' WHERE user_id <> $1",
     "a removal that erases": "UPDATE user_removals SET erased_at = removed_at WHERE user_id <> $1",
+    "lost facts about problems": "DELETE FROM problem_facts WHERE problem_id <> $1",
+    "a problem withdrawn for no reason": "INSERT INTO problem_facts SELECT DISTINCT problem_id, now(), true, '' "
+    "FROM solves WHERE user_id < $1 ON CONFLICT (problem_id) DO UPDATE SET withdrawn = true",
+    "other facts about problems": "UPDATE problem_facts SET withdrawn = NOT withdrawn WHERE problem_id <> $1",
+    "another reason of a withdrawal": "UPDATE problem_facts SET reason = 'none' WHERE problem_id <> $1",
     "missing search keys": "DELETE FROM user_search_keys WHERE user_id < $1",
     "wrong search keys": "UPDATE user_search_keys SET key = key || '?' WHERE user_id < $1",
     "extra search keys": "INSERT INTO user_search_keys SELECT 'nobody', user_id FROM users WHERE user_id < $1",

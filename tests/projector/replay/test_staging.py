@@ -12,12 +12,21 @@ from pydantic import SecretStr
 from bench.check import model_of
 from bench.oracle import Solved, Verdict
 from solve_projector.domain.rule import Verdict as VerdictRow
-from solve_projector.domain.rule import removal_of, verdict_of
+from solve_projector.domain.rule import problem_fact_of, removal_of, verdict_of
 from solve_projector.replay.staging import StagedRows, begin_staging, copy_rows
 from solve_projector.settings import ProjectorSettings
 from solve_projector.store.postgresql import connect
 from solve_runtime.sql import queries
-from solve_schemas.events import REVISION_MAX, Event, SubmissionRevoked, SubmissionSolved, UserRegistered, UserRemoved
+from solve_schemas.events import (
+    REVISION_MAX,
+    Event,
+    ProblemRestored,
+    ProblemWithdrawn,
+    SubmissionRevoked,
+    SubmissionSolved,
+    UserRegistered,
+    UserRemoved,
+)
 from tests import events as make
 from tests.events import registered
 
@@ -77,21 +86,23 @@ async def test_the_fold_in_sql_is_the_rule(staging: asyncpg.Connection, some: li
     verdicts = [
         verdict_of(e, 0, at)
         for e, at in zip(some, places, strict=True)
-        if not isinstance(e, UserRegistered | UserRemoved)
+        if isinstance(e, SubmissionSolved | SubmissionRevoked)
     ]
     names = [
         (e.user_id, e.username or "", e.registered_at, e.listed is False) for e in some if isinstance(e, UserRegistered)
     ]
     removals = [(e.user_id, *removal_of(e)) for e in some if isinstance(e, UserRemoved)]
-    await copy_rows(staging, StagedRows(verdicts, names, removals))
+    facts = [(e.problem_id, *problem_fact_of(e)) for e in some if isinstance(e, ProblemWithdrawn | ProblemRestored)]
+    await copy_rows(staging, StagedRows(verdicts, names, removals, facts))
     await staging.execute(STAGING_SQL["fold"])
+    await staging.execute(STAGING_SQL["count"])
     model = model_of(some)
     standing = [tuple(row) for row in await staging.fetch("SELECT * FROM solve_replay_standing")]
     assert {row[:3]: Verdict(*row[3:9], row[11]) for row in standing} == model.verdicts | model.parked
     for row in standing:
         assert row[10] == min(one.offset for one in verdicts if (*one[:9], one[11]) == (*row[:9], row[11]))
     counts = {row[0]: Solved(row[1], row[2]) for row in await staging.fetch("SELECT * FROM solve_replay_counts")}
-    assert counts == model_of([*(registered(e.user_id) for e in some), *some]).solved  # whoever is known
+    assert counts == model_of([*(registered(one.user_id) for one in verdicts), *some]).solved  # whoever is known
     found = await staging.fetch("SELECT user_id, registered_at, username, NOT unlisted FROM solve_replay_names")
     kept = {
         user_id: (one.registered_at, one.username, one.listed)
@@ -100,4 +111,6 @@ async def test_the_fold_in_sql_is_the_rule(staging: asyncpg.Connection, some: li
     assert {row[0]: tuple(row[1:]) for row in found} == kept
     found = await staging.fetch("SELECT * FROM solve_replay_removed")
     assert {row[0]: tuple(row[1:]) for row in found} == model.removals
+    found = await staging.fetch("SELECT * FROM solve_replay_problems")
+    assert {row[0]: tuple(row[1:]) for row in found} == model.problems
     await transaction.rollback()

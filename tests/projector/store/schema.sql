@@ -255,6 +255,27 @@ CREATE TABLE public.partition_offsets (
     CONSTRAINT partition_offsets_next_offset_check CHECK ((next_offset >= 0))
 )
 WITH (fillfactor='50');
+CREATE TABLE public.problem_facts (
+    problem_id text NOT NULL COLLATE pg_catalog."C",
+    decided_at timestamp with time zone NOT NULL,
+    withdrawn boolean NOT NULL,
+    reason text NOT NULL COLLATE pg_catalog."C"
+);
+CREATE TABLE public.problem_recounts (
+    problem_id text NOT NULL COLLATE pg_catalog."C",
+    ticket bigint NOT NULL,
+    asked_at timestamp with time zone DEFAULT now() NOT NULL,
+    after_user_id text DEFAULT ''::text NOT NULL COLLATE pg_catalog."C",
+    after_problem_id text DEFAULT ''::text NOT NULL COLLATE pg_catalog."C"
+);
+ALTER TABLE public.problem_recounts ALTER COLUMN ticket ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME public.problem_recounts_ticket_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
 CREATE TABLE public.replay_runs (
     replay_run_id bigint NOT NULL,
     topic text NOT NULL,
@@ -392,6 +413,10 @@ ALTER TABLE ONLY public.parked_events
     ADD CONSTRAINT parked_events_pkey PRIMARY KEY (user_id, problem_id, submission_id);
 ALTER TABLE ONLY public.partition_offsets
     ADD CONSTRAINT partition_offsets_pkey PRIMARY KEY (topic, partition);
+ALTER TABLE ONLY public.problem_facts
+    ADD CONSTRAINT problem_facts_pkey PRIMARY KEY (problem_id);
+ALTER TABLE ONLY public.problem_recounts
+    ADD CONSTRAINT problem_recounts_pkey PRIMARY KEY (problem_id);
 ALTER TABLE ONLY public.replay_runs
     ADD CONSTRAINT replay_runs_pkey PRIMARY KEY (replay_run_id);
 ALTER TABLE ONLY public.solve_counts_addition
@@ -420,7 +445,8 @@ CREATE INDEX admin_sessions_admin_id_idx ON public.admin_sessions USING btree (a
 CREATE INDEX dead_letters_open_idx ON public.dead_letters USING btree (reason, topic, dead_letter_id) WHERE (discarded_at IS NULL);
 CREATE INDEX kept_places_first_idx ON public.kept_places USING btree (generation, first_negated, first_second, first_user_id);
 CREATE INDEX parked_events_open_idx ON public.parked_events USING btree (user_id) WHERE (acknowledged_at IS NULL);
-CREATE INDEX solves_solved_at_idx ON public.solves USING btree (solved_at) INCLUDE (user_id);
+CREATE INDEX problem_facts_withdrawn_idx ON public.problem_facts USING btree (problem_id) WHERE withdrawn;
+CREATE INDEX solves_solved_at_idx ON public.solves USING btree (solved_at) INCLUDE (user_id, problem_id);
 CREATE INDEX users_hidden_idx ON public.users USING btree (user_id) WHERE (removed OR (NOT listed));
 CREATE TRIGGER add_search_keys AFTER INSERT ON public.users REFERENCING NEW TABLE AS added FOR EACH STATEMENT EXECUTE FUNCTION public.add_user_search_keys();
 CREATE TRIGGER clear_search_keys AFTER TRUNCATE ON public.users FOR EACH STATEMENT EXECUTE FUNCTION public.clear_user_search_keys();
@@ -429,6 +455,8 @@ CREATE TRIGGER rename_search_keys AFTER UPDATE OF user_id, username ON public.us
 CREATE TRIGGER require_writer BEFORE INSERT OR DELETE OR UPDATE ON public.dead_letters FOR EACH STATEMENT EXECUTE FUNCTION public.require_writer();
 CREATE TRIGGER require_writer BEFORE INSERT OR DELETE OR UPDATE ON public.parked_events FOR EACH STATEMENT EXECUTE FUNCTION public.require_writer();
 CREATE TRIGGER require_writer BEFORE INSERT OR DELETE OR UPDATE ON public.partition_offsets FOR EACH STATEMENT EXECUTE FUNCTION public.require_writer();
+CREATE TRIGGER require_writer BEFORE INSERT OR DELETE OR UPDATE ON public.problem_facts FOR EACH STATEMENT EXECUTE FUNCTION public.require_writer();
+CREATE TRIGGER require_writer BEFORE INSERT OR DELETE OR UPDATE ON public.problem_recounts FOR EACH STATEMENT EXECUTE FUNCTION public.require_writer();
 CREATE TRIGGER require_writer BEFORE INSERT OR DELETE OR UPDATE ON public.solves FOR EACH STATEMENT EXECUTE FUNCTION public.require_writer();
 CREATE TRIGGER require_writer BEFORE INSERT OR DELETE OR UPDATE ON public.user_removals FOR EACH STATEMENT EXECUTE FUNCTION public.require_writer();
 CREATE TRIGGER require_writer BEFORE INSERT OR DELETE OR UPDATE ON public.verdicts FOR EACH STATEMENT EXECUTE FUNCTION public.require_writer();

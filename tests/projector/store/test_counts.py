@@ -3,6 +3,7 @@
 import asyncio
 import random
 from dataclasses import dataclass
+from unittest.mock import patch
 
 import asyncpg
 import pytest
@@ -12,6 +13,7 @@ from hypothesis import strategies as st
 from bench.check import model_of
 from solve_projector.domain.batch import Batch, DecodedRecord, fold
 from solve_projector.errors import Overtaken, RegistrationCrossed
+from solve_projector.live.recounts import Recounts
 from solve_projector.live.sweep import Sweep
 from solve_projector.settings import ProjectorSettings
 from solve_projector.store.counts import apply_rows
@@ -82,10 +84,11 @@ async def tables(pool: asyncpg.Pool) -> object:
         " ORDER BY user_id"
     )
     removals = await pool.fetch("SELECT user_id, removed_at, reason, erased_at FROM user_removals ORDER BY 1")
+    problems = await pool.fetch("SELECT problem_id, decided_at, withdrawn, reason FROM problem_facts ORDER BY 1")
     standing = await pool.fetch(f"SELECT {verdicts} FROM verdicts ORDER BY 1, 2, 3")
     parked = await pool.fetch(f"SELECT {verdicts} FROM parked_events ORDER BY 1, 2, 3")
     solves = await pool.fetch(f"SELECT {SOLVES} FROM solves ORDER BY 1, 2")
-    return tuple([tuple(row) for row in rows] for rows in (users, removals, standing, solves, parked))
+    return tuple([tuple(row) for row in rows] for rows in (users, removals, problems, standing, solves, parked))
 
 
 def expected(events: list[Event]) -> object:
@@ -99,6 +102,7 @@ def expected(events: list[Event]) -> object:
     return (
         users,
         sorted((user_id, *removal) for user_id, removal in model.removals.items()),
+        sorted((problem_id, *fact) for problem_id, fact in model.problems.items()),
         sorted((*key, *verdict) for key, verdict in model.verdicts.items()),
         sorted((*pair, *first) for pair, first in model.firsts.items()),
         sorted((*key, *verdict) for key, verdict in model.parked.items()),
@@ -107,8 +111,8 @@ def expected(events: list[Event]) -> object:
 
 async def empty(pool: asyncpg.Pool) -> None:
     await pool.execute(
-        "TRUNCATE users, user_removals, verdicts, solves, superseded_verdicts, parked_events, dead_letters, "
-        "partition_offsets, leaderboard_outbox"
+        "TRUNCATE users, user_removals, problem_facts, problem_recounts, verdicts, solves, superseded_verdicts, "
+        "parked_events, dead_letters, partition_offsets, leaderboard_outbox"
     )
 
 
@@ -125,8 +129,13 @@ async def test_any_order_duplication_and_batching_gives_the_models_tables(
     log.ends.clear()
     shuffled = events + rng.choices(events, k=len(events)) if events else []
     rng.shuffle(shuffled)
-    for begin in range(0, len(shuffled), batch_size):
-        await log.apply(shuffled[begin : begin + batch_size], partition=rng.randrange(2))
+    recounts = Recounts(log.pool)
+    with patch("solve_projector.store.problem_recounts.SOLVES_LOOKED_AT", 2):
+        for begin in range(0, len(shuffled), batch_size):
+            await log.apply(shuffled[begin : begin + batch_size], partition=rng.randrange(2))
+            if rng.random() < 0.3:
+                await recounts.some()
+        await recounts.all()
     assert await tables(log.pool) == expected(events)
 
 

@@ -21,7 +21,7 @@ from tests.conftest import url_of
 from tests.events import registered, revoked, solved
 from tests.waiting import until
 
-APPLIED = ["0013", "0005", "0006", "0007", "0009", "0010", "0011"]  # the newest that fences, and the additive ones
+APPLIED = ["0014", "0005", "0006", "0007", "0009", "0010", "0011"]  # the newest that fences, and the additive ones
 
 
 @pytest_asyncio.fixture

@@ -67,6 +67,7 @@ SEED = f"""
     INSERT INTO kept_ranks
     SELECT n, 'user ' || chunk, {IDS}, array_fill(chunk, ARRAY[1000])
     FROM generate_series(1, 64) AS n, generate_series(10, 59) AS chunk;
+    INSERT INTO problem_facts SELECT 'gone ' || n, now(), true, '' FROM generate_series(1, 20) AS n;
     INSERT INTO partition_offsets (topic, partition) SELECT 'log', p FROM generate_series(0, 11) AS p;
 """
 LARGE_TABLES = {"users", "verdicts", "solves", "user_search_keys"}
@@ -76,6 +77,8 @@ LIVE = [
     ("solve_projector.store", "users", "recount_users"),
     ("solve_projector.store", "user_facts", "apply_removals"),
     ("solve_projector.store", "user_facts", "next_removals"),
+    ("solve_projector.store", "problem_facts", "write_problem_facts"),
+    ("solve_projector.store", "problem_recounts", "next_solvers"),
     ("solve_projector.store", "verdicts", "apply_verdicts"),
     ("solve_projector.store", "verdicts", "keep_superseded"),
     ("solve_projector.store", "solves", "settle_pairs"),
@@ -164,7 +167,8 @@ def whole_reads(plan: dict[str, Any], tables: AbstractSet[str] = LARGE_TABLES, p
     found = [one for child in children for one in whole_reads(child, tables, kind)]
     if table not in tables or kind == "ModifyTable" or "Index Cond" in plan or plan.get("Index Name") == HIDDEN:
         return found
-    if kind == "Bitmap Heap Scan" and all("Index Cond" in child for child in children):
+    bitmaps = [child for child in children if child["Parent Relationship"] == "Outer"]
+    if kind == "Bitmap Heap Scan" and all("Index Cond" in child for child in bitmaps):
         return found
     if kind in ("Index Scan", "Index Only Scan") and parent == "Limit":
         return found

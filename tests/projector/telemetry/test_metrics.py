@@ -37,6 +37,7 @@ CONTRACT = {
     "solve_projector_rebalances_total": set(),
     "solve_projector_assigned_partitions": set(),
     "solve_projector_swept_users_total": set(),
+    "solve_projector_recounted_users_total": set(),
     "solve_projector_last_progress_timestamp_seconds": set(),
     "solve_projector_ready_condition": {"condition"},
     "messaging_client_consumed_messages_total": {
@@ -53,7 +54,8 @@ CONTRACT = {
 LABEL_VALUES = {
     ("solve_projector_events_total", "outcome"): {"applied", "parked", "dead_letter"},
     ("solve_projector_events_total", "type"): {
-        "user.registered.v1", "user.removed.v1", "submission.solved.v1", "submission.revoked.v1", "unknown",
+        "user.registered.v1", "user.removed.v1", "submission.solved.v1", "submission.revoked.v1",
+        "problem.withdrawn.v1", "problem.restored.v1", "unknown",
     },
     ("solve_projector_stage_duration_seconds_bucket", "stage"): {"fetch", "decode", "postgresql", "redis"},
     ("solve_projector_latency_seconds_bucket", "stage"): {"postgresql", "redis"},

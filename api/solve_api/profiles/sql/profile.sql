@@ -1,10 +1,10 @@
 -- name: profile
 -- The profile of one user ($1): days in the time zone $2, the latest $3 solves. A problem counts on the day of its first
--- standing solve.
+-- standing solve, and not while it is withdrawn.
 WITH firsts AS MATERIALIZED (
     SELECT problem_id, solved_at, language  -- from the index alone
     FROM solves
-    WHERE user_id = $1
+    WHERE user_id = $1 AND {solve_projector.store.withdrawals.none_of}
 ),
 days AS (
     SELECT (solved_at AT TIME ZONE $2)::date AS day, count(*)::integer AS solved
@@ -38,7 +38,9 @@ WHERE users.user_id = $1
 SELECT users.username, users.problems_solved, users.removed, found.*
 FROM users
 LEFT JOIN LATERAL (
-    SELECT solves.problem_id, submission_id, solves.solved_at AS submitted_at, language, contest_id
+    SELECT
+        solves.problem_id, submission_id, solves.solved_at AS submitted_at, language, contest_id,
+        NOT {solve_projector.store.withdrawals.none_of} AS withdrawn
     FROM (
         SELECT problem_id, solved_at  -- from the index alone
         FROM solves

@@ -9,7 +9,7 @@ WITH standing AS (
     FROM (
         SELECT count(*)::integer AS solved, max(solved_at) AS solved_at, user_id
         FROM solves
-        WHERE NOT $3::boolean AND solved_at >= $1 AND solved_at < $2
+        WHERE NOT $3::boolean AND solved_at >= $1 AND solved_at < $2 AND {solve_projector.store.withdrawals.none_of}
         GROUP BY user_id
     ) AS solvers
     -- an index holds just those who are hidden

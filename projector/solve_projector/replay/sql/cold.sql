@@ -29,6 +29,12 @@ INSERT INTO user_removals ({solve_projector.store.removal_rows.columns})
 SELECT {solve_projector.store.removal_rows.columns}
 FROM solve_replay_removed;
 
+DELETE FROM problem_recounts;
+DELETE FROM problem_facts;
+INSERT INTO problem_facts ({solve_projector.store.withdrawals.columns})
+SELECT {solve_projector.store.withdrawals.columns}
+FROM solve_replay_problems;
+
 UPDATE users SET
     {solve_projector.store.user_states.take_over}
 FROM (

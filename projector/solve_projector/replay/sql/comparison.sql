@@ -41,6 +41,24 @@ USING parked_events, users
 WHERE parked_events.user_id = drift.user_id AND users.user_id = drift.user_id
     AND parked_events.problem_id = drift.problem_id;
 
+-- name: compare_problems
+-- Facts about problems that differ from the log.
+CREATE UNLOGGED TABLE solve_replay_problem_drift WITH (autovacuum_enabled = off) AS
+SELECT
+    problem_id,
+    CASE WHEN live.decided_at IS NULL THEN 'missing' WHEN said.decided_at IS NULL THEN 'extra' ELSE 'different' END AS kind
+FROM solve_replay_problems AS said
+FULL JOIN problem_facts AS live USING (problem_id)
+WHERE (said.decided_at, said.withdrawn, said.reason) IS DISTINCT FROM (live.decided_at, live.withdrawn, live.reason);
+
+-- who is not counted anew yet since a fact about a problem: no drift yet
+CREATE UNLOGGED TABLE solve_replay_waiting WITH (autovacuum_enabled = off) AS
+SELECT DISTINCT solves.user_id
+FROM problem_recounts AS queued
+JOIN solves ON solves.problem_id = queued.problem_id
+    AND (solves.user_id, solves.problem_id) > (queued.after_user_id, queued.after_problem_id);
+ANALYZE solve_replay_waiting
+
 -- name: compare_users
 -- Users whose name, listing, count or last solve differs from the log, and missing users. Of a user of the site the facts
 -- wait for the next sweep.
@@ -78,6 +96,7 @@ WHERE users.user_id IS NULL
         (users.problems_solved, users.last_solved_at)
             IS DISTINCT FROM (coalesce(counts.problems_solved, 0), counts.last_solved_at)
         AND NOT EXISTS (SELECT FROM parked_events WHERE parked_events.user_id = users.user_id)
+        AND users.user_id NOT IN (SELECT user_id FROM solve_replay_waiting)
     )
 
 -- name: compare_removals
@@ -90,10 +109,11 @@ FROM solve_replay_removed AS said
 FULL JOIN user_removals AS live USING (user_id)
 WHERE (said.removed_at, said.reason, said.erased_at) IS DISTINCT FROM (live.removed_at, live.reason, live.erased_at)
 
--- name: take_removals_from_the_tables
--- For an audit of some partitions, which alone cannot prove a user's facts.
-TRUNCATE solve_replay_removed;
-INSERT INTO solve_replay_removed SELECT {solve_projector.store.removal_rows.columns} FROM user_removals
+-- name: take_facts_from_the_tables
+-- For an audit of some partitions, which alone cannot prove facts about users and problems.
+TRUNCATE solve_replay_removed, solve_replay_problems;
+INSERT INTO solve_replay_removed SELECT {solve_projector.store.removal_rows.columns} FROM user_removals;
+INSERT INTO solve_replay_problems SELECT {solve_projector.store.withdrawals.columns} FROM problem_facts
 
 -- name: compare_search_keys
 -- Search keys that users lack, and those of no user: their triggers were off, or PostgreSQL folds text otherwise now.

@@ -6,7 +6,7 @@ INSERT INTO solve_replay_removals SELECT {solve_projector.store.removal_rows.col
 -- What every known user had solved, of submissions handed in by $1 (NULL: of all that was staged).
 SELECT user_id, max(username) AS username, count(first)::integer AS problems_solved, max(first) AS last_solved_at
 FROM (
-    SELECT known.user_id, shown.username, standing.problem_id, min(standing.submitted_at) AS first
+    SELECT known.user_id, shown.username, solves.problem_id, min(solves.submitted_at) AS first
     FROM solve_replay_known AS known
     LEFT JOIN users USING (user_id)
     LEFT JOIN solve_replay_names AS names USING (user_id)
@@ -17,13 +17,23 @@ FROM (
             ELSE coalesce(names.username, users.username)
         END AS username
     ) AS shown
-    LEFT JOIN solve_replay_standing AS standing
-        ON standing.user_id = known.user_id AND standing.solved
-        AND ($1::timestamptz IS NULL OR standing.submitted_at <= $1)
-    GROUP BY known.user_id, shown.username, standing.problem_id
+    LEFT JOIN solve_replay_standing AS solves
+        ON solves.user_id = known.user_id AND solves.solved AND {solve_projector.replay.problems.none_of}
+        AND ($1::timestamptz IS NULL OR solves.submitted_at <= $1)
+    GROUP BY known.user_id, shown.username, solves.problem_id
 ) AS firsts
 GROUP BY user_id
 ORDER BY count(first) DESC, date_trunc('second', max(first) AT TIME ZONE 'UTC'), user_id
+
+-- name: is_waiting
+-- Whether a user waits to be counted anew, since a fact about a problem.
+SELECT EXISTS (
+    SELECT
+    FROM solves
+    JOIN problem_recounts AS queued USING (problem_id)
+    WHERE solves.user_id = $1
+        AND (solves.user_id, solves.problem_id) > (queued.after_user_id, queued.after_problem_id)
+)
 
 -- name: user_solves
 -- A user's first solves.

@@ -27,6 +27,38 @@ FROM {solve_projector.store.removal_rows.arrays} AS tail ({solve_projector.store
 JOIN solve_replay_repairs USING (user_id)
 {solve_projector.store.removal_rows.by_the_rule}
 
+-- name: advance_problems
+-- Folds facts of the log's tail into those of the problems under repair.
+INSERT INTO solve_replay_problems AS standing ({solve_projector.store.withdrawals.columns})
+SELECT tail.*
+FROM unnest($1::text[], $2::timestamptz[], $3::boolean[], $4::text[])
+    AS tail ({solve_projector.store.withdrawals.columns})
+JOIN solve_replay_problem_drift USING (problem_id)
+{solve_projector.store.withdrawals.by_the_rule}
+
+-- name: repair_problems
+-- Makes facts about problems what the log says, and asks for the recounts that follow.
+WITH said AS (
+    SELECT solve_replay_problems.* FROM solve_replay_problems JOIN solve_replay_problem_drift USING (problem_id)
+),
+extra AS (
+    DELETE FROM problem_facts
+    USING solve_replay_problem_drift AS drift
+    WHERE problem_facts.problem_id = drift.problem_id AND drift.problem_id NOT IN (SELECT problem_id FROM said)
+    RETURNING problem_facts.problem_id, problem_facts.withdrawn AS is_flipped
+),
+written AS (
+    INSERT INTO problem_facts AS standing ({solve_projector.store.withdrawals.columns})
+    SELECT {solve_projector.store.withdrawals.columns} FROM said ORDER BY problem_id
+    ON CONFLICT (problem_id) DO UPDATE SET
+        (decided_at, withdrawn, reason) = (excluded.decided_at, excluded.withdrawn, excluded.reason)
+    RETURNING new.problem_id, new.withdrawn <> coalesce(old.withdrawn, false) AS is_flipped
+),
+flipped AS (
+    SELECT problem_id FROM extra WHERE is_flipped UNION ALL SELECT problem_id FROM written WHERE is_flipped
+)
+{solve_projector.store.withdrawals.ask_for_recounts}
+
 -- name: delete_extra_parked
 -- Removes parked events of users who exist by now (their verdicts were written), and those that the log does not have.
 DELETE FROM parked_events
@@ -116,6 +148,7 @@ SELECT standing.* FROM solve_replay_standing AS standing JOIN solve_replay_repai
 ALTER TABLE solve_replay_fix ADD PRIMARY KEY (user_id, problem_id, submission_id);
 ALTER TABLE solve_replay_names ADD PRIMARY KEY (user_id);
 ALTER TABLE solve_replay_removed ADD PRIMARY KEY (user_id);
+ALTER TABLE solve_replay_problems ADD PRIMARY KEY (problem_id);
 
 ANALYZE solve_replay_repairs, solve_replay_fix, solve_replay_names, solve_replay_removed;
 

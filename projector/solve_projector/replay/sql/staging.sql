@@ -8,6 +8,7 @@ CREATE UNLOGGED TABLE solve_replay_registrations (
     unlisted boolean NOT NULL
 ) WITH (autovacuum_enabled = off);
 CREATE UNLOGGED TABLE solve_replay_removals (LIKE user_removals) WITH (autovacuum_enabled = off);
+CREATE UNLOGGED TABLE solve_replay_problem_facts (LIKE problem_facts) WITH (autovacuum_enabled = off);
 CREATE UNLOGGED TABLE solve_replay_rejected (
     partition integer NOT NULL,
     "offset" bigint NOT NULL,
@@ -24,14 +25,15 @@ CREATE UNLOGGED TABLE solve_replay_rejected (
 -- Everything that a replay leaves, also a killed one.
 DROP TABLE IF EXISTS
     solve_replay_verdicts, solve_replay_registrations, solve_replay_removals, solve_replay_rejected,
+    solve_replay_problem_facts, solve_replay_problems, solve_replay_problem_drift, solve_replay_waiting,
     solve_replay_standing, solve_replay_names, solve_replay_removed, solve_replay_known, solve_replay_solves,
     solve_replay_counts, solve_replay_user_drift, solve_replay_removal_drift, solve_replay_row_drift,
     solve_replay_solve_drift, solve_replay_key_drift, solve_replay_dead_letter_drift, solve_replay_repairs,
     solve_replay_fix
 
 -- name: fold
--- Folds what was read by the rule: which verdict of a submission stands, which name a user has, who is known, when
--- each first solved what, and how much that is. `domain/rule.py` says the same; tests compare the two.
+-- Folds what was read by the rule: which verdict of a submission stands, which name a user has, which problems count,
+-- who is known, and when each first solved what. `domain/rule.py` says the same; tests compare the two.
 CREATE UNLOGGED TABLE solve_replay_standing WITH (autovacuum_enabled = off) AS
 SELECT DISTINCT ON (user_id, problem_id, submission_id) *
 FROM solve_replay_verdicts
@@ -49,11 +51,16 @@ SELECT DISTINCT ON (user_id) user_id, removed_at, reason, max(erased_at) OVER (P
 FROM solve_replay_removals
 ORDER BY user_id, removed_at DESC, reason;
 
+CREATE UNLOGGED TABLE solve_replay_problems WITH (autovacuum_enabled = off) AS
+SELECT DISTINCT ON (problem_id) *
+FROM solve_replay_problem_facts
+ORDER BY problem_id, decided_at DESC, withdrawn DESC, reason;
+
 -- a user of the site is known without a registration
 CREATE UNLOGGED TABLE solve_replay_known WITH (autovacuum_enabled = off) AS
 SELECT user_id FROM users UNION SELECT user_id FROM solve_replay_names;
 
-ANALYZE solve_replay_standing, solve_replay_names, solve_replay_removed, solve_replay_known;
+ANALYZE solve_replay_standing, solve_replay_names, solve_replay_removed, solve_replay_problems, solve_replay_known;
 
 CREATE UNLOGGED TABLE solve_replay_solves WITH (autovacuum_enabled = off) AS
 SELECT DISTINCT ON (user_id, problem_id)
@@ -62,9 +69,14 @@ FROM solve_replay_standing
 WHERE solved
 ORDER BY user_id, problem_id, submitted_at, submission_id;
 
+ANALYZE solve_replay_solves
+
+-- name: count
+-- How much that is, without the problems that are withdrawn.
 CREATE UNLOGGED TABLE solve_replay_counts WITH (autovacuum_enabled = off) AS
 SELECT user_id, count(*)::integer AS problems_solved, max(solved_at) AS last_solved_at
-FROM solve_replay_solves
+FROM solve_replay_solves AS solves
+WHERE {solve_projector.replay.problems.none_of}
 GROUP BY user_id;
 
-ANALYZE solve_replay_solves, solve_replay_counts;
+ANALYZE solve_replay_counts

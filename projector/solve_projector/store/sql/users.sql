@@ -38,16 +38,19 @@ WHERE users.user_id = registered.user_id
 RETURNING old.listed <> new.listed AS is_listed_otherwise, {solve_projector.store.standing.columns}
 
 -- name: recount_users
--- Counts users anew from their solves, with a newer version. The caller holds their row locks.
+-- Counts users anew from their solves of problems that are not withdrawn, with a newer version. The caller holds their row locks.
 UPDATE users SET
     problems_solved = counted.problems_solved,
     last_solved_at = counted.last_solved_at,
     version = greatest(users.version + 1, (extract(epoch FROM now()) * 1000000)::bigint)
 FROM (
-    SELECT ids.user_id, count(solves.solved_at)::integer AS problems_solved, max(solves.solved_at) AS last_solved_at
-    FROM unnest($1::text[]) AS ids (user_id)
-    LEFT JOIN solves USING (user_id)
-    GROUP BY ids.user_id
+    SELECT ids.user_id, solved.*
+    FROM (SELECT DISTINCT unnest($1::text[])) AS ids (user_id)
+    CROSS JOIN LATERAL (
+        SELECT count(*)::integer AS problems_solved, max(solved_at) AS last_solved_at
+        FROM solves
+        WHERE solves.user_id = ids.user_id AND {solve_projector.store.withdrawals.none_of}
+    ) AS solved
 ) AS counted
 WHERE users.user_id = counted.user_id
 RETURNING {solve_projector.store.standing.columns}

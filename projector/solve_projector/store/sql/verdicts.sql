@@ -42,7 +42,7 @@ added AS (
     ORDER BY user_id, problem_id, submitted_at, submission_id
     {solve_projector.store.solve_rows.replace}
     WHERE (excluded.solved_at, excluded.submission_id) < (standing.solved_at, standing.submission_id)
-    RETURNING new.user_id, new.solved_at, old.solved_at AS was_solved_at
+    RETURNING new.user_id, new.problem_id, new.solved_at, old.solved_at AS was_solved_at
 ),
 updated AS (
     UPDATE users SET
@@ -52,8 +52,8 @@ updated AS (
         version = greatest(users.version + 1, (extract(epoch FROM now()) * 1000000)::bigint)
     FROM (
         SELECT user_id, count(*)::integer AS problems, max(solved_at) AS newly_solved_at
-        FROM added
-        WHERE was_solved_at IS NULL
+        FROM added AS solves
+        WHERE was_solved_at IS NULL AND {solve_projector.store.withdrawals.none_of}
         GROUP BY user_id
     ) AS moved
     WHERE users.user_id = moved.user_id
