@@ -36,6 +36,7 @@ class Backlog:
     parked_users: int
     parked_events: int
     outbox_rows: int
+    recount_age_s: float  # of the oldest problem whose solvers are not all counted anew
     last_replay: LastReplay | None
     estimated: frozenset[str]  # fields
 
@@ -54,7 +55,11 @@ async def read_backlog(connection: Connection, topic: str) -> Backlog:
         dead_letters[reason] = await _estimate(connection, DEAD_LETTERS_SQL["all_open_dead_letters"], reason, topic)
     run = await connection.fetchrow(LAG_SQL["last_replay"], topic)
     return Backlog(
-        dead_letters, **figures, last_replay=LastReplay(*run) if run else None, estimated=frozenset(estimated)
+        dead_letters,
+        **figures,
+        recount_age_s=await connection.fetchval(LAG_SQL["recount_age"]),
+        last_replay=LastReplay(*run) if run else None,
+        estimated=frozenset(estimated),
     )
 
 

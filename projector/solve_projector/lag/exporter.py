@@ -210,6 +210,8 @@ def _backlog(snapshot: Snapshot) -> Iterator[Metric]:
             backlog.outbox_rows,
         ),
     ]
+    recount = "Age of the oldest withdrawn or restored problem whose solvers are not all counted anew, or 0."
+    plain.append(("solve_recount_age_seconds", recount, backlog.recount_age_s))
     estimated = [((metric,), float(name in backlog.estimated)) for name, metric in ESTIMATED.items()]
     yield gauge("solve_backlog_estimated", "1 if the metric is an estimate, being large.", ("metric",), estimated)
     if run := backlog.last_replay:

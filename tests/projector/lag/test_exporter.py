@@ -152,11 +152,19 @@ async def test_what_needs_an_operator_can_be_alerted_on(world: World) -> None:
         scrape = await until_scraped(port, "solve_dead_letters", 1, reason="not-json")
         assert (value(scrape, "solve_parked_users"), value(scrape, "solve_parked_events")) == (1, 2)
         assert value(scrape, "solve_leaderboard_outbox_rows") == 0
+        assert value(scrape, "solve_recount_age_seconds") == 0
         assert value(scrape, "solve_backlog_estimated", metric="solve_dead_letters") == 0
         assert value(scrape, "solve_audit_drift") is None  # nobody has looked yet
         await replay(world.connection, world.settings, ReplayOptions(dry_run=True), lambda *_: None)
         scrape = await until_scraped(port, "solve_audit_drift", 0)
         assert value(scrape, "solve_audit_last_timestamp_seconds")
+        async with world.database() as connection:
+            await connection.execute("INSERT INTO problem_recounts (problem_id, asked_at) VALUES ('p', '2026-01-01Z')")
+        await until(lambda: _is_old(port), "the recount's age")
+
+
+async def _is_old(port: int) -> bool:
+    return (value(await scraped(port), "solve_recount_age_seconds") or 0) > 3_600
 
 
 async def test_an_unsafe_topic_setting_shows(world: World) -> None:

@@ -35,6 +35,10 @@ SELECT FROM parked_events WHERE acknowledged_at IS NULL GROUP BY user_id
 -- To be estimated.
 SELECT FROM leaderboard_outbox
 
+-- name: recount_age
+-- Seconds since the oldest problem was queued whose solvers are not all counted anew; 0 where there is none.
+SELECT coalesce(extract(epoch FROM clock_timestamp() - min(asked_at)), 0)::float8 FROM problem_recounts
+
 -- name: last_replay
 -- The newest replay of this topic.
 SELECT extract(epoch FROM finished_at)::float8 AS finished_at_s, drift, drifted_users
