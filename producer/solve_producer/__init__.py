@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from solve_producer.client import SolveProducer
+    from solve_producer.deliveries import Place
     from solve_producer.errors import (
         BrokerUnreachable,
         DeliveryUncertain,
@@ -28,6 +29,7 @@ __all__ = [
     "InvalidSettings",
     "KafkaConnection",
     "NotAllowed",
+    "Place",
     "ProducerError",
     "ProducerMisused",
     "RecordTooLarge",
@@ -38,6 +40,7 @@ __all__ = [
 ]
 _MODULES = {
     "KafkaConnection": "solve_runtime.kafka_settings",
+    "Place": "solve_producer.deliveries",
     "SolveProducer": "solve_producer.client",
     "SyncSolveProducer": "solve_producer.sync_client",
 }

@@ -17,7 +17,7 @@ from prometheus_client import CollectorRegistry
 from pydantic import ValidationError
 
 from solve_producer.broker_connection import FAILURES, STOPPED, BrokerConnection
-from solve_producer.deliveries import Deliveries
+from solve_producer.deliveries import Deliveries, Place
 from solve_producer.errors import InvalidEvent, InvalidSettings, ProducerMisused
 from solve_producer.metrics import metrics_in, type_of
 from solve_producer.tracing import sending
@@ -204,25 +204,31 @@ class SolveProducer:
         """The problem counts as before it was withdrawn. Raises InvalidEvent and what `send` raises."""
         await self.send(event_of(ProblemRestored, problem_id=problem_id, restored_at=restored_at, reason=reason))
 
-    async def send(self, event: Event) -> None:
-        """Returns once the broker has the event.
+    async def send(self, event: Event) -> Place | None:
+        """Returns once the broker has the event: where in the log, if the broker says so.
 
         Raises DeliveryUncertain, BrokerUnreachable, TopicMissing, NotAllowed, RecordTooLarge, ProducerMisused.
         """
-        await self.publish([event])
+        return (await self._publish([event])).last_place
 
     async def publish(self, events: Iterable[Event] | AsyncIterable[Event]) -> int:
         """Publishes many, taken from the iterable only as fast as the brokers do. Returns how many.
 
         Raises what `send` raises; then an unknown part was published, and publishing all again is harmless.
         """
-        with sending(self._settings.topic) as call:
-            published = await self.publish_records(_encoded(events, self._source, call.traceparent))
-            call.sent(published)
-        return published
+        return (await self._publish(events)).sent
 
     async def publish_records(self, records: AsyncIterable[EncodedRecord]) -> int:
         """Like `publish`, for records that are encoded already; a trace that one carries is left as it is."""
+        return (await self._publish_records(records)).sent
+
+    async def _publish(self, events: Iterable[Event] | AsyncIterable[Event]) -> Deliveries:
+        with sending(self._settings.topic) as call:
+            deliveries = await self._publish_records(_encoded(events, self._source, call.traceparent))
+            call.sent(deliveries.sent)
+        return deliveries
+
+    async def _publish_records(self, records: AsyncIterable[EncodedRecord]) -> Deliveries:
         brokers = self._started()
         deliveries = Deliveries(self._delivery_timeout_s)
         began = perf_counter()
@@ -236,7 +242,7 @@ class SolveProducer:
         finally:
             if self._metrics:
                 self._metrics.published(self._settings.topic, deliveries, perf_counter() - began, error_type)
-        return deliveries.sent
+        return deliveries
 
     async def _deliver(
         self, brokers: BrokerConnection, records: AsyncIterable[EncodedRecord], deliveries: Deliveries

@@ -4,10 +4,17 @@ import asyncio
 from collections import Counter, deque
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Any, NamedTuple
 
 IN_FLIGHT_EVENTS = 10_000
 CHECK_S = 0.1  # an event of which the caller's own source was late is checked again after this
+
+
+class Place(NamedTuple):
+    """Where in the topic a record is."""
+
+    partition: int
+    offset: int
 
 
 class Deliveries:
@@ -20,11 +27,18 @@ class Deliveries:
         self._due: float | None = None  # None while the call waits for the caller's own events
         self.handed = 0  # to the client, also if it refused
         self.confirmed: Counter[str] = Counter()
+        self._last: Any = None  # the client's metadata of the event that was confirmed last
 
     @property
     def sent(self) -> int:
         """How many the broker has for certain."""
         return self.confirmed.total()
+
+    @property
+    def last_place(self) -> Place | None:
+        """Where the event is that was confirmed last; None if the broker took it for a duplicate, and has no offset."""
+        known = self._last is not None and self._last.offset is not None and self._last.offset >= 0
+        return Place(self._last.partition, self._last.offset) if known else None
 
     @property
     def uncertain(self) -> int:
@@ -105,7 +119,7 @@ class Deliveries:
 
     def _count_first(self) -> None:
         delivery, type_name, _ = self._waiting[0]
-        delivery.result()
+        self._last = delivery.result()
         self._waiting.popleft()
         self.confirmed[type_name] += 1
 

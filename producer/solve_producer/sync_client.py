@@ -20,6 +20,7 @@ from weakref import finalize
 from prometheus_client import CollectorRegistry
 
 from solve_producer.client import SolveProducer, event_of
+from solve_producer.deliveries import Place
 from solve_producer.errors import ProducerMisused
 from solve_producer.forks import keep_from_children, leave_to_parent
 from solve_runtime.kafka_settings import KafkaConnection
@@ -172,9 +173,9 @@ class SyncSolveProducer:
         """The problem counts as before it was withdrawn. Raises InvalidEvent and what `send` raises."""
         self.send(event_of(ProblemRestored, problem_id=problem_id, restored_at=restored_at, reason=reason))
 
-    def send(self, event: Event) -> None:
-        """Returns once the broker has the event. Raises what SolveProducer.send raises."""
-        self._call(lambda producer: producer.send(event))
+    def send(self, event: Event) -> Place | None:
+        """Returns once the broker has the event: where in the log. Raises what SolveProducer.send raises."""
+        return self._call(lambda producer: producer.send(event))
 
     def publish(self, events: Iterable[Event]) -> int:
         """Publishes many, in pieces that are taken from the iterable in this thread. Returns how many.

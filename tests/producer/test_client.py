@@ -39,7 +39,10 @@ async def test_what_is_sent_is_in_the_topic_as_text_whatever_the_ids_are(world: 
         )
         await producer.submission_revoked(submission_id="42", user_id="7", problem_id="p", judged_at=NOW)
         assert await producer.publish([solved("1", "u", "p"), revoked("1", "u", "p", 1)]) == 2
-    sent = await records_of(world)
+        first, second = [await producer.send(solved("2", "u", "p")) for _ in range(2)]
+        assert first
+        assert second == (first.partition, first.offset + 1)
+    sent = (await records_of(world))[:5]
     assert [record["user_id"] for record in sent] == ["7", "7", "7", "u", "u"]
     assert (sent[1]["submission_id"], sent[1]["problem_id"], sent[1]["contest_id"]) == (
         str(2**63),
