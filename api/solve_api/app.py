@@ -20,7 +20,7 @@ from solve_api.http.read_rate import ReadRate
 from solve_api.http.request_ids import is_request_id, noted
 from solve_api.http.sharing import PublicCompression, PublicCors
 from solve_api.pages import add_pages, problem_page
-from solve_api.routes import events, health, leaderboard, operations, repairs, sessions, users
+from solve_api.routes import events, facts, health, leaderboard, operations, repairs, sessions, users
 from solve_api.settings import ApiSettings
 from solve_api.stores import Stores, open_stores
 from solve_runtime.kafka_settings import KafkaConnection
@@ -58,7 +58,7 @@ def create_app(connection: KafkaConnection, settings: ApiSettings, opening: Open
     )
     users.router.add_to(app)
     leaderboard.router.add_to(app)
-    for part in (events, sessions, repairs, operations, health):
+    for part in (events, sessions, repairs, operations, facts, health):
         app.include_router(part.router)
     add_pages(app)
     add_error_handlers(app, problem_page)

@@ -55,6 +55,34 @@ class CommitRefused(ApiError):
     """PostgreSQL refuses what was asked when it commits, so nothing is done."""
 
 
+class ReasonMissing(ApiError):
+    """An admin did not say why."""
+
+
+class NameMissing(ApiError):
+    """A registration needs a name, and none is kept of this user."""
+
+
+class UserIsRemoved(ApiError):
+    """What was asked would bring a removed user back."""
+
+
+class NotPublished(ApiError):
+    """An event did not get into the log for certain; each kind says what that means for whoever asked."""
+
+
+class LogUnavailable(NotPublished):
+    """No broker answers; nothing was published."""
+
+
+class PublishRefused(NotPublished):
+    """The brokers do not take the event; nothing was published."""
+
+
+class PublishUncertain(NotPublished):
+    """The event may be in the log or not."""
+
+
 class TokenUnknown(ApiError):
     """No token has this id."""
 

@@ -97,7 +97,7 @@ class ApiSettings(ProjectorSettings):
     api_body_max_bytes: int = Field(64 * 1024, ge=1024, le=16 * 1024 * 1024, description="Largest request body.")
 
     api_read_rate: Rate = Field("3000/minute", description="Requests per client address, whatever the answer.")
-    api_costly_rate: Rate = Field("20/minute", description="Replays, rebuilds and retries per admin.")
+    api_costly_rate: Rate = Field("20/minute", description="Replays, rebuilds, retries and published facts per admin.")
     api_login_rate: Rate = Field("20/minute", description="Login attempts per client address.")
 
     api_repair_workers: int = Field(

@@ -11,9 +11,11 @@ from solve_api.http.rate_limits import RateLimits, shared_limiter
 from solve_api.identity.login import Identity
 from solve_api.identity.refusals import recording_refusals
 from solve_api.live.changes import Changes, open_changes
+from solve_api.operations.facts import FactLog
 from solve_api.operations.job_streams import JobStreams, open_job_streams
 from solve_api.operations.jobs import Jobs
 from solve_api.operations.lag import LagWatch, watching_lag
+from solve_api.operations.user_facts import UserFacts
 from solve_api.profiles.profile import Profiles
 from solve_api.profiles.search_blocks import SearchBlocks, open_search_blocks
 from solve_api.ranking.boards import Boards
@@ -41,6 +43,7 @@ class Stores:
     jobs: Jobs
     readiness: Readiness
     job_streams: JobStreams
+    user_facts: UserFacts
     answers: SingleFlight = field(default_factory=SingleFlight)
 
     @property
@@ -73,11 +76,12 @@ async def open_stores(connection: KafkaConnection, settings: ApiSettings) -> Asy
         jobs = Jobs(connection, settings, pool)
         identity = Identity(pool, settings, RateLimits(settings, limiter), refusals)
         boards = Boards(pool, board, freshness, kept)
+        fact_log = FactLog(connection, pool)
         try:
             async with open_job_streams(pool, settings, jobs) as job_streams:
                 yield Stores(
                     *(connection, settings, pool, identity, Profiles(pool), boards, search_blocks),
-                    *(changes, lag, jobs, Readiness(pool), job_streams),
+                    *(changes, lag, jobs, Readiness(pool), job_streams, UserFacts(fact_log, pool)),
                 )
         finally:
             await jobs.close()

@@ -13,7 +13,10 @@ from tests.world import World
 HOSTILE = "<script>alert(1)</script>\"'&{{ 7*7 }}"
 HOSTILE_ID = "<img src=x onerror=alert(2)>/?#&%2F"
 PUBLIC = ("/", "/leaderboard", "/leaderboard?period=week&tz=Asia/Tokyo", "/users/a", "/users/empty", "/search")
-PANEL = ("/admin", "/admin/dead-letters", "/admin/lag", "/admin/activity", "/admin/tokens", "/admin/account")
+PANEL = (
+    *("/admin", "/admin/users", "/admin/dead-letters"),
+    *("/admin/lag", "/admin/activity", "/admin/tokens", "/admin/account"),
+)
 
 
 class Page(HTMLParser):

@@ -36,6 +36,10 @@ OptionalStart = Annotated[
 ]
 ListCursor = Annotated[str | None, Query(min_length=1, max_length=1500, description="From another page.")]
 OptionalUserId = Annotated[str | None, Query(min_length=1, **LIMITS)]
+OptionalPartition = Annotated[
+    int | None, Query(ge=0, le=2**31 - 1, description="With `offset`, a place in the log to ask for.")
+]
+OptionalOffset = Annotated[int | None, Query(ge=0, le=2**63 - 1)]
 SearchText = Annotated[str, Query(**LIMITS)]
 
 

@@ -42,7 +42,7 @@ class LimitKind(StrEnum):
 REASONS = {
     LimitKind.READ: "too many requests from this address",
     LimitKind.PROBE: "too many requests from this address",
-    LimitKind.COSTLY: "you started too many repairs",
+    LimitKind.COSTLY: "you started too many repairs, or decided on too much at once",
     LimitKind.LOGIN: "too many login attempts from this address",
 }
 # counted in each process alone

@@ -18,7 +18,7 @@ from pydantic import Field
 
 from solve_api.bodies import EXAMPLE_TIME, Body
 from solve_api.database import Database
-from solve_api.errors import AuditRefused
+from solve_api.errors import AuditRefused, NotPublished
 from solve_api.identity.actors import Actor
 from solve_projector.store.postgresql import DATABASE_ERRORS, Failure, classify, said_of
 from solve_runtime.errors import SolveCountsError
@@ -106,9 +106,10 @@ async def recorded_deed(
     try:
         yield found
     except Exception as error:
-        refused = isinstance(error, SolveCountsError)
-        found["error"] = str(error) if refused else type(error).__name__  # others may quote what they were given
-        await record_end(database, actor, action, {**detail, **found}, REFUSED if refused else FAILED, deed)
+        ours = isinstance(error, SolveCountsError)
+        found["error"] = str(error) if ours else type(error).__name__  # others may quote what they were given
+        result = REFUSED if ours and not isinstance(error, NotPublished) else FAILED
+        await record_end(database, actor, action, {**detail, **found}, result, deed)
         raise
     await record_end(database, actor, action, {**detail, **found}, DONE, deed)
 

@@ -30,6 +30,7 @@ class Scope(StrEnum):
     READ = "read"
     REPAIR = "repair"
     DEAD_LETTERS = "dead-letters"
+    FACTS = "facts"
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,12 +2,25 @@
 
 from fastapi import FastAPI
 
-from solve_api.pages import account, activity, assets, board, dead_letters, home, lag, login, panel, tokens, user
+from solve_api.pages import (
+    account,
+    activity,
+    assets,
+    board,
+    dead_letters,
+    home,
+    lag,
+    login,
+    panel,
+    tokens,
+    user,
+    user_facts,
+)
 from solve_api.pages.errors import problem_page
 
 __all__ = ["add_pages", "problem_page"]
 
-PAGES = (assets, home, board, user, login, panel, dead_letters, lag, activity, tokens, account)
+PAGES = (assets, home, board, user, login, panel, user_facts, dead_letters, lag, activity, tokens, account)
 
 
 def add_pages(app: FastAPI) -> None:

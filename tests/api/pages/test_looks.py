@@ -21,6 +21,8 @@ PUBLIC = ("/", "/leaderboard", "/leaderboard?period=week", "/search?q=nobody", "
 PANEL = (
     "/admin",
     "/admin/jobs/{job}",
+    "/admin/users?q=u",
+    "/admin/users/record?id={user}",
     "/admin/dead-letters",
     "/admin/dead-letters/{letter}",
     "/admin/lag",

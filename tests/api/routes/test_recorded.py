@@ -14,6 +14,7 @@ from argon2 import PasswordHasher
 
 from solve_api.http.csrf import SAFE_METHODS
 from solve_api.identity.audit import NO_END
+from solve_projector.log.inspection import open_inspector
 from tests.api.cli.test_admin import done as command
 from tests.api.cli.test_serve import served
 from tests.api.reading import browser, seen
@@ -26,6 +27,7 @@ from tests.projector.dead_letters import add_dead_letters
 from tests.waiting import until
 from tests.world import World
 
+USER_DEEDS = ("remove", "unlist", "list")
 OTHER = "another battery of staples"
 RETRY, DISCARD = "/api/admin/dead-letters/retry", "/api/admin/dead-letters/discard"
 # what the deeds change; neither counted attempts nor when somebody was last seen
@@ -59,6 +61,8 @@ def deeds(token_id: int, session_id: str, letter: int) -> dict[tuple[str, str], 
         ("POST", SYNC): [None],
         ("POST", RETRY): [letters, {"all": True}],
         ("POST", DISCARD): [{**letters, "why": "a test"}],
+        **{("POST", f"/api/admin/users/{deed}"): [{"user_id": "a", "reason": "a test"}] for deed in USER_DEEDS},
+        **{("POST", f"/admin/users/{deed}"): [{"user_id": "a", "reason": "a test"}] for deed in USER_DEEDS},
         ("POST", "/admin/login"): [login, rehashed],
         ("POST", "/admin/logout"): [{}],
         ("POST", "/admin/jobs"): [{"kind": "backfill"}, {"kind": "sync-leaderboard", "dry_run": "true"}],
@@ -93,7 +97,7 @@ async def test_what_is_not_written_down_is_not_done(world: World, refusing: str)
         generic = {(method, path.replace("{token_id:int}", str(token_id))) for method, path in unsafe}
         assert generic == set(all_deeds), "a deed that nobody tried"
         await execute(world, refusing)
-        before = await world.fetch(STATE)
+        before, published = await world.fetch(STATE), await ends(world)
         for (method, path), bodies in all_deeds.items():
             for body in bodies:
                 # a wrong password is checked against the lock, which is not what is tried here
@@ -107,9 +111,16 @@ async def test_what_is_not_written_down_is_not_done(world: World, refusing: str)
                     page = await admin.request(method, path, data=body, headers={"Accept": "text/html"})
                     assert re.search("not (recorded|committed), so not done", seen(page, 503).text.lower()), path
                 assert await world.fetch(STATE) == before, (path, body)
+        assert await ends(world) == published, "nothing went into the log"
         await world.fetch(NO_MORE)
         assert (await admin.get("/api/admin/session")).json()["name"] == NAME
         assert (await admin.post(RETRY, json={"ids": [letter]})).json()["applied"] == 1
+
+
+async def ends(world: World) -> dict[int, int]:
+    """Where each partition of the log ends."""
+    async with open_inspector(world.connection) as inspector:
+        return dict((await inspector.state()).ends)
 
 
 async def execute(world: World, statements: str) -> None:

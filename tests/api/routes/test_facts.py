@@ -1,0 +1,227 @@
+"""Decisions of admins about users: published, recorded, and applied by the projector like any event."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+import httpx
+import pytest
+
+from solve_api.identity.tokens import Scope
+from solve_api.operations import facts as facts_module
+from solve_projector.replay.replaying import ReplayOptions, replay
+from solve_runtime.kafka_settings import KafkaConnection
+from tests.api.routes.test_operations import audit_of
+from tests.api.served import problem_of, serving
+from tests.events import at, registered, removed, solved
+from tests.producer.topics import records_of
+from tests.waiting import until
+from tests.world import World
+
+USER, USERS = "/api/admin/user", "/api/admin/users"
+WHY = {"reason": "a test"}
+
+
+async def fill(world: World) -> None:
+    """Two users, one of them with a solve; one who was never registered; and one of the site's."""
+    await world.publish([registered("ada"), registered("bob", 5), solved("1", "ada", "p", 1), solved("2", "eve", "p")])
+    async with world.database() as site:
+        await site.execute("INSERT INTO users (user_id, username) VALUES ('site', 'name of site')")
+    await world.run_once()
+
+
+async def decided(client: httpx.AsyncClient, deed: str, user_id: str, **more: Any) -> dict[str, Any]:
+    """What was published."""
+    found = await client.post(f"{USERS}/{deed}", json={"user_id": user_id, **WHY, **more})
+    assert found.status_code == 202, found.text
+    body: dict[str, Any] = found.json()
+    return body
+
+
+async def record_of(client: httpx.AsyncClient, user_id: str, place: dict[str, Any] | None = None) -> dict[str, Any]:
+    """The record, with whether a place is applied."""
+    asked = {name: place[name] for name in ("partition", "offset")} if place else {}
+    found = await client.get(USER, params={"id": user_id, **asked})
+    assert found.status_code == 200, found.text
+    body: dict[str, Any] = found.json()
+    return body
+
+
+async def test_a_decision_is_published_recorded_and_applied_like_any_event(world: World) -> None:
+    await fill(world)
+    async with serving(world) as api, api.admin() as admin:
+        place = await decided(admin, "remove", "ada", erase=True)
+        assert (place["type"], place["topic"]) == ("user.removed.v1", world.connection.topic)
+        assert (await record_of(admin, "ada", place))["applied"] is False
+        assert (await record_of(admin, "ada"))["removed"] is False, "nobody but the projector writes it"
+        await world.run_once()
+        found = await record_of(admin, "ada", place)
+        assert (found["applied"], found["removed"], found["erased"], found["username"]) == (True, True, True, None)
+        assert found["removal"] == {"at": place["at"], "reason": "a test"}
+        assert found["erased_at"] == place["at"]
+        assert (await api.anybody.get("/api/users/ada")).status_code == 410
+        sent = (await records_of(world))[-1]
+        assert {**sent, "removed_at": ""} == {"user_id": "ada", "removed_at": "", "erase": True, **WHY}
+        assert (await audit_of(admin))[1:] == [
+            ("ada", "session", "remove-user", "started"),
+            ("ada", "session", "remove-user", "done"),
+        ]
+        (end, *_) = (await admin.get("/api/admin/activity")).json()["activities"]
+        named = {name: place[name] for name in ("partition", "offset")}
+        assert end["detail"] == {"user_id": "ada", "erase": True, **WHY, **named}
+    report = await replay(world.connection, world.settings, ReplayOptions(dry_run=True), lambda *_: None)
+    assert not report.drifted
+
+
+async def test_who_is_unlisted_keeps_the_day_they_joined_and_who_is_listed_comes_back(world: World) -> None:
+    await fill(world)
+    async with serving(world) as api, api.admin() as admin:
+        for deed, listed in (("unlist", False), ("list", True)):
+            await decided(admin, deed, "bob")
+            await world.run_once()
+            found = await record_of(admin, "bob")
+            assert (found["listed"], found["username"], found["removed"]) == (listed, "name of bob", False)
+            assert found["registered_at"].startswith("2026-01-01T00:00:05.0000")
+        await decided(admin, "remove", "bob")
+        await world.run_once()
+        problem_of(await admin.post(f"{USERS}/unlist", json={"user_id": "bob", **WHY}), 409, "user-is-removed")
+        await decided(admin, "list", "bob")
+        await world.run_once()
+        found = await record_of(admin, "bob")
+        assert (found["removed"], found["username"], found["removal"]["reason"]) == (False, "name of bob", "a test")
+
+
+async def test_a_decision_wins_over_what_stands_and_undoes_no_removal_that_is_on_its_way(world: World) -> None:
+    later = (datetime.now(UTC) - at(0)).total_seconds() + 3_600  # a judge's clock is ahead
+    await world.publish([registered("ada", later), registered("bob")])
+    await world.run_once()
+    async with serving(world) as api, api.admin() as admin:
+        await decided(admin, "remove", "ada")
+        await world.run_once()
+        assert (await record_of(admin, "ada"))["removed"] is True
+        await decided(admin, "list", "ada")
+        await world.run_once()
+        assert (await record_of(admin, "ada"))["removed"] is False
+        # bob's removal is in the log and not applied yet
+        await decided(admin, "remove", "bob", erase=True)
+        await decided(admin, "unlist", "bob")
+        await decided(admin, "list", "bob")
+        await world.run_once()
+        found = await record_of(admin, "bob")
+        assert (found["removed"], found["username"]) == (True, None)
+
+
+async def test_a_registration_needs_a_name_where_none_is_kept(world: World) -> None:
+    await fill(world)
+    await world.publish([removed("gone", 1), removed("ada", 9, erase=True)])
+    await world.run_once()
+    async with serving(world) as api, api.admin() as admin:
+        for user_id in ("eve", "gone", "ada"):
+            problem_of(await admin.post(f"{USERS}/list", json={"user_id": user_id, **WHY}), 422, "username-missing")
+            await decided(admin, "list", user_id, username="new name")
+        problem_of(await admin.post(f"{USERS}/list", json={"user_id": "nobody", **WHY}), 404, "user-unknown")
+        problem_of(await admin.post(f"{USERS}/remove", json={"user_id": "nobody", **WHY}), 404, "user-unknown")
+        problem_of(await admin.get(USER, params={"id": "nobody"}), 404, "user-unknown")
+        await decided(admin, "unlist", "site")
+        await world.run_once()
+        for user_id in ("eve", "gone", "ada"):
+            found = await record_of(admin, user_id)
+            assert (found["username"], found["removed"], found["parked_events"]) == ("new name", False, 0)
+        assert (await record_of(admin, "site"))["listed"] is False
+        async with world.database() as site:
+            await site.execute("UPDATE users SET username = repeat('x', 300), origin = 'site' WHERE user_id = 'site'")
+        problem_of(await admin.post(f"{USERS}/list", json={"user_id": "site", **WHY}), 422, "username-missing")
+        rows = str(await world.fetch("SELECT admin_audit::text FROM admin_audit"))
+        assert "new name" not in rows, "names are kept in users alone (I13)"
+
+
+async def test_hidden_users_are_found_by_admins(world: World) -> None:
+    await fill(world)
+    await world.publish([removed("ada", 9), registered("bob", 9, listed=False), removed("gone", 1)])
+    await world.run_once()
+    async with serving(world) as api, api.admin() as admin:
+
+        async def found(**query: Any) -> list[tuple[str, bool, bool]]:
+            answer = (await admin.get(USERS, params=query)).json()
+            return [(one["user_id"], one["listed"], one["removed"]) for one in answer["users"]]
+
+        assert await found(q="NAME of") == [("ada", True, True), ("bob", False, False), ("site", True, False)]
+        assert await found(q="name", limit=1) == [("ada", True, True)]
+        assert await found(q="gone") == [("gone", True, True)]
+        assert await found(q="eve") == [("eve", True, False)]
+        assert await found(q="nobody") == []
+        assert (await api.get("/api/users", params={"q": "ada"}))["users"] == []
+
+
+async def test_what_is_asked_wrongly_publishes_nothing(world: World) -> None:
+    await fill(world)
+    before = len(await records_of(world))
+    async with serving(world) as api, api.admin() as admin, api.script(Scope.READ, Scope.REPAIR) as script:
+        for deed in ("remove", "unlist", "list"):
+            path = f"{USERS}/{deed}"
+            problem_of(await admin.post(path, json={"user_id": "ada"}), 422, "invalid-request")
+            problem_of(await admin.post(path, json={"user_id": "ada", "reason": "x" * 201}), 422, "invalid-request")
+            problem_of(await admin.post(path, json={"user_id": "ada", "reason": "a\x1bb"}), 422, "invalid-request")
+            problem_of(await admin.post(path, json={"user_id": "ada", "reason": " \u2003"}), 422, "reason-missing")
+            problem_of(await script.post(path, json={"user_id": "ada", **WHY}), 403, "scope-missing")
+            forged = await admin.post(path, json={"user_id": "ada", **WHY}, headers={"X-CSRF-Token": "0" * 64})
+            problem_of(forged, 403, "csrf")
+        loose = {"user_id": "ada", "erase": "yes", **WHY}
+        problem_of(await admin.post(f"{USERS}/remove", json=loose), 422, "invalid-request")
+        assert len(await records_of(world)) == before
+        assert await world.value("SELECT count(*) FROM admin_audit WHERE action LIKE '%-user'") == 0
+
+
+async def test_decisions_have_a_rate(world: World) -> None:
+    await fill(world)
+    async with serving(world, api_costly_rate="2/hour") as api, api.script(Scope.FACTS) as script:
+        answers = [await script.post(f"{USERS}/unlist", json={"user_id": "ada", **WHY}) for _ in range(3)]
+        assert [one.status_code for one in answers] == [202, 202, 429]
+
+
+@pytest.mark.parametrize(
+    ("connection", "kind"),
+    [({"bootstrap_servers": "127.0.0.1:1"}, "kafka-unavailable"), ({"topic": "not-there"}, "publish-refused")],
+)
+async def test_what_the_brokers_do_not_take_is_not_done_and_recorded_as_failed(
+    world: World, connection: dict[str, str], kind: str
+) -> None:
+    await fill(world)
+    before = len(await records_of(world))
+    elsewhere = KafkaConnection(**{"bootstrap_servers": world.connection.bootstrap_servers, **connection})
+    async with serving(World(elsewhere, world.settings, world.environment)) as api, api.admin() as admin:
+        answer = await admin.post(f"{USERS}/remove", json={"user_id": "ada", **WHY})
+        detail = problem_of(answer, 503, kind)["detail"]
+        assert "nothing changes" in detail
+        assert not [name for name in ("127.0.0.1", "not-there", "KAFKA_", "solve-") if name in detail]
+        assert int(answer.headers["retry-after"]) > 0
+        assert [row[3] for row in (await audit_of(admin))[1:]] == ["started", "failed"]
+    assert len(await records_of(world)) == before
+
+
+async def test_what_the_brokers_do_not_confirm_in_time_may_be_done(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await fill(world)
+
+    async def lost(*_: Any) -> None:
+        raise facts_module.DeliveryUncertain("the connection broke")
+
+    monkeypatch.setattr(facts_module.SolveProducer, "send", lost)
+    async with serving(world) as api, api.admin() as admin:
+        answer = await admin.post(f"{USERS}/remove", json={"user_id": "ada", **WHY})
+        assert "may be published or not" in problem_of(answer, 503, "publish-uncertain")["detail"]
+        assert [row[3] for row in (await audit_of(admin))[1:]] == ["started", "failed"]
+
+
+async def test_a_decision_is_seen_live(world: World) -> None:
+    await fill(world)
+    async with world.running(), serving(world) as api, api.script(Scope.FACTS, Scope.READ) as script:
+        place = await decided(script, "unlist", "ada")
+
+        async def is_applied() -> bool:
+            found = await record_of(script, "ada", place)
+            assert found["applied"] or found["listed"], "what is applied is shown"
+            return bool(found["applied"])
+
+        await until(is_applied, "the projector to apply it")
+        assert (await record_of(script, "ada"))["listed"] is False
