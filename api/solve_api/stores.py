@@ -15,6 +15,7 @@ from solve_api.operations.facts import FactLog
 from solve_api.operations.job_streams import JobStreams, open_job_streams
 from solve_api.operations.jobs import Jobs
 from solve_api.operations.lag import LagWatch, watching_lag
+from solve_api.operations.problem_facts import ProblemFacts
 from solve_api.operations.user_facts import UserFacts
 from solve_api.profiles.profile import Profiles
 from solve_api.profiles.search_blocks import SearchBlocks, open_search_blocks
@@ -44,6 +45,7 @@ class Stores:
     readiness: Readiness
     job_streams: JobStreams
     user_facts: UserFacts
+    problem_facts: ProblemFacts
     answers: SingleFlight = field(default_factory=SingleFlight)
 
     @property
@@ -81,7 +83,8 @@ async def open_stores(connection: KafkaConnection, settings: ApiSettings) -> Asy
             async with open_job_streams(pool, settings, jobs) as job_streams:
                 yield Stores(
                     *(connection, settings, pool, identity, Profiles(pool), boards, search_blocks),
-                    *(changes, lag, jobs, Readiness(pool), job_streams, UserFacts(fact_log, pool)),
+                    *(changes, lag, jobs, Readiness(pool), job_streams),
+                    *(UserFacts(fact_log, pool), ProblemFacts(fact_log, pool)),
                 )
         finally:
             await jobs.close()

@@ -14,7 +14,7 @@ HOSTILE = "<script>alert(1)</script>\"'&{{ 7*7 }}"
 HOSTILE_ID = "<img src=x onerror=alert(2)>/?#&%2F"
 PUBLIC = ("/", "/leaderboard", "/leaderboard?period=week&tz=Asia/Tokyo", "/users/a", "/users/empty", "/search")
 PANEL = (
-    *("/admin", "/admin/users", "/admin/dead-letters"),
+    *("/admin", "/admin/users", "/admin/problems", "/admin/dead-letters"),
     *("/admin/lag", "/admin/activity", "/admin/tokens", "/admin/account"),
 )
 

@@ -22,6 +22,12 @@ AskedUserId = Annotated[
     str,
     Query(alias="id", min_length=1, **LIMITS, description="The judge's stable id of the user.", examples=["u-1"]),
 ]
+AskedProblemId = Annotated[
+    str,
+    Query(
+        alias="id", min_length=1, **LIMITS, description="The judge's stable id of the problem.", examples=["two-sum"]
+    ),
+]
 OptionalUsername = Annotated[
     str | None, Query(min_length=1, **LIMITS, description="Finds who has exactly this name.", examples=["ada"])
 ]

@@ -91,3 +91,34 @@ class UserRecord(FoundUser):
         examples=[True], description="Whether the place that was asked for is applied; null if none was."
     )
     as_of: datetime = Field(examples=[EXAMPLE_TIME])
+
+
+class ProblemFactRequest(Asked):
+    """A problem to withdraw or to restore."""
+
+    problem_id: Text = Field(examples=["two-sum"])
+    reason: Reason
+
+
+class Solvers(Body):
+    """How many people have solved a problem."""
+
+    number: int = Field(examples=[1_200])
+    estimated: bool = Field(
+        description="Whether the number is what PostgreSQL expects: to count them would take too long, or it changes."
+    )
+
+
+class ProblemRecord(Body):
+    """What the facts say of one problem, and whom they touch."""
+
+    problem_id: str = Field(examples=["two-sum"])
+    withdrawn: bool = Field(description="Whether it counts for nobody.")
+    decided_at: datetime | None = Field(examples=[EXAMPLE_TIME], description="The time of the fact that stands.")
+    reason: str | None = Field(examples=["its tests were wrong"])
+    recounting: bool = Field(description="Whether its solvers are being counted anew.")
+    solvers: Solvers
+    applied: bool | None = Field(
+        examples=[True], description="Whether the place that was asked for is applied; null if none was."
+    )
+    as_of: datetime = Field(examples=[EXAMPLE_TIME])

@@ -12,6 +12,7 @@ from solve_api.pages import (
     lag,
     login,
     panel,
+    problem_facts,
     tokens,
     user,
     user_facts,
@@ -20,10 +21,11 @@ from solve_api.pages.errors import problem_page
 
 __all__ = ["add_pages", "problem_page"]
 
-PAGES = (assets, home, board, user, login, panel, user_facts, dead_letters, lag, activity, tokens, account)
+PUBLIC = (assets, home, board, user, login)
+PANEL = (panel, user_facts, problem_facts, dead_letters, lag, activity, tokens, account)
 
 
 def add_pages(app: FastAPI) -> None:
     """Adds the routes of the pages and their static files."""
-    for page in PAGES:
+    for page in (*PUBLIC, *PANEL):
         app.include_router(page.router)

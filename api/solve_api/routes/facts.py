@@ -4,7 +4,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends, Query
 
-from solve_api.http.parameters import LIMITS, AskedUserId, OptionalOffset, OptionalPartition
+from solve_api.http.parameters import LIMITS, AskedProblemId, AskedUserId, OptionalOffset, OptionalPartition
 from solve_api.http.problems import problems
 from solve_api.http.rate_limits import LimitKind
 from solve_api.identity.actors import Caller
@@ -12,6 +12,8 @@ from solve_api.identity.tokens import Scope
 from solve_api.operations.fact_bodies import (
     FoundUsers,
     ListRequest,
+    ProblemFactRequest,
+    ProblemRecord,
     Published,
     RemoveRequest,
     UnlistRequest,
@@ -72,3 +74,29 @@ async def list_again(caller: MayPublish, stores: OpenStores, asked: ListRequest)
     """Publish that a user is on leaderboards; one who was removed comes back with every solve."""
     await stores.limits.spend(LimitKind.COSTLY, caller.name)
     return await stores.user_facts.list_again(caller.actor, asked.user_id, asked.reason, asked.username)
+
+
+@router.get("/problem", responses=problems(401, 403, 422, 503))
+async def problem_record(
+    _: MayRead,
+    stores: OpenStores,
+    problem_id: AskedProblemId,
+    partition: OptionalPartition = None,
+    offset: OptionalOffset = None,
+) -> ProblemRecord:
+    """Get whether a problem counts, and how many have solved it; with a place, whether what is there is applied."""
+    return await stores.problem_facts.record(problem_id, place_of(partition, offset))
+
+
+@router.post("/problems/withdraw", status_code=202, responses=problems(401, 403, 422, 429, 503))
+async def withdraw(caller: MayPublish, stores: OpenStores, asked: ProblemFactRequest) -> Published:
+    """Publish that a problem counts for nobody, until it is restored."""
+    await stores.limits.spend(LimitKind.COSTLY, caller.name)
+    return await stores.problem_facts.withdraw(caller.actor, asked.problem_id, asked.reason)
+
+
+@router.post("/problems/restore", status_code=202, responses=problems(401, 403, 422, 429, 503))
+async def restore(caller: MayPublish, stores: OpenStores, asked: ProblemFactRequest) -> Published:
+    """Publish that a withdrawn problem counts as before."""
+    await stores.limits.spend(LimitKind.COSTLY, caller.name)
+    return await stores.problem_facts.restore(caller.actor, asked.problem_id, asked.reason)

@@ -23,6 +23,8 @@ PANEL = (
     "/admin/jobs/{job}",
     "/admin/users?q=u",
     "/admin/users/record?id={user}",
+    "/admin/problems",
+    "/admin/problems?id=problem-1",
     "/admin/dead-letters",
     "/admin/dead-letters/{letter}",
     "/admin/lag",
@@ -83,7 +85,7 @@ async def test_every_page_is_accessible_and_fits_a_phone(world: World, chromium:
                 if found := await violations(page):
                     wrong[f"{path} at {size['width']}"] = found
         assert wrong == {}
-        assert len(paths) == 15
+        assert len(paths) == 19
 
 
 async def test_the_dark_is_dark(world: World, chromium: Browser) -> None:

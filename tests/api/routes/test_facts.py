@@ -1,4 +1,4 @@
-"""Decisions of admins about users: published, recorded, and applied by the projector like any event."""
+"""Decisions of admins about users and problems: published, recorded, and applied by the projector like any event."""
 
 from datetime import UTC, datetime
 from typing import Any
@@ -8,6 +8,7 @@ import pytest
 
 from solve_api.identity.tokens import Scope
 from solve_api.operations import facts as facts_module
+from solve_api.operations import problem_facts as problems_module
 from solve_projector.replay.replaying import ReplayOptions, replay
 from solve_runtime.kafka_settings import KafkaConnection
 from tests.api.routes.test_operations import audit_of
@@ -18,6 +19,7 @@ from tests.waiting import until
 from tests.world import World
 
 USER, USERS = "/api/admin/user", "/api/admin/users"
+PROBLEM, PROBLEMS = "/api/admin/problem", "/api/admin/problems"
 WHY = {"reason": "a test"}
 
 
@@ -165,10 +167,17 @@ async def test_what_is_asked_wrongly_publishes_nothing(world: World) -> None:
             problem_of(await script.post(path, json={"user_id": "ada", **WHY}), 403, "scope-missing")
             forged = await admin.post(path, json={"user_id": "ada", **WHY}, headers={"X-CSRF-Token": "0" * 64})
             problem_of(forged, 403, "csrf")
+        for deed in ("withdraw", "restore"):
+            path = f"{PROBLEMS}/{deed}"
+            problem_of(await admin.post(path, json={"problem_id": "p"}), 422, "invalid-request")
+            problem_of(await admin.post(path, json={"problem_id": "p", "reason": " "}), 422, "reason-missing")
+            problem_of(await script.post(path, json={"problem_id": "p", **WHY}), 403, "scope-missing")
+            forged = await admin.post(path, json={"problem_id": "p", **WHY}, headers={"X-CSRF-Token": "0" * 64})
+            problem_of(forged, 403, "csrf")
         loose = {"user_id": "ada", "erase": "yes", **WHY}
         problem_of(await admin.post(f"{USERS}/remove", json=loose), 422, "invalid-request")
         assert len(await records_of(world)) == before
-        assert await world.value("SELECT count(*) FROM admin_audit WHERE action LIKE '%-user'") == 0
+        assert await world.value("SELECT count(*) FROM admin_audit WHERE action <> 'login'") == 0
 
 
 async def test_decisions_have_a_rate(world: World) -> None:
@@ -220,8 +229,49 @@ async def test_a_decision_is_seen_live(world: World) -> None:
 
         async def is_applied() -> bool:
             found = await record_of(script, "ada", place)
-            assert found["applied"] or found["listed"], "what is applied is shown"
+            assert not (found["applied"] and found["listed"]), "what is applied is shown"
             return bool(found["applied"])
 
         await until(is_applied, "the projector to apply it")
         assert (await record_of(script, "ada"))["listed"] is False
+
+
+async def test_a_problem_is_withdrawn_and_restored_with_the_number_of_people_shown_first(world: World) -> None:
+    await fill(world)
+    async with serving(world) as api, api.admin() as admin:
+        first = (await admin.get(PROBLEM, params={"id": "p"})).json()
+        assert (first["solvers"], first["withdrawn"]) == ({"number": 1, "estimated": False}, False)
+        assert (await admin.get(PROBLEM, params={"id": "new"})).json()["solvers"]["number"] == 0
+        for deed, kind, solved_problems in (("withdraw", "withdrawn", 0), ("restore", "restored", 1)):
+            found = await admin.post(f"{PROBLEMS}/{deed}", json={"problem_id": "p", **WHY})
+            assert found.status_code == 202, found.text
+            place = found.json()
+            assert place["type"] == f"problem.{kind}.v1"
+            asked = {"id": "p", "partition": place["partition"], "offset": place["offset"]}
+            waiting = (await admin.get(PROBLEM, params=asked)).json()
+            assert (waiting["applied"], waiting["solvers"]["estimated"]) == (False, True)
+            await world.run_once()
+            applied = (await admin.get(PROBLEM, params=asked)).json()
+            assert (applied["applied"], applied["withdrawn"]) == (True, deed == "withdraw")
+            assert (applied["decided_at"], applied["reason"], applied["recounting"]) == (place["at"], "a test", False)
+            assert applied["solvers"] == {"number": 1, "estimated": False}, "withdrawn or not"
+            assert (await api.get("/api/users/ada"))["problems_solved"] == solved_problems
+        assert [row[2:] for row in (await audit_of(admin))[1:]] == [
+            ("withdraw-problem", "started"),
+            ("withdraw-problem", "done"),
+            ("restore-problem", "started"),
+            ("restore-problem", "done"),
+        ]
+
+
+async def test_a_count_of_people_that_takes_too_long_is_an_estimate(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(problems_module, "COUNT_TIMEOUT_MS", 1)
+    slow = {"count_solvers": "SELECT count(*) FROM solves, pg_sleep(60) WHERE problem_id = $1"}
+    monkeypatch.setattr(problems_module, "PROBLEM_RECORDS_SQL", {**problems_module.PROBLEM_RECORDS_SQL, **slow})
+    await fill(world)
+    async with serving(world) as api, api.admin() as admin:
+        found = (await admin.get(PROBLEM, params={"id": "p"})).json()
+        assert found["solvers"]["estimated"] is True
+        assert found["solvers"]["number"] > 0

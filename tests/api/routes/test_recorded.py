@@ -28,6 +28,7 @@ from tests.waiting import until
 from tests.world import World
 
 USER_DEEDS = ("remove", "unlist", "list")
+PROBLEM_DEEDS = ("withdraw", "restore")
 OTHER = "another battery of staples"
 RETRY, DISCARD = "/api/admin/dead-letters/retry", "/api/admin/dead-letters/discard"
 # what the deeds change; neither counted attempts nor when somebody was last seen
@@ -63,6 +64,8 @@ def deeds(token_id: int, session_id: str, letter: int) -> dict[tuple[str, str], 
         ("POST", DISCARD): [{**letters, "why": "a test"}],
         **{("POST", f"/api/admin/users/{deed}"): [{"user_id": "a", "reason": "a test"}] for deed in USER_DEEDS},
         **{("POST", f"/admin/users/{deed}"): [{"user_id": "a", "reason": "a test"}] for deed in USER_DEEDS},
+        **{("POST", f"/api/admin/problems/{deed}"): [{"problem_id": "p", "reason": "x"}] for deed in PROBLEM_DEEDS},
+        **{("POST", f"/admin/problems/{deed}"): [{"problem_id": "p", "reason": "x"}] for deed in PROBLEM_DEEDS},
         ("POST", "/admin/login"): [login, rehashed],
         ("POST", "/admin/logout"): [{}],
         ("POST", "/admin/jobs"): [{"kind": "backfill"}, {"kind": "sync-leaderboard", "dry_run": "true"}],

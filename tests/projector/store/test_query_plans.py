@@ -116,6 +116,7 @@ PAGES: dict[str, tuple[str, str, list[Any]]] = {
     "search of many": ("solve_api.profiles", "search", ["u", 5, "user 7", 20, 1_000, 100]),
     "user_record": ("solve_api.operations", "user_records", ["user 7", 10_000]),
     "find_users": ("solve_api.operations", "user_records", ["user 77", 50]),
+    "problem_record": ("solve_api.operations", "problem_records", ["problem 7"]),
     "newer_standings": ("solve_api.live", "standings", [SOME, [1] * len(SOME)]),
     "build_board": ("solve_api.ranking", "kept_boards", [LAST_DAY, LAST_DAY.replace(hour=1), False, 0]),
     "boards_of": ("solve_api.ranking", "kept_boards", [[KEPT[0]], [KEPT[1]]]),
