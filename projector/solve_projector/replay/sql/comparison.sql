@@ -78,13 +78,8 @@ LEFT JOIN users USING (user_id)
 LEFT JOIN solve_replay_names AS names USING (user_id)
 LEFT JOIN solve_replay_removed AS removal USING (user_id)
 LEFT JOIN solve_replay_counts AS counts USING (user_id)
-CROSS JOIN LATERAL (SELECT coalesce(names.registered_at, '-infinity') AS at) AS registered
-CROSS JOIN LATERAL (
-    SELECT
-        CASE WHEN removal.erased_at >= registered.at THEN '' ELSE coalesce(names.username, users.username) END AS username,
-        coalesce(removal.erased_at >= registered.at, false) OR coalesce(NOT names.unlisted, users.listed) AS listed,
-        coalesce(removal.removed_at >= registered.at, false) AS removed
-) AS state
+CROSS JOIN LATERAL ({solve_projector.replay.said_users.registered}) AS registered
+CROSS JOIN LATERAL ({solve_projector.store.user_rule.state}) AS state
 WHERE users.user_id IS NULL
     OR (
         names.user_id IS NOT NULL

@@ -11,12 +11,8 @@ FROM (
     LEFT JOIN users USING (user_id)
     LEFT JOIN solve_replay_names AS names USING (user_id)
     LEFT JOIN solve_replay_removed AS removal USING (user_id)
-    CROSS JOIN LATERAL (  -- no erased name, whatever the time
-        SELECT CASE
-            WHEN removal.erased_at >= coalesce(names.registered_at, '-infinity') THEN ''
-            ELSE coalesce(names.username, users.username)
-        END AS username
-    ) AS shown
+    CROSS JOIN LATERAL ({solve_projector.replay.said_users.registered}) AS registered
+    CROSS JOIN LATERAL ({solve_projector.store.user_rule.state}) AS shown  -- no erased name, whatever the time
     LEFT JOIN solve_replay_standing AS solves
         ON solves.user_id = known.user_id AND solves.solved AND {solve_projector.replay.problems.none_of}
         AND ($1::timestamptz IS NULL OR solves.submitted_at <= $1)

@@ -1,17 +1,12 @@
 -- name: states
--- A part of statements: what follows from the facts of `users`. A registration as late as a removal loses to it, and no
--- registration is older than any. Of an erased user name and listing are the defaults.
-SELECT
-    users.user_id,
-    CASE WHEN removal.erased_at >= registered.at THEN '' ELSE users.username END AS username,
-    CASE WHEN removal.erased_at >= registered.at THEN true ELSE users.listed END AS listed,
-    coalesce(removal.removed_at >= registered.at, false) AS removed
+-- A part of statements: what follows from the facts of `users`.
+SELECT users.user_id, state.*
 FROM users
 LEFT JOIN user_removals AS removal USING (user_id)
 CROSS JOIN LATERAL (
-    -- what a site says of the time is no registration
-    SELECT coalesce(CASE WHEN users.origin = 'log' THEN users.registered_at END, '-infinity') AS at
+    SELECT users.username, users.listed, {solve_projector.store.user_rule.registered_at} AS registered_at
 ) AS registered
+CROSS JOIN LATERAL ({solve_projector.store.user_rule.state}) AS state
 
 -- name: take_over
 -- A part of updates: makes `users` the `state`, with a newer version.
