@@ -3,6 +3,7 @@
 import json
 from typing import Any
 
+from solve_projector.domain.named_users import named_users
 from solve_projector.operations import retry_dead_letters as dead_letter_retry
 from solve_projector.operations.retry_dead_letters import Retried
 from solve_projector.store.dead_letters import Selection
@@ -42,6 +43,7 @@ async def add_dead_letters(
                 "reason": reason.value,
                 "detail": "as it was said then",
             } | changes
+            columns["user_ids"] = named_users(columns["key"], columns["value"])
             names = ", ".join(f'"{name}"' for name in columns)
             places = ", ".join(f"${number}" for number in range(1, len(columns) + 1))
             insert = f"INSERT INTO dead_letters ({names}) VALUES ({places}) RETURNING dead_letter_id"

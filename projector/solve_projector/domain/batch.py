@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Protocol
 
 from solve_projector.domain.decoding import decode_record
+from solve_projector.domain.named_users import named_users
 from solve_projector.domain.rule import (
     ProblemFact,
     Registration,
@@ -55,7 +56,7 @@ class DeadLetter(NamedTuple):
     why: Rejected
 
     def columns(self) -> tuple[Any, ...]:
-        """Place, broker timestamp, key, value, headers and reason, without the NUL that PostgreSQL's text refuses."""
+        """As `dead_letters` has them; text without the NUL that PostgreSQL's refuses."""
         record = self.record
         return (
             record.partition,
@@ -67,6 +68,7 @@ class DeadLetter(NamedTuple):
             [content for _, content in record.headers],
             self.why.reason.value,
             self.why.detail.replace("\x00", "\\x00"),
+            named_users(record.key, record.value),
         )
 
 

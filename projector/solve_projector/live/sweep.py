@@ -1,5 +1,5 @@
 """Applies parked events of users who exist by now, within a minute while fewer than 60,000 users have some (I5), and
-removals to users whom the site wrote after them (I13).
+removals to users whom the site wrote after them, and to dead letters of users who are erased (I13).
 
 Needed where two transactions crossed, for users whom the site inserts itself, and for those with more parked events
 than fit into the transaction that registers them. A projector looks at LOOKED_AT_ONCE users each time and goes on after
@@ -16,6 +16,7 @@ import structlog
 
 from solve_projector.domain.rule import VerdictKey
 from solve_projector.store.counts import UNPARKED_AT_ONCE, apply_removals, unpark_events
+from solve_projector.store.erasure import ERASED_AT_ONCE, erase_letters
 from solve_projector.store.halving import in_halves
 from solve_projector.telemetry.metrics import ProjectorMetrics
 from solve_runtime.sql import queries
@@ -42,11 +43,15 @@ class Sweep:
 
     async def all(self) -> int:
         """Applies all that can be applied; returns the number of users. Raises asyncpg's errors."""
+        await self.all_removals()
+        return await self.all_parked()
+
+    async def all_removals(self) -> None:
+        """Applies all removals. Raises asyncpg's errors."""
         self._removed_after = ""
         await self._remove()
         while self._removed_after:
             await self._remove()
-        return await self.all_parked()
 
     async def all_parked(self) -> int:
         """Applies all parked events that can be applied; returns the number of users. Raises asyncpg's errors."""
@@ -75,7 +80,7 @@ class Sweep:
         return len(known)
 
     async def _remove(self) -> None:
-        """Hides removed users whom the site inserted or renamed."""
+        """Hides removed users whom the site inserted or renamed, and blanks dead letters of erased ones."""
         looked_at = await self._pool.fetch(USER_FACTS_SQL["next_removals"], self._removed_after, LOOKED_AT_ONCE)
         unlike = [row["user_id"] for row in looked_at if row["is_unlike"]]
         for first in range(0, len(unlike), REMOVED_AT_ONCE):
@@ -83,7 +88,18 @@ class Sweep:
             async with self._pool.acquire() as connection, connection.transaction():
                 await apply_removals(connection, user_ids)
             log.info("removals applied to users of the site", action="removed", users=len(user_ids))
+        named = [row["user_id"] for row in looked_at if row["is_named"]]
+        for first in range(0, len(named), REMOVED_AT_ONCE):
+            await self._erase_letters(named[first : first + REMOVED_AT_ONCE])
         self._removed_after = looked_at[-1]["user_id"] if len(looked_at) == LOOKED_AT_ONCE else ""
+
+    async def _erase_letters(self, user_ids: Sequence[str]) -> None:
+        erased = ERASED_AT_ONCE
+        while erased == ERASED_AT_ONCE:
+            async with self._pool.acquire() as connection, connection.transaction():
+                erased = await erase_letters(connection, user_ids, ERASED_AT_ONCE)
+            if erased:
+                log.info("dead letters of erased users blanked", action="letters_erased", dead_letters=erased)
 
     async def _apply(self, keys: Sequence[VerdictKey]) -> None:
         async with self._pool.acquire() as connection, connection.transaction():

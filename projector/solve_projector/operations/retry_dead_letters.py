@@ -68,11 +68,17 @@ async def retry(connection: Connection, topic: str, selection: Selection) -> Ret
 
 async def _require_ours(connection: Connection, topic: str, ids: Sequence[int]) -> None:
     rows = await connection.fetch(
-        "SELECT dead_letter_id, topic FROM dead_letters WHERE dead_letter_id = ANY ($1::bigint[]) ORDER BY 1", ids
+        "SELECT dead_letter_id, topic, erased FROM dead_letters WHERE dead_letter_id = ANY ($1::bigint[]) ORDER BY 1",
+        ids,
     )
     if missing := sorted(set(ids) - {row[0] for row in rows}):
         raise unknown_dead_letters(missing)
-    for dead_letter_id, found in rows:
+    for dead_letter_id, found, erased in rows:
+        if erased:
+            raise DeadLetterUnknown(
+                f"dead letter {dead_letter_id} holds no record any more, since its user was erased; nothing was "
+                "changed: leave it out"
+            )
         if found != topic:
             raise DeadLetterUnknown(
                 f"dead letter {dead_letter_id} belongs to topic {found}, not to {topic}; nothing was changed: "

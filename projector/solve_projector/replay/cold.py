@@ -15,6 +15,7 @@ from solve_projector.log.state import LogState
 from solve_projector.replay.comparison import compare_search_keys, summarise_users
 from solve_projector.replay.report import Report
 from solve_projector.store.counts import advance_offsets
+from solve_projector.store.erasure import erase_letters
 from solve_projector.store.locks import Lock, unlock, wait_lock
 from solve_projector.store.postgresql import Connection
 from solve_projector.store.session import require_own_session
@@ -121,6 +122,8 @@ async def load(
     await _repair_search_keys(connection, report)
     await connection.execute(COLD_SQL["clear_dead_letters"], state.topic)
     await connection.execute(REPAIR_SQL["insert_dead_letters"], state.topic)
+    named = await connection.fetch("SELECT DISTINCT unnest(user_ids) FROM solve_replay_rejected")
+    await erase_letters(connection, [row[0] for row in named], at_most=None)
     await advance_offsets(connection, state.topic, state.ends, fingerprints)
     on_progress(3, 3)
 

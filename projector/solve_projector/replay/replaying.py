@@ -245,6 +245,7 @@ async def _replay_warm(replay: Replay) -> None:
         await repair.run(replay.step("repairing"))
         await repair.finish(dead_letters)
         async with open_pool(replay.settings) as pool:
+            await Sweep(pool, state.topic).all_removals()
             if not await Recounts(pool).all(RECOUNT_PATIENCE_S):
                 log.warning("some users wait for a recount, which a projector goes on with", action="recount_waits")
         report.users_refused = repair.refused

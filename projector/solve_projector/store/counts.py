@@ -7,7 +7,7 @@
 5. Lock the parked events of new and of unknown users by key. Those of new users join the batch.
 6. Park the verdicts of unknown users; upsert the others, their first solves, and the counts by what was added. Where a
    solve was taken back, settle the problem from its verdicts and count the user anew.
-7. Insert the dead letters, whole.
+7. Insert the dead letters, whole; blank those of erased users.
 8. Advance the offsets, and commit.
 
 A crash before the commit leaves nothing; after it, everything, and a stale leaderboard until Redis is written again.
@@ -23,6 +23,7 @@ from typing import Any, NamedTuple
 from solve_projector.domain.batch import DeadLetter, Fingerprint, Ranges, Rows
 from solve_projector.domain.rule import ProblemFact, Registration, Removal, Verdict, VerdictKey, fold_verdict
 from solve_projector.errors import Overtaken, RegistrationCrossed
+from solve_projector.store.erasure import erase_letters
 from solve_projector.store.postgresql import Connection
 from solve_projector.store.session import require_own_session
 from solve_runtime.sql import queries
@@ -91,7 +92,9 @@ async def apply_rows(connection: Connection, topic: str, rows: Rows, *, unpark: 
         applied.epoch = await connection.fetchval("SELECT epoch FROM leaderboard_epoch")
         if rows.registrations or rows.verdicts or rows.removals or rows.problem_facts:
             applied.unknown_users = await apply_events(connection, rows, applied, unpark=unpark)
-        await _insert_dead_letters(connection, topic, rows.dead_letters)
+        named = await _insert_dead_letters(connection, topic, rows.dead_letters)
+        erased = {user_id for user_id, removal in rows.removals.items() if removal.erased_at}
+        await erase_letters(connection, named | erased)
         ends = {partition: end for partition, (_, end) in rows.ranges.items()}
         await advance_offsets(connection, topic, ends, rows.fingerprints)
     applied.seconds = perf_counter() - started
@@ -303,10 +306,12 @@ def _columns(keys: Iterable[VerdictKey]) -> tuple[list[str], list[str], list[str
     return [key[0] for key in ordered], [key[1] for key in ordered], [key[2] for key in ordered]
 
 
-async def _insert_dead_letters(connection: Connection, topic: str, dead_letters: Sequence[DeadLetter]) -> None:
-    if dead_letters:
-        rows = [(topic, *one.columns()) for one in dead_letters]
+async def _insert_dead_letters(connection: Connection, topic: str, dead_letters: Sequence[DeadLetter]) -> set[str]:
+    """Returns the users whom they name."""
+    rows = [(topic, *one.columns()) for one in dead_letters]
+    if rows:
         await connection.executemany(DEAD_LETTERS_SQL["insert_dead_letters"], rows)
+    return {user_id for *_, user_ids in rows for user_id in user_ids}
 
 
 async def advance_offsets(

@@ -5,7 +5,6 @@ discarded: it stays, with who, when and why. A parked event cannot be discarded,
 again; it is acknowledged, which only takes it out of the alerts. Each decision is one transaction.
 """
 
-import json
 from base64 import b64encode
 from collections.abc import AsyncIterator, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -50,6 +49,7 @@ class StoredDeadLetter:
     headers: Sequence[tuple[str, bytes | None]]
     reason: str
     detail: str
+    user_ids: Sequence[str]
     created_at: datetime
     discarded: Resolution | None
 
@@ -63,18 +63,8 @@ class StoredDeadLetter:
 
     @property
     def user_id(self) -> str | None:
-        """The user of the record: from its value if that can be read, else from its key."""
-        try:
-            fields = json.loads(self.value or b"")
-        except (ValueError, RecursionError):
-            fields = None
-        named = fields.get("user_id") if isinstance(fields, dict) else None
-        if isinstance(named, str) and named:
-            return named
-        try:
-            return (self.key or b"").decode() or None
-        except UnicodeDecodeError:
-            return None
+        """The user of the record, as far as it can be read."""
+        return self.user_ids[0] if self.user_ids else None
 
     def summary(self) -> dict[str, Any]:
         """Everything but the record's bytes."""
@@ -138,15 +128,13 @@ async def read_pages(
         selection.topic,
         selection.with_discarded,
         page_records,
-        selection.user_id.encode() if selection.user_id is not None else None,
+        selection.user_id,
         last,
     ):
         after = sizes[-1]["dead_letter_id"]
         for ids in _pages(sizes):
-            found = [_stored(row) for row in await connection.fetch(DEAD_LETTERS_SQL["read_dead_letters"], ids)]
-            # the user id is inside arbitrary bytes, which SQL cannot parse
-            if wanted := [one for one in found if selection.user_id is None or one.user_id == selection.user_id]:
-                yield wanted
+            if found := [_stored(row) for row in await connection.fetch(DEAD_LETTERS_SQL["read_dead_letters"], ids)]:
+                yield found
 
 
 def _pages(sizes: Iterable[Any]) -> Iterator[list[int]]:
@@ -168,8 +156,7 @@ async def summaries(
 ) -> tuple[list[dict[str, Any]], bool]:
     """The oldest selected dead letters with ids above `after`, without their bytes; and whether there are more."""
     found: list[dict[str, Any]] = []
-    page_records = PAGE_RECORDS if selection.user_id is not None else min(limit + 1, PAGE_RECORDS)
-    async for page in read_pages(connection, selection, page_records, after):
+    async for page in read_pages(connection, selection, min(limit + 1, PAGE_RECORDS), after):
         found += [one.summary() for one in page]
         if len(found) > limit:
             return found[:limit], True

@@ -20,8 +20,9 @@ from solve_projector.store.counts import apply_rows
 from solve_projector.store.postgresql import pool_options
 from solve_runtime.sql import queries
 from solve_schemas.events import Event
+from solve_schemas.rejection import Reason, Rejected
 from tests import events as make
-from tests.events import at, registered, revoked, solved
+from tests.events import at, registered, removed, revoked, solved
 from tests.world import World
 
 OFFSETS_SQL = queries("solve_projector.store", "offsets")
@@ -49,13 +50,13 @@ class Log:
         self.pool = pool
         self.ends: dict[int, int] = {}
 
-    def batch(self, events: list[Event], partition: int = 0) -> Batch:
+    def batch(self, events: list[Event | Rejected], partition: int = 0) -> Batch:
         begin = self.ends.get(partition, 0)
         self.ends[partition] = begin + len(events)
         records = [DecodedRecord(Record(partition, begin + i), event) for i, event in enumerate(events)]
         return Batch({partition: (begin, begin + len(events))}, records)
 
-    async def apply(self, events: list[Event], partition: int = 0) -> None:
+    async def apply(self, events: list[Event | Rejected], partition: int = 0) -> None:
         await self.pool.execute(OFFSETS_SQL["add_partitions"], TOPIC, [partition])
         batch = self.batch(events, partition)
         while True:
@@ -233,6 +234,17 @@ async def test_a_sweep_goes_on_after_the_users_it_looked_at(log: Log, monkeypatc
     await log.pool.execute("INSERT INTO users (user_id, username) VALUES ('b', ''), ('c', '')")
     assert [await sweep.some() for _ in range(2)] == [2, 0]
     assert await log.pool.fetchval("SELECT sum(problems_solved) FROM users") == 15
+
+
+async def test_an_erasure_blanks_letters_of_before_of_its_batch_and_of_later(log: Log) -> None:
+    """By themselves: a sweep is for transactions that cross."""
+    letter = Rejected(Reason.INVALID_EVENT, "of the user k, as its key says")
+    await log.apply([letter])
+    await log.apply([removed("k", 1, erase=True), letter])
+    await log.apply([letter])
+    await log.apply([registered("k", 2), letter])
+    rows = await log.pool.fetch('SELECT erased, value FROM dead_letters ORDER BY "offset"')
+    assert [tuple(row) for row in rows] == [(True, None)] * 3 + [(False, b"v")]
 
 
 async def test_the_log_names_a_user_whom_the_site_inserted(log: Log) -> None:

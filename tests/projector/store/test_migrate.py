@@ -12,6 +12,7 @@ import pytest_asyncio
 from pydantic import SecretStr
 
 from bench.check import model_of
+from solve_projector.domain.named_users import named_users
 from solve_projector.errors import SchemaMismatch
 from solve_projector.settings import ProjectorSettings
 from solve_projector.store import migrate as runner
@@ -21,7 +22,7 @@ from tests.conftest import url_of
 from tests.events import registered, revoked, solved
 from tests.waiting import until
 
-APPLIED = ["0014", "0005", "0006", "0007", "0009", "0010", "0011"]  # the newest that fences, and the additive ones
+APPLIED = ["0015", "0005", "0006", "0007", "0009", "0010", "0011"]  # the newest that fences, and the additive ones
 
 
 @pytest_asyncio.fixture
@@ -140,6 +141,36 @@ async def test_an_upgrade_waits_for_a_running_batch_and_never_the_batch_for_it(
     finally:
         await writer.close()
         await watcher.close()
+
+
+async def test_whom_a_dead_letter_names_is_filled_from_what_it_is(
+    settings: ProjectorSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as older:
+        older.setattr(runner, "migrations", lambda: {name: sql for name, sql in migrations().items() if name < "0014"})
+        assert await migrate(settings) == "0013"
+    records: list[tuple[bytes | None, bytes | None]] = [
+        (b"key", None),
+        (b"key", b'{"user_id": "u"}'),
+        (b"key", rb'{"data": {"user_id" : "\u00fc"}}'),
+        (b"key", b'{"user_id": 47020, "broken'),
+        (b"key", b'{"user_id": "\\u0000"}'),
+        (b"key", b"\xff\x00"),
+        (b"\xff", b"\xff"),
+        (None, None),
+    ]
+    connection = await connect(settings)
+    try:
+        insert = (
+            'INSERT INTO dead_letters (topic, partition, "offset", broker_timestamp_ms, key, value, header_names, '
+            "header_values, reason, detail) VALUES ('t', 0, $1, 0, $2, $3, '{}', '{}', 'not-json', '')"
+        )
+        await connection.executemany(insert, [(place, *record) for place, record in enumerate(records)])
+        await migrate(settings)
+        found = [row[0] for row in await connection.fetch('SELECT user_ids FROM dead_letters ORDER BY "offset"')]
+    finally:
+        await connection.close()
+    assert found == [named_users(*record) for record in records]
 
 
 async def test_first_solves_are_filled_from_the_verdicts_that_stand(

@@ -50,11 +50,12 @@ SEED = f"""
     UPDATE parked_events SET acknowledged_at = now(), acknowledged_by = 'ada', acknowledged_why = ''
     WHERE source_offset % 10 > 0;
     INSERT INTO dead_letters (
-        topic, partition, "offset", broker_timestamp_ms, header_names, header_values, reason, detail, discarded_at,
-        discarded_by, discarded_why
+        topic, partition, "offset", broker_timestamp_ms, header_names, header_values, reason, detail, user_ids,
+        discarded_at, discarded_by, discarded_why
     )
     SELECT
         'log', 0, n, 0, '{{}}', '{{}}', CASE WHEN n % 2 = 0 THEN 'tombstone' ELSE 'not-json' END, '',
+        ARRAY['user ' || n],
         CASE WHEN n % 10 > 1 THEN now() END, CASE WHEN n % 10 > 1 THEN 'ada' END, CASE WHEN n % 10 > 1 THEN '' END
     FROM generate_series(1, {USERS}) AS n;
     INSERT INTO leaderboard_outbox (user_id) SELECT 'user ' || n FROM generate_series(1, 50) AS n;
@@ -93,6 +94,8 @@ LIVE_OF_SOME_USERS = [
     ("solve_projector.store", "parked_events", "unpark_events"),
     ("solve_projector.store", "parked_events", "lock_parked_events"),
     ("solve_projector.store", "parked_events", "lock_parked_of_batch"),
+    ("solve_projector.store", "dead_letters", "lock_letters_of_erased"),
+    ("solve_projector.store", "user_facts", "next_removals"),
 ]
 # Idle work: what asks again and again whether something waits, however much is parked, dead-lettered or settled.
 WAITING: dict[str, tuple[str, str, list[Any]]] = {
@@ -204,12 +207,12 @@ async def test_projection_finds_users_and_verdicts_by_an_index(
 
 
 @pytest.mark.parametrize(("package", "noun", "name"), LIVE_OF_SOME_USERS, ids=[name for *_, name in LIVE_OF_SOME_USERS])
-async def test_projection_finds_some_users_parked_events_by_an_index(
+async def test_projection_finds_what_waits_for_some_users_by_an_index(
     seeded: ProjectorSettings, package: str, noun: str, name: str
 ) -> None:
     async with projector_session(seeded) as connection:
         plan = await generic_plan(connection, queries(package, noun)[name])
-        assert whole_reads(plan, LARGE_TABLES | {"parked_events"}) == []
+        assert whole_reads(plan, LARGE_TABLES | {"parked_events", "dead_letters"}) == []
 
 
 @pytest.mark.parametrize("name", PAGES)

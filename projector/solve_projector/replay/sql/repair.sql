@@ -124,7 +124,7 @@ WHERE dead_letters.topic = $1
 -- name: insert_dead_letters
 -- Keeps the records that cannot be applied and were not kept.
 INSERT INTO dead_letters ({solve_projector.store.dead_letter_rows.columns})
-SELECT $1, partition, "offset", broker_timestamp_ms, key, value, header_names, header_values, reason, detail
+SELECT $1, partition, "offset", broker_timestamp_ms, key, value, header_names, header_values, reason, detail, user_ids
 FROM solve_replay_rejected
 ORDER BY partition, "offset"
 ON CONFLICT (topic, partition, "offset") DO NOTHING

@@ -18,7 +18,8 @@ CREATE UNLOGGED TABLE solve_replay_rejected (
     header_names text[] NOT NULL,
     header_values bytea[] NOT NULL,
     reason text NOT NULL,
-    detail text NOT NULL
+    detail text NOT NULL,
+    user_ids text[] NOT NULL
 ) WITH (autovacuum_enabled = off);
 
 -- name: drop_staging

@@ -1,7 +1,7 @@
 -- name: insert_dead_letters
 -- Stores records that cannot be applied, whole, with the reason (I4).
 INSERT INTO dead_letters ({solve_projector.store.dead_letter_rows.columns})
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
 ON CONFLICT (topic, partition, "offset") DO NOTHING
 
 -- name: lock_dead_letters
@@ -28,13 +28,13 @@ UPDATE dead_letters SET
     detail = today.detail
 FROM unnest($1::bigint[], $2::text[], $3::text[]) AS today (dead_letter_id, reason, detail)
 WHERE dead_letters.dead_letter_id = today.dead_letter_id
+    AND NOT dead_letters.erased
     AND (dead_letters.reason, dead_letters.detail) IS DISTINCT FROM (today.reason, today.detail)
 
 -- name: size_dead_letters
 -- Ids and sizes of at most $7 dead letters with ids in ($1, $9], oldest first: their bytes stay in PostgreSQL. A filter
--- that is NULL matches everything; discarded ones only if $6 is true. A user ($8) is named by the key, or by the value,
--- where JSON may spell any character with a backslash, or be UTF-16 with zeros. (The size of the arrays as they are
--- stored would be the compressed one.)
+-- that is NULL matches everything; discarded ones only if $6 is true. (The size of the arrays as
+-- they are stored would be the compressed one.)
 SELECT
     dead_letter_id,
     coalesce(octet_length(key), 0) + coalesce(octet_length(value), 0)
@@ -46,10 +46,34 @@ WHERE dead_letter_id > $1 AND dead_letter_id <= $9
     AND ($4::integer IS NULL OR partition = $4)
     AND ($5::text IS NULL OR topic = $5)
     AND ($6::boolean OR discarded_at IS NULL)
-    AND ($8::bytea IS NULL OR key = $8 OR position($8 IN value) > 0 OR position('\x5c'::bytea IN value) > 0
-        OR position('\x00'::bytea IN value) > 0)
+    AND ($8::text IS NULL OR user_ids @> ARRAY[$8])
 ORDER BY dead_letter_id
 LIMIT $7
+
+-- name: lock_letters_of_erased
+-- Locks at most $2 dead letters of erased users ($1), by id: after everything else (I11).
+SELECT dead_letter_id
+FROM dead_letters
+WHERE dead_letter_id = ANY (ARRAY(
+    {solve_projector.store.erased_letters.ids}
+    LIMIT $2
+))
+ORDER BY dead_letter_id
+FOR UPDATE
+
+-- name: erase_letters
+-- Blanks and discards dead letters; place, reason and ids stay. The caller holds their locks.
+UPDATE dead_letters SET
+    key = NULL,
+    value = NULL,
+    header_names = '{}',
+    header_values = '{}',
+    detail = 'blanked, since its user was erased',
+    erased = true,
+    discarded_at = coalesce(discarded_at, now()),
+    discarded_by = coalesce(discarded_by, 'solve-projector'),
+    discarded_why = coalesce(discarded_why, 'its user was erased')
+WHERE dead_letter_id = ANY ($1::bigint[])
 
 -- name: still_open
 -- Which of these dead letters still exist; discarded ones only if $2 is true.

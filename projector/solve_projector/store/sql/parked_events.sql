@@ -118,7 +118,7 @@ SELECT
     ),
     ARRAY['ce_type'],
     ARRAY[convert_to(CASE WHEN solved THEN 'submission.solved.v1' ELSE 'submission.revoked.v1' END, 'UTF8')],
-    'refused-by-database', $5
+    'refused-by-database', $5, ARRAY[user_id]
 FROM refused
 ON CONFLICT (topic, partition, "offset") DO NOTHING
 

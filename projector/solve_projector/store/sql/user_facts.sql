@@ -27,9 +27,15 @@ WHERE users.user_id = state.user_id
 RETURNING {solve_projector.store.standing.columns}
 
 -- name: next_removals
--- The next $2 removals after that of the user $1, and whether a user is not what follows from it: the site wrote later.
-SELECT looked.user_id, unlike.user_id IS NOT NULL AS is_unlike
-FROM (SELECT user_id FROM user_removals WHERE user_id > $1 ORDER BY user_id LIMIT $2) AS looked
+-- The next $2 removals after that of the user $1, whether a user is not what follows from it (the site wrote later), and
+-- whether a dead letter may name who was erased.
+SELECT
+    looked.user_id,
+    unlike.user_id IS NOT NULL AS is_unlike,
+    looked.erased_at IS NOT NULL AND EXISTS (
+        SELECT FROM dead_letters WHERE user_ids @> ARRAY[looked.user_id] AND NOT erased
+    ) AS is_named
+FROM (SELECT user_id, erased_at FROM user_removals WHERE user_id > $1 ORDER BY user_id LIMIT $2) AS looked
 LEFT JOIN LATERAL (
     SELECT users.user_id
     FROM (
