@@ -105,12 +105,12 @@ class Jobs:
         rows = await self._pool.fetch(JOBS_SQL["jobs"], [job_id], SILENT_S)
         if not rows:
             raise JobUnknown(f"there is no job {job_id}; to start one, use POST /api/admin/backfill-problems-solved")
-        return _state(rows[0])
+        return await self._named(_state(rows[0]))
 
     async def states(self, job_ids: Collection[UUID]) -> dict[UUID, Job]:
         """Those of the jobs that there are and can be read, by id."""
         rows = await self._pool.fetch(JOBS_SQL["jobs"], list(job_ids), SILENT_S)
-        return {one.job_id: one for one in _readable(rows)}
+        return {one.job_id: await self._named(one) for one in _readable(rows)}
 
     async def latest(self, limit: int) -> list[Job]:
         """The newest jobs of all processes; reports without their lists."""
@@ -119,6 +119,18 @@ class Jobs:
     async def overview(self, limit: int) -> list[Job]:
         """The newest jobs, and the newest of each kind; of reports only the message."""
         return _readable(await self._pool.fetch(JOBS_SQL["overview"], limit, SILENT_S))
+
+    async def with_names(self, report: dict[str, Any]) -> dict[str, Any]:
+        """A report with the names that its users have now: what is kept of it holds ids only (I13)."""
+        updates = [one for one in report.get("updates") or () if isinstance(one, dict) and "user_id" in one]
+        if not updates:
+            return report
+        rows = await self._pool.fetch(JOBS_SQL["names"], [one["user_id"] for one in updates])
+        names = {row["user_id"]: row["username"] for row in rows}
+        return report | {"updates": [{**one, "username": names.get(one["user_id"])} for one in updates]}
+
+    async def _named(self, job: Job) -> Job:
+        return job.model_copy(update={"report": await self.with_names(job.report)}) if job.report else job
 
     def interrupt(self) -> None:
         """Cancels running jobs. No half-finished result is visible (I8), and the table says "interrupted"."""

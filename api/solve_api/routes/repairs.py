@@ -122,7 +122,8 @@ async def _respond(caller: Caller, stores: Stores, kind: bodies.JobKind, dry_run
     await running.ended.wait()  # a client that disconnects does not stop it
     if running.error:
         raise problem_of(running.error)
-    return JSONResponse(json.loads(json.dumps(running.report, default=str)), headers={"Cache-Control": "no-store"})
+    report = await stores.jobs.with_names(running.report or {})
+    return JSONResponse(json.loads(json.dumps(report, default=str)), headers={"Cache-Control": "no-store"})
 
 
 def _asks_for_a_job(prefer: str | None) -> bool:

@@ -190,10 +190,10 @@ def _show_repairs(report: Report) -> None:
 
 def _updates(report: Report) -> Table:
     old, new = whole("old last solve (UTC)"), whole("new last solve (UTC)")
-    shown = table(whole("user"), "name", "old count", "new count", old, new)
+    shown = table(whole("user"), "old count", "new count", old, new)
     for one in report.updates[:ROWS_SHOWN]:
         shown.add_row(
-            one.user_id, one.username or "", str(one.old_count), str(one.new_count),
+            one.user_id, str(one.old_count), str(one.new_count),
             _time(one.old_last_solved_at), _time(one.new_last_solved_at),
         )  # fmt: skip
     return shown

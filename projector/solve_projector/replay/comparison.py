@@ -145,7 +145,7 @@ async def updates(connection: Connection, limit: int | None = None) -> AsyncIter
     """Users whose count was wrong, by id, in bounded memory."""
     async with connection.transaction():
         cursor = await connection.cursor(
-            "SELECT user_id, username, coalesce(old_count, 0), new_count, old_last_solved_at, new_last_solved_at "
+            "SELECT user_id, coalesce(old_count, 0), new_count, old_last_solved_at, new_last_solved_at "
             "FROM solve_replay_user_drift WHERE updated ORDER BY user_id LIMIT $1",
             limit,
         )

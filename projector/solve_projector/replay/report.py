@@ -12,15 +12,14 @@ from solve_projector.errors import SettingsError
 from solve_projector.leaderboard.audit import BoardDifference
 
 UPDATES_IN_REPORT = 10_000
-COLUMNS = ("user_id", "username", "old_count", "new_count", "old_last_solved_at", "new_last_solved_at")
+COLUMNS = ("user_id", "old_count", "new_count", "old_last_solved_at", "new_last_solved_at")
 
 
 @dataclass(frozen=True, slots=True)
 class Update:
-    """A user whose count or last solve was not what the log says."""
+    """A user whose count or last solve was not what the log says; the name is joined where it is shown (I13)."""
 
     user_id: str
-    username: str | None
     old_count: int
     new_count: int
     old_last_solved_at: datetime | None
@@ -120,6 +119,6 @@ async def write_updates(path: Path, updates: AsyncIterator[Update]) -> int:
 
 
 def _cell(value: Any) -> str:
-    """Quotes what a spreadsheet would run as a formula; names come from users."""
+    """Quotes what a spreadsheet would run as a formula; ids come from others."""
     text = "" if value is None else str(value)
     return f"'{text}" if text[:1] in {"=", "+", "-", "@", "\t", "\r"} else text

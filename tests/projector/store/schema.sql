@@ -34,7 +34,7 @@ END
 $$;
 CREATE FUNCTION public.rename_user_search_keys() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER
-    SET search_path TO 'public', 'pg_catalog', 'pg_temp'
+    SET search_path TO 'public', 'pg_catalog', 'pg_temp', 'pg_temp'
     AS $$
 BEGIN
     DELETE FROM user_search_keys
@@ -44,6 +44,14 @@ BEGIN
     FROM (VALUES (NEW.username), (NEW.user_id)) AS names (name)
     WHERE octet_length(NEW.user_id) <= 800
     ON CONFLICT DO NOTHING;
+    IF NEW.username = '' AND EXISTS (
+        SELECT FROM user_search_blocks WHERE user_search_key(OLD.username) IN (first_key, last_key)
+    ) THEN
+        DELETE FROM user_search_blocks
+        WHERE (first_key, block) IN (SELECT first_key, block FROM user_search_blocks FOR UPDATE SKIP LOCKED);
+        DELETE FROM user_search_state
+        WHERE singleton IN (SELECT singleton FROM user_search_state FOR UPDATE SKIP LOCKED);
+    END IF;
     RETURN NULL;
 END
 $$;

@@ -12,6 +12,9 @@ SELECT
 FROM admin_jobs
 WHERE job_id = ANY ($1::uuid[])
 
+-- name: names
+SELECT user_id, username FROM users WHERE user_id = ANY ($1::text[])
+
 -- name: latest_jobs
 -- The newest $1 jobs, without the lists ($3) of their reports. A running job without a heartbeat for $2 seconds is silent.
 SELECT

@@ -65,7 +65,6 @@ ANALYZE solve_replay_waiting
 CREATE UNLOGGED TABLE solve_replay_user_drift WITH (autovacuum_enabled = off) AS
 SELECT
     known.user_id,
-    state.username,
     users.problems_solved AS old_count,
     coalesce(counts.problems_solved, 0) AS new_count,
     users.last_solved_at AS old_last_solved_at,
