@@ -34,7 +34,7 @@ from solve_schemas.events import (
     UserRemoved,
 )
 from solve_schemas.messages import message_of
-from solve_schemas.record import DEFAULT_SOURCE, EncodedRecord, encode, nameless, out_of_range
+from solve_schemas.record import DEFAULT_SOURCE, EncodedRecord, encode, out_of_range
 
 TIMEOUT_MAX_S = 86_400
 SomeEvent = TypeVar("SomeEvent", bound=Event)
@@ -167,12 +167,17 @@ class SolveProducer:
         )  # fmt: skip
 
     async def user_registered(
-        self, *, user_id: str | int | UUID, username: str, registered_at: datetime, listed: bool | None = None
+        self,
+        *,
+        user_id: str | int | UUID,
+        username: str | None = None,
+        registered_at: datetime,
+        listed: bool | None = None,
     ) -> None:
         """The user exists, or has another name or listing from this time on.
 
-        With `listed` false the user has a profile and a count, and is on no board. Raises InvalidEvent and what `send`
-        raises.
+        With `listed` false the user has a profile and a count, and is on no board. Without a `username` a user keeps
+        the name that the site wrote into `users`. Raises InvalidEvent and what `send` raises.
         """
         await self.send(
             event_of(UserRegistered, user_id=user_id, username=username, registered_at=registered_at, listed=listed)
@@ -282,7 +287,7 @@ def event_of(model: type[SomeEvent], **fields: Any) -> SomeEvent:
         event = model(**fields)
     except ValidationError as error:
         raise InvalidEvent(f"{model.type_name}: {message_of(error)}") from error
-    if refused := nameless(event) or out_of_range(event, int(time() * 1000)):
+    if refused := out_of_range(event, int(time() * 1000)):
         raise InvalidEvent(f"{model.type_name}: {refused}")
     return event
 

@@ -136,12 +136,17 @@ class SyncSolveProducer:
         )  # fmt: skip
 
     def user_registered(
-        self, *, user_id: str | int | UUID, username: str, registered_at: datetime, listed: bool | None = None
+        self,
+        *,
+        user_id: str | int | UUID,
+        username: str | None = None,
+        registered_at: datetime,
+        listed: bool | None = None,
     ) -> None:
         """The user exists, or has another name or listing from this time on.
 
-        With `listed` false the user has a profile and a count, and is on no board. Raises InvalidEvent and what `send`
-        raises.
+        With `listed` false the user has a profile and a count, and is on no board. Without a `username` a user keeps
+        the name that the site wrote into `users`. Raises InvalidEvent and what `send` raises.
         """
         self.send(
             event_of(UserRegistered, user_id=user_id, username=username, registered_at=registered_at, listed=listed)

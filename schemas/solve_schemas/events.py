@@ -37,10 +37,11 @@ def _said(schema: CoreSchema, message: str) -> CoreSchema:
 
 @dataclass(frozen=True, slots=True)
 class _Text:
-    """Text within the limits; `ids` may be given as integers or UUIDs by Python code."""
+    """Text within the limits. Python code may give `ids` as integers or UUIDs, and None for what is `maybe` absent."""
 
     min_chars: int
     ids: bool = False
+    maybe: bool = False
 
     def __get_pydantic_core_schema__(self, _source: Any, _handler: GetCoreSchemaHandler) -> CoreSchema:
         sized = core_schema.str_schema(min_length=self.min_chars, max_length=TEXT_MAX_CHARS, strict=True)
@@ -51,7 +52,8 @@ class _Text:
                 _said(core_schema.str_schema(pattern=NO_CONTROL_CHARS), "may not contain control characters"),
             ]
         )
-        given = core_schema.no_info_before_validator_function(id_text, text) if self.ids else text
+        given: CoreSchema = core_schema.no_info_before_validator_function(id_text, text) if self.ids else text
+        given = core_schema.nullable_schema(given) if self.maybe else given
         return core_schema.json_or_python_schema(json_schema=text, python_schema=given)
 
     def __get_pydantic_json_schema__(self, _schema: CoreSchema, _handler: Any) -> dict[str, Any]:
@@ -118,8 +120,10 @@ class UserRegistered(_Event):
     time_name: ClassVar[str] = "registered_at"
 
     user_id: Id = Field(description="The judge's stable id of the user; the record's key.")
-    username: Annotated[str | None, _Text(1)] = Field(
-        None, description="The name people see. Not unique. Absent only in a log that was copied without erased names."
+    username: Annotated[str | None, _Text(1, maybe=True)] = Field(
+        None,
+        description="The name people see. Not unique. Absent, it is the one that the site wrote into `users`, or none, "
+        "and the id is shown.",
     )
     registered_at: Time = Field(description="When the user took this name.")
     listed: bool | None = Field(

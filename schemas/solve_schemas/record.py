@@ -17,7 +17,7 @@ from typing import Any
 from pydantic import ValidationError
 from pydantic_core import from_json
 
-from solve_schemas.events import Event, SubmissionSolved, UserRegistered
+from solve_schemas.events import Event, SubmissionSolved
 from solve_schemas.foreign_formats import foreign_format, is_structured
 from solve_schemas.messages import message_of
 from solve_schemas.record_type import TYPE_HEADER, model_inside, model_of, pairs_of, unknown_type
@@ -98,9 +98,7 @@ def decode_line(line: bytes, now: datetime) -> Event | Rejected:
     if is_structured(fields, ()):
         return _structured(fields, (), timestamp_ms)
     model = foreign_format(line, parsed, ()) or model_inside(fields, pairs_of(line, fields))
-    said = model if isinstance(model, Rejected) else _validate(model, line, timestamp_ms)
-    refused = None if isinstance(said, Rejected) else nameless(said)
-    return Rejected(Reason.INVALID_EVENT, refused) if refused else said
+    return model if isinstance(model, Rejected) else _validate(model, line, timestamp_ms)
 
 
 def _parsed(value: bytes) -> object:
@@ -142,14 +140,6 @@ def _validate(model: type[Event], value: bytes, broker_timestamp_ms: int) -> Eve
         return Rejected(Reason.NOT_JSON if not_json else Reason.INVALID_EVENT, clip(message_of(error)))
     refused = out_of_range(event, broker_timestamp_ms)
     return Rejected(Reason.TIME_OUT_OF_RANGE, refused) if refused else event
-
-
-def nameless(event: Event) -> str | None:
-    """Why nobody may publish an event without a name, in a sentence; None where it has one, or needs none.
-
-    Only a log that was copied without erased names has such registrations.
-    """
-    return "`username` is missing" if isinstance(event, UserRegistered) and event.username is None else None
 
 
 def out_of_range(event: Event, broker_timestamp_ms: int) -> str | None:

@@ -13,7 +13,13 @@ from solve_schemas.events import UserRegistered, UserRemoved
 app = command_group("Remove a user, or list one on leaderboards or on none.")
 
 UserId = Annotated[str, typer.Argument(metavar="ID", help="The judge's id of the user.")]
-Username = Annotated[str, typer.Option(help="The name people see; the registration that says this carries it.")]
+Username = Annotated[
+    str | None,
+    typer.Option(
+        help="The name people see. Leave it out for a user whom the site inserts into `users`, who keeps that name; "
+        "others are shown by their id then."
+    ),
+]
 
 
 @app.command()
@@ -34,7 +40,7 @@ def remove(
 
 
 @app.command()
-def unlist(user_id: UserId, username: Username, as_json: Json = False) -> None:
+def unlist(user_id: UserId, username: Username = None, as_json: Json = False) -> None:
     """Keep a user's profile and count, and show them on no leaderboard.
 
     Example: solve-producer user unlist u-1 --username ada
@@ -43,7 +49,7 @@ def unlist(user_id: UserId, username: Username, as_json: Json = False) -> None:
 
 
 @app.command("list")
-def list_again(user_id: UserId, username: Username, as_json: Json = False) -> None:
+def list_again(user_id: UserId, username: Username = None, as_json: Json = False) -> None:
     """Show a user on leaderboards again, also one who was removed.
 
     Example: solve-producer user list u-1 --username ada
@@ -51,7 +57,7 @@ def list_again(user_id: UserId, username: Username, as_json: Json = False) -> No
     _register(user_id, username, as_json, listed=True)
 
 
-def _register(user_id: str, username: str, as_json: bool, *, listed: bool) -> None:
+def _register(user_id: str, username: str | None, as_json: bool, *, listed: bool) -> None:
     now = datetime.now(UTC)
     publish_fact(
         event_of(UserRegistered, user_id=user_id, username=username, registered_at=now, listed=listed), as_json

@@ -57,7 +57,7 @@ class Registration(NamedTuple):
 
     registered_at: datetime
     unlisted: bool
-    username: str  # empty in a log that was copied without erased names
+    username: str  # empty where the log says none: the smallest of its time
 
 
 class Removal(NamedTuple):

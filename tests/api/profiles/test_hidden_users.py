@@ -4,6 +4,7 @@ import asyncio
 from datetime import UTC, datetime
 
 from solve_projector.replay.replaying import ReplayOptions, replay
+from solve_schemas.events import UserRegistered
 from tests.api.listening import hearing
 from tests.api.served import Served, serving
 from tests.events import BEGIN, at, registered, removed, solved
@@ -172,3 +173,54 @@ async def test_a_sites_own_time_and_flag_do_not_bring_a_removed_user_back(world:
     await replay(world.connection, world.settings, ReplayOptions(), lambda *_: None)
     rows = await world.fetch("SELECT user_id, removed FROM users ORDER BY 1")
     assert [tuple(row) for row in rows] == [("gone", True), ("other", False)]
+
+
+async def test_a_user_whose_name_is_never_in_the_log_comes_back_with_it(world: World) -> None:
+    """From the shell: the site's name stays whatever the log says of who is listed, and goes with an erasure alone."""
+    name = "SELECT username, listed, removed FROM users WHERE user_id = 'site'"
+
+    async def after(*words: str) -> tuple[str, bool, bool]:
+        await run(world, *words)
+        await world.run_once()
+        report = await replay(world.connection, world.settings, ReplayOptions(), lambda *_: None)
+        assert not report.drifted, report
+        return tuple((await world.fetch(name))[0])  # type: ignore[return-value]
+
+    async with world.database() as site:
+        await site.execute("INSERT INTO users (user_id, username) VALUES ('site', 'by the site')")
+    assert await after("unlist", "site") == ("by the site", False, False)
+    assert await after("remove", "site") == ("by the site", False, True)
+    assert await after("list", "site") == ("by the site", True, False)
+    assert await after("remove", "site", "--erase") == ("", True, True)
+    assert await after("list", "site") == ("", True, False)
+    async with world.database() as site:
+        await site.execute("UPDATE users SET username = 'written again' WHERE user_id = 'site'")
+    assert await after("unlist", "site") == ("written again", False, False)
+    async with world.database() as connection:
+        await connection.execute("TRUNCATE user_removals, partition_offsets")
+    assert (await replay(world.connection, world.settings, ReplayOptions(), lambda *_: None)).cold
+    assert await after("list", "site") == ("written again", True, False)
+
+
+async def test_a_name_of_the_log_goes_with_a_registration_that_has_none(world: World) -> None:
+    await world.publish([registered("a", username="name"), UserRegistered(user_id="a", registered_at=at(1))])
+    await world.publish([UserRegistered(user_id="b", registered_at=at(1)), registered("b", 1, "a")])
+    await world.run_once()
+    names = [row[0] for row in await world.fetch("SELECT username FROM users ORDER BY user_id")]
+    assert names == ["", "a"], "of one time one without a name is the smallest"
+    assert await world.differences() == []
+
+
+async def test_an_erasure_that_comes_late_takes_the_sites_name_too(world: World) -> None:
+    async with world.database() as site:
+        await site.execute("INSERT INTO users (user_id, username) VALUES ('a', 'by the site')")
+    again = UserRegistered(user_id="a", registered_at=at(2))
+    for events in ([again], [again, removed("a", 1, erase=True)]):
+        await world.publish(events)
+        await world.run_once()
+    assert tuple((await world.fetch("SELECT username, removed FROM users"))[0]) == ("", False)
+    async with world.database() as site:
+        await site.execute("UPDATE users SET username = 'agreed to since'")
+    await world.publish([removed("a", 1, erase=True)])  # sent again
+    await world.run_once()
+    assert await world.value("SELECT username FROM users") == "agreed to since"

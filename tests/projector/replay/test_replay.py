@@ -125,6 +125,7 @@ DRIFT = {
     "a lost user": "DELETE FROM users WHERE user_id < $1",
     "another name": "UPDATE users SET username = 'nobody' WHERE user_id < $1",
     "listed otherwise": "UPDATE users SET listed = NOT listed WHERE user_id < $1",
+    "a name that is the site's": "UPDATE users SET nameless = NOT nameless WHERE user_id < $1",
     "removed for no reason": "UPDATE users SET removed = NOT removed WHERE user_id < $1",
     "an erased name": "UPDATE users SET username = 'name' WHERE username = '' AND user_id <> $1",
     "lost removals": "DELETE FROM user_removals WHERE user_id <> $1",

@@ -369,6 +369,7 @@ CREATE TABLE public.users (
     version bigint DEFAULT 0 NOT NULL,
     listed boolean DEFAULT true NOT NULL,
     removed boolean DEFAULT false NOT NULL,
+    nameless boolean DEFAULT false NOT NULL,
     CONSTRAINT users_last_solved_at_check CHECK (((last_solved_at IS NULL) = (problems_solved = 0))),
     CONSTRAINT users_origin_check CHECK ((origin = ANY (ARRAY['log'::text, 'site'::text]))),
     CONSTRAINT users_problems_solved_check CHECK ((problems_solved >= 0))

@@ -11,17 +11,23 @@ WHERE topic = $1
 
 -- name: load_cold
 -- Writes everything at once into empty tables; the caller holds the offset rows. Users of the site are kept.
-INSERT INTO users AS live (user_id, username, registered_at, listed, origin, problems_solved, last_solved_at, version)
+INSERT INTO users (
+    user_id, username, registered_at, listed, nameless, origin, problems_solved, last_solved_at, version
+)
 SELECT
-    names.user_id, names.username, names.registered_at, NOT names.unlisted, 'log',
+    names.user_id, names.username, names.registered_at, NOT names.unlisted, names.username = '', 'log',
     coalesce(counts.problems_solved, 0), counts.last_solved_at, (extract(epoch FROM now()) * 1000000)::bigint
 FROM solve_replay_names AS names
 LEFT JOIN solve_replay_counts AS counts USING (user_id)
 ORDER BY names.user_id
 ON CONFLICT (user_id) DO UPDATE SET
-    username = excluded.username,
+    username = CASE
+        WHEN excluded.nameless AND (users.origin = 'site' OR users.nameless) THEN users.username
+        ELSE excluded.username
+    END,
     registered_at = excluded.registered_at,
     listed = excluded.listed,
+    nameless = excluded.nameless,
     origin = 'log';
 
 DELETE FROM user_removals;

@@ -82,8 +82,10 @@ CROSS JOIN LATERAL ({solve_projector.store.user_rule.state}) AS state
 WHERE users.user_id IS NULL
     OR (
         names.user_id IS NOT NULL
-        AND (users.username, users.listed, users.removed, users.registered_at, users.origin)
-            IS DISTINCT FROM (state.username, state.listed, state.removed, names.registered_at, 'log')
+        AND (users.username, users.listed, users.removed, users.registered_at, users.nameless, users.origin)
+            IS DISTINCT FROM (
+                state.username, state.listed, state.removed, names.registered_at, names.username = '', 'log'
+            )
     )
     OR (names.user_id IS NULL AND users.removed AND removal.user_id IS NULL)
     OR (

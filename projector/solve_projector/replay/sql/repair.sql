@@ -155,12 +155,19 @@ ANALYZE solve_replay_repairs, solve_replay_fix, solve_replay_names, solve_replay
 -- name: repair_names
 -- Gives users their latest name and listing in the log, whatever follows from their removals.
 UPDATE users SET
-    username = names.username, registered_at = names.registered_at, listed = NOT names.unlisted, origin = 'log'
-FROM solve_replay_names AS names
-WHERE users.user_id = names.user_id
+    username = {solve_projector.store.named.username},
+    registered_at = registered.registered_at,
+    listed = NOT registered.unlisted,
+    nameless = registered.username = '',
+    origin = 'log'
+FROM solve_replay_names AS registered
+WHERE users.user_id = registered.user_id
     AND users.user_id = ANY ($1::text[])
-    AND (users.username, users.registered_at, users.listed, users.origin)
-        IS DISTINCT FROM (names.username, names.registered_at, NOT names.unlisted, 'log')
+    AND (users.username, users.registered_at, users.listed, users.nameless, users.origin)
+        IS DISTINCT FROM (
+            {solve_projector.store.named.username},
+            registered.registered_at, NOT registered.unlisted, registered.username = '', 'log'
+        )
 
 -- name: repair_removals
 -- Makes the removals of users what the log says.
@@ -186,8 +193,8 @@ ORDER BY user_id, problem_id, submission_id
 
 -- name: repair_users
 -- Creates users whom the log registered, by id.
-INSERT INTO users (user_id, username, registered_at, listed, origin)
-SELECT user_id, username, registered_at, NOT unlisted, 'log'
+INSERT INTO users (user_id, username, registered_at, listed, nameless, origin)
+SELECT user_id, username, registered_at, NOT unlisted, username = '', 'log'
 FROM solve_replay_names
 WHERE user_id = ANY ($1::text[])
 ORDER BY user_id

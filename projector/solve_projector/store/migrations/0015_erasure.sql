@@ -1,4 +1,7 @@
--- Whom a dead letter names, so that an erasure finds it. Every writer keeps it, so older ones are fenced.
+-- Whom a dead letter names, so that an erasure finds it; and whose registration has no name, so that the site's stays.
+-- Every writer keeps both, so older ones are fenced. In the order in which a batch writes the tables.
+ALTER TABLE users ADD COLUMN nameless boolean NOT NULL DEFAULT false;
+
 ALTER TABLE dead_letters
     ADD COLUMN user_ids text[] COLLATE "C" NOT NULL DEFAULT '{}',
     ADD COLUMN erased boolean NOT NULL DEFAULT false;

@@ -1,7 +1,7 @@
 -- name: create_users
 -- Creates users that the log registers; returns those it created, not one that another transaction created first.
-INSERT INTO users (user_id, username, registered_at, listed, origin)
-SELECT user_id, username, registered_at, NOT unlisted, 'log'
+INSERT INTO users (user_id, username, registered_at, listed, nameless, origin)
+SELECT user_id, username, registered_at, NOT unlisted, username = '', 'log'
 FROM unnest($1::text[], $2::text[], $3::timestamptz[], $4::boolean[])
     AS registered (user_id, username, registered_at, unlisted)
 ORDER BY user_id
@@ -21,9 +21,10 @@ FOR UPDATE
 -- The latest registration names and lists the user; of one time the unlisted one, then the greater name. The log wins
 -- over the site. Returns what the leaderboard must show of those who are listed otherwise now.
 UPDATE users SET
-    username = registered.username,
+    username = {solve_projector.store.named.username},
     registered_at = registered.registered_at,
     listed = NOT registered.unlisted,
+    nameless = registered.username = '',
     origin = 'log',
     version = greatest(users.version + 1, (extract(epoch FROM now()) * 1000000)::bigint)
 FROM unnest($1::text[], $2::text[], $3::timestamptz[], $4::boolean[])
@@ -33,7 +34,7 @@ WHERE users.user_id = registered.user_id
         users.origin = 'site'
         OR users.registered_at IS NULL
         OR (registered.registered_at, registered.unlisted, registered.username COLLATE "C")
-            > (users.registered_at, NOT users.listed, users.username COLLATE "C")
+            > (users.registered_at, NOT users.listed, CASE WHEN users.nameless THEN '' ELSE users.username END COLLATE "C")
     )
 RETURNING old.listed <> new.listed AS is_listed_otherwise, {solve_projector.store.standing.columns}
 
