@@ -13,6 +13,7 @@ import pytest
 from solve_producer.demo.simulation import Season, simulate
 from solve_projector.replay import repair as repair_module
 from solve_projector.replay.replaying import ReplayOptions, replay
+from solve_projector.store.locks import Lock, wait_lock
 from tests.events import BEGIN, registered, revoked, solved
 from tests.faults.test_processes import applied, flow
 from tests.stalling import StallingProxy
@@ -75,6 +76,23 @@ async def test_a_replay_killed_at_any_phase_leaves_nothing_half_done_and_runs_ag
         process.kill()
     assert (await replay(world.connection, world.settings, ReplayOptions(), lambda *_: None)).drifted
     assert await world.differences() == []
+    assert await staging_tables(world) == 0
+
+
+async def test_a_projector_that_starts_drops_what_a_killed_replay_has_read(world: World) -> None:
+    await world.publish([registered("a")])
+    await world.run_once()
+    async with blocked(world, WARM_PHASES["comparing"]), world.process("replay") as process:
+        await until(lambda: waits_for_a_lock(world), "the replay to compare")
+        process.kill()
+    gone = "SELECT count(*) = 0 FROM pg_stat_activity WHERE application_name = 'solve-projector replay'"
+    await until(lambda: world.value(gone), "PostgreSQL to notice")
+    assert await staging_tables(world) > 0
+    async with world.database() as other:
+        await wait_lock(other, Lock.REPLAY)  # as one that is at work
+        await world.run_once()
+        assert await staging_tables(world) > 0
+    await world.run_once()
     assert await staging_tables(world) == 0
 
 

@@ -24,6 +24,7 @@ from solve_projector.live.start_offsets import StartOffsets, until_answered, unt
 from solve_projector.live.sweep import Sweep
 from solve_projector.log.inspection import LogInspector, has_fast_client, open_inspector
 from solve_projector.settings import ProjectorSettings
+from solve_projector.store.leftovers import drop_leftovers
 from solve_projector.store.migrate import require_schema
 from solve_projector.store.offsets import next_offsets
 from solve_projector.store.postgresql import DATABASE_ERRORS, Failure, classify, open_pool, said_of
@@ -102,6 +103,7 @@ async def _open(
         inspector = await stack.enter_async_context(open_inspector(connection))
         async with pool.acquire() as database:
             await require_schema(database, settings)
+            await drop_leftovers(database)
         await _refuse_unsafe_first_run(pool, inspector)
         reconciler = BoardReconciler(pool, board, connection.topic, monitor)
         start_offsets = StartOffsets(pool, inspector, reached, reconciler.database_rewound, monitor)
