@@ -55,6 +55,10 @@ class OffsetOutOfRange(ProjectorError):
     """PostgreSQL's offset is outside the log: records are missing (I10)."""
 
 
+class CopyRefused(ProjectorError):
+    """A topic is no copy of the log, and none can be made of it."""
+
+
 class RecordUnreadable(ProjectorError):
     """The Kafka client cannot read a record that the broker returns."""
 

@@ -1,5 +1,6 @@
 """The command line of the projector, in the order in which an operator meets its commands."""
 
+from solve_projector.cli.copy_log import copy_log_command
 from solve_projector.cli.dead_letters import dead_letter_commands
 from solve_projector.cli.lag import lag_command
 from solve_projector.cli.leaderboard import sync_leaderboard_command
@@ -21,5 +22,6 @@ app.command()(top)
 app.command()(user)
 app.command("lag")(lag_command)
 app.command("replay")(replay_command)
+app.command("copy-log")(copy_log_command)
 app.command("sync-leaderboard")(sync_leaderboard_command)
 app.add_typer(dead_letter_commands, name="dead-letters")
