@@ -58,6 +58,7 @@ ON_THE_LOG = [
     "solve-projector replay",
     "solve-projector replay --dry-run --json",
     "solve-projector replay --user u",
+    "solve-projector copy-log --to nobody-made-this-either",
     "solve-producer publish -",
     "solve-producer simulate -n 1",
 ]
@@ -171,7 +172,7 @@ def test_every_help_fits_80_columns_and_cuts_no_summary(program: str) -> None:
 def test_the_projectors_commands_stand_in_the_order_in_which_an_operator_needs_them() -> None:
     text = shown("solve-projector", "--help")
     listed = re.findall(r"^  ([a-z-]+)  ", text[text.index("Commands:") :], re.MULTILINE)
-    assert listed == ["setup", "run", "top", "user", "lag", "replay", "sync-leaderboard", "dead-letters"]
+    assert listed == ["setup", "run", "top", "user", "lag", "replay", "sync-leaderboard", "copy-log", "dead-letters"]
 
 
 @pytest.mark.parametrize("program", PROGRAMS)

@@ -1,0 +1,86 @@
+"""A copy without erased names folds to the same, by the rule alone (Hypothesis)."""
+
+from dataclasses import dataclass
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from solve_projector.domain.batch import Batch, Rows, decode_records, fold
+from solve_projector.domain.nameless_copy import Erasures, outcome_of, without_names
+from solve_projector.domain.rule import UserState, VerdictKey, state_of
+from solve_schemas.events import Event, UserRegistered
+from solve_schemas.record import encode
+from tests import events as make
+from tests.events import at, registered, removed
+
+BROKER_MS = int(at(86_400).timestamp() * 1000)
+
+
+@dataclass
+class Record:
+    """A record as the consumer gives it."""
+
+    partition: int
+    offset: int
+    timestamp: int
+    key: bytes | None
+    value: bytes | None
+    headers: tuple[tuple[str, bytes | None], ...]
+
+
+def log_of(events: list[Event]) -> list[Record]:
+    """One partition with these events."""
+    encoded = [encode(event) for event in events]
+    return [Record(0, place, BROKER_MS, one.key, one.value, tuple(one.headers)) for place, one in enumerate(encoded)]
+
+
+def copy_of(records: list[Record]) -> list[Record]:
+    erasures = Erasures()
+    erasures.add(records)
+    return [Record(0, one.offset, *without_names(one, erasures)) for one in records]
+
+
+def folded(records: list[Record]) -> Rows:
+    return fold(Batch({0: (0, len(records))}, decode_records(records)))
+
+
+def states(rows: Rows) -> dict[str, UserState]:
+    return {user: state_of(one, rows.removals.get(user)) for user, one in rows.registrations.items()}
+
+
+def verdicts(rows: Rows) -> dict[VerdictKey, tuple[object, ...]]:
+    return {key: tuple(verdict) for key, verdict in rows.verdicts.items()}
+
+
+@given(st.lists(make.events, max_size=25) | st.lists(make.ties, max_size=8))
+def test_the_copy_folds_to_the_same(some: list[Event]) -> None:
+    records = log_of(some)
+    copied = copy_of(records)
+    original, copy = folded(records), folded(copied)
+    assert (states(copy), copy.removals, verdicts(copy)) == (states(original), original.removals, verdicts(original))
+    assert copy.dead_letters == []
+    erasures = Erasures()
+    erasures.add(records)
+    for record, its_copy in zip(records, copied, strict=True):
+        assert outcome_of(record, erasures.erased_at) == outcome_of(its_copy, {})
+    assert copy_of(copied) == copied, "a copy of a copy is the same"
+
+
+@given(st.lists(make.events, max_size=25))
+def test_every_name_that_is_left_is_newer_than_the_erasure(some: list[Event]) -> None:
+    records = log_of(some)
+    erasures = Erasures()
+    erasures.add(records)
+    for one in decode_records(copy_of(records)):
+        said = one.said
+        if isinstance(said, UserRegistered) and said.username and (erased_at := erasures.erased_at.get(said.user_id)):
+            assert said.registered_at > erased_at
+
+
+def test_another_ce_id_and_no_unknown_field_stay_of_a_name() -> None:
+    record, _ = records = log_of([registered("u", username="Ada"), removed("u", 1, erase=True)])
+    record.headers = (*record.headers[:2], ("ce_source", b"my judge"), *record.headers[3:], ("note", b"Ada"))
+    erased, _ = copy_of(records)
+    assert b"Ada" not in str(erased).encode()
+    assert dict(erased.headers)["ce_source"] == b"my judge"
+    assert dict(erased.headers)["ce_id"] != dict(record.headers)["ce_id"]
