@@ -17,7 +17,7 @@ from solve_api.http.error_handlers import LastResort, add_error_handlers
 from solve_api.http.headers import BodyLimit, HeadAsGet, SecurityHeaders, headers_of
 from solve_api.http.problems import ProblemDetails, problems
 from solve_api.http.read_rate import ReadRate
-from solve_api.http.request_ids import is_request_id, noted
+from solve_api.http.request_ids import noted
 from solve_api.http.sharing import PublicCompression, PublicCors
 from solve_api.pages import add_pages, problem_page
 from solve_api.routes import events, facts, health, leaderboard, operations, repairs, sessions, users
@@ -83,7 +83,8 @@ def _add_middleware(app: FastAPI, settings: ApiSettings) -> None:
             expose_headers=["ETag", leaderboard.SOURCE_HEADER, "X-Request-ID", "Retry-After"],
         )
     app.add_middleware(SecurityHeaders, shared=bool(settings.api_cors_origins))
-    app.add_middleware(CorrelationIdMiddleware, validator=is_request_id, transformer=noted)
+    # its own validator writes a line for each request, before the rate
+    app.add_middleware(CorrelationIdMiddleware, validator=None, transformer=noted)
     app.add_middleware(LastResort, headers=headers_of)
 
 

@@ -9,18 +9,21 @@ import structlog
 REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
 
-def is_request_id(text: str) -> bool:
-    """Whether a client's request id is taken as it is."""
-    return REQUEST_ID.fullmatch(text) is not None
-
-
 def request_id_of(headers: Iterable[tuple[bytes, bytes]]) -> str:
     """The request id that a client sent, or a new one."""
     sent = next((value.decode("latin-1") for name, value in headers if name == b"x-request-id"), "")
-    return sent if is_request_id(sent) else uuid4().hex
+    return _taken(sent)
 
 
-def noted(request_id: str) -> str:
-    """The same id, which each log line has from now on that this request causes, those of libraries too."""
+def noted(sent: str) -> str:
+    """The id of a request that sent this one; each log line has it from now on that it causes, a library's too.
+
+    What is no id is replaced without a word: the rate of whoever sends it is counted later.
+    """
+    request_id = _taken(sent)
     structlog.contextvars.bind_contextvars(request_id=request_id)
     return request_id
+
+
+def _taken(sent: str) -> str:
+    return sent if REQUEST_ID.fullmatch(sent) else uuid4().hex

@@ -53,17 +53,46 @@ async def test_lines_of_libraries_have_the_request_id_too(world: World) -> None:
         assert process.stdout
         address = json.loads(await process.stdout.readline())["url"]
         async with httpx.AsyncClient(base_url=address, timeout=60) as client:
-            forged = await client.get("/livez", headers={"X-Request-ID": "not an id"})
             form = {"Content-Type": "multipart/form-data; boundary=a", "X-Request-ID": "the-id-of-this"}
             assert (await client.post("/admin/login", content=b"--b\r\n", headers=form)).status_code == 400
         process.terminate()
         _, log = await process.communicate()
     lines = [json.loads(line) for line in log.decode().splitlines()]
     ids = {line["logger"]: line.get("request_id") for line in lines if "logger" in line}
-    assert ids == {
-        "asgi_correlation_id": forged.headers["x-request-id"],
-        "python_multipart.multipart": "the-id-of-this",
-    }
+    assert ids == {"python_multipart.multipart": "the-id-of-this"}
+
+
+NOISY: dict[str, tuple[str, str, dict[str, str]]] = {
+    "a request id that is none": ("GET", "/nothing", {"X-Request-ID": "not an id"}),
+    "the same without a rate": ("GET", "/livez", {"X-Request-ID": "not an id"}),
+    "an upgrade": ("GET", "/", {"Connection": "upgrade", "Upgrade": "websocket", "Sec-WebSocket-Version": "13"}),
+    "a preflight": ("OPTIONS", "/api/users", {"Origin": "https://x.y", "Access-Control-Request-Method": "PUT"}),
+    "a forged origin": ("POST", "/admin/login", {"Origin": "null", "Sec-Fetch-Site": "cross-site"}),
+    "a token that is none": ("GET", "/api/admin/jobs", {"Authorization": "Bearer sct_x"}),
+    "a cookie that is none": ("GET", "/admin", {"Cookie": "session=; =; a"}),
+    "a proxy that is none": ("GET", "/", {"X-Forwarded-For": "x,,,", "X-Forwarded-Proto": "gopher"}),
+    "a form that is none": ("POST", "/admin/login", {"Content-Type": "multipart/form-data; boundary="}),
+    "a form of another charset": ("POST", "/admin/login", {"Content-Type": "multipart/form-data; charset=x"}),
+    "an event id that is none": ("GET", "/api/events?board=true", {"Last-Event-ID": "x" * 900}),
+    "a method that is none": ("PURGE", "/livez", {}),
+}
+
+
+async def test_no_request_writes_a_line_before_its_rate(world: World) -> None:
+    rate = {"SOLVE_API_READ_RATE": "1/hour", "SOLVE_API_CORS_ORIGINS": "https://judge.example"}
+    async with served(world, "--json", SOLVE_LOG_LEVEL="INFO", SOLVE_LOG_FORMAT="json", **rate) as process:
+        assert process.stdout
+        address = json.loads(await process.stdout.readline())["url"]
+        async with httpx.AsyncClient(base_url=address, timeout=60) as client:
+            await client.get("/")
+            for method, path, headers in NOISY.values():
+                content = b"--b\r\n" * 50 if method == "POST" else None
+                answers = [await client.request(method, path, headers=headers, content=content) for _ in range(3)]
+                assert {one.status_code for one in answers} <= {429} or path == "/livez", (method, path)
+        process.terminate()
+        _, log = await process.communicate()
+    lines = [json.loads(line) for line in log.decode().splitlines()]
+    assert [line for line in lines if "request_id" in line or "logger" in line] == []
 
 
 async def refusal(world: World, status: int = 1, **changes: str) -> str:
