@@ -21,6 +21,7 @@ MIN_CHARS = 12
 MAX_CHARS = 128
 SCORE_MIN = 3  # zxcvbn: at least 10^8 guesses
 SCORED_CHARS = 40  # zxcvbn's time grows with the cube of the length, and it holds the interpreter's lock
+REST_CHARS = 30  # of each of two rests: together less time than the password itself
 WAITING_MAX = 60  # logins; about five seconds of work
 WAITING_IN_SESSION_MAX = 20  # apart, so that a flood of logins does not keep admins from acting
 # zxcvbn tries every combination of the signs that may stand for a letter: seconds, where a password has all of them.
@@ -59,12 +60,16 @@ def refuse_weak(password: str, name: str) -> None:
     rated = zxcvbn(scored(password), user_inputs=[name, *OUR_WORDS])
     why = str(rated["feedback"]["warning"]).rstrip(".")
     weak = rated["score"] < SCORE_MIN
-    if not weak and (rest := without_words(password, name)) is not None:
-        weak, why = not rest or zxcvbn(scored(rest))["score"] < SCORE_MIN, "without its known words, too little is left"
+    if not weak and any(_is_weak(rest) for rest in without_words(password, name)):
+        weak, why = True, "without its known words, too little is left"
     if weak:
         raise PasswordRefused(
             f"the password is too easy to guess{f' ({why})' if why else ''}; use four or five random words"
         )
+
+
+def _is_weak(rest: str) -> bool:
+    return not rest or zxcvbn(scored(rest[:REST_CHARS]))["score"] < SCORE_MIN
 
 
 def scored(password: str) -> str:

@@ -123,6 +123,14 @@ def test_what_is_guessed_first_is_refused(easy: str) -> None:
         "administrators-judgement-of-graces",
         "srevlos-gnitnuoc-nimda-egudj",
         "graec-jugdes-leadre-baord-pr0belm",
+        "lleeaaddeerrbbooaarrdd",
+        "ssolvee-ccountss-aaddmmiinn",
+        "\u0455\u043elv\u0435-\u0441\u043eunts-\u0430dmin-l\u0435\u0430d\u0435r",  # Cyrillic
+        "s\u03bflve-c\u03bfunts-\u03b1dmi\u03b7-judg\u03b5",  # Greek
+        "\ua731\u1d0f\u029f\u1d20\u1d07 \u1d04\u1d0f\u1d1c\u0274\u1d1b\ua731 \u1d00\u1d05\u1d0d\u026a\u0274",
+        "\U0001f182\U0001f17e\U0001f17b\U0001f185\U0001f174-\u023c\u00f8unt-admin-\u0249udge",
+        "so\u200blve\u200b-co\u0301unt\u200b-ad\u200bmin",
+        "s#o#l#v#e#c#o#u#n#t#s",
     ],
 )
 def test_what_is_made_of_known_words_alone_is_refused(known: str) -> None:
@@ -134,6 +142,27 @@ def test_what_is_made_of_known_words_alone_is_refused(known: str) -> None:
 def test_other_forms_of_known_words_are_refused_whoever_asks(known: str) -> None:
     with pytest.raises(PasswordRefused, match="too easy to guess"):
         refuse_weak(known, "eve")
+
+
+COMMON = [word for word in FREQUENCY_LISTS["english_wikipedia"][:1000:9] if len(word) >= 4]
+EATEN = [
+    "production",
+    "california",
+    "association",
+    "department",
+    "established",
+    "experience",
+    "q1w2e3r4t5",
+    "pprroodduucctt",
+]
+
+
+@pytest.mark.parametrize("known", ["solve-counts-", "admin-judge-", "SolveCountsAdmin"])
+def test_one_common_word_beside_known_words_is_refused(known: str) -> None:
+    """A form of a known word must not eat a letter of it: what is left would be a word that nobody knows."""
+    for common in (*COMMON, *EATEN):
+        assert is_refused(known + common, "eve"), known + common
+        assert is_refused(f"{common}.{known}", "eve"), f"{common}.{known}"
 
 
 def is_refused(password: str, name: str) -> bool:
@@ -149,6 +178,8 @@ def test_known_words_among_others_do_no_harm() -> None:
         refuse_weak(good, "grace.judges")
     refuse_weak(PASSWORD, "a.b")  # a name of letters that every password has
     refuse_weak("admin: 日本語のとても長い合言葉です", "grace.judges")
+    for symbols in ("?.=#_/-_/=?:-", "~;-,_.:?/>.^&", "=:_-/&^*-#~_;"):
+        refuse_weak(f"admin{symbols}", "grace.judges")
 
 
 def test_four_random_words_of_ten_thousand_are_seldom_refused() -> None:
