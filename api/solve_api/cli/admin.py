@@ -90,7 +90,7 @@ def disable(name: Name, as_json: Json = False) -> None:
 
     Example: solve-api admin disable ada
     """
-    ended = _act("disable-admin", lambda db: accounts.disable(db, name), _about(name))
+    ended = _act("disable-admin", lambda db: accounts.disable(db, name), name)
     say({"sessions_ended": ended}, f"{name.lower()} is disabled; sessions ended: {ended}", as_json)
 
 
@@ -102,7 +102,7 @@ def enable(name: Name, as_json: Json = False) -> None:
 
     Example: solve-api admin enable ada
     """
-    _act("enable-admin", lambda db: accounts.enable(db, name), _about(name))
+    _act("enable-admin", lambda db: accounts.enable(db, name), name)
     say({"name": name.lower()}, f"{name.lower()} can log in again", as_json)
 
 
@@ -114,7 +114,7 @@ def unlock(name: Name, as_json: Json = False) -> None:
 
     Example: solve-api admin unlock ada
     """
-    was = _act("unlock", lambda db: lockouts.unlock(db, accounts.name_of(name), now()), _about(name))
+    was = _act("unlock", lambda db: lockouts.unlock(db, accounts.name_of(name), now()), name)
     say({"was_locked": was}, f"{name.lower()} {'is unlocked' if was else 'was not locked'}", as_json)
 
 
@@ -128,7 +128,7 @@ def logout_everywhere(name: Name, as_json: Json = False) -> None:
     async def end(database: Connection) -> int:
         return await sessions.end_all_sessions(database, await accounts.admin_id_of(database, name))
 
-    ended = _act("logout-everywhere", end, _about(name))
+    ended = _act("logout-everywhere", end, name)
     say({"sessions_ended": ended}, f"sessions ended: {ended}", as_json)
 
 
@@ -154,7 +154,7 @@ def token(
         return await tokens.create_token(database, await accounts.admin_id_of(database, name), wanted, now())
 
     detail = {"label": label, "scopes": sorted(wanted.scopes), "days": days}
-    raw, made = _act("create-token", make, {**_about(name), **detail})
+    raw, made = _act("create-token", make, name, detail)
     if not as_json:
         print_lines(
             f"token {made.token_id} of {made.admin}, until {made.expires_at:%Y-%m-%d}; shown this once:", to_errors=True
@@ -185,7 +185,7 @@ def revoke_token(
 
     Example: solve-api admin revoke-token 12
     """
-    ended = _act("revoke-token", lambda db: tokens.revoke(db, token_id, now()), {"about": str(token_id)})
+    ended = _act("revoke-token", lambda db: tokens.revoke(db, token_id, now()), str(token_id))
     say(ended.model_dump(), f"token {token_id} of {ended.admin} ({ended.label}) is revoked", as_json)
 
 
@@ -220,18 +220,13 @@ def _confirmed(typed: tuple[str, str]) -> str:
     return typed[0]
 
 
-def _about(name: str) -> dict[str, Any]:
-    """The name for the activity. A text that cannot be a name may be a password typed in the wrong place."""
-    return {"about": name if accounts.NAME.fullmatch(name.lower()) else "(not a valid name)"}
-
-
-def _act(action: str, ask: Ask, about: dict[str, Any] | None = None) -> Any:
+def _act(action: str, ask: Ask, name: str = "", detail: dict[str, Any] | None = None) -> Any:
     """Does it and records it, both or neither. What is refused is recorded as such."""
 
     async def prepared() -> Ask:
         return ask
 
-    return _recorded(action, prepared, about or {})
+    return _recorded(action, prepared, name, detail or {})
 
 
 def _act_with_password(
@@ -243,13 +238,13 @@ def _act_with_password(
         password_hash = await accounts.new_hash(name, _confirmed(typed))
         return lambda database: ask(database, name, password_hash)
 
-    return _recorded(action, prepared, _about(name))
+    return _recorded(action, prepared, name, {})
 
 
-def _recorded(action: str, prepare: Callable[[], Awaitable[Ask]], about: dict[str, Any]) -> Any:
+def _recorded(action: str, prepare: Callable[[], Awaitable[Ask]], name: str, detail: dict[str, Any]) -> Any:
     settings = ApiSettings()
     configure_logs(settings.log_level, settings.log_format)
-    actor, detail = Actor(system_user(), "cli"), {**about, "claimed": claimed_users()}
+    actor, claims = Actor(system_user(), "cli"), {"claimed": claimed_users()}
 
     async def work() -> Any:
         async with command_session(settings) as database:
@@ -257,25 +252,40 @@ def _recorded(action: str, prepare: Callable[[], Awaitable[Ask]], about: dict[st
                 ask = await prepare()
                 async with transaction(database):
                     done = await ask(database)
-                    await audit.record(database, actor, action, detail)
+                    await audit.record(database, actor, action, {**await _about(database, name), **detail, **claims})
                     return done
             except AuditRefused:
                 raise
             except Exception as error:
-                await _record_failure(database, actor, action, detail, error)
+                await _record_failure(database, actor, action, name, _kept(detail) | claims, error)
                 raise
 
     return run_async(work)
 
 
 async def _record_failure(
-    database: Connection, actor: Actor, action: str, detail: dict[str, Any], error: Exception
+    database: Connection, actor: Actor, action: str, name: str, detail: dict[str, Any], error: Exception
 ) -> None:
     refused = isinstance(error, SolveCountsError)
-    why = {"error": str(error) if refused else type(error).__name__}
     # the connection may be why it failed, and nothing was done: the first error is the one to report
     with suppress(AuditRefused, *DATABASE_ERRORS):
-        await audit.record(database, actor, action, detail | why, audit.REFUSED if refused else audit.FAILED)
+        about = await _about(database, name)
+        why = {"error": type(error).__name__ if not refused or _is_hidden(name, about) else str(error)}
+        await audit.record(database, actor, action, about | detail | why, audit.REFUSED if refused else audit.FAILED)
+
+
+async def _about(database: Connection, name: str) -> dict[str, Any]:
+    return {"about": await accounts.kept_name(database, name)} if name else {}
+
+
+def _kept(detail: dict[str, Any]) -> dict[str, Any]:
+    """Of what was refused, without a label that may be a secret."""
+    return {name: one for name, one in detail.items() if name != "label" or accounts.seems_name(one)}
+
+
+def _is_hidden(name: str, about: dict[str, Any]) -> bool:
+    """Whether an error that quotes the name may quote a secret."""
+    return bool(name) and about["about"] != name.lower()
 
 
 def _list(found: list[dict[str, Any]], columns: tuple[str, ...], none: str, as_json: bool) -> None:

@@ -3,9 +3,10 @@
 from typing import Annotated, Any
 
 import typer
+from typer.main import get_command
 
 from solve_api.cli.admin import admin_commands
-from solve_api.cli.refused_commands import record_refused_command as on_usage_error
+from solve_api.cli.refused_commands import record_refused_command
 from solve_api.settings import ApiSettings
 from solve_projector.store.postgresql import explain
 from solve_runtime.console import Json, command_line, print_json, print_lines, run_async
@@ -21,6 +22,11 @@ app = command_line(
     "SOLVE_API_PORT and others."
 )
 app.add_typer(admin_commands, name="admin")
+
+
+def on_usage_error(error: Any) -> None:
+    """What the console calls for a command line that cannot be parsed."""
+    record_refused_command(error, get_command(app))
 
 
 @app.command()

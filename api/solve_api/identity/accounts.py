@@ -18,6 +18,9 @@ SESSIONS_SQL = queries("solve_api.identity", "sessions")
 # the table's check constraint, without what is as long as a token: typed in the wrong place, it would be kept as a name
 NAME = re.compile(r"(?!sct_.{36})[a-z0-9][a-z0-9._@-]{0,63}")
 
+SEEMS_NAME_CHARS = 30  # a token has 43
+NO_NAME = "(not a valid name)"
+
 
 @dataclass(frozen=True, slots=True)
 class Admin:
@@ -52,6 +55,13 @@ def name_of(typed: str) -> str:
             "choose another name"
         )
     return name
+
+
+def seems_name(typed: str) -> bool:
+    """Whether a text that names nobody may be kept: it may be a password or a token typed in the wrong place."""
+    return (
+        NAME.fullmatch(typed) is not None and "sct_" not in typed and (len(typed) <= SEEMS_NAME_CHARS or "@" in typed)
+    )
 
 
 async def new_hash(typed: str, password: str) -> str:
@@ -140,6 +150,13 @@ async def account_of(database: Database, name: str) -> Account | None:
     """The account with this name, disabled or not, or None."""
     row = await database.fetchrow(ACCOUNTS_SQL["account"], name)
     return Account(**row) if row else None
+
+
+async def kept_name(database: Database, typed: str) -> str:
+    """What the activity keeps of a text that was typed as a name, whether or not an admin has it."""
+    name = typed.lower()
+    known = NAME.fullmatch(name) and await account_of(database, name)
+    return name if known or seems_name(typed) else NO_NAME
 
 
 async def admin_id_of(database: Database, typed: str) -> int:

@@ -8,7 +8,7 @@ from solve_api.database import transaction
 from solve_api.errors import LoginRefused, PasswordNotConfirmed
 from solve_api.http.rate_limits import LimitKind, RateLimits
 from solve_api.identity import audit, lockouts, sessions
-from solve_api.identity.accounts import NAME, Account, account_of, rehash
+from solve_api.identity.accounts import NAME, NO_NAME, Account, account_of, rehash, seems_name
 from solve_api.identity.actors import Caller, Visitor
 from solve_api.identity.passwords import hashed, is_outdated, is_right, is_too_long, reserve_check
 from solve_api.identity.refusals import UNREAD, Refusals
@@ -38,21 +38,23 @@ async def log_in(identity: Identity, visitor: Visitor, typed: str, password: str
     with identity.refusals.counting(visitor.acting_as(UNREAD, "password"), "login"):
         await identity.limits.spend(LimitKind.LOGIN, visitor.client)
         with reserve_check(within_session=False):
-            return await _checked_log_in(identity, visitor, typed.strip().lower(), password)
+            return await _checked_log_in(identity, visitor, typed.strip(), password)
 
 
-async def _checked_log_in(identity: Identity, visitor: Visitor, name: str, password: str) -> str:
+async def _checked_log_in(identity: Identity, visitor: Visitor, typed: str, password: str) -> str:
     account = rehashed = None
+    name = typed.lower()
     possible = NAME.fullmatch(name) is not None
+    known = await account_of(identity.pool, name if possible else "")
     usable = possible and not is_too_long(password)
     if usable and await lockouts.may_try(identity.pool, identity.settings, name, now()):
-        account = await _right_account(identity, name, password)
+        account = await _if_right(known, password)
         if account and is_outdated(account.password_hash):
             rehashed = await hashed(password)
     else:
         await is_right("", None)
-    # a text that cannot be a name is not recorded: it may be a password typed into the wrong field
-    actor = visitor.acting_as(name if possible else "(not a valid name)", "password")
+    # a text that seems no name is not recorded: it may be a password typed into the wrong field
+    actor = visitor.acting_as(name if known or seems_name(typed) else NO_NAME, "password")
     async with transaction(identity.pool) as database:
         session_id = await _open(database, identity, visitor, account, rehashed) if account else None
         await audit.record(database, actor, "login", result=audit.DONE if session_id else audit.REFUSED)
@@ -97,8 +99,7 @@ async def confirm(identity: Identity, caller: Caller, password: str) -> Account:
     )
 
 
-async def _right_account(identity: Identity, name: str, password: str) -> Account | None:
-    account = await account_of(identity.pool, name)
+async def _if_right(account: Account | None, password: str) -> Account | None:
     usable = account is not None and not account.disabled
     right = await is_right(password, account.password_hash if account and usable else None)
     return account if right else None

@@ -1,5 +1,6 @@
 """Bearer tokens for scripts: shown once, stored as a hash, limited by scopes and an expiry."""
 
+import re
 import secrets
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -19,6 +20,8 @@ TOKENS_SQL = queries("solve_api.identity", "tokens")
 
 PREFIX = "sct_"  # lets repository scanners find a leaked token
 TOKEN_BYTES = 32
+TOKEN_CHARS = len(secrets.token_urlsafe(TOKEN_BYTES))
+TOKEN = re.compile(rf"{PREFIX}|(?<![\w-])[A-Za-z0-9_-]{{{TOKEN_CHARS}}}(?![\w-])")  # also without its prefix
 DAYS_MIN, DAYS_MAX, DAYS_DEFAULT = 1, 366, 90
 LABEL_MAX_CHARS = 100
 TOUCH = timedelta(minutes=1)
@@ -129,6 +132,8 @@ def _check(wanted: NewToken) -> None:
         raise TokenRefused(
             f"a token needs a label of 1 to {LABEL_MAX_CHARS} printable characters; name what uses it, such as backup"
         )
+    if TOKEN.search(wanted.label):
+        raise TokenRefused("a label must not be a token; name what uses the token, such as backup")
 
 
 def _token(row: Any) -> TokenState:

@@ -33,9 +33,14 @@ Done = subprocess.CompletedProcess[str]
 
 async def admin(world: World, *words: str, given: str = "", **changes: str) -> Done:
     """`solve-api admin …`, with that as its input."""
+    return await command_line(world, "admin", *words, given=given, **changes)
+
+
+async def command_line(world: World, *words: str, given: str = "", **changes: str) -> Done:
+    """`solve-api …`, with that as its input."""
     return await asyncio.to_thread(
         subprocess.run,
-        [sys.executable, "-m", "solve_api", "admin", *words],
+        [sys.executable, "-m", "solve_api", *words],
         input=given,
         capture_output=True,
         # a dozen at once may rest in a transaction for longer than the two seconds of other tests
@@ -108,7 +113,7 @@ async def test_from_nobody_to_an_admin_who_left(world: World) -> None:
     rows = list(reversed(await done(world, "activity")))
     logged = [(one["action"], one["via"], one["detail"]["about"]) for one in rows if "about" in one["detail"]]
     assert logged == [
-        ("create-admin", "cli", "Ada"),
+        ("create-admin", "cli", NAME),
         ("change-password", "cli", NAME),
         ("logout-everywhere", "cli", NAME),
         ("disable-admin", "cli", NAME),
@@ -260,19 +265,40 @@ async def test_a_command_whose_row_is_dropped_or_refused_late_does_nothing(world
 
 
 SECRET = "hunter2-hunter2"
+BARE_TOKEN = "Ab-9_" * 8 + "abc"  # without its prefix
 UNPARSED = [
-    ("revoke-token", "abc", "abc"),
+    ("revoke-token", "abc", "(not recorded)"),
+    ("revoke-token", "12 13", "12 (not recorded)"),
     ("revoke-token", f"{PREFIX}{SECRET * 3}", "(not recorded)"),
+    ("revoke-token", BARE_TOKEN, "(not recorded)"),
+    ("revoke-token", SECRET, "(not recorded)"),
+    ("revoke-token", "\u0661\u0662", "(not recorded)"),
     ("token", "eve --scope bogus", "eve --scope bogus"),
     ("token", "eve --label x --scope=bogus", "eve --label x --scope=bogus"),
     ("token", f"eve --label {PREFIX}{SECRET}", "eve --label (not recorded)"),
+    ("token", f"eve --label {PREFIX}{BARE_TOKEN}", "eve --label (not recorded)"),
+    ("token", f"eve --label {BARE_TOKEN}", "eve --label (not recorded)"),
+    ("token", f"eve --label {BARE_TOKEN.lower()}", "eve --label (not recorded)"),
+    ("token", f"eve --scope={BARE_TOKEN}", "eve --scope=(not recorded)"),
+    ("token", f"eve --days {SECRET}", "eve --days (not recorded)"),
+    ("token", "eve --days 9000", "eve --days 9000"),
+    ("token", "eve --label", "eve --label"),
     ("disable", "", ""),
+    ("disable", "Tr0ub4dor.Horse-9 eve", "(not recorded) (not recorded)"),
+    (
+        "disable",
+        "somebody-who-has-an-address@judge.example eve",
+        "somebody-who-has-an-address@judge.example (not recorded)",
+    ),
     ("create", f"eve {SECRET}", "eve (not recorded)"),
     ("create", f"--json eve {SECRET}", "--json eve (not recorded)"),
+    ("create", f"--json={SECRET} eve", "--json=(not recorded) eve"),
     ("create", f"eve --password={SECRET}", "eve (not recorded)"),
     ("create", f"--password {SECRET} eve", "(not recorded) (not recorded) (not recorded)"),
     ("create", f"-{SECRET} {SECRET}", "(not recorded) (not recorded)"),
-    ("activity", "-n " + "\x1b[2J" * 50, "-n " + r"\x1b[2J" * 16 + "… (cut; 200 characters in all)"),
+    ("activity", "-n", "-n"),
+    ("activity", "-n " + "\x1b[2J" * 50, "-n (not recorded)"),
+    ("activity", "-n " + "9" * 5_000, "-n (not recorded)"),
     ("create", "eve " + "x " * 1_000, " ".join(["eve", *["(not recorded)"] * WORDS_MAX])),
 ]
 
@@ -283,19 +309,50 @@ def test_of_what_was_typed_nothing_is_kept_that_may_be_a_secret(command: str, ty
     assert " ".join(recorded_words(typed.split(), commands[command].params)) == kept
 
 
+REFUSED_COMMANDS = [
+    (("admin", "revoke-token", "abc"), "admin revoke-token", "(not recorded)"),
+    (("admin", "token", "eve", "--scope", "bogus"), "admin token", "eve --scope bogus"),
+    (("admin", "token", "eve", "--label"), "admin token", "eve --label"),
+    (("admin", "lst"), "admin", "lst"),
+    (("admin", "Tr0ub4dor.Horse-9"), "admin", "(not recorded)"),
+    (("admin", "list", "--json=1"), "admin list", "--json=(not recorded)"),
+    (("admin", "create", "eve", "--help=1"), "admin create", "eve (not recorded)"),
+    (("admin", "activity", "-n"), "admin activity", "-n"),
+    (("admin", "--jsn", "disable", "eve"), "admin disable", "(not recorded) (not recorded)"),
+    (("--version=1", "admin", "enable", "eve"), "admin enable", "(not recorded) (not recorded)"),
+    (("admin", "disable"), "admin disable", ""),
+]
+
+
 async def test_a_command_that_cannot_be_parsed_leaves_a_row(world: World) -> None:
-    commands = (("revoke-token", "abc"), ("token", "eve", "--scope", "bogus"), ("lst",), ("disable",))
-    found = await asyncio.gather(*(admin(world, *words) for words in commands))
-    assert [one.returncode for one in found] == [2] * len(commands)
+    """Also where the error does not know its command."""
+    found = await asyncio.gather(*(command_line(world, *words) for words, _, _ in REFUSED_COMMANDS))
+    assert [one.returncode for one in found] == [2] * len(REFUSED_COMMANDS)
     rows = await world.fetch("SELECT who, via, action, result, detail::text FROM admin_audit")
     assert {tuple(row)[:4] for row in rows} == {
         (pwd.getpwuid(os.getuid()).pw_name, "cli", "refused-command", "refused")
     }
     details = [json.loads(row["detail"]) for row in rows]
-    assert sorted((one["command"], one["typed"]) for one in details) == [
-        ("admin", "lst"), ("admin disable", ""), ("admin revoke-token", "abc"), ("admin token", "eve --scope bogus"),
-    ]  # fmt: skip
+    assert sorted((one["command"], one["typed"]) for one in details) == sorted(
+        (command, typed) for _, command, typed in REFUSED_COMMANDS
+    )
     assert {one["wrong"] for one in details if one["command"] == "admin revoke-token"} == {"token_id"}
+
+
+async def test_of_what_names_nobody_nothing_is_kept_that_may_be_a_secret(world: World) -> None:
+    await done(world, "create", NAME, given=PASSWORD)
+    secret = "Tr0ub4dor.Horse-9"
+    asked = [
+        (one, word) for one in ("disable", "unlock", "enable") for word in (secret, BARE_TOKEN, BARE_TOKEN.lower())
+    ]
+    asked += [("token", NAME, "--scope", "read", "--label", BARE_TOKEN), ("disable", "")]
+    await asyncio.gather(*(admin(world, *words) for words in asked), admin(world, "create", secret))
+    everything = str(await world.value("SELECT string_agg(admin_audit::text, ' ') FROM admin_audit")).lower()
+    assert secret.lower() not in everything
+    assert BARE_TOKEN.lower() not in everything
+    await done(world, "disable", NAME.upper())
+    about = "SELECT detail ->> 'about' FROM admin_audit WHERE action = 'disable-admin' AND result = 'done'"
+    assert await world.value(about) == NAME
 
 
 async def test_a_command_that_cannot_be_parsed_says_so_whatever_postgresql_does(world: World) -> None:
