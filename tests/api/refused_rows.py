@@ -10,5 +10,19 @@ CREATE CONSTRAINT TRIGGER refuse AFTER INSERT ON admin_audit DEFERRABLE INITIALL
 FOR EACH ROW EXECUTE FUNCTION refuse()
 """
 SILENTLY = AT_ONCE.replace("RAISE EXCEPTION 'not in this table'", "RETURN NULL")
+DELETING = AT_ONCE.replace("BEFORE INSERT", "AFTER INSERT").replace(
+    "RAISE EXCEPTION 'not in this table'", "DELETE FROM admin_audit WHERE audit_id = NEW.audit_id; RETURN NULL"
+)
+DELETING_AT_COMMIT = AT_COMMIT.replace(
+    "RAISE EXCEPTION 'not in this table'", "DELETE FROM admin_audit WHERE audit_id = NEW.audit_id; RETURN NULL"
+)
+CHANGING = AT_ONCE.replace("RAISE EXCEPTION 'not in this table'", "NEW.who = 'nobody'; RETURN NEW")
+ANTEDATING = AT_ONCE.replace("RAISE EXCEPTION 'not in this table'", "NEW.at = 'epoch'; RETURN NEW")
+ELSEWHERE = """
+CREATE TABLE elsewhere (LIKE admin_audit INCLUDING ALL);
+CREATE RULE refuse AS ON INSERT TO admin_audit DO INSTEAD
+INSERT INTO elsewhere (who, via, action, detail, result, request_id, client, deed)
+VALUES (NEW.who, NEW.via, NEW.action, NEW.detail, NEW.result, NEW.request_id, NEW.client, NEW.deed) RETURNING *
+"""
 BY_A_RULE = "CREATE RULE refuse AS ON INSERT TO admin_audit DO INSTEAD NOTHING"
 NO_MORE = "DROP TRIGGER refuse ON admin_audit"

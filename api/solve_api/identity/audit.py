@@ -17,7 +17,7 @@ import structlog
 from pydantic import Field
 
 from solve_api.bodies import EXAMPLE_TIME, Body
-from solve_api.database import Database
+from solve_api.database import Database, transaction
 from solve_api.errors import AuditRefused, NotPublished
 from solve_api.identity.actors import Actor
 from solve_projector.store.postgresql import DATABASE_ERRORS, Failure, classify, said_of
@@ -30,7 +30,6 @@ TEXT_MAX_CHARS = 200
 ROWS_MAX = 500
 STARTED, DONE, REFUSED, FAILED = "started", "done", "refused", "failed"
 NO_END = "started, no end recorded"
-ONE_ROW = "INSERT 0 1"  # PostgreSQL's answer
 
 log = structlog.get_logger()
 
@@ -76,13 +75,15 @@ async def record(
     stored = json.dumps(_storable(detail or {}))
     row = (who, via, action, stored, result, request_id, client, deed)
     try:
-        added = await database.execute(AUDIT_SQL["record_audit"], *row)
+        async with transaction(database) as connection:
+            audit_id = await connection.fetchval(AUDIT_SQL["record_audit"], *row)
+            await connection.execute(AUDIT_SQL["fire_deferred"])
+            if not await connection.fetchval(AUDIT_SQL["has_audit"], audit_id, *row):
+                raise _refused("a rule or a trigger keeps rows out of the activity, or changes them")
     except asyncpg.PostgresError as error:
         if classify(error) is Failure.TRANSIENT:
             raise
         raise _refused(said_of(error)) from error
-    if added != ONE_ROW:
-        raise _refused(f"a rule or a trigger keeps rows out of the activity ({added})")
 
 
 def _refused(why: str) -> AuditRefused:

@@ -22,7 +22,15 @@ from solve_api.identity.lockouts import may_try
 from solve_api.identity.passwords import is_right
 from solve_api.identity.sessions import now, open_session
 from solve_api.identity.tokens import PREFIX, TOKEN_BYTES, NewToken, Scope, bearer_of, create_token
-from tests.api.refused_rows import AT_COMMIT, BY_A_RULE
+from tests.api.refused_rows import (
+    ANTEDATING,
+    AT_COMMIT,
+    BY_A_RULE,
+    CHANGING,
+    DELETING,
+    DELETING_AT_COMMIT,
+    ELSEWHERE,
+)
 from tests.api.served import NAME, PASSWORD, settings_of
 from tests.world import World
 
@@ -253,7 +261,19 @@ async def test_a_command_that_cannot_be_recorded_does_nothing(world: World) -> N
     assert await world.fetch(STATE) == before
 
 
-@pytest.mark.parametrize("refusing", [AT_COMMIT, BY_A_RULE], ids=["at the commit", "by a rule"])
+REFUSING = {
+    "at the commit": AT_COMMIT,
+    "by a rule": BY_A_RULE,
+    "elsewhere": ELSEWHERE,
+    "elsewhere, without an answer": ELSEWHERE.replace("RETURNING *", ""),
+    "deleted": DELETING,
+    "deleted at the commit": DELETING_AT_COMMIT,
+    "changed": CHANGING,
+    "antedated": ANTEDATING,
+}
+
+
+@pytest.mark.parametrize("refusing", REFUSING.values(), ids=REFUSING)
 async def test_a_command_whose_row_is_dropped_or_refused_late_does_nothing(world: World, refusing: str) -> None:
     async with world.database() as database:
         await database.execute(refusing)
@@ -262,6 +282,7 @@ async def test_a_command_whose_row_is_dropped_or_refused_late_does_nothing(world
     assert "so it is not done" in found.stderr.splitlines()[-1]
     assert "Traceback" not in found.stderr
     assert await world.value("SELECT count(*) FROM admins") == 0
+    assert await world.value("SELECT count(*) FROM admin_audit") == 0
 
 
 SECRET = "hunter2-hunter2"

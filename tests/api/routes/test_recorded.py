@@ -18,7 +18,7 @@ from solve_projector.log.inspection import open_inspector
 from tests.api.cli.test_admin import done as command
 from tests.api.cli.test_serve import served
 from tests.api.reading import browser, seen
-from tests.api.refused_rows import AT_COMMIT, AT_ONCE, NO_MORE, SILENTLY, UNLESS_STARTED
+from tests.api.refused_rows import AT_COMMIT, AT_ONCE, DELETING, NO_MORE, SILENTLY, UNLESS_STARTED
 from tests.api.routes.test_access import routes_of
 from tests.api.routes.test_operations import BACKFILL, SYNC, drift, ended
 from tests.api.served import NAME, PASSWORD, problem_of, serving
@@ -85,7 +85,10 @@ async def refused_letter(world: World) -> int:
     return letter
 
 
-@pytest.mark.parametrize("refusing", [AT_ONCE, AT_COMMIT, SILENTLY], ids=["at once", "at the commit", "silently"])
+REFUSING = {"at once": AT_ONCE, "at the commit": AT_COMMIT, "silently": SILENTLY, "deleted": DELETING}
+
+
+@pytest.mark.parametrize("refusing", REFUSING.values(), ids=REFUSING)
 async def test_what_is_not_written_down_is_not_done(world: World, refusing: str) -> None:
     letter = await refused_letter(world)
     async with serving(world, api_login_rate="1000/minute", api_costly_rate="1000/minute") as api, api.admin() as admin:

@@ -10,6 +10,19 @@ ORDER BY audit_id DESC
 LIMIT $1
 
 -- name: record_audit
--- Adds a row.
+-- Adds a row, which a rule of the table may put elsewhere.
 INSERT INTO admin_audit (who, via, action, detail, result, request_id, client, deed)
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
+RETURNING audit_id
+
+-- name: fire_deferred
+-- Runs now what triggers of the table would do at the commit.
+SET CONSTRAINTS ALL IMMEDIATE
+
+-- name: has_audit
+-- Whether row $1 is there, of this transaction and as it was added: a trigger may have removed or changed it.
+SELECT EXISTS (
+    SELECT FROM admin_audit
+    WHERE audit_id = $1 AND at = now() AND (who, via, action, result, request_id, client) = ($2, $3, $4, $6, $7, $8)
+        AND detail = $5::jsonb AND deed IS NOT DISTINCT FROM $9
+)
