@@ -8,6 +8,7 @@ import ipaddress
 import os
 import re
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated
 from urllib.parse import parse_qsl, unquote
@@ -35,7 +36,7 @@ REDIS = re.compile(
     rf"|unix://{LOGIN}/[^?#@]+)(?:\?(?P<query>[^#]+))?"
 )
 # a name, an address in brackets, or the folder of a socket as libpq writes it
-SERVER = re.compile(r"(?:\w(?:[\w.-]*\w)?\.?|\[[0-9a-fA-F:.]+\]|%2[fF][\w%.-]+)(?::(?P<port>[0-9]{1,5}))?")
+SERVER = re.compile(r"(?P<host>\w(?:[\w.-]*\w)?\.?|\[[0-9a-fA-F:.]+\]|%2[fF][\w%.-]+)(?::(?P<port>[0-9]{1,5}))?")
 
 Parameters = Mapping[str, re.Pattern[str]]
 ANY, NUMBER, SWITCH = re.compile(".+"), re.compile(r"[0-9]{1,9}"), re.compile("(?i:true|false|yes|no|on|off|0|1)")
@@ -76,7 +77,7 @@ REDIS_TLS_PARAMETERS: Parameters = {
 def are_servers(text: str) -> bool:
     """Whether it is one host, or several with commas between, each with or without a port."""
     found = [SERVER.fullmatch(one.strip()) for one in text.split(",")]
-    return all(one and _is_port(one["port"] or "1") for one in found)
+    return all(one and _is_port(one["port"] or "1") and _is_host(one["host"]) for one in found)
 
 
 def database_place(address: str) -> str:
@@ -99,6 +100,18 @@ def unverifiable(address: str) -> str | None:
     return None
 
 
+def _is_host(text: str) -> bool:
+    """Whether a client can look it up: a name has labels of 1 to 63 characters in the form that DNS has of them."""
+    try:
+        if text.startswith("["):
+            ipaddress.IPv6Address(text.strip("[]"))
+        elif not text.startswith(("%", "/")):
+            text.encode("idna")
+    except ValueError:  # UnicodeError is one
+        return False
+    return True
+
+
 def _is_port(text: str) -> bool:
     return 1 <= int(text) <= PORT_MAX
 
@@ -108,12 +121,18 @@ def _require_form(text: str, form: re.Pattern[str], parameters: Parameters, rule
     named = [found[group] for group in ("hosts", "nodes", "sentinels") if found.groupdict().get(group)] if found else []
     if not found or not all(map(are_servers, named)):
         raise ValueError(rule)
+    seen: set[str] = set()
     for pair in found["query"].split("&") if found["query"] else ():
         name, _, value = pair.partition("=")
         if name not in parameters:
             raise ValueError(f"has a parameter after ? that is none of {', '.join(sorted(parameters))}; {rule}")
         if not parameters[name].fullmatch(value) or (name == "port" and not all(map(_is_port, value.split(",")))):
             raise ValueError(f"has a value of {name} after ? that cannot be used; correct it")
+        if name == "host" and not all(map(_is_host, unquote(value).split(","))):
+            raise ValueError("has a value of host after ? that is no host; correct it")
+        if name in seen:  # clients differ in which they take
+            raise ValueError(f"has {name} twice after ?; give it once")
+        seen.add(name)
         if name in FILES and not os.access(unquote(value), os.R_OK):
             raise ValueError(f"has a value of {name} after ? that names no file that can be read; correct it")
     if found["query"]:
@@ -128,11 +147,23 @@ def _require_certificates(given: Mapping[str, str]) -> None:
         except ValueError as error:
             raise ValueError(f"has a value of {name} after ? that {error}; correct it") from None
     for certificate, key, password in PAIRS:
-        if certificate in given and key in given:
+        if key in given and certificate not in given:
+            raise ValueError(f"has {key} after ? without {certificate}; give both")
+        if certificate in given:
             try:
-                require_pair(given[certificate], given[key], given.get(password, ""))
+                require_pair(given[certificate], given.get(key) or _usual_key(key), given.get(password, ""))
             except ValueError as error:
                 raise ValueError(f"has values of {certificate} and {key} after ? that {error}; correct them") from None
+
+
+def _usual_key(parameter: str) -> Path | str | None:
+    """The key that asyncpg takes if none is given; any other client takes the one in the certificate's file."""
+    if parameter != "sslkey":
+        return None
+    with suppress(RuntimeError):  # this user has no home
+        usual = Path("~/.postgresql/postgresql.key").expanduser()
+        return os.environ.get("PGSSLKEY") or (usual if usual.exists() else None)
+    return os.environ.get("PGSSLKEY")
 
 
 def _database(address: SecretStr) -> SecretStr:
@@ -158,7 +189,7 @@ def _listening(text: str) -> str:
     try:
         ipaddress.ip_address(text)
     except ValueError:
-        if not HOST_NAME.fullmatch(text) or text.replace(".", "").isdigit():
+        if not HOST_NAME.fullmatch(text) or not _is_host(text) or text.replace(".", "").isdigit():
             raise ValueError("must be an address such as 127.0.0.1 or ::, or a name of this machine") from None
     return text
 

@@ -32,6 +32,7 @@ from rich.text import Text
 
 from solve_runtime.errors import SettingsRefused, SolveCountsError
 from solve_runtime.settings import settings_problems
+from solve_runtime.standard_streams import open_closed_streams
 from solve_runtime.tasks import first_cause, run_on_fast_loop
 from solve_runtime.text import ascii_json, readable
 
@@ -95,6 +96,7 @@ class Program:
 
     def run(self) -> NoReturn:
         """Runs the command line of this process, and exits."""
+        open_closed_streams()
         _print_version(sys.argv[1:] == ["--version"])  # also where the extra is missing
         try:
             status = import_module(self.module).app(prog_name=self.name, standalone_mode=False)

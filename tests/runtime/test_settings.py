@@ -47,8 +47,43 @@ WRONG: list[tuple[type[Settings], str, str, dict[str, str]]] = [
     *[
         (ApiSettings, name, one, {})
         for name in ("SOLVE_API_HOST", "SOLVE_METRICS_HOST")
-        for one in ("[::]", "a b", "1.2.3")
+        for one in ("[::]", "a b", "1.2.3", "a..b", "a" * 64)
     ],
+    *[
+        (settings, variable, address.format(host), {})
+        for settings, variable, address in (
+            (KafkaConnection, "KAFKA_BOOTSTRAP_SERVERS", "h:9092,{}:9092"),
+            (ProjectorSettings, "DATABASE_URL", "postgresql://u:p@{}:5432/x"),
+            (ProjectorSettings, "DATABASE_URL", "postgresql:///x?host=h,{}"),
+            (SourceSettings, "SOURCE_DATABASE_URL", "postgresql://h,{}/x"),
+            (ProjectorSettings, "REDIS_URL", "redis://u:p@{}:6379/0"),
+            (ProjectorSettings, "REDIS_URL", "redis+cluster://h:1,{}:2"),
+            (ProjectorSettings, "REDIS_URL", "redis+sentinel://h:1,{}:2/m"),
+        )
+        for host in ("a..b", "a" * 64, "\u0434" * 64, "[::1::2]")
+        if not ("?host" in address and "[" in host)
+    ],
+    *[
+        (ProjectorSettings, "DATABASE_URL", f"postgresql://h/x?{one}", {})
+        for one in (
+            f"sslcert={HERE}",
+            f"sslcert={CA_FILE}",
+            f"sslkey={CA_FILE}",
+            "sslmode=verify-full&sslmode=disable",
+            f"sslrootcert={HERE}&sslrootcert={CA_FILE}",
+        )
+    ],
+    *[
+        (ProjectorSettings, "REDIS_URL", f"rediss://h/0?{one}", {})
+        for one in (
+            f"ssl_certfile={HERE}",
+            f"ssl_certfile={CA_FILE}",
+            f"ssl_keyfile={CA_FILE}",
+            f"ssl_ca_certs={HERE}&ssl_ca_certs={CA_FILE}",
+            "ssl_cert_reqs=required&ssl_cert_reqs=none",
+        )
+    ],
+    (KafkaConnection, "KAFKA_SSL_CERTFILE", CA_FILE, TLS),
     *[
         (ApiSettings, "SOLVE_API_LOGIN_RATE", one, {})
         for one in ("0/minute", "5/0second", "5/0 minute", "5/minute;5/0second", "5/99999999999999999999second")
@@ -115,6 +150,9 @@ def test_what_cannot_be_used_is_refused_by_the_name_of_its_variable(
         (ORIGINS, "*"),
         *[("SOLVE_API_HOST", one) for one in ("::", "0.0.0.0", "localhost", "fe80::1%lo", "node-1.example")],
         ("DATABASE_URL", f"postgresql://h/x?sslmode=verify-full&sslrootcert={CA_FILE}"),
+        ("DATABASE_URL", "postgresql://my_db.example.,[::1]:5432/x?host=/run/postgresql,h"),
+        ("DATABASE_URL", "postgresql://%2Frun%2Fpostgresql/x"),
+        ("REDIS_URL", "redis+sentinel://b\u00fccher.example:1,[fe80::1]:2/m"),
         ("DATABASE_SSL_CAFILE", CA_FILE),
     ],
 )

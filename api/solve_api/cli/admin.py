@@ -33,6 +33,7 @@ from solve_runtime.console import (
 )
 from solve_runtime.errors import SolveCountsError
 from solve_runtime.logs import configure_logs
+from solve_runtime.standard_streams import InputUnusable, input_line
 from solve_runtime.system_user import claimed_users, system_user
 
 admin_commands = command_group(
@@ -42,6 +43,8 @@ admin_commands = command_group(
 )
 Name = Annotated[str, typer.Argument(metavar="NAME")]
 WHOLE = ("name", "token_id", "admin")  # what other commands take
+PASSWORD_LINE_BYTES = 4096  # more than any password has
+Typed = tuple[str, str] | InputUnusable  # what could not be read is recorded too
 Ask = Callable[[Connection], Awaitable[Any]]
 
 
@@ -206,15 +209,22 @@ def list_activity(
     _list(found, columns, "no activity yet", as_json)
 
 
-def _typed_password() -> tuple[str, str]:
+def _typed_password() -> Typed:
     """As typed twice. Never an argument: those are in the shell's history and in the list of processes."""
-    if not sys.stdin.isatty():
-        line = sys.stdin.readline().rstrip("\r\n")
-        return line, line
-    return getpass.getpass("Password: "), getpass.getpass("Confirm password: ")
+    try:
+        if sys.stdin is None or not sys.stdin.isatty():
+            line = input_line(PASSWORD_LINE_BYTES)
+            return line, line
+        return getpass.getpass("Password: "), getpass.getpass("Confirm password: ")
+    except UnicodeDecodeError:
+        return InputUnusable("what was typed is not text in the terminal's encoding; type the password again")
+    except InputUnusable as error:
+        return error
 
 
-def _confirmed(typed: tuple[str, str]) -> str:
+def _confirmed(typed: Typed) -> str:
+    if isinstance(typed, InputUnusable):
+        raise typed
     if typed[0] != typed[1]:
         raise PasswordRefused("the two passwords differ; type the same one twice")
     return typed[0]
@@ -230,7 +240,7 @@ def _act(action: str, ask: Ask, name: str = "", detail: dict[str, Any] | None = 
 
 
 def _act_with_password(
-    action: str, ask: Callable[[Connection, str, str], Awaitable[Any]], name: str, typed: tuple[str, str]
+    action: str, ask: Callable[[Connection, str, str], Awaitable[Any]], name: str, typed: Typed
 ) -> Any:
     """As `_act`, with the hash of a new password."""
 

@@ -1,12 +1,12 @@
 """Reads event files (NDJSON) in bounded memory; each bad line is reported as `file:line`."""
 
-import sys
 from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
 from solve_producer.errors import ProducerError
+from solve_runtime.standard_streams import binary_input
 from solve_schemas.events import Event
 from solve_schemas.record import decode_line
 from solve_schemas.rejection import Reason, Rejected
@@ -48,9 +48,9 @@ def read_lines(stream: BinaryIO, now: datetime) -> Iterator[Line]:
 
 
 def open_events(path: str) -> BinaryIO:
-    """The file, or standard input for `-`. Raises UnreadableFile."""
+    """The file, or standard input for `-`. Raises UnreadableFile, InputUnusable."""
     if path == STANDARD_INPUT:
-        return sys.stdin.buffer
+        return binary_input()
     try:
         return Path(path).open("rb")
     except OSError as error:

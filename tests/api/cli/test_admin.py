@@ -10,6 +10,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import pytest
@@ -176,6 +177,22 @@ async def test_at_a_terminal_the_password_is_asked_twice_and_not_shown(world: Wo
     assert "the two passwords differ; type the same one twice" in screen
     assert not await is_password(world, OTHER)
     assert await world.value("SELECT result FROM admin_audit WHERE action = 'change-password'") == "refused"
+
+
+@pytest.mark.parametrize("given", [None, b"\xff" * 20 + b"\n", b"x" * 1_000_000], ids=["closed", "no text", "endless"])
+async def test_a_password_that_cannot_be_read_is_one_line_and_a_row(world: World, given: bytes | None) -> None:
+    """Closed, it must not be taken for a connection that gets its number."""
+    words = [sys.executable, "-m", "solve_api", "admin", "create", NAME]
+    command = ["sh", "-c", 'exec "$0" "$@" <&-', *words] if given is None else words
+    environment = world.environment | {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONIOENCODING": "ascii"}
+    run = partial(subprocess.run, command, input=given, capture_output=True, env=environment, check=False)
+    found = await asyncio.to_thread(run)
+    (line,) = found.stderr.decode().splitlines()
+    assert (found.returncode, found.stdout) == (1, b"")
+    assert line.startswith(
+        "solve-api: standard input is" if given is None or len(given) < 100 else "solve-api: a password"
+    )
+    assert await world.value("SELECT result FROM admin_audit WHERE action = 'create-admin'") == "refused"
 
 
 @pytest.mark.parametrize("command", ["create", "password"])

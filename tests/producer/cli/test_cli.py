@@ -243,3 +243,16 @@ def test_a_judges_service_needs_neither_asyncpg_nor_redis() -> None:
         "print(sorted({'asyncpg', 'redis'} & sys.modules.keys()))"
     )
     assert subprocess.check_output([sys.executable, "-c", code]).strip() == b"[]"
+
+
+@pytest.mark.parametrize("closed", ["<&-", "<&- >&-", "<&- 2>&-"])
+async def test_a_closed_stream_is_not_taken_for_another_one(world: World, closed: str) -> None:
+    command = ("sh", "-c", f'exec "$0" -m solve_producer publish - {closed}', sys.executable)
+    process = await asyncio.create_subprocess_exec(
+        *command, env=environment(world), stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE
+    )
+    out, said = await process.communicate()
+    assert (process.returncode, out) == (1, b"")
+    assert said.decode() == (
+        "" if "2>" in closed else "solve-producer: standard input is closed; give the command a file or a pipe\n"
+    )
