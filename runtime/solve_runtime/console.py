@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from importlib import import_module
 from importlib.metadata import version
 from types import TracebackType
-from typing import Annotated, Any, NoReturn, Self, TypeVar
+from typing import Annotated, Any, NoReturn, Self, TextIO, TypeVar, cast
 
 import typer
 from pydantic import ValidationError
@@ -34,7 +34,7 @@ from solve_runtime.errors import SettingsRefused, SolveCountsError
 from solve_runtime.settings import settings_problems
 from solve_runtime.standard_streams import open_closed_streams
 from solve_runtime.tasks import first_cause, run_on_fast_loop
-from solve_runtime.text import ascii_json, readable
+from solve_runtime.text import ascii_json, isolated, readable, readable_cell
 
 DISTRIBUTION = "solve-counts"
 OWN_PACKAGES = "solve_"
@@ -184,7 +184,7 @@ def print_lines(*lines: str, to_errors: bool = False) -> None:
     """Lines for people; a line break within one is escaped, so that a name makes none."""
     stream = sys.stderr if to_errors else sys.stdout
     for line in lines:
-        print(readable(line), file=stream)
+        print(isolated(readable(line)), file=stream)
     stream.flush()
 
 
@@ -200,15 +200,31 @@ def _plain(value: Any) -> str:
     return value.isoformat() if hasattr(value, "isoformat") else str(value)
 
 
+class _IsolatingStream:
+    """A stream that words from right to left are written to in isolates."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+    def write(self, text: str) -> int:
+        """Writes the text."""
+        return self._stream.write(isolated(text))
+
+
 class _Terminal(Console):
     """Every `str` is text: no markup, no codes of emoji, nothing that steers the terminal."""
 
     def __init__(self, **options: Any) -> None:
-        super().__init__(markup=False, emoji=False, highlight=False, **options)
+        stream = sys.stderr if options.get("stderr") else sys.stdout
+        file = cast("TextIO", _IsolatingStream(stream))  # rich lays out first: it may fold a word
+        super().__init__(markup=False, emoji=False, highlight=False, file=file, **options)
 
     def render_str(self, text: str, **options: Any) -> Text:
         """What rich calls for each `str`, to measure it and to print it."""
-        return super().render_str(readable(text), **options)
+        return super().render_str(readable_cell(text), **options)
 
 
 def output_width() -> int | None:
@@ -230,7 +246,7 @@ def whole(heading: str) -> Column:
 
 def styled(text: str, style: str) -> Cell:
     """A cell or a line in a colour of ours."""
-    return Text(readable(text), style=style)
+    return Text(readable_cell(text), style=style)
 
 
 def print_table(shown: Table) -> None:
@@ -242,7 +258,7 @@ def print_table(shown: Table) -> None:
 
 
 def _width(column: Column) -> int:
-    return max(cell_len(readable(str(one))) for one in (column.header, column.footer, *column.cells))
+    return max(cell_len(readable_cell(str(one))) for one in (column.header, column.footer, *column.cells))
 
 
 def table_width(shown: Table) -> int:

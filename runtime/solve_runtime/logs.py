@@ -14,7 +14,7 @@ from typing import Any, Literal, TextIO, cast
 import structlog
 from structlog.typing import EventDict, Processor
 
-from solve_runtime.text import cut, readable
+from solve_runtime.text import cut, isolated, readable
 
 LONGEST = 500  # characters of a text, and of a line of a traceback
 MOST = 100  # items of a list, keys of an object; lines of a traceback, the last ones
@@ -57,6 +57,7 @@ def configure_logs(level: str, form: Literal["auto", "json", "console"]) -> None
         rendering += [
             _escape,
             structlog.dev.ConsoleRenderer(colors=colors, exception_formatter=structlog.dev.plain_traceback),
+            lambda _, __, line: isolated(str(line)),
         ]
     else:
         rendering.append(structlog.processors.JSONRenderer(ensure_ascii=True))

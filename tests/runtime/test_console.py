@@ -6,6 +6,7 @@ import os
 import re
 import signal
 import sys
+import unicodedata
 from collections.abc import Callable, Coroutine
 from types import ModuleType
 from typing import Any
@@ -14,6 +15,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import BaseModel, Field, ValidationError
+from rich.cells import cell_len
 
 from solve_api.settings import ApiSettings
 from solve_runtime.console import (
@@ -21,6 +23,7 @@ from solve_runtime.console import (
     Program,
     command_line,
     print_json,
+    print_lines,
     print_table,
     progress_bar,
     run_async,
@@ -154,7 +157,68 @@ def test_a_letter_without_ink_is_escaped(without_ink: str, capsys: pytest.Captur
     assert f"ada{spelled}" in capsys.readouterr().out
 
 
-@given(st.text())
+NAMES = (
+    "Zoë",
+    unicodedata.normalize("NFD", "Nguyễn Việt Ộ"), "สวัสดีที่น้ำ", "नमस्ते क्ष्म्य", "မြန်မာ့ ဗုဒ္ဓ", "ខ្មែរ ស្ត្រី", "བསྒྲུབས", "가각",
+    "\u05e9\u05c1\u05b8\u05dc\u05d5\u05b9\u05dd", "\u0645\u064f\u062d\u064e\u0645\u0651\u064e\u062f", "1\u20e3",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_ordinary_names_stay_readable(name: str) -> None:
+    assert readable(name) == name
+
+
+@pytest.mark.parametrize(
+    ("text", "kept"),
+    [
+        ("\u0338x", ""),  # over what stands before
+        (" \u0301", " "),
+        ('"\u0336', '"'),
+        ("a" + "\u0301\u0302" * 20, "a\u0301\u0302\u0301\u0302"),
+        ("\u0e01" + "\u0e47" * 20, "\u0e01\u0e47"),
+        ("\u0e01" + "\u0e47\u0e34" * 20, "\u0e01" + "\u0e47\u0e34" * 3),
+        ("a\u20dd", "a"),  # an enclosing circle
+        ("a\u035c", "a"),  # over the next letter, which is of somebody else
+        ("ada\ufffc", "ada"),
+        ("a\u1039\u17d2b", "a"),
+        ("\u1780\u17d2", "\u1780"),
+        ("\u1780" + "\u17d2\u1780" * 9, "\u1780" + "\u17d2\u1780" * 2),
+    ],
+)
+def test_a_mark_that_belongs_to_no_letter_is_escaped_and_so_is_one_too_many(text: str, kept: str) -> None:
+    shown = readable(text)
+    assert shown.startswith(kept + "\\") or shown == kept + text[len(kept) :].encode("unicode_escape").decode()
+    assert shown[len(kept)] == "\\"
+    assert not [one for one in shown[len(kept) :] if unicodedata.combining(one) or one == "\ufffc"]
+
+
+def test_right_to_left_turns_nothing_beside_it(capsys: pytest.CaptureFixture[str]) -> None:
+    hebrew, arabic = "\u05d0\u05d1\u05b8", "\u0639\u0661\u0662"
+    shown = table("rank", "user", "solves")
+    shown.add_row("1", f"{hebrew} x", "15")
+    shown.add_row("2", arabic * 30, "14")
+    print_table(shown)
+    print_lines(f"{hebrew} 15 {arabic} 3")
+    print_lines(f"{hebrew}: 2", to_errors=True)
+    out, err = capsys.readouterr()
+    for line in [*out.splitlines(), err]:
+        turned = "".join(re.split("\u2068[^\u2068\u2069]*\u2069", line))
+        assert all(unicodedata.bidirectional(one) not in {"R", "AL", "AN"} for one in turned), ascii(line)
+    assert f"\u2068{hebrew}\u2069 15 \u2068{arabic}\u2069 3" in out
+    header, first = out.splitlines()[:2]
+    assert cell_len(first[: first.index("15")]) == header.index("solves")
+
+
+def test_a_name_that_ends_with_a_space_is_not_another_one(capsys: pytest.CaptureFixture[str]) -> None:
+    shown = table("user", "solves")
+    shown.add_row("ada", "1")
+    shown.add_row("ada  ", "2")
+    print_table(shown)
+    assert r"ada\x20\x20" in capsys.readouterr().out
+
+
+@given(st.text() | st.text(st.sampled_from("a1 \u0301\u0336\u20dd\u035c\u1780\u17d2\u17b6\u0e47\ufffc\x1b")))
 def test_what_is_readable_stays_as_it_is_and_all_else_becomes_so(text: str) -> None:
     assert is_readable(readable(text))
     assert (readable(text) == text) == is_readable(text)

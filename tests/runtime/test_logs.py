@@ -3,6 +3,7 @@
 import io
 import json
 import logging
+import re
 import sys
 from collections.abc import Iterator
 
@@ -123,6 +124,19 @@ def test_a_traceback_shows_no_variables(form: str, logger: str, monkeypatch: pyt
 
 
 HOSTILE = "\x1b]0;PWNED\x07\x9b2J\u202e\u2028\u2066\u3164\u2800\ufe0f\ud800\nforged level=error"
+
+
+@pytest.mark.usefixtures("configured")
+def test_right_to_left_turns_nothing_in_a_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    written = io.StringIO()
+    monkeypatch.setattr(sys, "stderr", written)
+    configure_logs("INFO", "console")
+    structlog.get_logger().info("\u05d0\u05d1", who="\u05d2", both="\u05d3 \u05d4", status=7)
+    logging.getLogger("uvicorn.error").warning("\u05d0 %s", 7)
+    for line in written.getvalue().splitlines():
+        outside = "".join(re.split("\u2068[^\u2068\u2069]*\u2069", line))
+        assert outside.isascii(), ascii(line)
+        assert "\u2068" in line
 
 
 class Odd:
