@@ -122,12 +122,12 @@ def model_of(events: Iterable[Fields]) -> Model:
 
 def _problem(events: list[Fields]) -> Problem:
     """What was decided last; of one time, that it is withdrawn, and of those the smallest reason."""
-    told = [
+    decided = [
         (_time(event.get("withdrawn_at") or event["restored_at"]), event["type"] == "problem.withdrawn.v1", event)
         for event in events
     ]
-    last = max(one[:2] for one in told)
-    return Problem(*last, min(event.get("reason") or "" for *when, event in told if tuple(when) == last))
+    last = max(one[:2] for one in decided)
+    return Problem(*last, min(event.get("reason") or "" for *when, event in decided if tuple(when) == last))
 
 
 def _removal(events: list[Fields]) -> Removal:

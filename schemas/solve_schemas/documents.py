@@ -33,7 +33,7 @@ EXAMPLES: dict[str, dict[str, Any]] = {
         "withdrawn_at": "2026-01-05T00:00:00Z",
         "reason": "a wrong test case",
     },
-    "problem.restored.v1": {"problem_id": "two-sum", "restored_at": "2026-01-06T00:00:00Z", "reason": "mended"},
+    "problem.restored.v1": {"problem_id": "two-sum", "restored_at": "2026-01-06T00:00:00Z", "reason": "fixed"},
 }
 
 

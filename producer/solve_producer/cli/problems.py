@@ -32,7 +32,7 @@ def withdraw(problem_id: ProblemId, reason: Reason = None, as_json: Json = False
 def restore(problem_id: ProblemId, reason: Reason = None, as_json: Json = False) -> None:
     """Count a withdrawn problem as before.
 
-    Example: solve-producer problem restore two-sum --reason mended
+    Example: solve-producer problem restore two-sum --reason fixed
     """
     now = datetime.now(UTC)
     publish_fact(event_of(ProblemRestored, problem_id=problem_id, restored_at=now, reason=reason), as_json)

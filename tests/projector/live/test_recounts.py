@@ -78,7 +78,7 @@ async def test_a_fact_that_changes_nothing_asks_for_nothing(log: Log) -> None:
 
 @pytest.mark.parametrize("fact_first", [False, True])
 async def test_a_batch_that_read_the_fact_before_is_waited_for(log: Log, fact_first: bool) -> None:
-    """Its solve is counted by the old fact, and stands behind the recount if that begins too early."""
+    """Its solve is counted by the old fact, and comes after the recount if that begins too early."""
     await log.apply(SOLVES)
     await log.apply([withdrawn("r", 1)])
     await Recounts(log.pool).all()
