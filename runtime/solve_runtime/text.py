@@ -37,7 +37,7 @@ ISOLATE, END_OF_ISOLATE = "\u2068", "\u2069"
 
 def is_readable(text: str) -> bool:
     """Whether each character is drawn, or is a space, where it stands, and none steers a terminal."""
-    return text.isprintable() if text.isascii() else all(shown for _, shown in _drawn(text))
+    return _is_plain(text) or all(shown for _, shown in _drawn(text))
 
 
 def readable(content: bytes | str) -> str:
@@ -46,7 +46,7 @@ def readable(content: bytes | str) -> str:
     Escaped are also marks without a letter before them, or with too many others.
     """
     text = content.decode("utf-8", "backslashreplace") if isinstance(content, bytes) else content
-    if text.isascii() and text.isprintable():
+    if _is_plain(text):
         return text
     return "".join(one if shown else _spelled(one) for one, shown in _drawn(text))
 
@@ -63,6 +63,15 @@ def isolated(line: str) -> str:
     return line if line.isascii() else RIGHT_TO_LEFT.sub(rf"{ISOLATE}\g<0>{END_OF_ISOLATE}", line)
 
 
+def _is_plain(text: str) -> bool:
+    """Whether it is readable at a glance, as most text is: without a mark."""
+    return text.isprintable() and (text.isascii() or not (NO_INK.search(text) or any(map(_is_mark, text))))
+
+
+def _is_mark(character: str) -> bool:
+    return category(character)[0] == "M"
+
+
 def _drawn(text: str) -> Iterator[tuple[str, bool]]:
     """Each character, and whether it is drawn as itself, and not over what it does not belong to."""
     base, marks, stacked, stacks = "", "", 0, False
@@ -71,7 +80,7 @@ def _drawn(text: str) -> Iterator[tuple[str, bool]]:
         if shown and one in STACKERS:
             shown = bool(base) and stacked < STACKED_MAX and _is_letter_of(base, following)
             stacked, stacks, marks = stacked + 1, True, ""
-        elif shown and category(one)[0] == "M":
+        elif shown and _is_mark(one):
             shown = bool(base) and _is_mark_of(one, base, marks, following)
             marks += one
         else:

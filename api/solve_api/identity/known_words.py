@@ -34,8 +34,9 @@ OF_LATIN = re.compile(r"(?:LATIN|REGIONAL INDICATOR) .*?LETTER (?:[A-Z-]{2,} )*(
 NOT_TEXT = frozenset({"Cc", "Cf", "Mc", "Me", "Mn"})  # marks, and what nobody sees
 RUN = re.compile(r"(.)\1+", re.DOTALL)
 TAKEN_OUT = "\0"
-# a separator counts for something unless it stands beside a word that counts for nothing
-BESIDE_WORDS = re.compile(rf"[ \-_.,/]*{TAKEN_OUT}[{TAKEN_OUT} \-_.,/]*")
+# separators, or one other sign, count for nothing beside a word that counts for nothing
+BESIDE = rf"(?:[ \-_.,/]+|[^\w{TAKEN_OUT}])?"
+BESIDE_WORDS = re.compile(rf"{BESIDE}(?:{TAKEN_OUT}{BESIDE})+")
 
 
 class KnownWords(NamedTuple):
@@ -48,7 +49,7 @@ class KnownWords(NamedTuple):
     @classmethod
     def of(cls, words: Iterable[str], *, near: bool = True) -> Self:
         """These, each also backwards; inexact ones if `near`."""
-        forwards = {word.translate(FOLDED) for word in words}
+        forwards = {form.translate(FOLDED) for word in words for form in (word, _undoubled(word))}
         exact = frozenset(forwards | {word[::-1] for word in forwards})
         long = {word for word in exact if near and len(word) >= INEXACT_CHARS}
         lengths = {len(word) for word in exact} | {len(word) + more for word in long for more in (-1, 1)}
@@ -67,9 +68,11 @@ def without_words(password: str, name: str) -> set[str]:
     """
     text, parts = _plain(password), _parts(name)
     letters = [place for place, one in enumerate(text) if one.isalnum() or one in SIGNS]
-    bare = _rest(text, [[place] for place in letters], (_bare(), KnownWords.of(parts, near=False)))
+    single = [[place] for place in letters]
+    bare = _rest(text, single, (_bare(), KnownWords.of(parts, near=False)))
     runs = [list(run) for _, run in groupby(letters, text.__getitem__)]
-    all_forms = _rest(text, runs, (_ours(), KnownWords.of(map(_undoubled, _forms(parts, NAME_SUFFIXES)))))
+    doubled = 3 * len(runs) <= 2 * len(letters)  # a few doubled letters may be of two words side by side
+    all_forms = _rest(text, runs if doubled else single, (_ours(), KnownWords.of(_forms(parts, NAME_SUFFIXES))))
     return {rest for rest in (bare, all_forms) if rest is not None}
 
 
@@ -138,7 +141,7 @@ def _bare() -> KnownWords:
 
 @cache
 def _ours() -> KnownWords:
-    return KnownWords.of(map(_undoubled, _forms(OUR_WORDS, SUFFIXES)))
+    return KnownWords.of(_forms(OUR_WORDS, SUFFIXES))
 
 
 def _forms(words: Iterable[str], suffixes: Iterable[str]) -> Iterator[str]:

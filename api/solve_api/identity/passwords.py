@@ -21,7 +21,7 @@ MIN_CHARS = 12
 MAX_CHARS = 128
 SCORE_MIN = 3  # zxcvbn: at least 10^8 guesses
 SCORED_CHARS = 40  # zxcvbn's time grows with the cube of the length, and it holds the interpreter's lock
-REST_CHARS = 30  # of each of two rests: together less time than the password itself
+REST_CHARS = 24  # of each of two rests: together less time than the password itself
 WAITING_MAX = 60  # logins; about five seconds of work
 WAITING_IN_SESSION_MAX = 20  # apart, so that a flood of logins does not keep admins from acting
 # zxcvbn tries every combination of the signs that may stand for a letter: seconds, where a password has all of them.
