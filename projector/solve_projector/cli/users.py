@@ -115,6 +115,12 @@ def _in_redis(place: Place) -> str:
     )
 
 
+def _what_was_decided(verdict: dict[str, Any]) -> str:
+    if not verdict["solved"]:
+        return f"revoked {verdict['reason']}".strip()
+    return "solved, problem withdrawn" if verdict["withdrawn"] else "solved"
+
+
 def _verdicts(verdicts: list[dict[str, Any]]) -> Table:
     ids = whole("problem"), whole("submission")
     shown = table(*ids, "verdict", "revision", "submitted (UTC)", "judged (UTC)", whole("place"))
@@ -122,7 +128,7 @@ def _verdicts(verdicts: list[dict[str, Any]]) -> Table:
         shown.add_row(
             row["problem_id"],
             row["submission_id"],
-            "solved" if row["solved"] else f"revoked {row['reason']}".strip(),
+            _what_was_decided(row),
             str(row["revision"]),
             f"{row['submitted_at']:%Y-%m-%d %H:%M:%S}" if row["submitted_at"] else "",
             f"{row['judged_at']:%Y-%m-%d %H:%M:%S}",

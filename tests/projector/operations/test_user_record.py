@@ -7,7 +7,7 @@ from solve_projector.errors import UserUnknown
 from solve_projector.leaderboard.board import open_leaderboard, score
 from solve_projector.operations.user_record import top_places, user_record
 from solve_projector.store.postgresql import open_pool
-from tests.events import at, registered, solved
+from tests.events import at, registered, solved, withdrawn
 from tests.world import World
 
 
@@ -45,3 +45,12 @@ async def test_an_unknown_user_is_named_with_what_waits_for_them(world: World) -
     async with open_pool(world.settings) as pool, open_leaderboard(world.settings, world.connection.topic) as board:
         with pytest.raises(UserUnknown, match=r'no user "guest" in PostgreSQL; parked events that wait .*: 1'):
             await user_record(pool, board, "guest")
+
+
+async def test_a_verdict_on_a_withdrawn_problem_says_so(world: World) -> None:
+    await world.publish([registered("u"), solved("1", "u", "p"), solved("2", "u", "q"), withdrawn("p", 1)])
+    await world.run_once()
+    async with open_pool(world.settings) as pool, open_leaderboard(world.settings, world.connection.topic) as board:
+        record = await user_record(pool, board, "u")
+    assert record["postgresql"]["problems_solved"] == record["redis"]["problems_solved"] == 1
+    assert {one["problem_id"]: one["withdrawn"] for one in record["verdicts"]} == {"p": True, "q": False}
