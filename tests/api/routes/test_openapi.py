@@ -53,6 +53,7 @@ async def fill(world: World) -> None:
     await add_dead_letters(world, world.published[-3:])
 
 
+@pytest.mark.timeout(600)  # as a session it starts repairs and publishes facts, again and again
 @pytest.mark.parametrize(
     ("caller", "phases"), [("anybody", "examples,fuzzing"), ("session", "coverage,fuzzing,stateful")]
 )
