@@ -46,7 +46,7 @@ def test_scores_then_ids_order_the_leaderboard_as_the_rule_does(standings: list[
     solves = {one.user_id: Solved(one.problems_solved, one.last_solved_at or BEGIN) for one in standings}
     users = {user_id: User(BEGIN, "name", listed=True, removed=False) for user_id in solves}
     by_score = sorted(solves, key=lambda user_id: (score(*solves[user_id]), user_id.encode()))
-    assert by_score == [row[0] for row in Model(users, {}, {}, {}, {}, solves).board()]
+    assert by_score == [row[0] for row in Model(users, {}, {}, {}, {}, {}, solves).board()]
 
 
 async def test_late_and_repeated_writes_change_nothing(board: Leaderboard) -> None:
