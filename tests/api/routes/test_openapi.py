@@ -58,9 +58,7 @@ async def fill(world: World) -> None:
 )
 async def test_every_answer_is_as_documented(world: World, caller: str, phases: str, tmp_path: Path) -> None:
     await fill(world)
-    same, phases = "--generation-deterministic", f"--phases={phases}"
-    await ask_as(world, caller, tmp_path, "--max-examples=5", same, phases, leave_out=REPAIRS)
-    await ask_as(world, caller, tmp_path, "--max-examples=1", same, phases, f"--include-path-regex={REPAIRS}")
+    await ask_as(world, caller, tmp_path, 5, 1, "--generation-deterministic", f"--phases={phases}")
 
 
 @pytest.mark.soak
@@ -68,13 +66,11 @@ async def test_every_answer_is_as_documented(world: World, caller: str, phases: 
 @pytest.mark.parametrize("caller", ["anybody", "session", "token"])
 async def test_every_answer_is_as_documented_for_very_many_requests(world: World, caller: str, tmp_path: Path) -> None:
     await fill(world)
-    new = "--generation-database=none"
-    await ask_as(world, caller, tmp_path, "--max-examples=60", new, leave_out=REPAIRS)
-    await ask_as(world, caller, tmp_path, "--max-examples=20", new, f"--include-path-regex={REPAIRS}")
+    await ask_as(world, caller, tmp_path, 60, 20, "--generation-database=none")
 
 
-async def ask_as(world: World, caller: str, folder: Path, *words: str, leave_out: str = ENDLESS) -> None:
-    """Runs it, logged in as that."""
+async def ask_as(world: World, caller: str, folder: Path, examples: int, repairs: int, *words: str) -> None:
+    """Runs it, logged in as that, with so many examples of an operation, and of one that starts a process."""
     # not the name of the document's examples: their login would end this session
     async with serving(world, **UNLIMITED) as api, api.admin("grace") as admin, api.script(*Scope) as script:
         headers = {
@@ -93,7 +89,18 @@ async def ask_as(world: World, caller: str, folder: Path, *words: str, leave_out
         ):  # the right secret goes along always, and made-up ones beside it would hide what it opens
             as_caller += ["--generation-with-security-parameters=false"]
             not_checked += ",ignored_auth"
-        not_asked = "|".join({ENDLESS, leave_out} | ({LEAVES} if caller == "session" else set()))
-        left_out = [f"--exclude-checks={not_checked}", f"--exclude-path-regex={not_asked}"]
-        status, said = await asked_by_schemathesis(api.address, folder, *as_caller, *left_out, *words)
-        assert status == 0, said
+        others = "|".join([ENDLESS, REPAIRS, *([LEAVES] if caller == "session" else [])])
+        for number, asked in (
+            (examples, f"--exclude-path-regex={others}"),
+            (repairs, f"--include-path-regex={REPAIRS}"),
+        ):
+            status, said = await asked_by_schemathesis(
+                api.address,
+                folder,
+                *as_caller,
+                f"--exclude-checks={not_checked}",
+                asked,
+                f"--max-examples={number}",
+                *words,
+            )
+            assert status == 0, said
