@@ -56,7 +56,7 @@ class Freshness:
         self.in_sync = False
         self.as_of = self._checked_at
         self.seen = b""
-        self._members = 0
+        self._missing = 0  # members of the board, at the last check that found it whole
 
     async def look(self) -> None:
         """Notes that somebody reads boards; at first and after a rest, checks before that reader goes on."""
@@ -90,7 +90,7 @@ class Freshness:
                 epoch = await connection.fetchval("SELECT epoch FROM leaderboard_epoch")
             written = _Written({row["partition"]: row["next_offset"] for row in rows}, newest or 0, ranked)
             state = await self._board.state(epoch)
-            whole = state.members >= self._members or await self._has_everybody(epoch)
+            whole = state.missing <= self._missing or await self._has_everybody(epoch)
         except LeaderboardUnavailable as error:
             self.lost(error)
             return
@@ -110,11 +110,11 @@ class Freshness:
             log.info(f"the board is read {source}", action="board_source", in_sync=in_sync)
         if in_sync:  # Redis has what PostgreSQL had when the previous check started
             self.as_of = self._checked_at if self._previous else started
-            self.seen, self._members = self._board.seen(epoch, previous.offsets, state.members), state.members
+            self.seen, self._missing = self._board.seen(epoch, previous.offsets, state.missing), state.missing
         self._previous, self._checked_at, self.in_sync = written, started, in_sync
 
     async def _has_everybody(self, epoch: int) -> bool:
-        """Whether Redis has all users, though it has fewer than before: some may be ranked no more.
+        """Whether Redis has all users, though not all who joined the board: somebody else may have taken one away.
 
         A write that is on its way is waited for.
         """

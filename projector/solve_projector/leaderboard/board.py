@@ -75,6 +75,9 @@ class BoardState:
     watermarks: Mapping[int, int]
     members: int
     versions: int
+    missing: int = (
+        0  # how many members it has less than joined it; below 0 where that was not counted from the beginning
+    )
     server: str = ""  # the run id of the Redis that answered
     written_to: str = ""  # of the one that was given all users
 
@@ -134,7 +137,8 @@ class Leaderboard:
                 if name.startswith(head) and name[len(head) :].isdigit()
             }
             written_to, shown = found.get(b"server", b"").decode(), int(current) if current else None
-            return BoardState(shown, watermarks, members, versions, server.decode(), written_to)
+            missing = int(found.get(b"joined", 0)) - members
+            return BoardState(shown, watermarks, members, versions, missing, server.decode(), written_to)
 
     async def current_epoch(self) -> int | None:
         """The epoch that readers see; None if there is no leaderboard."""
@@ -198,9 +202,9 @@ class Leaderboard:
         """A page and some users' ranks, all of one moment; None if there is no leaderboard."""
         return (await self.read_all([(page, user_ids)]))[0]
 
-    def seen(self, epoch: int, offsets: Mapping[int, int], members: int) -> bytes:
-        """What a reader has found in Redis, for `read_all`: an epoch, its watermarks and the number of its members."""
-        return msgspec.json.encode((epoch, members, {self._watermark(p): at for p, at in offsets.items()}))
+    def seen(self, epoch: int, offsets: Mapping[int, int], missing: int) -> bytes:
+        """What a reader has found in Redis, for `read_all`: an epoch, its watermarks, how many members miss."""
+        return msgspec.json.encode((epoch, missing, {self._watermark(p): at for p, at in offsets.items()}))
 
     async def read_all(
         self, asked: Sequence[tuple[PageRequest, Sequence[str]]], seen: bytes = b""

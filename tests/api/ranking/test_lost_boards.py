@@ -53,16 +53,24 @@ async def test_a_board_that_lost_something_since_the_last_check_is_not_read(worl
         assert (found.source, found.reading.total) == ("postgresql", len(board))
 
 
-async def test_a_board_that_was_evicted_and_grows_again_is_not_read(world: World) -> None:
+@pytest.mark.parametrize("again", [0, 2_000])
+async def test_a_board_that_was_evicted_and_grows_again_is_not_read(world: World, again: int) -> None:
+    """Also to more members than it had."""
     board = await crowd(world)
     async with boards_of(world) as (_, boards, redis, freshness):
         await lose(world, "the members, evicted")
         epoch = await world.value("SELECT epoch FROM leaderboard_epoch")
         version = await world.value("SELECT version FROM users WHERE user_id = 'b'")
-        await redis.write(epoch, [Standing("b", 3, at(0), version)])
+        async with world.database() as connection:
+            await connection.execute(
+                "INSERT INTO users (user_id, username, problems_solved, last_solved_at) "
+                "SELECT n, n, 3, '2026-01-01Z' FROM generate_series(0, $1 - 1) AS n",
+                again,
+            )
+        await redis.write(epoch, [Standing(name, 3, at(0), version) for name in ("b", *map(str, range(again)))])
         for _ in range(3):
             found = await boards.read(PageRequest(1), [], None)
-            assert (found.source, found.reading.total) == ("postgresql", len(board))
+            assert (found.source, found.reading.total) == ("postgresql", len(board) + again)
             await freshness.check()
 
 

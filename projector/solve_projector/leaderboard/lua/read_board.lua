@@ -3,7 +3,7 @@
 -- ARGV: 1 prefix of the keys, 2 the pages as one JSON text, since a client spends longer on many arguments; each is
 --       [mode ('begin', 'after', 'before' or 'around'), limit, score and user_id of the rank key that the mode refers to
 --       ('around' uses the user_id only), [the user ids whose ranks are asked for]], 3 nothing, or what was seen before as
---       [epoch, number of members, {field of watermarks: offset}]
+--       [epoch, how many members it had less than joined, {field of watermarks: offset}]
 -- Returns nothing if there is no leaderboard, or if it lacks what was seen: Redis failed over, was restored, or evicted
 -- the sorted set alone; else its size, and for each page the index of the first row, how many have a better score than
 -- it, the rows (member, score, ...), and of each user asked for how many have a better score, and the score (empty if
@@ -17,12 +17,13 @@ local total = redis.call('ZCARD', board)
 
 if ARGV[3] ~= '' then
     local seen = cjson.decode(ARGV[3])
-    -- some may have lost all that they had solved since; half of all have not
-    if tonumber(epoch) < seen[1] or total < seen[2] / 2 then
+    local watermarks = ARGV[1] .. ':' .. epoch .. ':watermarks'
+    local joined = tonumber(redis.call('HGET', watermarks, 'joined') or 0)
+    if tonumber(epoch) < seen[1] or (tonumber(epoch) == seen[1] and total < joined - seen[2]) then
         return nil
     end
     for field, offset in pairs(seen[3]) do
-        if tonumber(redis.call('HGET', ARGV[1] .. ':' .. epoch .. ':watermarks', field) or 0) < offset then
+        if tonumber(redis.call('HGET', watermarks, field) or 0) < offset then
             return nil
         end
     end

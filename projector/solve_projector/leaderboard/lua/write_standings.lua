@@ -1,5 +1,5 @@
 -- Writes users' standings unless Redis has newer ones (an equal one repairs a lost member), moves the watermarks of the
--- partitions they came from, and reports whose standing is newer.
+-- partitions they came from, counts beside them who joined the board and left it, and reports whose standing is newer.
 -- KEYS: 1 board (sorted set), 2 versions (hash), 3 watermarks (hash), 4 changes (stream)
 -- ARGV: 1 epoch, 2 number of users, then for each: user_id, version, score ('' takes the user off the board)
 --       then for each partition: name, from, to
@@ -8,7 +8,7 @@ local MAX_USERS, MAX_BYTES, KEPT_CHANGES = 200, 32768, 1000
 local SECONDS_RANGE = 4294967296
 local users = tonumber(ARGV[2])
 local at = 3
-local newer = {}
+local newer, joined = {}, 0
 for _ = 1, users do
     local user_id, version, score = ARGV[at], ARGV[at + 1], ARGV[at + 2]
     local known = redis.call('HGET', KEYS[2], user_id)
@@ -17,9 +17,10 @@ for _ = 1, users do
         local is_on_board = score ~= ''
         local moves = is_on_board
         if is_on_board then
-            redis.call('ZADD', KEYS[1], score, user_id)
+            joined = joined + redis.call('ZADD', KEYS[1], score, user_id)
         else
-            moves = redis.call('ZREM', KEYS[1], user_id) == 1
+            local left = redis.call('ZREM', KEYS[1], user_id)
+            moves, joined = left == 1, joined - left
         end
         -- who was not on the board and is not now moved nobody, and may be hidden
         if moves and version ~= known then
@@ -27,6 +28,9 @@ for _ = 1, users do
         end
     end
     at = at + 3
+end
+if joined ~= 0 then
+    redis.call('HINCRBY', KEYS[3], 'joined', joined)
 end
 if #newer > 0 then
     local reported = {}
