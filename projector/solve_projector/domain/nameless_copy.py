@@ -1,8 +1,8 @@
 """Says how each record stands in a copy of the log without the names of erased users (I13). Pure: the same each time.
 
-Registrations that an erasure covers lose their name, and dead letters that name somebody who is erased lose all but
-their place. Every other record stays as it is, and so do the broker's timestamps, with which times are compared. So the
-copy folds to the same verdicts, counts and removals.
+Registrations that an erasure covers lose their name, other events of erased users all fields and headers that are not
+ours, and dead letters that name somebody who is erased all but their place. Every other record stays as it is, and so
+do the broker's timestamps, with which times are compared. So the copy folds to the same verdicts, counts and facts.
 """
 
 from collections.abc import Iterable, Mapping
@@ -13,9 +13,9 @@ from typing import NamedTuple
 from solve_projector.domain.batch import LogRecord
 from solve_projector.domain.decoding import decode_record
 from solve_projector.domain.named_users import named_users
-from solve_projector.domain.rule import Verdict, registration_of, removal_of
-from solve_schemas.events import UserRegistered, UserRemoved
-from solve_schemas.record import DEFAULT_SOURCE, encode
+from solve_projector.domain.rule import SomeVerdict, Verdict, problem_fact_of, registration_of, removal_of
+from solve_schemas.events import ProblemRestored, ProblemWithdrawn, UserRegistered, UserRemoved
+from solve_schemas.record import DEFAULT_SOURCE, decode, encode
 from solve_schemas.rejection import Headers, Rejected
 
 SOURCE_HEADER = "ce_source"
@@ -47,10 +47,12 @@ class Erasures:
             elif isinstance(said, UserRemoved) and said.erase:
                 _keep_latest(self.erased_at, said.user_id, said.removed_at)
 
-    def cover(self, event: UserRegistered) -> bool:
-        """Whether the name of a registration is erased."""
+    def concern(self, event: SomeVerdict | UserRegistered | UserRemoved) -> bool:
+        """Whether a record may hold an erased name. One that is registered later than the erasure is none."""
         erased_at = self.erased_at.get(event.user_id)
-        return erased_at is not None and event.registered_at <= erased_at
+        if isinstance(event, UserRegistered):
+            return erased_at is not None and event.registered_at <= erased_at
+        return erased_at is not None
 
     def blank(self, record: LogRecord) -> bool:
         """Whether a dead letter names somebody who is erased, or was since the broker had it."""
@@ -69,12 +71,14 @@ def without_names(record: LogRecord, erasures: Erasures) -> Content:
     said = decode_record(record)
     if isinstance(said, Rejected) and erasures.blank(record):
         return Content(record.timestamp, NO_KEY, None, ())
-    if not isinstance(said, UserRegistered) or said.username is None or not erasures.cover(said):
+    event = decode(record.value, record.headers, record.timestamp)
+    if isinstance(event, Rejected | ProblemWithdrawn | ProblemRestored) or not erasures.concern(event):
         key = NO_KEY if record.key is None and record.value is None else record.key
         return Content(record.timestamp, key, record.value, tuple(record.headers))
     # anew, since other fields and headers may hold the name, and its id is a hash of it
-    nameless = UserRegistered(user_id=said.user_id, registered_at=said.registered_at, listed=said.listed)
-    encoded = encode(nameless, _source(record.headers))
+    if isinstance(event, UserRegistered):
+        event = event.model_copy(update={"username": None})
+    encoded = encode(event, _source(record.headers))
     return Content(record.timestamp, encoded.key, encoded.value, tuple(encoded.headers))
 
 
@@ -98,6 +102,8 @@ def outcome_of(record: LogRecord, erasures: Mapping[str, datetime]) -> Outcome:
         return Outcome("registrations", (said.user_id, registered_at, unlisted, named))
     if isinstance(said, UserRemoved):
         return Outcome("removals", (said.user_id, removal_of(said)))
+    if isinstance(said, ProblemWithdrawn | ProblemRestored):
+        return Outcome("problem_facts", (said.problem_id, problem_fact_of(said)))
     return Outcome("dead_letters", None)
 
 

@@ -11,7 +11,7 @@ from solve_projector.domain.rule import UserState, VerdictKey, state_of
 from solve_schemas.events import Event, UserRegistered
 from solve_schemas.record import encode
 from tests import events as make
-from tests.events import at, registered, removed
+from tests.events import at, registered, removed, solved, withdrawn
 
 BROKER_MS = int(at(86_400).timestamp() * 1000)
 
@@ -58,6 +58,7 @@ def test_the_copy_folds_to_the_same(some: list[Event]) -> None:
     copied = copy_of(records)
     original, copy = folded(records), folded(copied)
     assert (states(copy), copy.removals, verdicts(copy)) == (states(original), original.removals, verdicts(original))
+    assert copy.problem_facts == original.problem_facts
     assert copy.dead_letters == []
     erasures = Erasures()
     erasures.add(records)
@@ -84,3 +85,18 @@ def test_another_ce_id_and_no_unknown_field_stay_of_a_name() -> None:
     assert b"Ada" not in str(erased).encode()
     assert dict(erased.headers)["ce_source"] == b"my judge"
     assert dict(erased.headers)["ce_id"] != dict(record.headers)["ce_id"]
+
+
+def test_fields_and_headers_of_the_judges_own_go_with_the_name_from_verdicts_too() -> None:
+    records = log_of([solved("1", "u", "p", 5), withdrawn("p", 6), removed("u", 1, erase=True), solved("2", "v", "p")])
+    for record in records:
+        assert record.value
+        record.value = record.value[:-1] + b',"author":"Ada"}'
+        record.headers = (*record.headers, ("author", b"Ada"))
+    copied = copy_of(records)
+    assert [b"Ada" in str(one).encode() for one in copied] == [False, True, False, True]
+    erasures = Erasures()
+    erasures.add(records)
+    assert [outcome_of(one, {}).kind for one in copied] == ["solved", "problem_facts", "removals", "solved"]
+    for record, its_copy in zip(records, copied, strict=True):
+        assert outcome_of(record, erasures.erased_at) == outcome_of(its_copy, {})
