@@ -28,6 +28,7 @@ from solve_projector.store.leftovers import drop_leftovers
 from solve_projector.store.migrate import require_schema
 from solve_projector.store.offsets import next_offsets
 from solve_projector.store.postgresql import DATABASE_ERRORS, Failure, classify, open_pool, said_of
+from solve_projector.store.problem_recounts import is_anything_queued
 from solve_projector.telemetry.monitor import Monitor
 from solve_projector.telemetry.probes import serving_probes
 from solve_projector.telemetry.tracing import open_tracing
@@ -233,6 +234,8 @@ class LeaveTimeout(ProjectorError):
 async def _stop_at_end(projector: Projector, on_progress: OnProgress | None) -> None:
     """Stops once PostgreSQL's offsets have reached the end that each partition had at the start, whoever moved them.
 
+    Nor may any problem be left to recount.
+
     A transaction that was open then may end never, so what it hides is not waited for, but said.
     """
     state = await projector.inspector.state()
@@ -240,12 +243,13 @@ async def _stop_at_end(projector: Projector, on_progress: OnProgress | None) -> 
     for transaction in (await projector.inspector.open_transactions(state)).values():
         projector.pipeline.totals.open_transactions.append(transaction.said)
         log.warning(transaction.said, action="open_transaction")
-    done = -1
+    done, recounting = -1, True
     started_at = await _done(projector, ends)
-    while done < sum(ends.values()):
+    while done < sum(ends.values()) or recounting:
         async for attempt in until_answered(projector.monitor):
             with attempt:
                 done = await _done(projector, ends)
+                recounting = await is_anything_queued(projector.pool)
         if on_progress:
             on_progress(done - started_at, sum(ends.values()) - started_at)
         await asyncio.sleep(ONCE_POLL_S)
@@ -259,7 +263,6 @@ async def _done(projector: Projector, ends: Mapping[int, int]) -> int:
 
 async def _finish_once(projector: Projector) -> None:
     await _sweep_of(projector).all()
-    await Recounts(projector.pool, projector.monitor.metrics).all()
     offsets = await next_offsets(projector.pool, projector.inspector.topic)
     try:
         await projector.reconciler.sync(offsets)

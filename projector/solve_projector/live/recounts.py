@@ -12,10 +12,10 @@ from time import monotonic, time
 import asyncpg
 import structlog
 
-from solve_projector.store.problem_recounts import QueuedProblems, is_past, next_recounts, recount_step
+from solve_projector.store.problem_recounts import QueuedProblems, next_recounts, oldest_transaction, recount_step
 from solve_projector.telemetry.metrics import ProjectorMetrics
 
-POLL_S = 0.05
+POLL_S, POLL_MOST_S = 0.05, 1.0
 SAID_AFTER_S, SAID_EVERY_S = 10.0, 60.0
 
 log = structlog.get_logger()
@@ -36,38 +36,41 @@ class Recounts:
         Raises asyncpg's errors.
         """
         waiting_since = monotonic()
-        while queued := await next_recounts(self._pool):
-            began = monotonic()
-            if await self._step(queued):
-                waiting_since = monotonic()
-                await asyncio.sleep(waiting_since - began)
-            elif began - waiting_since > patience_s:
-                return False
-            else:
-                await asyncio.sleep(POLL_S)
-        self._horizons.clear()
+        try:
+            while (stepped := await self.some()) is not None:
+                now = monotonic()
+                if stepped:
+                    await asyncio.sleep(now - waiting_since)
+                    waiting_since = monotonic()
+                elif now - waiting_since > patience_s:
+                    return False
+                else:
+                    await asyncio.sleep(min(POLL_MOST_S, max(POLL_S, (now - waiting_since) / 10)))
+        finally:  # ids of transactions of another server, or of a restored one, say nothing
+            self._horizons.clear()
         return True
 
-    async def some(self) -> None:
-        """Does the next step, if there is one and it may begin. Raises asyncpg's errors."""
-        if queued := await next_recounts(self._pool):
-            await self._step(queued)
+    async def some(self) -> bool | None:
+        """Does the next step; False if it must wait for older transactions, None if no problem is queued.
 
-    async def _step(self, queued: QueuedProblems) -> bool:
-        """False if it must wait for older transactions."""
-        if not await self._may_begin(queued):
+        Raises asyncpg's errors.
+        """
+        if (queued := await next_recounts(self._pool)) is None:
+            return None
+        if not (tickets := await self._past(queued)):
             return False
         async with self._pool.acquire() as connection:
-            users = await recount_step(connection, queued)
+            users = await recount_step(connection, tickets)
         self._metrics.recounted(users)
-        log.debug("solvers counted anew", action="recounted", problems=len(queued.tickets), users=users)
+        log.debug("solvers counted anew", action="recounted", problems=len(tickets), users=users)
         return True
 
-    async def _may_begin(self, queued: QueuedProblems) -> bool:
-        """Whether every transaction has ended that ran when this process first saw one of these facts."""
+    async def _past(self, queued: QueuedProblems) -> dict[str, int]:
+        """The problems of which every transaction has ended that ran when this process first saw the fact."""
         known = self._horizons
         self._horizons = {ticket: known.get(ticket, queued.horizon) for ticket in queued.tickets.values()}
-        past, oldest = await is_past(self._pool, max(self._horizons.values()))
+        running, oldest = await oldest_transaction(self._pool)
+        past = {problem: ticket for problem, ticket in queued.tickets.items() if self._horizons[ticket] <= running}
         waited_s = time() - queued.oldest
         if not past and waited_s > SAID_AFTER_S and monotonic() - self._said_at > SAID_EVERY_S:
             self._said_at = monotonic()

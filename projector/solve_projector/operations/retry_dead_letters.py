@@ -2,8 +2,9 @@
 
 After an upgrade that knows a new type, or once PostgreSQL accepts what it refused, a kept record goes through the same
 decoding, folding and statements as a live one. By the rule, its late arrival does not change the result.
-One transaction a chunk: users are locked by id, then parked events, then dead letters by id. If a person or another
-retry changed one of these dead letters meanwhile, the chunk is rolled back and read again; a crash leaves whole chunks.
+One transaction a chunk: facts about problems are locked by id, then users, then parked events, then dead letters by id.
+If a person or another retry changed one of these dead letters meanwhile, the chunk is rolled back and read again; a
+crash leaves whole chunks.
 """
 
 from collections import Counter

@@ -30,6 +30,11 @@ class QueuedProblems(NamedTuple):
     oldest: float  # when the first was asked for, in seconds since 1970
 
 
+async def is_anything_queued(pool: asyncpg.Pool) -> bool:
+    """Whether somebody has to be counted anew."""
+    return bool(await pool.fetchval("SELECT EXISTS (SELECT FROM problem_recounts)"))
+
+
 async def next_recounts(pool: asyncpg.Pool) -> QueuedProblems | None:
     """The problems to recount together next, as one snapshot sees them; None where there are none."""
     rows = await pool.fetch(PROBLEM_RECOUNTS_SQL["next_recounts"], PROBLEMS_AT_ONCE)
@@ -39,20 +44,20 @@ async def next_recounts(pool: asyncpg.Pool) -> QueuedProblems | None:
     return QueuedProblems(tickets, int(rows[0]["horizon"]), min(row["asked_at"] for row in rows).timestamp())
 
 
-async def is_past(pool: asyncpg.Pool, horizon: int) -> tuple[bool, str | None]:
-    """Whether all transactions below it have ended; and the oldest that runs, in words."""
-    ((past, oldest),) = await pool.fetch(PROBLEM_RECOUNTS_SQL["is_past"], str(horizon))
-    return past, oldest
+async def oldest_transaction(pool: asyncpg.Pool) -> tuple[int, str | None]:
+    """The oldest transaction's id, or the next one's where none runs; and whose it is, in words."""
+    ((running, oldest),) = await pool.fetch(PROBLEM_RECOUNTS_SQL["oldest_transaction"])
+    return int(running), oldest
 
 
-async def recount_step(connection: Connection, queued: QueuedProblems) -> int:
+async def recount_step(connection: Connection, tickets: Mapping[str, int]) -> int:
     """Counts the next solvers of queued problems anew, in one transaction; returns how many users.
 
     Of a problem whose ticket is another one by now it counts nobody: its recount begins again.
     """
     async with connection.transaction():
-        rows = await connection.fetch(PROBLEM_RECOUNTS_SQL["lock_recounts"], sorted(queued.tickets))
-        current = [row for row in rows if queued.tickets[row["problem_id"]] == row["ticket"]]
+        rows = await connection.fetch(PROBLEM_RECOUNTS_SQL["lock_recounts"], sorted(tickets))
+        current = [row for row in rows if tickets[row["problem_id"]] == row["ticket"]]
         if not current:
             return 0
         after = tuple(current[0])[2:]

@@ -120,7 +120,7 @@ async def test_a_second_fact_during_a_recount_begins_it_again(log: Log, steps: i
     await log.apply([restored("p", 300)])
     if overtaken:
         async with log.pool.acquire() as connection:
-            assert await recount_step(connection, overtaken) == 0
+            assert await recount_step(connection, overtaken.tickets) == 0
     await recounts.all()
     assert await tables(log.pool) == expected([*SOLVES, withdrawn("p", 200), restored("p", 300)])
 
@@ -186,13 +186,40 @@ async def test_a_worker_that_is_ahead_with_one_of_two_problems_takes_no_other_al
     await log.apply([withdrawn("p", 1)])
     await Recounts(log.pool).some()
     await log.apply([withdrawn("q", 1)], partition=1)
-    one = await next_recounts(log.pool)
-    assert one
     tickets = dict(await log.pool.fetch("SELECT problem_id, ticket FROM problem_recounts"))
     async with log.pool.acquire() as connection:
-        await recount_step(connection, one._replace(tickets=tickets))
+        await recount_step(connection, tickets)
     await Recounts(log.pool).all()
     assert set((await counts(log)).values()) == {0}
+
+
+async def test_facts_about_others_do_not_hold_up_a_recount(log: Log) -> None:
+    """Each comes while a transaction is open that is older than it, and younger than the first fact."""
+    await log.apply(SOLVES)
+    await log.apply([withdrawn("p", 1)])
+    recounts = Recounts(log.pool)
+    await recounts.some()
+    async with log.pool.acquire() as older, older.transaction():
+        await older.execute("SELECT pg_current_xact_id()")
+        await log.apply([withdrawn("q", 1)], partition=1)
+        while await recounts.some():
+            pass
+        assert max((await counts(log)).values()) == 1
+        assert await log.pool.fetchval("SELECT array_agg(problem_id) FROM problem_recounts") == ["q"]
+
+
+async def test_a_run_once_that_waits_for_a_foreign_transaction_can_be_stopped(world: World) -> None:
+    await world.publish(SOLVES)
+    await world.run_once()
+    await world.publish([withdrawn("p", 1)])
+    async with world.database() as foreign, foreign.transaction():
+        await foreign.execute("SELECT pg_current_xact_id()")
+        async with world.process("run", "--once") as process:
+            await until(lambda: world.value("SELECT count(*) FROM problem_recounts"), "the fact")
+            process.terminate()
+            _, said = await process.output  # type: ignore[attr-defined]
+        assert process.returncode == 1
+        assert b"stopped before everything" in said
 
 
 async def test_a_run_once_ends_with_every_count_right(world: World) -> None:

@@ -24,5 +24,7 @@ CREATE TRIGGER require_writer BEFORE INSERT OR UPDATE OR DELETE ON problem_recou
     FOR EACH STATEMENT EXECUTE FUNCTION require_writer();
 
 -- A board of a period reads problems, too, and still the index alone.
+-- Pages go on while it is built.
+CREATE INDEX solves_solved_at_problem_idx ON solves (solved_at) INCLUDE (user_id, problem_id);
 DROP INDEX solves_solved_at_idx;
-CREATE INDEX solves_solved_at_idx ON solves (solved_at) INCLUDE (user_id, problem_id);
+ALTER INDEX solves_solved_at_problem_idx RENAME TO solves_solved_at_idx;

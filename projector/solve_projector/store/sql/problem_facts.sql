@@ -6,7 +6,7 @@ WITH written AS (
     SELECT *
     FROM unnest($1::text[], $2::timestamptz[], $3::boolean[], $4::text[])
         AS fact ({solve_projector.store.withdrawals.columns})
-    ORDER BY problem_id
+    ORDER BY problem_id COLLATE "C"
     {solve_projector.store.withdrawals.by_the_rule}
     RETURNING new.problem_id, new.withdrawn <> coalesce(old.withdrawn, false) AS is_flipped
 ),

@@ -8,10 +8,10 @@ JOIN (
 ORDER BY queued.problem_id
 LIMIT $1
 
--- name: is_past
--- Whether every transaction below $1 has ended; and, if not, which one is the oldest that this role may see.
+-- name: oldest_transaction
+-- The oldest transaction's id, or the next one's where none runs; and the oldest that this role may see.
 SELECT
-    pg_snapshot_xmin(pg_current_snapshot()) >= $1::text::xid8 AS is_past,
+    pg_snapshot_xmin(pg_current_snapshot())::text AS running,
     (
         SELECT format('PostgreSQL process %s (%s) since %s', pid, application_name, to_char(
             xact_start AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"'
