@@ -81,7 +81,8 @@ class Repair:
     async def run(self, on_progress: Callable[[int, int], None]) -> None:
         """Repairs all users; those whom PostgreSQL refuses stay as they were, in `refused`. Raises asyncpg's errors."""
         await self._connection.execute(REPAIR_SQL["prepare_repairs"])
-        await self._again_if_transient(self._repair_problems)
+        if await self._connection.fetchval("SELECT EXISTS (SELECT FROM solve_replay_problem_drift)"):
+            await self._in_chunk(self._repair_problems)
         total = await self._connection.fetchval("SELECT count(*) FROM solve_replay_repairs")
         done, last = 0, ""
         on_progress(0, total)
@@ -118,9 +119,9 @@ class Repair:
                 )
 
     async def _repair(self, user_ids: Sequence[str]) -> None:
-        await self._again_if_transient(partial(self._repair_chunk, user_ids))
+        await self._in_chunk(partial(self._repair_users, user_ids))
 
-    async def _again_if_transient(self, repair: Callable[[], Awaitable[None]]) -> None:
+    async def _in_chunk(self, repair: Callable[[], Awaitable[None]]) -> None:
         async for attempt in AsyncRetrying(
             retry=retry_if_exception(lambda error: classify(error) is Failure.TRANSIENT and self._connected()),
             wait=wait_random_exponential(multiplier=0.1, max=5),
@@ -128,7 +129,7 @@ class Repair:
             reraise=True,
         ):
             with attempt:
-                await repair()
+                await self._repair_chunk(repair)
 
     async def _on_refused(self, user_id: str, refusal: BaseException) -> None:
         log.error("user refused by PostgreSQL", action="repair_refused", user_id=user_id, error=str(refusal))
@@ -137,16 +138,8 @@ class Repair:
     def _connected(self) -> bool:
         return not self._connection.is_closed()
 
-    async def _repair_problems(self) -> None:
-        """Before the users, who are counted by these facts."""
-        connection = self._connection
-        async with connection.transaction():
-            await connection.execute(self._limit)
-            staged = await self._fold_tail(await self._lock_offsets())
-            await connection.execute(REPAIR_SQL["repair_problems"])
-        self._staged = staged
-
-    async def _repair_chunk(self, user_ids: Sequence[str]) -> None:
+    async def _repair_chunk(self, repair: Callable[[], Awaitable[None]]) -> None:
+        """One transaction, under the offsets' locks, after which whoever waits for them goes first."""
         connection = self._connection
         await self._advance(await self._read_offsets())  # most of the tail, before the locks
         async with connection.transaction():
@@ -154,30 +147,37 @@ class Repair:
             reached = await self._lock_offsets()
             started = perf_counter()
             staged = await self._fold_tail(reached)
-            await connection.execute(USERS_SQL["lock_users"], user_ids)
-            for step in ("repair_users", "repair_names"):
-                await connection.execute(REPAIR_SQL[step], user_ids)
-            await connection.fetch(USER_FACTS_SQL["lock_removals"], user_ids)
-            await connection.execute(REPAIR_SQL["repair_removals"], user_ids)
-            await connection.execute(USER_FACTS_SQL["apply_removals"], user_ids)
-            await connection.fetchval(PARKED_EVENTS_SQL["lock_parked"], user_ids)
-            for step in (
-                "delete_extra_search_keys",
-                "add_missing_search_keys",
-                "delete_wrong_verdicts",
-                "add_missing_verdicts",
-                "delete_extra_parked",
-                "repair_parked",
-            ):
-                await connection.execute(REPAIR_SQL[step], user_ids)
-            await connection.execute(SOLVES_SQL["settle_users"], user_ids)
-            # in the outbox, since no offset stands for this change
-            await add_to_outbox(connection, await recount_users(connection, user_ids))
+            await repair()
             has_waiters = await connection.fetchval(REPAIR_SQL["has_waiters"])
         self._staged = staged
         self.longest_chunk_s = max(self.longest_chunk_s, perf_counter() - started)
         if has_waiters:
             await self._yield_to_waiters(reached)
+
+    async def _repair_problems(self) -> None:
+        await self._connection.execute(REPAIR_SQL["repair_problems"])
+
+    async def _repair_users(self, user_ids: Sequence[str]) -> None:
+        connection = self._connection
+        await connection.execute(USERS_SQL["lock_users"], user_ids)
+        for step in ("repair_users", "repair_names"):
+            await connection.execute(REPAIR_SQL[step], user_ids)
+        await connection.fetch(USER_FACTS_SQL["lock_removals"], user_ids)
+        await connection.execute(REPAIR_SQL["repair_removals"], user_ids)
+        await connection.execute(USER_FACTS_SQL["apply_removals"], user_ids)
+        await connection.fetchval(PARKED_EVENTS_SQL["lock_parked"], user_ids)
+        for step in (
+            "delete_extra_search_keys",
+            "add_missing_search_keys",
+            "delete_wrong_verdicts",
+            "add_missing_verdicts",
+            "delete_extra_parked",
+            "repair_parked",
+        ):
+            await connection.execute(REPAIR_SQL[step], user_ids)
+        await connection.execute(SOLVES_SQL["settle_users"], user_ids)
+        # in the outbox, since no offset stands for this change
+        await add_to_outbox(connection, await recount_users(connection, user_ids))
 
     async def _yield_to_waiters(self, reached: Mapping[int, int]) -> None:
         """Lets a waiting projector commit: after a commit a lock goes to whoever asks first, perhaps the next chunk."""

@@ -81,7 +81,7 @@ BODIES: list[tuple[str, bytes, str]] = [
     (
         "tokens",
         b'{"label": "a", "scopes": ["all"], "password": "x"}',
-        "scopes[0] must be read, repair or dead-letters.",
+        "scopes[0] must be read, repair, dead-letters or facts.",
     ),
     ("tokens", b'{"label": "a", "scopes": ["read"], "days": "7", "password": "x"}', "days must be a whole number."),
     ("sessions/end", b'{"session_ids": ["7"], "password": "x"}', "session_ids[0] does not have the right form."),

@@ -17,9 +17,10 @@ from solve_api.ranking.board_builds import ALL_TIME, Kept, build_first, build_ne
 from solve_api.ranking.kept_boards import KeptBoards, KeptPage, keeping_boards
 from solve_api.ranking.periods import TimeRange
 from solve_projector.domain.ranking import Mode, PageRequest, RankKey
+from solve_projector.live.recounts import Recounts
 from solve_projector.store.postgresql import DATABASE_ERRORS, open_pool
 from solve_schemas.events import Event
-from tests.api.expected import BEFORE_EVERYTHING, Place, State, is_shown, order_of, page_of, rank_of
+from tests.api.expected import BEFORE_EVERYTHING, Place, State, is_shown, is_withdrawn, order_of, page_of, rank_of
 from tests.api.ranking.test_boards import expected, rank_on
 from tests.events import at
 from tests.events import events as any_events
@@ -231,7 +232,9 @@ CHUNK = 3  # places in one row, of which a page reads two at most
 def board_then(state: State, period: TimeRange) -> list[Place]:
     """The places of a period, as the oracle has them."""
     times: dict[str, list[datetime]] = {}
-    for (user, _), first in state.model.firsts.items():
+    for (user, problem), first in state.model.firsts.items():
+        if is_withdrawn(problem, state.model):
+            continue
         if is_shown(state.model, user) and period.begins_at <= first.solved_at < period.ends_at:
             times.setdefault(user, []).append(first.solved_at)
     places = [(user, len(some), max(some).replace(microsecond=0)) for user, some in times.items()]
@@ -295,6 +298,7 @@ async def test_a_kept_board_is_the_oracles_as_of_its_time(
         for some, builds in [*steps, ([], True)]:
             if some:
                 await log.apply(some)
+                await Recounts(projector).all()
             published += some
             states.append(State(datetime.now(UTC), world.model(published)))
             for period in (ALL_TIME, SOME):
