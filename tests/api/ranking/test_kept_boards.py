@@ -40,10 +40,11 @@ async def processes(world: World, number: int) -> AsyncIterator[list[tuple[async
 
 
 async def first_page(boards: KeptBoards, period: TimeRange, client: str = "an address") -> KeptPage:
-    while True:  # what this process knows to be kept may have been dropped by another
-        assert await boards.ready(period, client, 60)
-        if found := await boards.read(period, PageRequest(10), []):
-            return found
+    async def page() -> KeptPage | None:
+        # what this process knows to be kept, or has just built, may have been dropped by another build
+        return await boards.read(period, PageRequest(10), []) if await boards.ready(period, client, 60) else None
+
+    return await until(page, "a page")
 
 
 async def add_solves(world: World, users: int) -> None:
