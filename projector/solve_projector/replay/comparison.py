@@ -99,18 +99,9 @@ async def _summarise(connection: Connection, report: Report, dead_letters: DeadL
         "SELECT parked, kind, count(*) FROM solve_replay_row_drift GROUP BY parked, kind ORDER BY parked, kind"
     ):
         (report.parked_events if parked else report.verdicts)[kind] = number
-    for kind, number in await connection.fetch(
-        "SELECT kind, count(*) FROM solve_replay_solve_drift GROUP BY kind ORDER BY kind"
-    ):
-        report.solves[kind] = number
-    for kind, number in await connection.fetch(
-        "SELECT kind, count(*) FROM solve_replay_removal_drift GROUP BY kind ORDER BY kind"
-    ):
-        report.removals[kind] = number
-    for kind, number in await connection.fetch(
-        "SELECT kind, count(*) FROM solve_replay_problem_drift GROUP BY kind ORDER BY kind"
-    ):
-        report.problems[kind] = number
+    report.solves = await _drift_by_kind(connection, "solve")
+    report.removals = await _drift_by_kind(connection, "removal")
+    report.problems = await _drift_by_kind(connection, "problem")
     report.users_waiting = await connection.fetchval("SELECT count(*) FROM solve_replay_waiting")
     report.dead_letters = {"missing": len(dead_letters.missing), "extra": len(dead_letters.extra)}
     await summarise_users(connection, report)
@@ -119,8 +110,14 @@ async def _summarise(connection: Connection, report: Report, dead_letters: DeadL
 async def compare_search_keys(connection: Connection, report: Report) -> None:
     """Fills the drift table of search keys, which depend on the users that there are, and the report's figures."""
     await connection.execute(COMPARISON_SQL["compare_search_keys"])
-    rows = await connection.fetch("SELECT kind, count(*) FROM solve_replay_key_drift GROUP BY kind ORDER BY kind")
-    report.search_keys = {row["kind"]: row["count"] for row in rows}
+    report.search_keys = await _drift_by_kind(connection, "key")
+
+
+async def _drift_by_kind(connection: Connection, name: str) -> dict[str, int]:
+    rows = await connection.fetch(
+        f"SELECT kind, count(*) FROM solve_replay_{name}_drift GROUP BY kind ORDER BY kind"  # noqa: S608 - our own name
+    )
+    return {row["kind"]: row["count"] for row in rows}
 
 
 async def summarise_users(connection: Connection, report: Report) -> None:
