@@ -35,7 +35,10 @@ class ListRequest(Asked):
     user_id: Text = Field(examples=["u-1"])
     reason: Reason
     username: Text | None = Field(
-        None, examples=["ada"], description="The name from now on; required where none is kept, as after an erasure."
+        None,
+        examples=["ada"],
+        description="The name from now on, which then is in the log. Required where the log said one and none is kept, "
+        "as after an erasure.",
     )
 
 
@@ -78,6 +81,9 @@ class UserRecord(FoundUser):
 
     origin: Literal["log", "site"] | None = Field(
         examples=["log"], description="Who registered the user; null if nobody did."
+    )
+    nameless: bool = Field(
+        examples=[False], description="Whether the name is kept out of the log: then no decision of the panel says it."
     )
     registered_at: datetime | None = Field(examples=[EXAMPLE_TIME])
     removal: Removal | None

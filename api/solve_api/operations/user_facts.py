@@ -9,9 +9,7 @@ from solve_api.errors import NameMissing, UserIsRemoved
 from solve_api.identity.actors import Actor
 from solve_api.operations.fact_bodies import PARKED_MAX, FoundUser, FoundUsers, Published, Removal, UserRecord
 from solve_api.operations.facts import TICK, FactLog, event_at, later_than, reason_of
-from solve_producer.client import event_of
 from solve_producer.deliveries import Place
-from solve_producer.errors import InvalidEvent
 from solve_projector.errors import UserUnknown
 from solve_runtime.sql import queries
 from solve_schemas.events import UserRegistered, UserRemoved
@@ -58,14 +56,14 @@ class UserFacts:
             raise UserIsRemoved(
                 f"user {user_id} is removed, and on no leaderboard already; to list them would bring them back"
             ).about(user_id)
-        event = _registration(record, record.username, listed=False)
+        event = _registration(record, None, listed=False)
         return await self._log.publish(actor, "unlist-user", {"user_id": user_id, "reason": why}, event)
 
     async def list_again(self, actor: Actor, user_id: str, reason: str, username: str | None) -> Published:
         """Publishes that a user is there, and on leaderboards. As `remove`; also raises NameMissing."""
         why = reason_of(reason)
         record = await self.record(user_id)
-        event = _registration(record, username or record.username, listed=True)
+        event = _registration(record, username, listed=True)
         return await self._log.publish(actor, "list-user", {"user_id": user_id, "reason": why}, event)
 
 
@@ -73,20 +71,17 @@ def _registration(record: UserRecord, username: str | None, *, listed: bool) -> 
     """The user's registration with another listing.
 
     It is just later than the one that stands, so that it undoes no removal that is in the log and not applied yet, and
-    the day when the user joined stays; only who is known to be removed is registered as of now.
+    the day when the user joined stays; only who is known to be removed is registered as of now. A name that the log
+    does not have stays out of it, unless it is given.
     """
     user_id = record.user_id
-    if username is None:
+    name = username if username or record.nameless else record.username
+    if name is None and not record.nameless:
         raise NameMissing(f"no name is kept of user {user_id}; enter the name to register them with").about(user_id)
     at = later_than(_latest(record), record.as_of)
     if not record.removed and record.registered_at and EPOCH <= record.registered_at < at:
         at = record.registered_at + TICK
-    try:
-        return event_of(UserRegistered, user_id=user_id, username=username, registered_at=at, listed=listed)
-    except InvalidEvent as error:  # a site may keep any text
-        raise NameMissing(
-            f"the name that is kept of user {user_id} is none that an event may carry; enter another name"
-        ).about(user_id) from error
+    return event_at(UserRegistered, at, user_id=user_id, username=name, listed=listed)
 
 
 def _latest(record: UserRecord) -> datetime | None:

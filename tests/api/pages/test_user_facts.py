@@ -4,9 +4,11 @@ import re
 
 import httpx
 
+from solve_schemas.events import UserRegistered
 from tests.api.reading import HOSTILE, HOSTILE_ID, browser, fill, seen, sent
 from tests.api.served import serving
-from tests.events import registered, removed
+from tests.events import at, registered, removed
+from tests.producer.topics import records_of
 from tests.world import World
 
 USERS, RECORD = "/admin/users", "/admin/users/record"
@@ -55,6 +57,23 @@ async def test_an_erasure_says_that_it_is_final_and_asks_for_a_name_afterwards(w
         await sent(client, f"{RECORD}?id=h/x", f"{USERS}/list", **named)
         await world.run_once()
         assert (await api.get("/api/users/h/x"))["username"] == "again"
+
+
+async def test_no_name_is_asked_for_where_the_log_has_none(world: World) -> None:
+    async with world.database() as site:
+        await site.execute("INSERT INTO users (user_id, username) VALUES ('site', 'name of site')")
+    await world.publish([UserRegistered(user_id="id", registered_at=at(0))])
+    await world.run_once()
+    async with serving(world) as api, browser(api) as client:
+        for deed in ("unlist", "list", "remove", "list"):
+            for user_id in ("site", "id"):
+                page = await client.get(RECORD, params={"id": user_id})
+                assert f'action="{USERS}/{deed}"' in page.text
+                assert 'name="username"' not in page.text
+                assert "into the log" not in page.text
+                await sent(client, f"{RECORD}?id={user_id}", f"{USERS}/{deed}", user_id=user_id, reason="a test")
+            await world.run_once()
+        assert not [one for one in await records_of(world) if "username" in one]
 
 
 async def test_names_ids_and_reasons_of_any_kind_are_only_ever_text(world: World) -> None:

@@ -11,6 +11,7 @@ from solve_api.operations import facts as facts_module
 from solve_api.operations import problem_facts as problems_module
 from solve_projector.replay.replaying import ReplayOptions, replay
 from solve_runtime.kafka_settings import KafkaConnection
+from solve_schemas.events import UserRegistered
 from tests.api.routes.test_operations import audit_of
 from tests.api.served import problem_of, serving
 from tests.events import at, registered, removed, solved
@@ -130,10 +131,41 @@ async def test_a_registration_needs_a_name_where_none_is_kept(world: World) -> N
             assert (found["username"], found["removed"], found["parked_events"]) == ("new name", False, 0)
         assert (await record_of(admin, "site"))["listed"] is False
         async with world.database() as site:
-            await site.execute("UPDATE users SET username = repeat('x', 300), origin = 'site' WHERE user_id = 'site'")
-        problem_of(await admin.post(f"{USERS}/list", json={"user_id": "site", **WHY}), 422, "username-missing")
+            await site.execute("UPDATE users SET username = repeat('x', 300) WHERE user_id = 'site'")
+        await decided(admin, "list", "site")  # a site may keep any text: no event carries it
         rows = str(await world.fetch("SELECT admin_audit::text FROM admin_audit"))
         assert "new name" not in rows, "names are kept in users alone (I13)"
+
+
+async def test_a_name_that_the_log_does_not_have_stays_out_of_it(world: World) -> None:
+    await fill(world)
+    unnamed = [UserRegistered(user_id=user_id, registered_at=at(0)) for user_id in ("site", "only id")]
+    async with serving(world) as api, api.admin() as admin:
+        for events in ([], unnamed):  # registered by the site alone, then by the log too, without a name
+            await world.publish(events)
+            await world.run_once()
+            for deed in ("unlist", "list", "remove", "list"):
+                for user_id in ("site", "only id")[: len(events) or 1]:
+                    await decided(admin, deed, user_id)
+                await world.run_once()
+                found = await record_of(admin, "site")
+                assert (found["nameless"], found["username"]) == (True, "name of site")
+                assert (found["listed"], found["removed"]) == (deed != "unlist", deed == "remove")
+        assert (await record_of(admin, "only id"))["username"] is None
+        await decided(admin, "remove", "site", erase=True)
+        await world.run_once()
+        await decided(admin, "list", "site")
+        await world.run_once()
+        found = await record_of(admin, "site")
+        assert (found["removed"], found["erased"], found["username"]) == (False, False, None)
+        said = [one for one in await records_of(world) if one["user_id"] in ("site", "only id")]
+        assert len(said) == 4 + 2 + 2 * 4 + 2
+        assert not [one for one in said if "username" in one]
+        # who enters a name puts it there
+        await decided(admin, "list", "site", username="new name")
+        await world.run_once()
+        found = await record_of(admin, "site")
+        assert (found["nameless"], found["username"]) == (False, "new name")
 
 
 async def test_hidden_users_are_found_by_admins(world: World) -> None:

@@ -2,6 +2,7 @@
 -- What the tables have of one user: a row also where the user is in none of them. Parked events are counted up to $2.
 SELECT
     asked.user_id, nullif(users.username, '') AS username, users.origin, users.registered_at,
+    coalesce(users.origin = 'site' OR users.nameless, false) AS nameless,
     coalesce(users.listed, true) AS listed,
     coalesce(users.removed, removal.user_id IS NOT NULL) AS removed,
     coalesce(users.problems_solved, 0) AS problems_solved, users.last_solved_at,
