@@ -5,7 +5,7 @@ retry) commits a row that says "started" first, and a second one with its end; k
 """
 
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime
 from math import isfinite
@@ -28,6 +28,7 @@ AUDIT_SQL = queries("solve_api.identity", "audit")
 
 TEXT_MAX_CHARS = 200
 ROWS_MAX = 500
+ROWS_SEARCHED = 10_000
 STARTED, DONE, REFUSED, FAILED = "started", "done", "refused", "failed"
 NO_END = "started, no end recorded"
 
@@ -129,6 +130,13 @@ async def latest(database: Database, limit: int, before_id: int | None = None) -
     """Rows, newest first; `before_id` is the last row of the previous page."""
     rows = await database.fetch(AUDIT_SQL["latest_audit"], min(limit, ROWS_MAX), before_id)
     return [Activity(**{**row, "detail": _members(json.loads(row["detail"]))}) for row in rows]
+
+
+async def latest_time(database: Database, actions: Sequence[str], about: Mapping[str, str]) -> datetime | None:
+    """The latest time (`at`) that the newest rows of these actions say about something; None if none does."""
+    asked = json.dumps(_storable(dict(about)))
+    time: datetime | None = await database.fetchval(AUDIT_SQL["latest_time"], actions, asked, ROWS_SEARCHED)
+    return time
 
 
 def _members(detail: Any) -> dict[str, Any]:

@@ -4,7 +4,7 @@ Each decision is recorded before it is published, and a second row says where in
 No table of users or of facts is written here: the projector applies the event like any other.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -13,7 +13,7 @@ import structlog
 
 from solve_api.errors import LogUnavailable, PublishRefused, PublishUncertain, ReasonMissing
 from solve_api.identity.actors import Actor
-from solve_api.identity.audit import recorded_deed
+from solve_api.identity.audit import latest_time, recorded_deed
 from solve_api.operations.fact_bodies import Published
 from solve_producer.client import SolveProducer, SomeEvent, event_of
 from solve_producer.deliveries import Place
@@ -41,9 +41,11 @@ class FactLog:
     async def publish(self, actor: Actor, action: str, detail: Mapping[str, Any], event: Event) -> Published:
         """Publishes an event under a row of the activity, and returns once the brokers have it.
 
+        The row says the time of the event, so that the next decision can be later before this one is applied.
         Raises AuditRefused before anything is published, and LogUnavailable, PublishRefused, PublishUncertain.
         """
-        async with recorded_deed(self._pool, actor, action, dict(detail)) as found:
+        recorded = {**detail, "at": event.happened_at.isoformat()}
+        async with recorded_deed(self._pool, actor, action, recorded) as found:
             place = await _send(self._connection, event)
             if place:
                 found.update(place._asdict())
@@ -54,6 +56,10 @@ class FactLog:
             partition=place.partition if place else None,
             offset=place.offset if place else None,
         )
+
+    async def decided_at(self, actions: Sequence[str], about: Mapping[str, str]) -> datetime | None:
+        """The time of the latest of these decisions about a user or a problem, applied or not."""
+        return await latest_time(self._pool, actions, about)
 
     async def is_applied(self, place: Place | None) -> bool | None:
         """Whether PostgreSQL has what is at this place of the log; None without a place."""
@@ -77,9 +83,9 @@ def event_at(model: type[SomeEvent], at: datetime, **fields: Any) -> SomeEvent:
         raise _refused(model.type_name, error) from error
 
 
-def later_than(standing: datetime | None, now: datetime) -> datetime:
-    """A time that wins over what stands, whatever the clocks of its judge say."""
-    return now if standing is None else max(now, standing + TICK)
+def later_than(now: datetime, *others: datetime | None) -> datetime:
+    """A time that wins over what stands and what is on its way, whatever the clocks of its judge say."""
+    return max([now, *(other + TICK for other in others if other)])
 
 
 async def _send(connection: KafkaConnection, event: Event) -> Place | None:

@@ -18,6 +18,7 @@ from solve_schemas.events import ProblemRestored, ProblemWithdrawn
 
 PROBLEM_RECORDS_SQL = queries("solve_api.operations", "problem_records")
 
+ACTIONS = WITHDRAW, RESTORE = "withdraw-problem", "restore-problem"
 COUNT_TIMEOUT_MS = 2_000
 
 
@@ -50,10 +51,11 @@ class ProblemFacts:
     async def _decide(self, actor: Actor, problem_id: str, reason: str, *, withdraw: bool) -> Published:
         why = reason_of(reason)
         (row,) = await self._pool.fetch(PROBLEM_RECORDS_SQL["problem_record"], problem_id)
-        at = later_than(row["decided_at"], row["as_of"])
+        decided = await self._log.decided_at(ACTIONS, {"problem_id": problem_id})
+        at = later_than(row["as_of"], row["decided_at"], decided)
         model: type[ProblemWithdrawn | ProblemRestored] = ProblemWithdrawn if withdraw else ProblemRestored
         event = event_at(model, at, problem_id=problem_id, reason=why)
-        action = "withdraw-problem" if withdraw else "restore-problem"
+        action = WITHDRAW if withdraw else RESTORE
         return await self._log.publish(actor, action, {"problem_id": problem_id, "reason": why}, event)
 
     async def _count(self, problem_id: str) -> Solvers:

@@ -14,7 +14,7 @@ from solve_runtime.kafka_settings import KafkaConnection
 from solve_schemas.events import UserRegistered
 from tests.api.routes.test_operations import audit_of
 from tests.api.served import problem_of, serving
-from tests.events import at, registered, removed, solved
+from tests.events import at, registered, removed, solved, withdrawn
 from tests.producer.topics import records_of
 from tests.waiting import until
 from tests.world import World
@@ -70,6 +70,7 @@ async def test_a_decision_is_published_recorded_and_applied_like_any_event(world
         ]
         (end, *_) = (await admin.get("/api/admin/activity")).json()["activities"]
         named = {name: place[name] for name in ("partition", "offset")}
+        assert datetime.fromisoformat(end["detail"].pop("at")) == datetime.fromisoformat(place["at"])
         assert end["detail"] == {"user_id": "ada", "erase": True, **WHY, **named}
     report = await replay(world.connection, world.settings, ReplayOptions(dry_run=True), lambda *_: None)
     assert not report.drifted
@@ -105,12 +106,43 @@ async def test_a_decision_wins_over_what_stands_and_undoes_no_removal_that_is_on
         await world.run_once()
         assert (await record_of(admin, "ada"))["removed"] is False
         # bob's removal is in the log and not applied yet
-        await decided(admin, "remove", "bob", erase=True)
-        await decided(admin, "unlist", "bob")
-        await decided(admin, "list", "bob")
+        async with world.database() as site:
+            await site.execute("INSERT INTO users (user_id, username) VALUES ('site', 'name of site')")
+        for user_id in ("bob", "site"):
+            await decided(admin, "remove", user_id, erase=True)
+            for deed in ("unlist", "list", "unlist", "list"):
+                await decided(admin, deed, user_id)
         await world.run_once()
-        found = await record_of(admin, "bob")
-        assert (found["removed"], found["username"]) == (True, None)
+        for user_id in ("bob", "site"):
+            found = await record_of(admin, user_id)
+            assert (found["removed"], found["username"]) == (True, None)
+
+
+async def test_the_last_of_decisions_that_are_not_applied_yet_stands(world: World) -> None:
+    ahead = (datetime.now(UTC) - at(0)).total_seconds() + 3_600  # a judge's clock is ahead
+    await fill(world)
+    await world.publish([registered("bob", ahead), registered("joe"), removed("joe", ahead), withdrawn("p", ahead)])
+    await world.run_once()
+    async with serving(world, api_costly_rate="100/minute") as api, api.admin() as admin:
+        for user_id in ("ada", "bob", "site"):
+            for last, listed in (("unlist", False), ("list", True)):
+                for deed in ("unlist", "list", "unlist", "list", last):
+                    await decided(admin, deed, user_id)
+                await world.run_once()
+                assert (await record_of(admin, user_id))["listed"] is listed, (user_id, last)
+        for last, removed_at_last in (("list", False), ("remove", True)):
+            for deed in ("list", "remove", last):
+                await decided(admin, deed, "joe")
+            await world.run_once()
+            assert (await record_of(admin, "joe"))["removed"] is removed_at_last, last
+        for problem_id in ("p", "new"):
+            for last, is_withdrawn in (("restore", False), ("withdraw", True)):
+                for deed in ("withdraw", "restore", "withdraw", "restore", last):
+                    found = await admin.post(f"{PROBLEMS}/{deed}", json={"problem_id": problem_id, **WHY})
+                    assert found.status_code == 202, found.text
+                await world.run_once()
+                shown = (await admin.get(PROBLEM, params={"id": problem_id})).json()
+                assert shown["withdrawn"] is is_withdrawn, (problem_id, last)
 
 
 async def test_a_registration_needs_a_name_where_none_is_kept(world: World) -> None:

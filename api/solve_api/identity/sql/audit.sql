@@ -9,6 +9,12 @@ WHERE $2::bigint IS NULL OR audit_id < $2
 ORDER BY audit_id DESC
 LIMIT $1
 
+-- name: latest_time
+-- The latest time that the newest $3 rows say (`at`), of those of the actions $1 whose detail has all of $2.
+SELECT max((newest.detail ->> 'at')::timestamptz)
+FROM (SELECT action, detail FROM admin_audit ORDER BY audit_id DESC LIMIT $3) AS newest
+WHERE newest.action = ANY ($1::text[]) AND newest.detail @> $2
+
 -- name: record_audit
 -- Adds a row, which a rule of the table may put elsewhere.
 INSERT INTO admin_audit (who, via, action, detail, result, request_id, client, deed)
