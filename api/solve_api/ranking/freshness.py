@@ -114,7 +114,7 @@ class Freshness:
         self._previous, self._checked_at, self.in_sync = written, started, in_sync
 
     async def _has_everybody(self, epoch: int) -> bool:
-        """Whether Redis has all users, though not all who joined the board: somebody else may have taken one away.
+        """Whether Redis has all users, though not all who joined the board: somebody else may have removed one.
 
         A write that is on its way is waited for.
         """
