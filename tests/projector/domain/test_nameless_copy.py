@@ -100,3 +100,10 @@ def test_fields_and_headers_of_the_judges_own_go_with_the_name_from_verdicts_too
     assert [outcome_of(one, {}).kind for one in copied] == ["solved", "problem_facts", "removals", "solved"]
     for record, its_copy in zip(records, copied, strict=True):
         assert outcome_of(record, erasures.erased_at) == outcome_of(its_copy, {})
+
+
+def test_what_is_left_of_a_dead_letter_in_the_wire_format_is_its_place() -> None:
+    records = log_of([removed("u", 1, erase=True), registered("u", username="Ada"), registered("v", username="Bob")])
+    for record in records[1:]:
+        record.key, record.value = b"\0\0\0\0\7" + record.key, b"\0\0\0\0\7" + record.value  # type: ignore[operator]
+    assert [one.value is None for one in copy_of(records)] == [False, True, False]
