@@ -1,5 +1,6 @@
 """Applies parked events of users who exist by now, within a minute while fewer than 60,000 users have some (I5), and
-removals to users whom the site wrote after them, and to dead letters of users who are erased (I13).
+removals to users whom the site wrote after them, and to dead letters of users who are erased (I13), also to those of
+an older version, which did not know whom they name.
 
 Needed where two transactions crossed, for users whom the site inserts itself, and for those with more parked events
 than fit into the transaction that registers them. A projector looks at LOOKED_AT_ONCE users each time and goes on after
@@ -16,7 +17,7 @@ import structlog
 
 from solve_projector.domain.rule import VerdictKey
 from solve_projector.store.counts import UNPARKED_AT_ONCE, apply_removals, unpark_events
-from solve_projector.store.erasure import ERASED_AT_ONCE, erase_letters
+from solve_projector.store.erasure import ERASED_AT_ONCE, erase_letters, read_letters
 from solve_projector.store.halving import in_halves
 from solve_projector.telemetry.metrics import ProjectorMetrics
 from solve_runtime.sql import queries
@@ -27,6 +28,7 @@ USER_FACTS_SQL = queries("solve_projector.store", "user_facts")
 
 LOOKED_AT_ONCE = 20_000
 REMOVED_AT_ONCE = 1_000
+LETTERS_STEPS = 20  # each of a megabyte or a few
 
 log = structlog.get_logger()
 
@@ -48,6 +50,8 @@ class Sweep:
 
     async def all_removals(self) -> None:
         """Applies all removals. Raises asyncpg's errors."""
+        while await self._read_letters():
+            pass
         self._removed_after = ""
         await self._remove()
         while self._removed_after:
@@ -63,6 +67,9 @@ class Sweep:
 
     async def some(self) -> int:
         """Does so for the next users, after the last ones for the first ones again."""
+        for _ in range(LETTERS_STEPS):
+            if not await self._read_letters():
+                break
         await self._remove()
         return await self._unpark()
 
@@ -92,6 +99,13 @@ class Sweep:
         for first in range(0, len(named), REMOVED_AT_ONCE):
             await self._erase_letters(named[first : first + REMOVED_AT_ONCE])
         self._removed_after = looked_at[-1]["user_id"] if len(looked_at) == LOOKED_AT_ONCE else ""
+
+    async def _read_letters(self) -> int:
+        async with self._pool.acquire() as connection, connection.transaction():
+            read = await read_letters(connection)
+        if read:
+            log.info("found whom dead letters of an older version name", action="letters_read", dead_letters=read)
+        return read
 
     async def _erase_letters(self, user_ids: Sequence[str]) -> None:
         erased = ERASED_AT_ONCE

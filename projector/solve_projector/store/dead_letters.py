@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
+from solve_projector.domain.named_users import named_users
 from solve_projector.errors import AlreadyDecided, DeadLetterUnknown, NothingParked, WhoUnknown
 from solve_projector.store.postgresql import Connection
 from solve_runtime.sql import queries
@@ -259,5 +260,7 @@ def _stored(row: Any) -> StoredDeadLetter:
     fields = dict(row)
     headers = list(zip(fields.pop("header_names"), fields.pop("header_values"), strict=True))
     decided = [fields.pop(f"discarded_{name}") for name in Resolution._fields]
+    if fields["user_ids"] is None:  # an older version kept it, and the sweep was not there yet
+        fields["user_ids"] = named_users(fields["key"], fields["value"])
     fields["timestamp"] = fields.pop("broker_timestamp_ms")
     return StoredDeadLetter(**fields, headers=headers, discarded=Resolution(*decided) if decided[0] else None)

@@ -174,7 +174,7 @@ CREATE TABLE public.dead_letters (
     discarded_at timestamp with time zone,
     discarded_by text,
     discarded_why text,
-    user_ids text[] DEFAULT '{}'::text[] NOT NULL COLLATE pg_catalog."C",
+    user_ids text[] COLLATE pg_catalog."C",
     erased boolean DEFAULT false NOT NULL,
     CONSTRAINT dead_letters_discarded_check CHECK ((num_nulls(discarded_at, discarded_by, discarded_why) = ANY (ARRAY[0, 3])))
 );
@@ -454,7 +454,8 @@ CREATE INDEX admin_audit_deed_idx ON public.admin_audit USING btree (deed) WHERE
 CREATE INDEX admin_jobs_started_at_idx ON public.admin_jobs USING btree (started_at);
 CREATE INDEX admin_sessions_admin_id_idx ON public.admin_sessions USING btree (admin_id);
 CREATE INDEX dead_letters_open_idx ON public.dead_letters USING btree (reason, topic, dead_letter_id) WHERE (discarded_at IS NULL);
-CREATE INDEX dead_letters_user_ids_idx ON public.dead_letters USING gin (user_ids) WITH (fastupdate=off) WHERE (NOT erased);
+CREATE INDEX dead_letters_unread_idx ON public.dead_letters USING btree (dead_letter_id) WHERE (user_ids IS NULL);
+CREATE INDEX dead_letters_user_ids_idx ON public.dead_letters USING gin (user_ids) WITH (fastupdate=off) WHERE ((NOT erased) AND (user_ids IS NOT NULL));
 CREATE INDEX kept_places_first_idx ON public.kept_places USING btree (generation, first_negated, first_second, first_user_id);
 CREATE INDEX parked_events_open_idx ON public.parked_events USING btree (user_id) WHERE (acknowledged_at IS NULL);
 CREATE INDEX problem_facts_withdrawn_idx ON public.problem_facts USING btree (problem_id) WHERE withdrawn;

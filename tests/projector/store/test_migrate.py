@@ -14,10 +14,13 @@ from pydantic import SecretStr
 from bench.check import model_of
 from solve_projector.domain.named_users import named_users
 from solve_projector.errors import SchemaMismatch
+from solve_projector.live.sweep import Sweep
 from solve_projector.settings import ProjectorSettings
+from solve_projector.store import erasure
 from solve_projector.store import migrate as runner
+from solve_projector.store.dead_letters import Selection, read_pages
 from solve_projector.store.migrate import migrate, migrations, newest_revision, require_schema
-from solve_projector.store.postgresql import connect
+from solve_projector.store.postgresql import connect, open_pool
 from tests.conftest import url_of
 from tests.events import registered, revoked, solved
 from tests.waiting import until
@@ -143,9 +146,11 @@ async def test_an_upgrade_waits_for_a_running_batch_and_never_the_batch_for_it(
         await watcher.close()
 
 
-async def test_whom_a_dead_letter_names_is_filled_from_what_it_is(
-    settings: ProjectorSettings, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("step", ["READ_AT_ONCE", "READ_BYTES"])
+async def test_whom_a_dead_letter_names_is_found_after_the_upgrade_in_steps(
+    settings: ProjectorSettings, monkeypatch: pytest.MonkeyPatch, step: str
 ) -> None:
+    monkeypatch.setattr(erasure, step, 3)
     with monkeypatch.context() as older:
         older.setattr(runner, "migrations", lambda: {name: sql for name, sql in migrations().items() if name < "0014"})
         assert await migrate(settings) == "0013"
@@ -157,6 +162,7 @@ async def test_whom_a_dead_letter_names_is_filled_from_what_it_is(
         (b"key", b'{"user_id": "\\u0000"}'),
         (b"key", b"\xff\x00"),
         (b"\xff", b"\xff"),
+        (b"", b'\0\0\0\0\7{"user_id": "gone", "username": "Ada"}'),
         (None, None),
     ]
     connection = await connect(settings)
@@ -167,10 +173,17 @@ async def test_whom_a_dead_letter_names_is_filled_from_what_it_is(
         )
         await connection.executemany(insert, [(place, *record) for place, record in enumerate(records)])
         await migrate(settings)
-        found = [row[0] for row in await connection.fetch('SELECT user_ids FROM dead_letters ORDER BY "offset"')]
+        query = 'SELECT user_ids, value FROM dead_letters ORDER BY "offset"'
+        assert [row[0] for row in await connection.fetch(query)] == [None] * len(records)
+        listed = [one.user_ids async for page in read_pages(connection, Selection()) for one in page]
+        await connection.execute("INSERT INTO user_removals VALUES ('gone', now(), '', now())")
+        async with open_pool(settings) as pool:
+            await Sweep(pool, "t").all()
+        found = await connection.fetch(query)
     finally:
         await connection.close()
-    assert found == [named_users(*record) for record in records]
+    assert [row[0] for row in found] == listed == [named_users(*record) for record in records]
+    assert [row[1] for row in found] == [value if b"gone" not in (value or b"") else None for _, value in records]
 
 
 async def test_first_solves_are_filled_from_the_verdicts_that_stand(

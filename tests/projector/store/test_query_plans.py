@@ -95,6 +95,7 @@ LIVE_OF_SOME_USERS = [
     ("solve_projector.store", "parked_events", "lock_parked_events"),
     ("solve_projector.store", "parked_events", "lock_parked_of_batch"),
     ("solve_projector.store", "dead_letters", "lock_letters_of_erased"),
+    ("solve_projector.store", "dead_letters", "unread_letters"),
     ("solve_projector.store", "user_facts", "next_removals"),
 ]
 # Idle work: what asks again and again whether something waits, however much is parked, dead-lettered or settled.

@@ -50,6 +50,31 @@ WHERE dead_letter_id > $1 AND dead_letter_id <= $9
 ORDER BY dead_letter_id
 LIMIT $7
 
+-- name: unread_letters
+-- Locks the next dead letters, by id, of which nobody knows yet whom they name: at most $1, and about $2 bytes of them.
+SELECT dead_letter_id, key, value
+FROM dead_letters
+WHERE dead_letter_id = ANY (ARRAY(
+    SELECT dead_letter_id
+    FROM (
+        SELECT dead_letter_id, bytes, sum(bytes) OVER (ORDER BY dead_letter_id) AS reached
+        FROM (
+            SELECT dead_letter_id, coalesce(octet_length(key), 0) + coalesce(octet_length(value), 0) AS bytes
+            FROM dead_letters
+            WHERE user_ids IS NULL
+            ORDER BY dead_letter_id
+            LIMIT $1
+        ) AS next
+    ) AS sized
+    WHERE reached - bytes <= $2
+))
+    AND user_ids IS NULL
+ORDER BY dead_letter_id
+FOR UPDATE
+
+-- name: name_users
+UPDATE dead_letters SET user_ids = $2::text[] WHERE dead_letter_id = $1
+
 -- name: lock_letters_of_erased
 -- Locks at most $2 dead letters of erased users ($1), by id: after everything else (I11).
 SELECT dead_letter_id
