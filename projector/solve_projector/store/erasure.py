@@ -1,7 +1,8 @@
 """Blanks dead letters of erased users, which may hold names (I13); their place and ids stay.
 
-Of letters of a version that did not know whom they name, `read_letters` finds that first. Whoever adds letters or erases users does so in that transaction. Where two such transactions crossed, or there are more
-letters than fit into one, the sweep does.
+Of letters of a version that did not know whom they name, `read_letters` finds that first. Whoever adds letters or
+erases users does so in that transaction. Where two such transactions crossed, or there are more letters than fit into
+one, the sweep does.
 """
 
 from collections.abc import Collection

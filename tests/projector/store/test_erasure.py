@@ -11,7 +11,7 @@ from solve_projector.live import sweep
 from solve_projector.replay.replaying import ReplayOptions, replay
 from solve_projector.replay.report import Report
 from solve_projector.store.dead_letters import Selection
-from tests.events import registered, removed
+from tests.events import registered, removed, solved
 from tests.projector.dead_letters import add_dead_letters, retry
 from tests.world import World
 
@@ -102,3 +102,12 @@ async def test_who_discarded_it_stays_and_a_retry_says_why_it_cannot(world: Worl
     assert (await retry(world)).still_dead == {}
     with pytest.raises(DeadLetterUnknown, match=f"dead letter {ours} holds no record any more"):
         await retry(world, Selection(ids=(ours,)))
+
+
+async def test_a_letter_without_the_brokers_time_stays_of_somebody_who_is_back(world: World) -> None:
+    """A parked event that PostgreSQL refused."""
+    await add_dead_letters(world, [solved("1", user_id, "p") for user_id in ("back", "gone")], broker_timestamp_ms=-1)
+    await world.publish([removed("back", 1, erase=True), removed("gone", 1, erase=True), registered("back", 2)])
+    await world.run_once()
+    rows = await world.fetch("SELECT user_ids[1], erased FROM dead_letters ORDER BY 1")
+    assert [tuple(row) for row in rows] == [("back", False), ("gone", True)]
