@@ -3,6 +3,8 @@
 import asyncio
 from datetime import UTC, datetime
 
+import pytest
+
 from solve_projector.replay.replaying import ReplayOptions, replay
 from solve_schemas.events import UserRegistered
 from tests.api.listening import hearing
@@ -197,7 +199,7 @@ async def test_a_user_whose_name_is_never_in_the_log_comes_back_with_it(world: W
         await site.execute("UPDATE users SET username = 'written again' WHERE user_id = 'site'")
     assert await after("unlist", "site") == ("written again", False, False)
     async with world.database() as connection:
-        await connection.execute("TRUNCATE user_removals, partition_offsets")
+        await connection.execute("TRUNCATE partition_offsets")
     assert (await replay(world.connection, world.settings, ReplayOptions(), lambda *_: None)).cold
     assert await after("list", "site") == ("written again", True, False)
 
@@ -208,6 +210,33 @@ async def test_a_name_of_the_log_goes_with_a_registration_that_has_none(world: W
     await world.run_once()
     names = [row[0] for row in await world.fetch("SELECT username FROM users ORDER BY user_id")]
     assert names == ["", "a"], "of one time one without a name is the smallest"
+    assert await world.differences() == []
+
+
+@pytest.mark.parametrize(
+    "lost",
+    [
+        ("UPDATE users SET username = 'Ada Lovelace'", "DELETE FROM user_removals"),
+        ("UPDATE users SET username = 'Ada Lovelace'", "TRUNCATE user_removals, partition_offsets"),
+        ("TRUNCATE users, user_removals, partition_offsets", "INSERT INTO users VALUES ('ada', 'Ada Lovelace')"),
+    ],
+)
+async def test_an_erasure_that_a_replay_finds_takes_the_sites_name_as_live_projection_does(
+    world: World, lost: tuple[str, str]
+) -> None:
+    async with world.database() as site:
+        await site.execute("INSERT INTO users (user_id, username) VALUES ('ada', 'Ada Lovelace')")
+    first, _, again = [UserRegistered(user_id="ada", registered_at=at(seconds)) for seconds in (0, 1, 2)]
+    await world.publish([first, removed("ada", 1, erase=True), again])
+    await world.run_once()
+    query = "SELECT username, nameless, removed, origin FROM users"
+    live = [tuple(row) for row in await world.fetch(query)]
+    assert live == [("", True, False, "log")]
+    async with world.database() as connection:
+        for statement in lost:
+            await connection.execute(statement)
+    await replay(world.connection, world.settings, ReplayOptions(), lambda *_: None)
+    assert [tuple(row) for row in await world.fetch(query)] == live
     assert await world.differences() == []
 
 

@@ -20,20 +20,14 @@ SELECT
 FROM solve_replay_names AS names
 LEFT JOIN solve_replay_counts AS counts USING (user_id)
 ORDER BY names.user_id
-ON CONFLICT (user_id) DO UPDATE SET
-    username = CASE
-        WHEN excluded.nameless AND (users.origin = 'site' OR users.nameless) THEN users.username
-        ELSE excluded.username
-    END,
-    registered_at = excluded.registered_at,
-    listed = excluded.listed,
-    nameless = excluded.nameless,
-    origin = 'log';
+ON CONFLICT (user_id) DO NOTHING;
+{solve_projector.replay.said_users.take_names};
 
-DELETE FROM user_removals;
-INSERT INTO user_removals ({solve_projector.store.removal_rows.columns})
-SELECT {solve_projector.store.removal_rows.columns}
-FROM solve_replay_removed;
+DELETE FROM user_removals WHERE user_id NOT IN (SELECT user_id FROM solve_replay_removed);
+WITH said AS (
+    SELECT * FROM solve_replay_removed
+),
+{solve_projector.replay.said_users.write_removals};
 
 DELETE FROM problem_recounts;
 DELETE FROM problem_facts;

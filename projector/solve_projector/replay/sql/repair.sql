@@ -154,33 +154,18 @@ ANALYZE solve_replay_repairs, solve_replay_fix, solve_replay_names, solve_replay
 
 -- name: repair_names
 -- Gives users their latest name and listing in the log, whatever follows from their removals.
-UPDATE users SET
-    username = {solve_projector.store.named.username},
-    registered_at = registered.registered_at,
-    listed = NOT registered.unlisted,
-    nameless = registered.username = '',
-    origin = 'log'
-FROM solve_replay_names AS registered
-WHERE users.user_id = registered.user_id
+{solve_projector.replay.said_users.take_names}
     AND users.user_id = ANY ($1::text[])
-    AND (users.username, users.registered_at, users.listed, users.nameless, users.origin)
-        IS DISTINCT FROM (
-            {solve_projector.store.named.username},
-            registered.registered_at, NOT registered.unlisted, registered.username = '', 'log'
-        )
 
 -- name: repair_removals
--- Makes the removals of users what the log says.
+-- Makes the removals of users what the log says, and takes the names that go with them.
 WITH said AS (
     SELECT * FROM solve_replay_removed WHERE user_id = ANY ($1::text[])
 ),
 extra AS (
     DELETE FROM user_removals WHERE user_id = ANY ($1::text[]) AND user_id NOT IN (SELECT user_id FROM said)
-)
-INSERT INTO user_removals ({solve_projector.store.removal_rows.columns})
-SELECT {solve_projector.store.removal_rows.columns} FROM said ORDER BY user_id
-ON CONFLICT (user_id) DO UPDATE SET
-    removed_at = excluded.removed_at, reason = excluded.reason, erased_at = excluded.erased_at
+),
+{solve_projector.replay.said_users.write_removals}
 
 -- name: repair_parked
 -- Makes the parked events of unknown users what the log says; acknowledgements stay.

@@ -7,19 +7,16 @@ ORDER BY user_id
 FOR UPDATE
 
 -- name: write_removals
--- Keeps removals. A new erasure takes a name that the log does not say, whatever it says of the user since. The caller
--- holds the users' row locks.
+-- Keeps removals, and takes the names that go with them. The caller holds the users' row locks.
 WITH written AS (
     INSERT INTO user_removals AS standing ({solve_projector.store.removal_rows.columns})
     SELECT *
     FROM {solve_projector.store.removal_rows.arrays} AS removal ({solve_projector.store.removal_rows.columns})
     ORDER BY user_id
     {solve_projector.store.removal_rows.by_the_rule}
-    RETURNING new.user_id, new.erased_at IS DISTINCT FROM old.erased_at AS erases
+    RETURNING new.user_id, {solve_projector.store.named.erases}
 )
-UPDATE users SET username = ''
-FROM written
-WHERE users.user_id = written.user_id AND written.erases AND users.nameless
+{solve_projector.store.named.take_erased}
 
 -- name: apply_removals
 -- Makes locked users what follows from their facts; returns what the leaderboard must show of those it changed.

@@ -22,18 +22,18 @@ FOR UPDATE
 -- over the site. Returns what the leaderboard must show of those who are listed otherwise now.
 UPDATE users SET
     username = {solve_projector.store.named.username},
-    registered_at = registered.registered_at,
-    listed = NOT registered.unlisted,
-    nameless = registered.username = '',
+    registered_at = names.registered_at,
+    listed = NOT names.unlisted,
+    nameless = names.username = '',
     origin = 'log',
     version = greatest(users.version + 1, (extract(epoch FROM now()) * 1000000)::bigint)
 FROM unnest($1::text[], $2::text[], $3::timestamptz[], $4::boolean[])
-    AS registered (user_id, username, registered_at, unlisted)
-WHERE users.user_id = registered.user_id
+    AS names (user_id, username, registered_at, unlisted)
+WHERE users.user_id = names.user_id
     AND (
         users.origin = 'site'
         OR users.registered_at IS NULL
-        OR (registered.registered_at, registered.unlisted, registered.username COLLATE "C")
+        OR (names.registered_at, names.unlisted, names.username COLLATE "C")
             > (users.registered_at, NOT users.listed, CASE WHEN users.nameless THEN '' ELSE users.username END COLLATE "C")
     )
 RETURNING old.listed <> new.listed AS is_listed_otherwise, {solve_projector.store.standing.columns}
