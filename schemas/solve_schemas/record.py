@@ -24,6 +24,7 @@ from solve_schemas.record_type import TYPE_HEADER, model_inside, model_of, pairs
 from solve_schemas.rejection import Headers, Reason, Rejected, clip, set_aside
 
 DEFAULT_SOURCE = "solve-counts"
+SOURCE_HEADER = "ce_source"
 TRACEPARENT = "traceparent"  # W3C Trace Context; says nothing of the event, and may be missing
 CLOCK_TOLERANCE = timedelta(days=1)
 EARLIEST_TIME = datetime(1970, 1, 1, tzinfo=UTC)
@@ -76,6 +77,17 @@ def decode(value: bytes | None, headers: Headers, broker_timestamp_ms: int) -> E
         return _structured(fields, headers, broker_timestamp_ms)
     model = foreign_format(value, parsed, headers) or model_of(fields, pairs_of(value, fields), headers)
     return model if isinstance(model, Rejected) else _validate(model, value, broker_timestamp_ms)
+
+
+def source_of(value: bytes | None, headers: Headers) -> str:
+    """The `source` of a record that is an event: of its envelope, wherever that is."""
+    parsed = _parsed(value or b"")
+    if isinstance(parsed, dict) and is_structured(parsed, headers) and isinstance(parsed.get("source"), str):
+        return str(parsed["source"])
+    for name, content in headers:
+        if name.lower() == SOURCE_HEADER and content:
+            return content.decode("utf-8", "replace")
+    return DEFAULT_SOURCE
 
 
 def encode_line(event: Event) -> str:

@@ -15,10 +15,9 @@ from solve_projector.domain.decoding import decode_record
 from solve_projector.domain.named_users import named_users
 from solve_projector.domain.rule import SomeVerdict, Verdict, problem_fact_of, registration_of, removal_of
 from solve_schemas.events import ProblemRestored, ProblemWithdrawn, UserRegistered, UserRemoved
-from solve_schemas.record import DEFAULT_SOURCE, decode, encode
+from solve_schemas.record import decode, encode, source_of
 from solve_schemas.rejection import Headers, Rejected
 
-SOURCE_HEADER = "ce_source"
 NO_KEY = b""  # the client sends no record without key and value
 
 
@@ -78,7 +77,7 @@ def without_names(record: LogRecord, erasures: Erasures) -> Content:
     # anew, since other fields and headers may hold the name, and its id is a hash of it
     if isinstance(event, UserRegistered):
         event = event.model_copy(update={"username": None})
-    encoded = encode(event, _source(record.headers))
+    encoded = encode(event, source_of(record.value, record.headers))
     return Content(record.timestamp, encoded.key, encoded.value, tuple(encoded.headers))
 
 
@@ -109,10 +108,3 @@ def outcome_of(record: LogRecord, erasures: Mapping[str, datetime]) -> Outcome:
 
 def _keep_latest(times: dict[str, datetime], user_id: str, time: datetime) -> None:
     times[user_id] = max(time, times.get(user_id, time))
-
-
-def _source(headers: Headers) -> str:
-    for name, content in headers:
-        if name.lower() == SOURCE_HEADER and content:
-            return content.decode("utf-8", "replace")
-    return DEFAULT_SOURCE

@@ -15,12 +15,13 @@ from aiokafka.errors import TopicAlreadyExistsError, for_code
 
 from solve_projector.domain.nameless_copy import Content
 from solve_projector.errors import KafkaUnavailable
-from solve_projector.log.inspection import answering
+from solve_projector.log.inspection import answering, describe_settings
 from solve_runtime.kafka_settings import KafkaConnection
 from solve_runtime.tasks import shielded
 from solve_schemas.topic import MESSAGE_MAX_BYTES, TOPIC_SETTINGS
 
 TIMESTAMP_TYPE = "message.timestamp.type"
+SET_OF_THE_TOPIC = 1  # where a setting comes from, in the protocol: DYNAMIC_TOPIC_CONFIG
 
 
 class LogCopy:
@@ -68,8 +69,11 @@ class LogCopy:
             await asyncio.gather(*sent)
 
     async def _alter(self, timestamp_type: str) -> None:
-        wanted = self._settings | {TIMESTAMP_TYPE: timestamp_type}
         with answering(self._connection):
+            # the client has no request that alters some and keeps the others
+            entries = await describe_settings(self._admin, self.topic)
+            set_before = {entry[0]: entry[1] for entry in entries if entry[3] == SET_OF_THE_TOPIC}
+            wanted = set_before | self._settings | {TIMESTAMP_TYPE: timestamp_type}
             (response,) = await self._admin.alter_configs(
                 [ConfigResource(ConfigResourceType.TOPIC, self.topic, wanted)]
             )

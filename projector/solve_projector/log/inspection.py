@@ -5,8 +5,9 @@ projector.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
+from typing import Any
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
@@ -198,16 +199,23 @@ class LogInspector:
         raise TopicMissing(f"topic {self.topic} does not exist; create it with: solve-projector setup")
 
     async def _settings(self) -> dict[str, str]:
-        wanted = dict.fromkeys(TOPIC_SETTINGS, "")
-        (response,) = await self._admin.describe_configs([ConfigResource(ConfigResourceType.TOPIC, self.topic, wanted)])
-        (resource,) = response.resources
-        code, detail, entries = resource[0], resource[1], resource[4]
-        if code:
-            raise KafkaUnavailable(
-                f"cannot read the settings of topic {self.topic}: {detail or for_code(code).__name__}; "
-                "the projector needs DESCRIBE_CONFIGS on the topic"
-            )
+        entries = await describe_settings(self._admin, self.topic, dict.fromkeys(TOPIC_SETTINGS, ""))
         return {entry[0]: entry[1] for entry in entries}
+
+
+async def describe_settings(
+    admin: AIOKafkaAdminClient, topic: str, wanted: Mapping[str, str] | None = None
+) -> Sequence[Any]:
+    """The settings of a topic as the protocol has them (name, value, read-only, source), by default all of them."""
+    (response,) = await admin.describe_configs([ConfigResource(ConfigResourceType.TOPIC, topic, wanted)])
+    (resource,) = response.resources
+    code, detail, entries = resource[0], resource[1], resource[4]
+    if code:
+        raise KafkaUnavailable(
+            f"cannot read the settings of topic {topic}: {detail or for_code(code).__name__}; "
+            "the projector needs DESCRIBE_CONFIGS on the topic"
+        )
+    return entries  # type: ignore[no-any-return]
 
 
 @asynccontextmanager

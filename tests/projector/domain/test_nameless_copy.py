@@ -1,5 +1,6 @@
 """A copy without erased names folds to the same, by the rule alone (Hypothesis)."""
 
+import json
 from dataclasses import dataclass
 
 from hypothesis import given
@@ -100,6 +101,16 @@ def test_fields_and_headers_of_the_judges_own_go_with_the_name_from_verdicts_too
     assert [outcome_of(one, {}).kind for one in copied] == ["solved", "problem_facts", "removals", "solved"]
     for record, its_copy in zip(records, copied, strict=True):
         assert outcome_of(record, erasures.erased_at) == outcome_of(its_copy, {})
+
+
+def test_a_structured_event_keeps_the_source_of_its_envelope() -> None:
+    records = log_of([registered("u", username="Ada"), removed("u", 1, erase=True)])
+    data = json.loads(records[0].value or b"")
+    envelope = {"specversion": "1.0", "type": "user.registered.v1", "id": "1", "source": "my judge", "data": data}
+    records[0].headers, records[0].value = (), json.dumps(envelope).encode()
+    copied = copy_of(records)[0]
+    assert b"Ada" not in (copied.value or b"")
+    assert dict(copied.headers)["ce_source"] == b"my judge"
 
 
 def test_what_is_left_of_a_dead_letter_in_the_wire_format_is_its_place() -> None:

@@ -6,17 +6,19 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
 from solve_producer.demo.simulation import Season, simulate
 from solve_projector.domain.nameless_copy import Content
 from solve_projector.errors import CopyRefused, SettingsError
-from solve_projector.log.copying import LogCopy
-from solve_projector.log.inspection import open_inspector
+from solve_projector.log.copying import SET_OF_THE_TOPIC, LogCopy
+from solve_projector.log.inspection import describe_settings, open_inspector
 from solve_projector.log.scan import open_scan
 from solve_projector.operations import copy_log as module
 from solve_projector.operations.copy_log import CopyReport, copy_log
 from solve_projector.replay.replaying import ReplayOptions, replay
 from solve_schemas.events import UserRegistered
+from solve_schemas.topic import TOPIC_SETTINGS
 from tests.events import BEGIN, at, registered, removed, solved
 from tests.world import World
 
@@ -156,6 +158,22 @@ async def test_a_topic_that_is_no_copy_is_left_as_it_is(world: World) -> None:
     assert await records(target(world)) == before
     async with open_inspector(target(world).connection) as inspector:
         (await inspector.state()).require_safe()
+
+
+async def test_a_topic_made_beforehand_keeps_its_other_settings(world: World) -> None:
+    await world.publish([registered("a")])
+    to = target(world).connection
+    admin = AIOKafkaAdminClient(**to.client_options())
+    await admin.start()
+    try:
+        settings = {"min.insync.replicas": "1", "segment.bytes": "2000000", "retention.ms": "1000"}
+        await admin.create_topics([NewTopic(to.topic, len(await records(world)), 1, topic_configs=settings)])
+        await copied(world)
+        entries = await describe_settings(admin, to.topic)
+    finally:
+        await admin.close()
+    found = {entry[0]: entry[1] for entry in entries if entry[3] == SET_OF_THE_TOPIC}
+    assert found == settings | TOPIC_SETTINGS
 
 
 async def test_the_command_says_what_it_left_out(world: World) -> None:
