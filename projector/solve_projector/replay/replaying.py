@@ -29,10 +29,11 @@ from solve_projector.replay.applied_offsets import AppliedOffsets, provable, rea
 from solve_projector.replay.comparison import compare, updates
 from solve_projector.replay.repair import Repair
 from solve_projector.replay.report import Report, write_updates
-from solve_projector.replay.staging import EVERYTHING, Wanted, begin_staging, end_staging, lock_replay
+from solve_projector.replay.staging import EVERYTHING, Wanted, begin_staging, lock_replay
 from solve_projector.replay.worker_pool import Ranges, read_in_parallel
 from solve_projector.settings import ProjectorSettings
 from solve_projector.store.command_session import command_session
+from solve_projector.store.leftovers import drop_staging
 from solve_projector.store.offsets import read_offsets
 from solve_projector.store.postgresql import DATABASE_ERRORS, open_pool, said_of
 from solve_runtime.kafka_settings import KafkaConnection
@@ -188,7 +189,7 @@ async def open_replay(
             yield Replay(connection, settings, options, database, inspector, scan, state, rows, report, on_progress)
         finally:
             if not database.is_closed():
-                await end_staging(database)
+                await drop_staging(database)
 
 
 def _chosen(state: LogState, options: ReplayOptions) -> LogState:

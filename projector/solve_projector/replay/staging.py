@@ -19,6 +19,7 @@ from solve_projector.errors import ReplayRunning
 from solve_projector.log.scan import open_scan
 from solve_projector.settings import ProjectorSettings
 from solve_projector.store.command_session import command_session
+from solve_projector.store.leftovers import drop_staging
 from solve_projector.store.locks import Lock, holder_of, try_lock
 from solve_projector.store.postgresql import Connection
 from solve_runtime.kafka_settings import KafkaConnection
@@ -149,10 +150,5 @@ async def lock_replay(connection: Connection) -> None:
 
 async def begin_staging(connection: Connection) -> None:
     """Drops what an interrupted replay left, and makes empty tables."""
-    await connection.execute(STAGING_SQL["drop_staging"])
+    await drop_staging(connection)
     await connection.execute(STAGING_SQL["create_staging"])
-
-
-async def end_staging(connection: Connection) -> None:
-    """Drops all tables of the replay."""
-    await connection.execute(STAGING_SQL["drop_staging"])

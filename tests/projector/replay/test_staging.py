@@ -15,6 +15,7 @@ from solve_projector.domain.rule import Verdict as VerdictRow
 from solve_projector.domain.rule import problem_fact_of, removal_of, verdict_of
 from solve_projector.replay.staging import StagedRows, begin_staging, copy_rows
 from solve_projector.settings import ProjectorSettings
+from solve_projector.store.leftovers import drop_staging
 from solve_projector.store.postgresql import connect
 from solve_runtime.sql import queries
 from solve_schemas.events import (
@@ -114,3 +115,14 @@ async def test_the_fold_in_sql_is_the_rule(staging: asyncpg.Connection, some: li
     found = await staging.fetch("SELECT * FROM solve_replay_problems")
     assert {row[0]: tuple(row[1:]) for row in found} == model.problems
     await transaction.rollback()
+
+
+async def test_whatever_a_killed_replay_of_any_version_left_goes_by_its_name(staging: asyncpg.Connection) -> None:
+    await begin_staging(staging)
+    await staging.execute("CREATE TABLE solve_replay_of_old (user_id text); CREATE TABLE solve_replaying ()")
+    await begin_staging(staging)
+    left = "SELECT relname FROM pg_class WHERE relname LIKE 'solve_replay%' AND relkind = 'r' ORDER BY 1"
+    assert "solve_replay_of_old" not in [row[0] for row in await staging.fetch(left)]
+    await drop_staging(staging)
+    assert [row[0] for row in await staging.fetch(left)] == ["solve_replaying"]
+    await staging.execute("DROP TABLE solve_replaying")

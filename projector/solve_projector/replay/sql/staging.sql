@@ -22,16 +22,6 @@ CREATE UNLOGGED TABLE solve_replay_rejected (
     user_ids text[] NOT NULL
 ) WITH (autovacuum_enabled = off);
 
--- name: drop_staging
--- Everything that a replay leaves, also a killed one.
-DROP TABLE IF EXISTS
-    solve_replay_verdicts, solve_replay_registrations, solve_replay_removals, solve_replay_rejected,
-    solve_replay_problem_facts, solve_replay_problems, solve_replay_problem_drift, solve_replay_waiting,
-    solve_replay_standing, solve_replay_names, solve_replay_removed, solve_replay_known, solve_replay_solves,
-    solve_replay_counts, solve_replay_user_drift, solve_replay_removal_drift, solve_replay_row_drift,
-    solve_replay_solve_drift, solve_replay_key_drift, solve_replay_dead_letter_drift, solve_replay_repairs,
-    solve_replay_fix
-
 -- name: fold
 -- Folds what was read by the rule: which verdict of a submission stands, which name a user has, which problems count,
 -- who is known, and when each first solved what. `domain/rule.py` says the same; tests compare the two.
