@@ -28,7 +28,7 @@ USER_FACTS_SQL = queries("solve_projector.store", "user_facts")
 
 LOOKED_AT_ONCE = 20_000
 REMOVED_AT_ONCE = 1_000
-LETTERS_STEPS = 20  # each of a megabyte or a few
+LETTERS_STEPS = 20  # of about a megabyte each
 
 log = structlog.get_logger()
 

@@ -15,7 +15,7 @@ DEAD_LETTERS_SQL = queries("solve_projector.store", "dead_letters")
 
 ERASED_AT_ONCE = 1_000
 READ_AT_ONCE = 1_000
-READ_BYTES = 4 * 1024 * 1024
+READ_BYTES = 1024 * 1024  # nothing else runs meanwhile
 
 
 async def erase_letters(connection: Connection, user_ids: Collection[str], at_most: int | None = ERASED_AT_ONCE) -> int:

@@ -23,7 +23,8 @@ ORDER BY names.user_id
 ON CONFLICT (user_id) DO NOTHING;
 {solve_projector.replay.said_users.take_names};
 
-DELETE FROM user_removals WHERE user_id NOT IN (SELECT user_id FROM solve_replay_removed);
+DELETE FROM user_removals
+WHERE NOT EXISTS (SELECT FROM solve_replay_removed AS said WHERE said.user_id = user_removals.user_id);
 WITH said AS (
     SELECT * FROM solve_replay_removed
 ),
