@@ -10,10 +10,11 @@ from hypothesis import strategies as st
 from pydantic import SecretStr
 
 from bench.check import model_of
-from bench.oracle import Solved, Verdict
+from bench.oracle import Model, Solved, Verdict
 from solve_projector.domain.rule import Verdict as VerdictRow
 from solve_projector.domain.rule import problem_fact_of, removal_of, verdict_of
-from solve_projector.replay.staging import StagedRows, begin_staging, copy_rows
+from solve_projector.replay.replaying import AsOf, By
+from solve_projector.replay.staging import StagedRows, Wanted, begin_staging, copy_rows, decode_rows
 from solve_projector.settings import ProjectorSettings
 from solve_projector.store.leftovers import drop_staging
 from solve_projector.store.postgresql import connect
@@ -28,10 +29,13 @@ from solve_schemas.events import (
     UserRegistered,
     UserRemoved,
 )
+from solve_schemas.record import encode
 from tests import events as make
 from tests.events import registered
+from tests.projector.store.test_counts import Record
 
 STAGING_SQL = queries("solve_projector.replay", "staging")
+HISTORY_SQL = queries("solve_projector.replay", "history")
 
 texts = st.text(st.characters(exclude_categories=["Cc", "Cs"]), max_size=8) | st.lists(
     st.sampled_from(['"', "\\", "\\N", "\\.", "\\u0041", "null", ",", "[", "]", " ", "'", "\u2028", "\ufeff", "𝄞"]),
@@ -126,3 +130,41 @@ async def test_whatever_a_killed_replay_of_any_version_left_goes_by_its_name(sta
     await drop_staging(staging)
     assert [row[0] for row in await staging.fetch(left)] == ["solve_replaying"]
     await staging.execute("DROP TABLE solve_replaying")
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    some=st.lists(make.events, max_size=25) | st.lists(make.ties, max_size=8),
+    second=st.sampled_from([-1, 0, 0.5, 1, 2, 3]),
+    by=st.sampled_from(["judged", "submitted"]),
+)
+async def test_counts_as_of_a_time_are_the_oracles(
+    staging: asyncpg.Connection, some: list[Event], second: float, by: By
+) -> None:
+    as_of = AsOf(make.at(second), by)
+    encoded = [encode(event) for event in some]
+    records = [Record(0, place, key=one.key, value=one.value, headers=one.headers) for place, one in enumerate(encoded)]
+    await begin_staging(staging)
+    transaction = staging.transaction()
+    await transaction.start()
+    await copy_rows(staging, decode_rows(records, Wanted(until=as_of.judged)))
+    await staging.execute(STAGING_SQL["fold"])
+    rows = await staging.fetch(HISTORY_SQL["counts_as_of"], as_of.submitted)
+    await transaction.rollback()
+    model = model_of([event for event in some if by == "submitted" or is_by_then(event, as_of.moment)])
+    assert {row[0]: row[1] for row in rows} == {user: one.username for user, one in model.users.items()}
+    assert {row[0]: (row[2], row[3]) for row in rows if row[2]} == counted(model, as_of.submitted)
+
+
+def is_by_then(event: Event, moment: datetime) -> bool:
+    """Who is shown is what stands today; what counts, what stood then."""
+    return isinstance(event, UserRegistered | UserRemoved) or event.happened_at <= moment
+
+
+def counted(model: Model, until: datetime | None) -> dict[str, tuple[int, datetime]]:
+    times: dict[str, list[datetime]] = {}
+    for (user, problem), first in model.firsts.items():
+        counts = problem not in model.problems or not model.problems[problem].withdrawn
+        if counts and (until is None or first.solved_at <= until):
+            times.setdefault(user, []).append(first.solved_at)
+    return {user: (len(found), max(found)) for user, found in times.items()}

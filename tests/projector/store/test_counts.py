@@ -140,6 +140,34 @@ async def test_any_order_duplication_and_batching_gives_the_models_tables(
     assert await tables(log.pool) == expected(events)
 
 
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.lists(st.lists(make.events, max_size=10), min_size=2, max_size=2), st.integers(1, 4))
+async def test_two_writers_and_a_recount_at_once_give_the_models_tables(
+    log: Log, shares: list[list[Event]], batch_size: int
+) -> None:
+    """Whoever registered a user, or removed one, beside the other's batch is the sweep's."""
+    await empty(log.pool)
+    log.ends.clear()
+    recounts, done = Recounts(log.pool), asyncio.Event()
+
+    async def write(partition: int) -> None:
+        for begin in range(0, len(shares[partition]), batch_size):
+            await log.apply(shares[partition][begin : begin + batch_size], partition)
+
+    async def recount() -> None:
+        while not done.is_set():
+            await recounts.some()
+
+    with patch("solve_projector.store.problem_recounts.SOLVES_LOOKED_AT", 2):
+        async with asyncio.TaskGroup() as beside:
+            beside.create_task(recount())
+            await asyncio.gather(write(0), write(1))
+            done.set()
+        await Sweep(log.pool, TOPIC).all()
+        await recounts.all()
+    assert await tables(log.pool) == expected([*shares[0], *shares[1]])
+
+
 async def test_a_batch_on_an_overtaken_offset_changes_nothing(log: Log) -> None:
     await log.apply([registered("u"), solved("1", "u", "p")])
     before = await tables(log.pool)
