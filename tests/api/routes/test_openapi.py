@@ -21,10 +21,10 @@ ENDLESS = "^/api/events$"
 LEAVES = "/logout$"
 # each question starts a process, which reads the log
 REPAIRS = "/(backfill-problems-solved|sync-leaderboard)$"
-# what refuses a wrong request: theirs, and a head that is too large
+# what refuses a wrong request: theirs, and a head or a body that is too large
 CONFIGURATION = """
 [checks.negative_data_rejection]
-expected-statuses = [400, 401, 403, 404, 405, 406, 409, 415, 422, 428, 429, 431, "5xx"]
+expected-statuses = [400, 401, 403, 404, 405, 406, 409, 413, 415, 422, 428, 429, 431, "5xx"]
 """
 
 
