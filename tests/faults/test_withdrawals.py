@@ -2,6 +2,7 @@
 
 import asyncio
 import random
+import signal
 
 import pytest
 
@@ -76,6 +77,30 @@ async def is_below(world: World, left: float) -> bool:
 
 async def test_a_problem_withdrawn_and_restored_while_projectors_are_killed_counts_right(world: World) -> None:
     await solve_and_withdraw(world, 3_000, 3)
+
+
+async def test_a_projector_stopped_inside_a_step_of_a_recount_is_overcome(world: World) -> None:
+    """It has locked the queue and users, and waits for a table that changes are left in; SIGSTOP freezes it there."""
+    users = [f"u{number}" for number in range(20)]
+    await world.publish(event for user in users for event in (registered(user), solved(user, user, "p", 1)))
+    await world.run_once()
+    async with world.database() as blocker, world.process() as frozen:
+        await blocker.execute("BEGIN")
+        await blocker.execute("LOCK TABLE leaderboard_outbox IN SHARE MODE")  # no id, which a recount would wait for
+        await world.publish([withdrawn("p", 10**7)])
+        await until(lambda: waits_for_a_lock(world), "the step to wait")
+        frozen.send_signal(signal.SIGSTOP)
+        await blocker.execute("COMMIT")
+        async with world.process():
+            await world.until_right()
+            frozen.send_signal(signal.SIGCONT)
+            await world.publish([restored("p", 10**7 + 1)])
+            await world.until_right()
+
+
+async def waits_for_a_lock(world: World) -> bool:
+    waiting = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+    return bool(await world.value(waiting))
 
 
 @pytest.mark.soak
