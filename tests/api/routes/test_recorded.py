@@ -15,7 +15,7 @@ from argon2 import PasswordHasher
 from solve_api.http.csrf import SAFE_METHODS
 from solve_api.identity.audit import NO_END
 from solve_projector.log.inspection import open_inspector
-from tests.api.cli.test_admin import done as command
+from tests.api.cli.commands import done as command
 from tests.api.cli.test_serve import served
 from tests.api.reading import browser, seen
 from tests.api.refused_rows import AT_COMMIT, AT_ONCE, DELETING, NO_MORE, SILENTLY, UNLESS_STARTED
