@@ -15,7 +15,7 @@ Columns = Sequence[Sequence[Any]]
 INSERT = """
 INSERT INTO floor_verdicts SELECT * FROM unnest(
     $1::text[], $2::text[], $3::text[], $4::boolean[], $5::timestamptz[], $6::timestamptz[], $7::text[],
-    $8::text[], $9::text[], $10::integer[], $11::bigint[], $12::bigint[]
+    $8::text[], $9::text[], $10::integer[], $11::bigint[], $12::bigint[], $13::text[]
 ) ON CONFLICT DO NOTHING
 """
 

@@ -20,6 +20,7 @@ from solve_projector.live.process import open_projector, run_projector
 from solve_projector.settings import ProjectorSettings
 from solve_projector.store.migrate import newest_revision
 from solve_runtime.kafka_settings import KafkaConnection
+from solve_schemas.event_source import DEFAULT_SOURCE
 from solve_schemas.events import Event
 from solve_schemas.record import encode
 from tests.waiting import until
@@ -46,17 +47,19 @@ class World:
     environment: dict[str, str]
     published: list[Event] = field(default_factory=list)
 
-    async def publish(self, events: Iterable[Event], partition: int | None = None) -> None:
+    async def publish(
+        self, events: Iterable[Event], partition: int | None = None, source: str = DEFAULT_SOURCE
+    ) -> None:
         """Through the client, or straight into one partition, whoever the user is."""
         batch = list(events)
         self.published += batch
         if partition is None:
-            async with SolveProducer(self.connection) as producer:
+            async with SolveProducer(self.connection, source=source) as producer:
                 await producer.publish(batch)
             return
         async with self.raw_producer() as producer:
             for event in batch:
-                record = encode(event)
+                record = encode(event, source)
                 await producer.send(
                     self.connection.topic, record.value, key=record.key, headers=record.headers, partition=partition
                 )

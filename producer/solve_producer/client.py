@@ -23,6 +23,7 @@ from solve_producer.metrics import metrics_in, type_of
 from solve_producer.tracing import sending
 from solve_runtime.kafka_settings import KafkaConnection
 from solve_runtime.settings import settings_problems
+from solve_schemas.event_source import DEFAULT_SOURCE
 from solve_schemas.events import (
     EVENT_MODELS,
     Event,
@@ -34,7 +35,7 @@ from solve_schemas.events import (
     UserRemoved,
 )
 from solve_schemas.messages import message_of
-from solve_schemas.record import DEFAULT_SOURCE, EncodedRecord, encode, out_of_range
+from solve_schemas.record import EncodedRecord, encode, out_of_range
 
 TIMEOUT_MAX_S = 86_400
 SomeEvent = TypeVar("SomeEvent", bound=Event)

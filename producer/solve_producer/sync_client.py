@@ -24,6 +24,7 @@ from solve_producer.deliveries import Place
 from solve_producer.errors import ProducerMisused
 from solve_producer.forks import keep_from_children, leave_to_parent
 from solve_runtime.kafka_settings import KafkaConnection
+from solve_schemas.event_source import DEFAULT_SOURCE
 from solve_schemas.events import (
     Event,
     ProblemRestored,
@@ -33,7 +34,6 @@ from solve_schemas.events import (
     UserRegistered,
     UserRemoved,
 )
-from solve_schemas.record import DEFAULT_SOURCE
 
 PUBLISHED_AT_ONCE = 5_000  # events; taken from the iterable in the caller's thread
 FINAL_CLOSE_S = 1.0  # when nobody waits for it: every call has returned by then

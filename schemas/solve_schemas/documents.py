@@ -134,7 +134,10 @@ def _headers() -> dict[str, Any]:
         "properties": {
             "ce_specversion": {"type": "string", "const": "1.0"},
             "ce_id": {"type": "string", "description": "The same for the same event, however often it is sent."},
-            "ce_source": {"type": "string", "description": "Which judge."},
+            "ce_source": {
+                "type": "string",
+                "description": "Which judge or feed; kept beside a verdict, up to 200 characters.",
+            },
             "ce_type": {"type": "string", "enum": list(EVENT_MODELS)},
             "ce_time": {"type": "string", "format": "date-time"},
             "content-type": {"type": "string", "const": "application/json"},

@@ -17,14 +17,21 @@ from typing import Any
 from pydantic import ValidationError
 from pydantic_core import from_json
 
+from solve_schemas.event_source import DEFAULT_SOURCE, SOURCE_HEADER, kept_source
 from solve_schemas.events import Event, SubmissionSolved
 from solve_schemas.foreign_formats import foreign_format, is_structured
 from solve_schemas.messages import message_of
-from solve_schemas.record_type import TYPE_HEADER, model_inside, model_of, pairs_of, unknown_type
+from solve_schemas.record_type import (
+    NO_HEADER,
+    TYPE_HEADER,
+    model_inside,
+    model_of,
+    named_headers,
+    pairs_of,
+    unknown_type,
+)
 from solve_schemas.rejection import Headers, Reason, Rejected, clip, set_aside
 
-DEFAULT_SOURCE = "solve-counts"
-SOURCE_HEADER = "ce_source"
 TRACEPARENT = "traceparent"  # W3C Trace Context; says nothing of the event, and may be missing
 CLOCK_TOLERANCE = timedelta(days=1)
 EARLIEST_TIME = datetime(1970, 1, 1, tzinfo=UTC)
@@ -51,7 +58,7 @@ def encode(event: Event, source: str = DEFAULT_SOURCE, traceparent: str | None =
     headers = [
         ("ce_specversion", b"1.0"),
         ("ce_id", identity.encode()),
-        ("ce_source", source.encode()),
+        (SOURCE_HEADER, source.encode()),
         ("ce_type", type_name),
         ("ce_time", _plain(event.happened_at.astimezone(UTC)).encode()),
         ("content-type", b"application/json"),
@@ -80,14 +87,13 @@ def decode(value: bytes | None, headers: Headers, broker_timestamp_ms: int) -> E
 
 
 def source_of(value: bytes | None, headers: Headers) -> str:
-    """The `source` of a record that is an event: of its envelope, wherever that is."""
-    parsed = _parsed(value or b"")
+    """The source of a record that is an event, as it is kept: of its envelope, wherever that is."""
+    # a structured event has `data`, however its name is spelled
+    parsed = _parsed(value) if value and (b"data" in value or b"\\" in value) else None
     if isinstance(parsed, dict) and is_structured(parsed, headers) and isinstance(parsed.get("source"), str):
-        return str(parsed["source"])
-    for name, content in headers:
-        if name.lower() == SOURCE_HEADER and content:
-            return content.decode("utf-8", "replace")
-    return DEFAULT_SOURCE
+        return kept_source(parsed["source"].encode("utf-8", "surrogatepass"))
+    index = named_headers(headers).source
+    return "" if index == NO_HEADER else kept_source(headers[index][1])
 
 
 def encode_line(event: Event) -> str:

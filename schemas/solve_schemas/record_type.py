@@ -7,7 +7,7 @@ event; it becomes a dead letter that says what was found. The words are in `cont
 import json
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 from solve_schemas.contradictions import (
     NAMES_A_TYPE,
@@ -18,27 +18,37 @@ from solve_schemas.contradictions import (
     plain,
     takes_back,
 )
+from solve_schemas.event_source import SOURCE_HEADER
 from solve_schemas.events import EVENT_MODELS, Event, SubmissionSolved
 from solve_schemas.rejection import SET_ASIDE_HEADER, Headers, Reason, Rejected, clip
 
 TYPE_HEADER = "ce_type"
-NO_TYPE_HEADER = -1
+NO_HEADER = -1
 TYPE_MAX_CHARS = 200  # of a type that nobody knows, within a detail
 NAME_MAX_CHARS = 50
 Pairs = Sequence[tuple[str, Any]]
 
 
-def type_header_index(headers: Headers) -> int | None:
-    """Where the header is that names the type; NO_TYPE_HEADER where there are none, None where it is in doubt."""
-    return _type_header_index(tuple([name for name, _ in headers]))
+class NamedHeaders(NamedTuple):
+    """Where the headers are that we read; NO_HEADER of one that is not there."""
+
+    type: int | None  # NO_HEADER where there are no headers at all, None where it is in doubt
+    source: int  # the first one
+
+
+def named_headers(headers: Headers) -> NamedHeaders:
+    """Where the type and the source are named."""
+    return _named_headers(tuple([name for name, _ in headers]))
 
 
 @lru_cache(maxsize=256)  # a judge sends the same names with every record
-def _type_header_index(names: tuple[str, ...]) -> int | None:
+def _named_headers(names: tuple[str, ...]) -> NamedHeaders:
     if not names:
-        return NO_TYPE_HEADER
+        return NamedHeaders(NO_HEADER, NO_HEADER)
     suspect = [index for index, name in enumerate(names) if is_suspect(plain(name)) or name == SET_ASIDE_HEADER]
-    return suspect[0] if len(suspect) == 1 and names[suspect[0]].lower() == TYPE_HEADER else None
+    is_clear = len(suspect) == 1 and names[suspect[0]].lower() == TYPE_HEADER
+    sources = [index for index, name in enumerate(names) if name.lower() == SOURCE_HEADER]
+    return NamedHeaders(suspect[0] if is_clear else None, sources[0] if sources else NO_HEADER)
 
 
 def pairs_of(value: bytes, fields: Mapping[str, Any]) -> Pairs:

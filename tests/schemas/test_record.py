@@ -17,7 +17,7 @@ from solve_schemas.events import (
     UserRegistered,
     UserRemoved,
 )
-from solve_schemas.record import decode, decode_line, encode, encode_line
+from solve_schemas.record import decode, decode_line, encode, encode_line, source_of
 from solve_schemas.rejection import DETAIL_MAX_CHARS, Reason, Rejected
 
 NOW = datetime(2026, 6, 1, tzinfo=UTC)
@@ -223,3 +223,53 @@ def test_no_reason_shows_a_regular_expression_or_the_words_of_a_library(value: b
     for said in (decode(value, [], NOW_MS), decode_line(value, NOW)):
         if isinstance(said, Rejected) and said.reason is not Reason.UNKNOWN_TYPE:  # that one quotes what was sent
             assert not re.search(r"\^|\[0-9|String should|Input should|pydantic|\bident\b", said.detail)
+
+
+FLAT = json.dumps(FIELDS).encode()
+JUDGE = ("ce_source", b"https://judge.example")
+
+
+@pytest.mark.parametrize(
+    ("some", "kept"),
+    [
+        ([], ""),
+        ([JUDGE], "https://judge.example"),
+        ([("CE_Source", "ü".encode())], "ü"),
+        ([("x", b"1"), JUDGE, ("ce_source", b"another")], "https://judge.example"),
+        ([("ce_source", b"solve-counts")], ""),
+        ([("ce_source", None)], ""),
+        ([("ce_source", b"")], ""),
+        ([("ce_source", "ü".encode() * 200)], "ü" * 200),
+        ([("ce_source", b"x" * 201)], ""),
+        ([("ce_source", b"x" * 10**6)], ""),
+        ([("ce_source", b"\xff")], ""),
+        ([("ce_source", b"\xed\xa0\x80")], ""),
+        *(([("ce_source", f"judge{control}".encode())], "") for control in "\0\n\x7f\x9f"),
+        ([("source", b"judge")], ""),
+    ],
+)
+def test_the_source_of_a_record_is_kept_where_it_is_text(some: list[tuple[str, bytes | None]], kept: str) -> None:
+    assert source_of(FLAT, some) == source_of(None, some) == kept
+
+
+@pytest.mark.parametrize(
+    ("said", "kept"),
+    [
+        ('"source": "judge"', "judge"),
+        (r'"sour\u0063e": "judge"', "judge"),
+        ('"source": "solve-counts"', ""),
+        (r'"source": "a\nb"', ""),
+        (r'"source": "\ud800"', "https://judge.example"),  # no JSON text, and so no event
+        ('"source": 1', "https://judge.example"),
+        ('"id": "1"', "https://judge.example"),
+    ],
+)
+@pytest.mark.parametrize("data", ["data", r"d\u0061ta"])
+def test_the_source_of_a_structured_event_is_that_of_its_envelope(said: str, kept: str, data: str) -> None:
+    value = f'{{"specversion": "1.0", "type": "submission.solved.v1", {said}, "{data}": {FLAT.decode()}}}'
+    assert source_of(value.encode(), [JUDGE]) == kept
+
+
+def test_a_field_of_a_plain_event_is_no_source() -> None:
+    value = json.dumps(FIELDS | {"source": "judge", "data": 1}).encode()
+    assert source_of(value, []) == ""

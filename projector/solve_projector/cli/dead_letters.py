@@ -265,8 +265,9 @@ def _parked_users_table(rows: list[dict[str, Any]], narrow: bool) -> Table:
 
 
 def _parked_table(rows: list[dict[str, Any]], narrow: bool) -> Table:
+    sources = ["source"] if not narrow and any(row["source"] for row in rows) else []
     places = [] if narrow else ["partition:offset"]
-    shown = table("problem", "submission", "verdict", whole("judged (UTC)"), *places, "acknowledged")
+    shown = table("problem", "submission", "verdict", whole("judged (UTC)"), *places, *sources, "acknowledged")
     for row in rows:
         quiet = row["acknowledged"]
         shown.add_row(
@@ -275,6 +276,7 @@ def _parked_table(rows: list[dict[str, Any]], narrow: bool) -> Table:
             "solved" if row["solved"] else "revoked",
             _time(row["judged_at"]),
             *(() if narrow else (f"{row['source_partition']}:{row['source_offset']}",)),
+            *(row[name] for name in sources),
             f"by {quiet['by']} {quiet['why']}".strip() if quiet else "no",
         )
     return shown

@@ -129,7 +129,8 @@ def _where(said: Explanation) -> str:
 
 def _verdicts(said: Explanation) -> Table:
     submitted, judged = whole("submitted (UTC)"), whole("judged (UTC)")
-    shown = table("problem", "submission", "verdict", submitted, judged, "topic partition:offset")
+    sources = ["source"] if any(row["source"] for row in said.verdicts) else []
+    shown = table("problem", "submission", "verdict", submitted, judged, "topic partition:offset", *sources)
     for row in said.verdicts:
         shown.add_row(
             row["problem_id"],
@@ -138,6 +139,7 @@ def _verdicts(said: Explanation) -> Table:
             _time(row["submitted_at"]),
             _time(row["judged_at"]),
             f"{row['topic']} {row['partition']}:{row['offset']}",
+            *(row[name] for name in sources),
         )
     return shown
 

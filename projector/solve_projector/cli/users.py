@@ -39,7 +39,7 @@ def top(
 def user(user_id: Annotated[str, typer.Argument(metavar="USER_ID")], as_json: Json = False) -> None:
     """Show one user, in both stores.
 
-    Also every verdict of theirs, with its partition and offset in the log.
+    Also every verdict of theirs, with its partition and offset in the log, and the source that its event names.
 
     Example: solve-projector user 47020
     """
@@ -123,7 +123,8 @@ def _what_was_decided(verdict: dict[str, Any]) -> str:
 
 def _verdicts(verdicts: list[dict[str, Any]]) -> Table:
     ids = whole("problem"), whole("submission")
-    shown = table(*ids, "verdict", "revision", "submitted (UTC)", "judged (UTC)", whole("place"))
+    sources = ["source"] if any(row["source"] for row in verdicts) else []
+    shown = table(*ids, "verdict", "revision", "submitted (UTC)", "judged (UTC)", whole("place"), *sources)
     for row in verdicts:
         shown.add_row(
             row["problem_id"],
@@ -133,5 +134,6 @@ def _verdicts(verdicts: list[dict[str, Any]]) -> Table:
             f"{row['submitted_at']:%Y-%m-%d %H:%M:%S}" if row["submitted_at"] else "",
             f"{row['judged_at']:%Y-%m-%d %H:%M:%S}",
             f"{row['source_partition']}:{row['source_offset']}",
+            *(row[name] for name in sources),
         )
     return shown

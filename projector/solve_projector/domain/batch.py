@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Protocol
 
-from solve_projector.domain.decoding import decode_record
+from solve_projector.domain.decoding import decode_record, verdict_in
 from solve_projector.domain.named_users import named_users
 from solve_projector.domain.rule import (
     ProblemFact,
@@ -23,7 +23,6 @@ from solve_projector.domain.rule import (
     problem_fact_of,
     registration_of,
     removal_of,
-    verdict_of,
 )
 from solve_schemas.events import Event, ProblemRestored, ProblemWithdrawn, UserRegistered, UserRemoved
 from solve_schemas.rejection import Reason, Rejected
@@ -158,7 +157,7 @@ def fold_into(rows: Rows, records: Sequence[DecodedRecord]) -> None:
         elif isinstance(said, ProblemWithdrawn | ProblemRestored):
             fold_problem_fact(rows.problem_facts, said.problem_id, problem_fact_of(said))
         else:
-            verdict = said if isinstance(said, Verdict) else verdict_of(said, record.partition, record.offset)
+            verdict = said if isinstance(said, Verdict) else verdict_in(record, said)
             if lost := fold_verdict(verdicts, verdict):
                 rows.superseded.append(lost)
     rows.records += len(records)

@@ -13,6 +13,7 @@ from msgspec import Meta, MsgspecError, Struct
 from msgspec.json import Decoder, Encoder
 
 from solve_projector.domain.rule import Verdict, verdict_of
+from solve_schemas.event_source import kept_source
 from solve_schemas.events import (
     REVISION_MAX,
     TEXT_MAX_CHARS,
@@ -23,8 +24,8 @@ from solve_schemas.events import (
     UserRegistered,
     UserRemoved,
 )
-from solve_schemas.record import EARLIEST_TIME, decode, latest_time
-from solve_schemas.record_type import NO_TYPE_HEADER, type_header_index
+from solve_schemas.record import EARLIEST_TIME, decode, latest_time, source_of
+from solve_schemas.record_type import NO_HEADER, named_headers
 from solve_schemas.rejection import Rejected
 
 if TYPE_CHECKING:
@@ -79,20 +80,27 @@ def decode_record(record: "LogRecord") -> Verdict | Fact | Rejected:
         return verdict
     said = decode(record.value, record.headers, record.timestamp)
     if isinstance(said, SubmissionSolved | SubmissionRevoked):
-        return verdict_of(said, record.partition, record.offset)
+        return verdict_in(record, said)
     return said
 
 
+def verdict_in(record: "LogRecord", event: SubmissionSolved | SubmissionRevoked) -> Verdict:
+    """The event of a record as a row, with the record's place and source."""
+    return verdict_of(event, record.partition, record.offset, source_of(record.value, record.headers))
+
+
 def _typed(record: "LogRecord") -> Verdict | None:
-    index = type_header_index(record.headers)
-    if index is None:
+    headers = record.headers
+    type_index, source_index = named_headers(headers)
+    if type_index is None:
         return None
-    named = _SOLVED if index == NO_TYPE_HEADER else record.headers[index][1]
+    named = _SOLVED if type_index == NO_HEADER else headers[type_index][1]
     typed_decoder = _TYPED_DECODERS.get(named)
-    return typed_decoder and _verdict(record, typed_decoder)
+    source = "" if source_index == NO_HEADER else kept_source(headers[source_index][1])
+    return typed_decoder and _verdict(record, typed_decoder, source)
 
 
-def _verdict(record: "LogRecord", typed_decoder: _TypedDecoder) -> Verdict | None:
+def _verdict(record: "LogRecord", typed_decoder: _TypedDecoder, source: str) -> Verdict | None:
     value = record.value or b""
     try:
         event = typed_decoder(value)
@@ -116,7 +124,7 @@ def _verdict(record: "LogRecord", typed_decoder: _TypedDecoder) -> Verdict | Non
         return None
     return _new_row(Verdict, (
         event.user_id, event.problem_id, event.submission_id, submitted_at is not None, judged_at, submitted_at,
-        language, contest_id, reason, record.partition, record.offset, event.revision or 0,
+        language, contest_id, reason, record.partition, record.offset, event.revision or 0, source,
     ))  # fmt: skip
 
 

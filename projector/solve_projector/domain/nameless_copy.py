@@ -14,6 +14,7 @@ from solve_projector.domain.batch import LogRecord
 from solve_projector.domain.decoding import decode_record
 from solve_projector.domain.named_users import named_users
 from solve_projector.domain.rule import SomeVerdict, Verdict, problem_fact_of, registration_of, removal_of
+from solve_schemas.event_source import DEFAULT_SOURCE
 from solve_schemas.events import ProblemRestored, ProblemWithdrawn, UserRegistered, UserRemoved
 from solve_schemas.record import decode, encode, source_of
 from solve_schemas.rejection import Headers, Rejected
@@ -77,7 +78,7 @@ def without_names(record: LogRecord, erasures: Erasures) -> Content:
     # anew, since other fields and headers may hold the name, and its id is a hash of it
     if isinstance(event, UserRegistered):
         event = event.model_copy(update={"username": None})
-    encoded = encode(event, source_of(record.value, record.headers))
+    encoded = encode(event, source_of(record.value, record.headers) or DEFAULT_SOURCE)
     return Content(record.timestamp, encoded.key, encoded.value, tuple(encoded.headers))
 
 

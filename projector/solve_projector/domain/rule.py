@@ -23,7 +23,7 @@ VerdictKey = tuple[str, str, str]
 
 
 class Verdict(NamedTuple):
-    """One row of `verdicts`: the verdict on a submission, and its place in the log.
+    """One row of `verdicts`: the verdict on a submission, and its provenance: its place in the log, and its source.
 
     `submitted_at` is None if and only if it is not solved; absent text is the empty string.
     """
@@ -40,6 +40,7 @@ class Verdict(NamedTuple):
     partition: int
     offset: int
     revision: int
+    source: str  # CloudEvents'; empty where none is kept
 
     @property
     def key(self) -> VerdictKey:
@@ -92,7 +93,7 @@ class Solved(NamedTuple):
     last_solved_at: datetime | None
 
 
-def verdict_of(event: SubmissionSolved | SubmissionRevoked, partition: int, offset: int) -> Verdict:
+def verdict_of(event: SubmissionSolved | SubmissionRevoked, partition: int, offset: int, source: str = "") -> Verdict:
     """An event as a row, with its times in UTC: PostgreSQL's text knows no zone beyond +15:59."""
     judged_at = event.judged_at.astimezone(UTC)
     if isinstance(event, SubmissionSolved):
@@ -113,6 +114,7 @@ def verdict_of(event: SubmissionSolved | SubmissionRevoked, partition: int, offs
         partition,
         offset,
         event.revision or 0,
+        source,
     )
 
 

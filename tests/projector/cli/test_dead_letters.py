@@ -2,6 +2,7 @@
 
 import base64
 import json
+import re
 
 import asyncpg
 import pytest
@@ -34,7 +35,8 @@ async def test_list_filters_and_finds_the_user_in_the_value_or_the_key(world: Wo
 
 
 async def test_list_parked_has_one_row_a_user_and_with_a_user_one_an_event(world: World) -> None:
-    await world.publish([solved("1", "u", "p", 1), solved("2", "v", "q", 2), solved("3", "v", "q", 3)])
+    some = [solved("1", "u", "p", 1), solved("2", "v", "q", 2), solved("3", "v", "q", 3)]
+    await world.publish(some, 0, source="https://judge.example")
     await world.run_once()
     assert (await command(world, "acknowledge", "u", "--by", "ada", "--why", "a guest"))[0] == 0
     users = {row["user_id"]: row for row in await listed(world, "--parked")}
@@ -43,8 +45,9 @@ async def test_list_parked_has_one_row_a_user_and_with_a_user_one_an_event(world
     assert [row["submission_id"] for row in await listed(world, "--parked", "--user", "v")] == ["2", "3"]
     (event,) = await listed(world, "--parked", "--user", "u")
     assert (event["acknowledged"]["by"], event["acknowledged"]["why"]) == ("ada", "a guest")
-    status, out, _ = await command(world, "list", "--parked", "--user", "u")
+    status, out, _ = await command(world, "list", "--parked", "--user", "u", COLUMNS="160")
     assert (status, "by ada a guest" in out) == (0, True)
+    assert re.search(r"0:0 +https://judge\.example", out)
     status, _, err = await command(world, "list", "--parked", "--limit", "1")
     assert (status, "there are more than these 1" in err) == (0, True)
 

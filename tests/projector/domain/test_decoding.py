@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 from solve_projector.domain import decoding
 from solve_projector.domain.decoding import decode_record
 from solve_projector.domain.rule import Verdict, verdict_of
+from solve_schemas.event_source import DEFAULT_SOURCE
 from solve_schemas.events import Event, SubmissionRevoked, SubmissionSolved, UserRegistered, UserRemoved
-from solve_schemas.record import decode, encode
+from solve_schemas.record import decode, encode, source_of
 from solve_schemas.rejection import Rejected
 from tests.events import events, revoked, solved
 
@@ -31,21 +32,21 @@ class Record:
     key: bytes | None = b"k"
 
 
-def record_of(event: Event) -> Record:
-    encoded = encode(event)
+def record_of(event: Event, source: str = DEFAULT_SOURCE) -> Record:
+    encoded = encode(event, source)
     return Record(encoded.value, tuple(encoded.headers))
 
 
 def by_the_models(record: Record) -> Verdict | UserRegistered | UserRemoved | Rejected:
     said = decode(record.value, record.headers, record.timestamp)
     if isinstance(said, SubmissionSolved | SubmissionRevoked):
-        return verdict_of(said, record.partition, record.offset)
+        return verdict_of(said, record.partition, record.offset, source_of(record.value, record.headers))
     return said
 
 
-@given(events)
-def test_what_our_client_writes_takes_the_typed_decoder(event: Event) -> None:
-    record = record_of(event)
+@given(events, st.sampled_from([DEFAULT_SOURCE, "", "judge", "https://judge.example/ü", "x" * 201, "a\tb"]))
+def test_what_our_client_writes_takes_the_typed_decoder(event: Event, source: str) -> None:
+    record = record_of(event, source)
     said = decode_record(record)
     assert said == by_the_models(record)
     plain = isinstance(event, SubmissionSolved | SubmissionRevoked) and b"\\" not in encode(event).value
@@ -84,7 +85,10 @@ times = st.builds(
     zones,
 )
 types = st.sampled_from([b"submission.solved.v1", b"submission.revoked.v1", b"user.registered.v1", b"x", None])
-header_names = st.sampled_from(["ce_type", "CE_Type", "eventType", "__TypeId__", "content-type", "x"])
+header_names = st.sampled_from(
+    ["ce_type", "CE_Type", "eventType", "__TypeId__", "content-type", "x", "ce_source", "CE_Source"]
+)
+contents = types | st.binary(max_size=3)
 values: st.SearchStrategy[Any] = texts | times | st.none() | st.integers() | st.booleans()
 fields = st.fixed_dictionaries(
     {"submission_id": texts | values, "user_id": texts, "problem_id": texts, "judged_at": times | values},
@@ -105,7 +109,7 @@ fields = st.fixed_dictionaries(
 @settings(max_examples=500)
 @given(
     fields,
-    st.lists(st.tuples(header_names, types), max_size=2),
+    st.lists(st.tuples(header_names, contents), max_size=3),
     st.booleans(),
     st.sampled_from([(",", ":"), (", ", ": ")]),
     st.sampled_from([NOON_2026_11_24, -1, 0, 10**17, -(10**17)]),

@@ -1,7 +1,9 @@
 """A copy without erased names folds to the same, by the rule alone (Hypothesis)."""
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import cycle
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -29,10 +31,13 @@ class Record:
     headers: tuple[tuple[str, bytes | None], ...]
 
 
-def log_of(events: list[Event]) -> list[Record]:
-    """One partition with these events."""
+def log_of(events: list[Event], sources: Sequence[bytes] = (b"solve-counts",)) -> list[Record]:
+    """One partition with these events, by turns of these sources."""
     encoded = [encode(event) for event in events]
-    return [Record(0, place, BROKER_MS, one.key, one.value, tuple(one.headers)) for place, one in enumerate(encoded)]
+    return [
+        Record(0, place, BROKER_MS, one.key, one.value, (*one.headers[:2], ("ce_source", source), *one.headers[3:]))
+        for place, (one, source) in enumerate(zip(encoded, cycle(sources), strict=False))
+    ]
 
 
 def copy_of(records: list[Record]) -> list[Record]:
@@ -55,7 +60,7 @@ def verdicts(rows: Rows) -> dict[VerdictKey, tuple[object, ...]]:
 
 @given(st.lists(make.events, max_size=25) | st.lists(make.ties, max_size=8))
 def test_the_copy_folds_to_the_same(some: list[Event]) -> None:
-    records = log_of(some)
+    records = log_of(some, (b"judge", b"\xff", "ü".encode(), b"solve-counts", b"x" * 201))
     copied = copy_of(records)
     original, copy = folded(records), folded(copied)
     assert (states(copy), copy.removals, verdicts(copy)) == (states(original), original.removals, verdicts(original))

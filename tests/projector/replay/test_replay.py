@@ -1,6 +1,7 @@
 """Replays that prove and rebuild every count, whatever is wrong, and leave alone what is right (I7, I8)."""
 
 import json
+import random
 from dataclasses import replace
 from datetime import datetime, timedelta
 from itertools import islice
@@ -22,8 +23,11 @@ from solve_projector.store.locks import Lock, wait_lock
 from solve_schemas.events import SubmissionSolved
 from tests.events import BEGIN, at, registered, removed, restored, revoked, solved, withdrawn
 from tests.projector.log.test_inspection import create_topic, delete_records, delete_topic
+from tests.projector.operations.test_copy_log import records
 from tests.world import World
 
+KEPT_SOURCES = ("judge", "a feed", "https://judge.example/ü")
+SOURCES = (*KEPT_SOURCES, "solve-counts", "x" * 201)
 TABLES = {
     "users": "SELECT user_id, username, registered_at, origin, problems_solved, last_solved_at, listed, removed"
     " FROM users ORDER BY 1",
@@ -33,7 +37,7 @@ TABLES = {
     "solves": "SELECT * FROM solves ORDER BY 1, 2",
     "user_search_keys": "SELECT key, user_id FROM user_search_keys ORDER BY 1, 2",
     "parked_events": "SELECT user_id, problem_id, submission_id, solved, judged_at, submitted_at, language, "
-    "contest_id, reason, revision, source_partition, source_offset FROM parked_events ORDER BY 1, 2, 3",
+    "contest_id, reason, revision, source_partition, source_offset, source FROM parked_events ORDER BY 1, 2, 3",
     "dead_letters": 'SELECT topic, partition, "offset", broker_timestamp_ms, key, value, header_names, header_values, '
     "reason, detail FROM dead_letters ORDER BY 1, 2, 3",
     "partition_offsets": "SELECT partition, next_offset, first_offset, first_timestamp_ms, last_offset, "
@@ -46,9 +50,16 @@ def season(seed: int, events: int = 3_000) -> Season:
 
 
 async def publish_season(world: World, seed: int) -> None:
-    """A season of all kinds of events: some users are unlisted, removed, erased, or registered again after that."""
+    """A season of all kinds of events: some users are unlisted, removed, erased, or registered again after that.
+
+    Several sources say it, and some of it twice, in whatever partition.
+    """
     users = [f"user-{number}" for number in range(60)]
-    await world.publish(simulate(season(seed)))
+    events, chance = list(simulate(season(seed))), random.Random(seed)
+    for begin in range(0, len(events), 500):
+        await world.publish(events[begin : begin + 500], source=SOURCES[begin // 500 % len(SOURCES)])
+    for partition in range(3):
+        await world.publish(chance.sample(events, 300), partition, chance.choice(SOURCES))
     await world.publish(registered(user, 10**6, listed=False) for user in users[::7])
     await world.publish(
         removed(user, 2 * 10**6, "banned", erase=number % 2 == 0) for number, user in enumerate(users[::5])
@@ -78,6 +89,21 @@ async def empty(world: World) -> None:
         )
 
 
+async def sources_of_other_places(world: World) -> list[Any]:
+    """Rows that keep another source than that of the record which they are of."""
+    said = {
+        (one.partition, one.offset): dict(one.headers).get("ce_source", b"").decode()
+        for some in (await records(world)).values()
+        for one in some
+    }
+    kept = "SELECT source_partition, source_offset, source FROM"
+    rows = await world.fetch(f"{kept} verdicts UNION ALL {kept} parked_events")
+    assert {row["source"] for row in rows} == {"", *KEPT_SOURCES}
+    return [
+        (row, named) for row in rows if row[2] != (named if (named := said[row[0], row[1]]) in KEPT_SOURCES else "")
+    ]
+
+
 @pytest.mark.parametrize(("seed", "workers"), [(1, 0), (2, 2)])
 async def test_a_cold_rebuild_gives_what_live_projection_gave(world: World, seed: int, workers: int) -> None:
     await publish_season(world, seed)
@@ -87,6 +113,7 @@ async def test_a_cold_rebuild_gives_what_live_projection_gave(world: World, seed
     report = await replayed(world, workers=workers)
     assert report.cold
     assert await tables(world) == live
+    assert await sources_of_other_places(world) == []
     assert await world.differences() == []
     assert report.users_updated == sum(1 for row in live["users"] if row[4])
 
@@ -164,6 +191,18 @@ async def test_drift_of_every_kind_is_found_and_repaired(world: World) -> None:
         assert await world.differences() == [], kind
     assert not (await replayed(world, dry_run=True)).drifted
     assert await world.value("SELECT count(*) FROM pg_tables WHERE tablename LIKE 'solve_replay%'") == 0
+
+
+async def test_a_source_is_provenance_and_no_drift(world: World) -> None:
+    await world.publish([registered("u"), solved("1", "u", "p"), solved("2", "u", "q")], source="judge")
+    await world.run_once()
+    async with world.database() as connection:
+        await connection.execute("UPDATE verdicts SET source = 'another'")
+    assert not (await replayed(world)).drifted
+    async with world.database() as connection:
+        await connection.execute("DELETE FROM verdicts WHERE submission_id = '1'")
+    assert (await replayed(world)).verdicts == {"missing": 1}
+    assert [row[0] for row in await world.fetch("SELECT source FROM verdicts")] == ["judge", "judge"]
 
 
 async def test_users_of_the_site_keep_their_rows_and_get_their_counts(world: World) -> None:

@@ -57,6 +57,7 @@ verdicts = st.builds(
                 reason=texts),
     st.integers(0, 2**31 - 1),
     st.integers(0, 2**63 - 1),
+    texts,
 )  # fmt: skip
 
 
@@ -89,7 +90,7 @@ async def test_the_fold_in_sql_is_the_rule(staging: asyncpg.Connection, some: li
     transaction = staging.transaction()
     await transaction.start()
     verdicts = [
-        verdict_of(e, 0, at)
+        verdict_of(e, 0, at, f"judge {at}")
         for e, at in zip(some, places, strict=True)
         if isinstance(e, SubmissionSolved | SubmissionRevoked)
     ]
@@ -106,6 +107,7 @@ async def test_the_fold_in_sql_is_the_rule(staging: asyncpg.Connection, some: li
     assert {row[:3]: Verdict(*row[3:9], row[11]) for row in standing} == model.verdicts | model.parked
     for row in standing:
         assert row[10] == min(one.offset for one in verdicts if (*one[:9], one[11]) == (*row[:9], row[11]))
+        assert row[12] == f"judge {row[10]}"
     counts = {row[0]: Solved(row[1], row[2]) for row in await staging.fetch("SELECT * FROM solve_replay_counts")}
     assert counts == model_of([*(registered(one.user_id) for one in verdicts), *some]).solved  # whoever is known
     found = await staging.fetch("SELECT user_id, registered_at, username, NOT unlisted FROM solve_replay_names")

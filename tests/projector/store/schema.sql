@@ -250,6 +250,7 @@ CREATE TABLE public.parked_events (
     acknowledged_by text,
     acknowledged_why text,
     revision bigint DEFAULT 0 NOT NULL,
+    source text DEFAULT ''::text NOT NULL COLLATE pg_catalog."C",
     CONSTRAINT parked_events_acknowledged_check CHECK ((num_nulls(acknowledged_at, acknowledged_by, acknowledged_why) = ANY (ARRAY[0, 3]))),
     CONSTRAINT verdicts_submitted_at_check CHECK ((solved = (submitted_at IS NOT NULL)))
 );
@@ -388,6 +389,7 @@ CREATE TABLE public.verdicts (
     source_partition integer NOT NULL,
     source_offset bigint NOT NULL,
     revision bigint DEFAULT 0 NOT NULL,
+    source text DEFAULT ''::text NOT NULL COLLATE pg_catalog."C",
     CONSTRAINT verdicts_submitted_at_check CHECK ((solved = (submitted_at IS NOT NULL)))
 );
 ALTER TABLE ONLY public.admin_audit

@@ -3,7 +3,10 @@
 import asyncio
 import random
 from dataclasses import dataclass
+from itertools import permutations
+from typing import Any
 from unittest.mock import patch
+from zlib import crc32
 
 import asyncpg
 import pytest
@@ -29,6 +32,7 @@ OFFSETS_SQL = queries("solve_projector.store", "offsets")
 
 TOPIC = "log"
 SOLVES = "user_id, problem_id, solved_at, submission_id, language, contest_id"
+SOURCES = ("", "judge", "a feed", "https://judge.example/ü")
 
 
 @dataclass
@@ -43,6 +47,11 @@ class Record:
     headers: tuple[tuple[str, bytes | None], ...] = ()
 
 
+def source_at(partition: int, offset: int) -> str:
+    """What the record there names as its source, by chance of its place; the empty string counts for none."""
+    return SOURCES[crc32(f"{partition}:{offset}".encode()) % len(SOURCES)]
+
+
 class Log:
     """A log whose batches the test chooses."""
 
@@ -53,7 +62,10 @@ class Log:
     def batch(self, events: list[Event | Rejected], partition: int = 0) -> Batch:
         begin = self.ends.get(partition, 0)
         self.ends[partition] = begin + len(events)
-        records = [DecodedRecord(Record(partition, begin + i), event) for i, event in enumerate(events)]
+        records = []
+        for offset, event in enumerate(events, begin):
+            headers = (("ce_source", source_at(partition, offset).encode()),)
+            records.append(DecodedRecord(Record(partition, offset, headers=headers), event))
         return Batch({partition: (begin, begin + len(events))}, records)
 
     async def apply(self, events: list[Event | Rejected], partition: int = 0) -> None:
@@ -90,6 +102,13 @@ async def tables(pool: asyncpg.Pool) -> object:
     parked = await pool.fetch(f"SELECT {verdicts} FROM parked_events ORDER BY 1, 2, 3")
     solves = await pool.fetch(f"SELECT {SOLVES} FROM solves ORDER BY 1, 2")
     return tuple([tuple(row) for row in rows] for rows in (users, removals, problems, standing, solves, parked))
+
+
+async def sources_of_other_places(pool: asyncpg.Pool) -> list[Any]:
+    """Rows that keep another source than that of the record which they are of."""
+    kept = "SELECT source_partition, source_offset, source FROM"
+    rows = await pool.fetch(f"{kept} verdicts UNION ALL {kept} parked_events")
+    return [row for row in rows if row["source"] != source_at(row["source_partition"], row["source_offset"])]
 
 
 def expected(events: list[Event]) -> object:
@@ -138,6 +157,7 @@ async def test_any_order_duplication_and_batching_gives_the_models_tables(
                 await recounts.some()
         await recounts.all()
     assert await tables(log.pool) == expected(events)
+    assert await sources_of_other_places(log.pool) == []
 
 
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -166,6 +186,7 @@ async def test_two_writers_and_a_recount_at_once_give_the_models_tables(
         await Sweep(log.pool, TOPIC).all()
         await recounts.all()
     assert await tables(log.pool) == expected([*shares[0], *shares[1]])
+    assert await sources_of_other_places(log.pool) == []
 
 
 async def test_a_batch_on_an_overtaken_offset_changes_nothing(log: Log) -> None:
@@ -287,6 +308,31 @@ async def test_a_verdict_keeps_the_first_place_in_the_log_that_said_it(log: Log)
     assert tuple(await log.pool.fetchrow("SELECT source_partition, source_offset FROM verdicts")) == (0, 1)
 
 
+@pytest.mark.parametrize("order", list(permutations([(0, 2), (1, 0), (2, 0)])))
+@pytest.mark.parametrize("at_first", ["known", "unknown"])
+async def test_of_one_verdict_from_several_sources_that_of_the_smallest_place_stands(
+    log: Log, order: tuple[tuple[int, int], ...], at_first: str
+) -> None:
+    """Whoever came first: the partitions are read in any order, and a replay knows of none."""
+    await log.apply([registered("u") if at_first == "known" else registered("v")], 3)
+    for partition, ahead in order:
+        await log.apply([solved("2", "v", "p", n) for n in range(ahead)] + [solved("1", "u", "p", 1)], partition)
+    await log.apply([registered("u")], 4)
+    found = await log.pool.fetchrow("SELECT source_partition, source_offset, source FROM verdicts WHERE user_id = 'u'")
+    assert tuple(found) == (0, 2, source_at(0, 2))
+    assert source_at(0, 2) not in {source_at(1, 0), source_at(2, 0)}
+
+
+async def test_a_later_verdict_brings_its_source(log: Log) -> None:
+    await log.apply([registered("u"), solved("1", "u", "p", 1)])
+    places = []
+    for offset in range(2, 12):
+        await log.apply([solved("1", "u", "p", offset)])
+        places.append(await log.pool.fetchval("SELECT source FROM verdicts"))
+    assert places == [source_at(0, offset) for offset in range(2, 12)]
+    assert len(set(places)) > 2
+
+
 async def test_versions_rise_with_each_change_and_not_without(log: Log) -> None:
     await log.apply([registered("u"), solved("1", "u", "p", 1)])
     first = await log.pool.fetchval("SELECT version FROM users")
@@ -320,3 +366,4 @@ async def test_counting_in_sql_and_in_python_agree_on_ten_thousand_verdicts(log:
     for begin in range(0, len(some), 1000):
         await log.apply(some[begin : begin + 1000])
     assert await tables(log.pool) == expected(some)
+    assert await sources_of_other_places(log.pool) == []

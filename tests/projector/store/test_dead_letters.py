@@ -48,6 +48,16 @@ async def test_retrying_twice_applies_once(world: World) -> None:
     assert await world.differences(events) == []
 
 
+async def test_a_retried_dead_letter_keeps_its_source(world: World) -> None:
+    headers = {"header_names": ["CE_Type", "CE_Source"], "header_values": [b"submission.solved.v1", b"judge"]}
+    await add_dead_letters(world, [solved("1", "u", "p", 1), solved("1", "v", "p", 1)], **headers)
+    await add_dead_letters(world, [registered("u")])
+    retried = await retry(world)
+    assert (retried.applied, retried.parked) == (2, 1)
+    assert await world.value("SELECT source FROM verdicts") == "judge"
+    assert await world.value("SELECT source FROM parked_events") == "judge"
+
+
 async def test_a_dead_letter_older_than_what_stands_changes_nothing(world: World) -> None:
     await world.publish([registered("u"), solved("1", "u", "p", 1), revoked("1", "u", "p", 5)])
     await world.run_once()
@@ -108,7 +118,7 @@ async def test_a_parked_event_that_was_refused_applies_once_postgresql_takes_it(
     """Parked events keep no broker timestamp, so a retry does not check the times again."""
     async with world.database() as connection:
         await connection.execute("ALTER TABLE verdicts ADD CONSTRAINT strict CHECK (submission_id <> 'refused')")
-    await world.publish([solved("refused", "u", "x", 1)])
+    await world.publish([solved("refused", "u", "x", 1)], source="judge")
     await world.run_once()
     await world.publish([registered("u", 5)])
     await world.run_once()
@@ -116,6 +126,7 @@ async def test_a_parked_event_that_was_refused_applies_once_postgresql_takes_it(
     async with world.database() as connection:
         await connection.execute("ALTER TABLE verdicts DROP CONSTRAINT strict")
     assert (await retry(world)).applied == 1
+    assert await world.value("SELECT source FROM verdicts") == "judge"
     await world.run_once()
     assert await world.differences() == []
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 from collections.abc import Sequence
 from datetime import timedelta
 
@@ -95,14 +96,15 @@ def test_between_partitions_nothing_is_later() -> None:
 
 
 async def test_user_and_replay_show_it_with_both_places_and_times(world: World) -> None:
-    await world.publish([registered("u"), solved(5), revoked(3)], partition=0)
+    await world.publish([registered("u"), solved(5), revoked(3)], partition=0, source="https://judge.example")
     await world.run_once()
     for words in (("user", "u"), ("replay", "--user", "u")):
-        async with world.process(*words) as process:
+        async with world.process(*words, COLUMNS="160") as process:
             out, log = await process.output  # type: ignore[attr-defined]
         assert process.returncode == 0, log
         assert "submission s of p: revoked at 0:2, judged 2026-01-01T00:00:03+00:00, loses to" in out.decode()
         assert "0:1, judged 2026-01-01T00:00:05+00:00" in out.decode()
+        assert re.search(r"0:1 +https://judge\.example", out.decode()), "the source beside the place of what stands"
         async with world.process(*words, "--json") as process:
             out, _ = await process.output  # type: ignore[attr-defined]
         (lost,) = json.loads(out)["losing_verdicts"]

@@ -25,7 +25,7 @@ from tests.conftest import url_of
 from tests.events import registered, revoked, solved
 from tests.waiting import until
 
-APPLIED = ["0015", "0005", "0006", "0007", "0009", "0010", "0011"]  # the newest that fences, and the additive ones
+APPLIED = ["0016", "0005", "0006", "0007", "0009", "0010", "0011"]  # the newest that fences, and the additive ones
 
 
 @pytest_asyncio.fixture
@@ -184,6 +184,30 @@ async def test_whom_a_dead_letter_names_is_found_after_the_upgrade_in_steps(
         await connection.close()
     assert [row[0] for row in found] == listed == [named_users(*record) for record in records]
     assert [row[1] for row in found] == [value if b"gone" not in (value or b"") else None for _, value in records]
+
+
+async def test_rows_from_before_the_sources_have_none_and_older_writers_are_refused(
+    settings: ProjectorSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as older:
+        older.setattr(runner, "migrations", lambda: {name: sql for name, sql in migrations().items() if name < "0016"})
+        assert await migrate(settings) == "0015"
+    connection = await connect(settings)
+    insert = (
+        "INSERT INTO {} (user_id, problem_id, submission_id, solved, judged_at, submitted_at, language, contest_id,"
+    )
+    insert += " reason, source_partition, source_offset) VALUES ('u', 'p', {}, true, now(), now(), '', '', '', 0, 0)"
+    try:
+        for table in ("verdicts", "parked_events"):
+            await connection.execute(insert.format(table, "'1'"))
+        await migrate(settings)
+        for table in ("verdicts", "parked_events"):
+            assert await connection.fetchval(f"SELECT source FROM {table}") == ""
+            await connection.execute("SET solve.revision = '0015'")
+            with pytest.raises(asyncpg.PostgresError, match=r"at revision 0016 .* upgrade solve-counts"):
+                await connection.execute(insert.format(table, "'2'"))
+    finally:
+        await connection.close()
 
 
 async def test_first_solves_are_filled_from_the_verdicts_that_stand(

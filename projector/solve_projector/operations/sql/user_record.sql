@@ -41,7 +41,7 @@ ORDER BY problem_id, submission_id, lost.judged_at
 -- A user's verdicts, the standing ones of each problem first.
 SELECT
     problem_id, submission_id, revision, solved, judged_at, submitted_at, language, contest_id, reason,
-    source_partition, source_offset,
+    source_partition, source_offset, source,
     EXISTS (SELECT FROM problem_facts WHERE problem_facts.problem_id = verdicts.problem_id AND withdrawn) AS withdrawn
 FROM verdicts
 WHERE user_id = $1

@@ -21,7 +21,7 @@ WHERE parked_events.user_id = wanted.user_id
     AND parked_events.submission_id = wanted.submission_id
 RETURNING
     parked_events.user_id, parked_events.problem_id, parked_events.submission_id, solved, judged_at, submitted_at,
-    language, contest_id, reason, source_partition, source_offset, revision
+    language, contest_id, reason, source_partition, source_offset, revision, source
 
 -- name: lock_parked_events
 -- Locks parked events by their keys: after the users, as everywhere (I11).
@@ -116,8 +116,11 @@ SELECT
         ))::text,
         'UTF8'
     ),
-    ARRAY['ce_type'],
-    ARRAY[convert_to(CASE WHEN solved THEN 'submission.solved.v1' ELSE 'submission.revoked.v1' END, 'UTF8')],
+    ARRAY['ce_type', 'ce_source'],
+    ARRAY[
+        convert_to(CASE WHEN solved THEN 'submission.solved.v1' ELSE 'submission.revoked.v1' END, 'UTF8'),
+        convert_to(source, 'UTF8')
+    ],
     'refused-by-database', $5, ARRAY[user_id]
 FROM refused
 ON CONFLICT (topic, partition, "offset") DO NOTHING
