@@ -12,6 +12,7 @@ COPY schemas schemas
 COPY runtime runtime
 COPY producer producer
 COPY projector projector
+COPY sources sources
 COPY api api
 # The build backend is no part of the lock: it is not installed.
 RUN python -m pip wheel --quiet --no-deps --wheel-dir wheels .

@@ -19,7 +19,6 @@ from bench.oracle import Model
 from solve_producer.client import SolveProducer
 from solve_producer.demo.simulation import Season, simulate
 from solve_producer.errors import ProducerError
-from solve_producer.sources import clics
 from solve_projector.leaderboard.board import open_leaderboard
 from solve_projector.live.process import open_projector, run_projector
 from solve_projector.operations.setup import provision
@@ -29,6 +28,7 @@ from solve_runtime.errors import SolveCountsError
 from solve_runtime.kafka_settings import KafkaConnection
 from solve_runtime.logs import configure_logs
 from solve_schemas.events import Event, UserRegistered
+from solve_sources.clics import conversion as clics
 
 SHOWN = 10
 LASTS = timedelta(days=300)

@@ -41,15 +41,3 @@ class ProducerMisused(ProducerError):
 
 class BadLine(ProducerError):
     """A line of an event file is not an event; the message begins with `file:line`."""
-
-
-class SourceUnusable(ProducerError):
-    """A database to import from does not answer, or lacks what was named."""
-
-
-class BadRow(ProducerError):
-    """A row to import is not an event; the message names its key."""
-
-
-class ImportStopped(ProducerError):
-    """An import ended early; the message names the key to continue after."""

@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from solve_api.settings import ApiSettings
-from solve_producer.sources.problem_sessions import SourceSettings
 from solve_projector.settings import ProjectorSettings
 from solve_runtime.kafka_settings import KafkaConnection
 from solve_runtime.settings import Settings, settings_problems
+from solve_sources.tables.problem_sessions import SourceSettings
 from tests.test_command_lines import run_all
 
 PROXIES = "SOLVE_API_TRUSTED_PROXIES"

@@ -2,10 +2,10 @@
 
 import asyncio
 import sys
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator
 from contextlib import nullcontext
-from dataclasses import asdict
 from datetime import UTC, datetime
+from importlib.metadata import entry_points
 from itertools import islice
 from pathlib import Path
 from typing import Annotated
@@ -14,39 +14,33 @@ import typer
 
 from solve_producer.cli import problems, users
 from solve_producer.cli.event_file import STANDARD_INPUT, open_events
-from solve_producer.cli.problem_sessions import import_problem_sessions
 from solve_producer.cli.publishing import check_files, connected_producer, publish_files, publish_stream
 from solve_producer.cli.summary import print_summary, show_bad_lines
 from solve_producer.demo.ongoing import publish_live
 from solve_producer.demo.simulation import Season, bad_records
 from solve_producer.demo.simulation import simulate as simulated
 from solve_producer.errors import BadLine
-from solve_producer.sources import clics
 from solve_runtime.console import (
     Advance,
     Json,
-    command_group,
     command_line,
     counted,
-    print_json_line,
     print_lines,
     progress_bar,
     run_async,
     stopping_event,
 )
 from solve_runtime.kafka_settings import KafkaConnection
-from solve_schemas.events import Event
 from solve_schemas.record import EncodedRecord, encode, encode_line
 
 app = command_line(
     "Publishes judge events to the log.\n\n"
     "Settings come from the environment or .env: KAFKA_BOOTSTRAP_SERVERS, SOLVE_TOPIC and others."
 )
-import_app = command_group("Publish the history of a judge in its own format.")
-app.add_typer(import_app, name="import")
 app.add_typer(users.app, name="user")
 app.add_typer(problems.app, name="problem")
-import_app.command("problem-sessions")(import_problem_sessions)
+for group in entry_points(group="solve_producer.commands"):
+    app.add_typer(group.load(), name=group.name)
 LIVE_FROM = 100_000  # events of the season, to learn whom and what they are of
 Share = Annotated[float, typer.Option(min=0, max=1)]
 
@@ -89,33 +83,6 @@ def publish(
     print_summary({"published": result.published, "invalid": result.invalid}, as_json)
     if result.invalid:
         raise typer.Exit(1)
-
-
-@import_app.command("clics")
-def import_clics(
-    file: Annotated[str, typer.Argument(metavar="FILE|-", help="A contest's event feed (NDJSON).")],
-    contest_id: Annotated[str | None, typer.Option(help="Where the feed does not name its contest.")] = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the events as NDJSON and publish nothing.")] = False,
-    as_json: Json = False,
-) -> None:
-    """Publish a contest system's CLICS event feed.
-
-    Teams become users, judgements become verdicts.
-
-    Example: solve-producer import clics event-feed.ndjson
-    """
-    with open_events(file) as stream:
-        conversion = clics.convert(stream, file, contest_id)
-    if dry_run:
-        for event in conversion.events:
-            print_json_line(encode_line(event))
-        return
-    with progress_bar("publishing", len(conversion.events)) as bar:
-        published = run_async(lambda: _publish(counted(conversion.events, bar)))
-    if as_json:
-        print_summary({"published": published, **asdict(conversion.report)}, True)
-    else:
-        print_lines(*conversion.report.people(), f"published {published} events")
 
 
 @app.command()
@@ -176,11 +143,6 @@ async def _go_on(season: Season, rate: float) -> int:
     return await publish_live(
         KafkaConnection.of_program(), islice(simulated(season), LIVE_FROM), rate, stopping_event()
     )
-
-
-async def _publish(events: Iterable[Event]) -> int:
-    async with connected_producer() as producer:
-        return await producer.publish(events)
 
 
 async def _publish_season(season: Season, rate: float | None, bad_share: float, bar: Advance) -> int:

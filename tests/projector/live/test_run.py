@@ -10,11 +10,11 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewPartitions
 
 from solve_producer.demo.simulation import Season, bad_records, simulate
-from solve_producer.sources import clics
 from solve_projector.errors import LeaderboardUnavailable
 from solve_schemas.events import SubmissionSolved
 from solve_schemas.record import encode
 from solve_schemas.rejection import Reason
+from solve_sources.clics import conversion as clics
 from tests.events import BEGIN, at, registered, revoked, solved
 from tests.waiting import until
 from tests.world import World

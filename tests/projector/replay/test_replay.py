@@ -11,7 +11,6 @@ from typing import Any
 import pytest
 
 from solve_producer.demo.simulation import Season, bad_records, simulate
-from solve_producer.sources.clics import convert
 from solve_projector.domain.ranking import PageRequest
 from solve_projector.errors import LogHeadGone, LogRewritten, ReplayRunning, SettingsError, UserUnknown
 from solve_projector.leaderboard.audit import BoardDifference
@@ -21,6 +20,7 @@ from solve_projector.replay.replaying import AsOf, By, ReplayOptions, replay
 from solve_projector.replay.report import Report
 from solve_projector.store.locks import Lock, wait_lock
 from solve_schemas.events import SubmissionSolved
+from solve_sources.clics.conversion import convert
 from tests.events import BEGIN, at, registered, removed, restored, revoked, solved, withdrawn
 from tests.projector.log.test_inspection import create_topic, delete_records, delete_topic
 from tests.projector.operations.test_copy_log import records

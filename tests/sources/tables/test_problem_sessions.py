@@ -16,7 +16,8 @@ from pydantic import SecretStr
 
 from solve_producer.client import SolveProducer
 from solve_producer.errors import ImportStopped, SourceUnusable
-from solve_producer.sources.problem_sessions import (
+from solve_projector.replay.replaying import ReplayOptions, replay
+from solve_sources.tables.problem_sessions import (
     Import,
     Imported,
     Sessions,
@@ -25,8 +26,7 @@ from solve_producer.sources.problem_sessions import (
     import_sessions,
     publisher,
 )
-from solve_producer.sources.sessions import TimeRules
-from solve_projector.replay.replaying import ReplayOptions, replay
+from solve_sources.tables.sessions import TimeRules
 from tests.pooler import pooled
 from tests.world import World
 

@@ -10,16 +10,12 @@ from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
-from solve_producer.errors import ProducerError
 from solve_schemas.record import EARLIEST_TIME
+from solve_sources.errors import FeedError
 
 RELATIVE_TIME = re.compile(r"(-?)([0-9]+):([0-5][0-9]):([0-5][0-9])(?:\.([0-9]{1,6})[0-9]*)?")
 # the collections' names over the versions
 TYPE_NAMES = {"contests": "contest"}
-
-
-class FeedError(ProducerError):
-    """The file is not an event feed, or says too little; nothing was published."""
 
 
 class FeedChange(NamedTuple):

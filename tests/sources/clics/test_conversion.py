@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bench.check import model_of
-from solve_producer.sources.clics import Conversion, convert
-from solve_producer.sources.clics_feed import FeedError, parse_relative_time, parse_time
 from solve_schemas.events import SubmissionRevoked, SubmissionSolved, UserRegistered
+from solve_sources.clics.conversion import Conversion, convert
+from solve_sources.clics.feed import FeedError, parse_relative_time, parse_time
 
 TYPES = {"AC": True, "WA": False}
 

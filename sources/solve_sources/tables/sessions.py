@@ -11,11 +11,11 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from solve_producer.errors import BadRow
 from solve_schemas.events import Event, SubmissionSolved, UserRegistered
 from solve_schemas.messages import message_of
 from solve_schemas.record import EncodedRecord, decode, encode
 from solve_schemas.rejection import Rejected
+from solve_sources.errors import BadRow
 
 CONTROL_CHARS = re.compile(r"[\x00-\x1f\x7f-\x9f]|[\ud800-\udfff]")
 MADE_ID = "session-{key}"

@@ -18,11 +18,12 @@ from uuid import UUID
 from pydantic import Field, model_validator
 
 from solve_producer.client import SolveProducer
-from solve_producer.errors import BadRow, ImportStopped, ProducerError, SourceUnusable
-from solve_producer.sources.sessions import Row, TimeRules, record_of_session, record_of_user
+from solve_producer.errors import ProducerError
 from solve_runtime.addresses import DatabaseAddress, database_place, unverifiable
 from solve_runtime.settings import Settings
 from solve_schemas.record import EncodedRecord
+from solve_sources.errors import BadRow, ImportStopped, SourceUnusable
+from solve_sources.tables.sessions import Row, TimeRules, record_of_session, record_of_user
 
 if TYPE_CHECKING:
     import asyncpg

@@ -10,8 +10,12 @@ import typer
 
 from solve_producer.cli.publishing import connected_producer
 from solve_producer.cli.summary import print_summary, show_bad_lines
-from solve_producer.errors import SourceUnusable
-from solve_producer.sources.problem_sessions import (
+from solve_runtime.console import Json, print_json_line, print_lines, progress_bar, run_async
+from solve_runtime.kafka_settings import KafkaConnection
+from solve_runtime.settings import read_both
+from solve_schemas.record import EncodedRecord
+from solve_sources.errors import SourceUnusable
+from solve_sources.tables.problem_sessions import (
     Import,
     Imported,
     Sessions,
@@ -22,11 +26,7 @@ from solve_producer.sources.problem_sessions import (
     require_client,
     where_to_go_on,
 )
-from solve_producer.sources.sessions import MADE_ID, TimeRules
-from solve_runtime.console import Json, print_json_line, print_lines, progress_bar, run_async
-from solve_runtime.kafka_settings import KafkaConnection
-from solve_runtime.settings import read_both
-from solve_schemas.record import EncodedRecord
+from solve_sources.tables.sessions import MADE_ID, TimeRules
 
 
 def import_problem_sessions(

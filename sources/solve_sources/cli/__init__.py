@@ -1,0 +1,1 @@
+"""The commands that `solve-producer` gains with this package."""

@@ -1,0 +1,7 @@
+"""The commands of `solve-producer import`."""
+
+from solve_runtime.console import command_group
+from solve_sources.cli.problem_sessions import import_problem_sessions
+
+app = command_group("Publish the history of a judge in its own format.")
+app.command("problem-sessions")(import_problem_sessions)

@@ -1,0 +1,1 @@
+"""CLICS contest systems: feeds, and a contest as it stands."""

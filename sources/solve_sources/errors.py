@@ -1,0 +1,27 @@
+"""The errors of reading a judge's own data."""
+
+from solve_producer.errors import ProducerError
+
+
+class FeedError(ProducerError):
+    """The file is not an event feed, or says too little; nothing was published."""
+
+
+class SourceUnusable(ProducerError):
+    """A source to import from does not answer, or lacks what was named."""
+
+
+class BadRow(ProducerError):
+    """A row to import is not an event; the message names its key."""
+
+
+class ImportStopped(ProducerError):
+    """An import ended early; the message names the key to continue after."""
+
+
+class TooMuchTakenBack(ProducerError):
+    """More than a tenth of what a source counted would be taken back; nothing of it was."""
+
+
+class SourceBusy(ProducerError):
+    """Another import of the same source is running; nothing was published."""

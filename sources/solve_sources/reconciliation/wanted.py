@@ -1,0 +1,26 @@
+"""What a source says, in the terms of the events: who takes part, and which submissions are solved."""
+
+from datetime import datetime
+from typing import NamedTuple
+
+
+class WantedUser(NamedTuple):
+    """A user as the source has them now."""
+
+    user_id: str
+    username: str
+    registered_at: datetime
+    listed: bool = True
+
+
+class WantedSolve(NamedTuple):
+    """A submission that stands as solved in the source now; absent text is the empty string."""
+
+    user_id: str
+    problem_id: str
+    submission_id: str
+    judged_at: datetime
+    submitted_at: datetime
+    language: str = ""
+    contest_id: str = ""
+    revision: int = 0

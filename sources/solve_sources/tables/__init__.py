@@ -1,0 +1,1 @@
+"""Tables of attempts in a judge's own database."""
