@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 from solve_schemas.events import TEXT_MAX_CHARS, Event, SubmissionRevoked, SubmissionSolved, UserRegistered
 from solve_sources.clics.feed import absolute_time, feed_changes, parse_time
 from solve_sources.errors import FeedError
-from solve_sources.tables.sessions import CONTROL_CHARS
+from solve_sources.text import CONTROL_CHARS
 
 TICK = timedelta(microseconds=1)
 # what a feed need not say: the spec's well-known judgement types

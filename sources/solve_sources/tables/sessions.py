@@ -3,7 +3,6 @@
 A row always gives the same event, so that an import can be run again: the same event counts once.
 """
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import MAXYEAR, MINYEAR, UTC, date, datetime, tzinfo
@@ -16,8 +15,8 @@ from solve_schemas.messages import message_of
 from solve_schemas.record import EncodedRecord, decode, encode
 from solve_schemas.rejection import Rejected
 from solve_sources.errors import BadRow
+from solve_sources.text import CONTROL_CHARS
 
-CONTROL_CHARS = re.compile(r"[\x00-\x1f\x7f-\x9f]|[\ud800-\udfff]")
 MADE_ID = "session-{key}"
 
 Row = Mapping[str, Any]

@@ -1,0 +1,1 @@
+"""Public exports of contest systems: Standard Ranklist and others."""
