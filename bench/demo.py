@@ -28,7 +28,7 @@ from solve_runtime.errors import SolveCountsError
 from solve_runtime.kafka_settings import KafkaConnection
 from solve_runtime.logs import configure_logs
 from solve_schemas.events import Event, UserRegistered
-from solve_sources.clics import conversion as clics
+from solve_sources.clics.conversion import convert
 
 SHOWN = 10
 LASTS = timedelta(days=300)
@@ -107,7 +107,7 @@ def _events(feed: str | None, number: int) -> list[Event]:
         return list(simulate(replace(season, start=season.start - (ends - season.start) - timedelta(minutes=5))))
     try:
         with Path(feed).open("rb") as lines:
-            conversion = clics.convert(lines, feed)
+            conversion = convert(lines, feed)
     except OSError as error:
         raise ProducerError(
             f"cannot read {feed}: {error.strerror}; name a CLICS event feed: make demo FEED=path"

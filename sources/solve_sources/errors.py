@@ -25,3 +25,7 @@ class TooMuchTakenBack(ProducerError):
 
 class SourceBusy(ProducerError):
     """Another import of the same source is running; nothing was published."""
+
+
+class KeepsChanging(ProducerError):
+    """Another program publishes as the same source; what was published counts once."""

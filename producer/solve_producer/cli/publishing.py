@@ -12,6 +12,7 @@ from solve_producer.client import SolveProducer
 from solve_producer.errors import BadLine
 from solve_runtime.console import Advance
 from solve_runtime.kafka_settings import KafkaConnection
+from solve_schemas.event_source import DEFAULT_SOURCE
 from solve_schemas.events import Event
 from solve_schemas.rejection import Rejected
 
@@ -20,9 +21,11 @@ BAD_LINES_KEPT = 1_000
 
 
 @asynccontextmanager
-async def connected_producer(connection: KafkaConnection | None = None) -> AsyncIterator[SolveProducer]:
+async def connected_producer(
+    connection: KafkaConnection | None = None, source: str = DEFAULT_SOURCE
+) -> AsyncIterator[SolveProducer]:
     """A command's own client. Raises what SolveProducer.connect raises, after one attempt."""
-    async with SolveProducer(connection or KafkaConnection.of_program()) as producer:
+    async with SolveProducer(connection or KafkaConnection.of_program(), source=source) as producer:
         await producer.connect()
         yield producer
 

@@ -1,7 +1,9 @@
 """The commands of `solve-producer import`."""
 
 from solve_runtime.console import command_group
+from solve_sources.cli.clics import import_clics
 from solve_sources.cli.problem_sessions import import_problem_sessions
 
 app = command_group("Publish the history of a judge in its own format.")
+app.command("clics")(import_clics)
 app.command("problem-sessions")(import_problem_sessions)

@@ -1,0 +1,88 @@
+"""A contest as a source of events: goes over it beside a round of the ledger, a page at a time."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+from datetime import UTC, datetime
+from itertools import islice
+from typing import TypeVar
+
+from solve_projector.domain.rule import Verdict
+from solve_schemas.events import Event
+from solve_sources.clics.contest import Contest
+from solve_sources.clics.verdicts import Reading, Report, Said, Verdicts
+from solve_sources.reconciliation.ledger import Ledger
+from solve_sources.reconciliation.reconciling import Round
+
+PAGE = 1_000
+Item = TypeVar("Item")
+
+
+class ContestSource:
+    """What a contest says, read in one way."""
+
+    def __init__(self, contest: Contest, reading: Reading, name: str) -> None:
+        """`name` is the feed's, for messages."""
+        self._contest = contest
+        self._reading = reading
+        self._name = name
+        self.report = Report()
+
+    @property
+    def contest_id(self) -> str:
+        """The contest's id. Raises FeedError where nobody names it."""
+        return self._verdicts(self._reading).report.contest_id
+
+    def pages(self, ledger: Ledger, current: Round) -> Iterator[list[Event]]:
+        """The events that the contest as a whole needs; what it does not name is taken back if it is all of it."""
+        verdicts = self._verdicts(self._reading)
+        yield from self._registrations(verdicts, current)
+        for page in pages_of(verdicts.said(self._contest.submissions())):
+            yield self._events(page, ledger, current)
+        if self._reading.whole:
+            for missing in ledger.unmarked():
+                yield current.revoke(one for one in missing if not _is_since(one, verdicts.frozen_since))
+        verdicts.count_all()
+        self.report = verdicts.report
+
+    def changes(self, ledger: Ledger, current: Round) -> Iterator[list[Event]]:
+        """The events that changed submissions need, while there may be more to come."""
+        verdicts = self._verdicts(self._reading)
+        only_changed = not self._contest.all_changed
+        if not only_changed:
+            yield from self._registrations(verdicts, current)
+        for page in pages_of(verdicts.said(self._contest.submissions(only_changed))):
+            yield self._events(page, ledger, current)
+
+    def unfinished(self) -> "ContestSource":
+        """The same contest, of which there may be more to come: what it does not name may be there all the same."""
+        return ContestSource(self._contest, replace(self._reading, whole=False), self._name)
+
+    def _verdicts(self, reading: Reading) -> Verdicts:
+        return Verdicts(self._contest, reading, self._name)
+
+    def _registrations(self, verdicts: Verdicts, current: Round) -> Iterator[list[Event]]:
+        for page in pages_of(verdicts.users(datetime.now(UTC))):
+            yield current.register(page)
+
+    def _events(self, page: list[Said], ledger: Ledger, current: Round) -> list[Event]:
+        events = current.offer(one.solve for one in page if one.solve and not one.held)
+        for one in page:
+            standing = ledger.of_submission(one.submission_id)
+            if one.held:
+                current.spare(verdict.key for verdict in standing)
+            else:
+                events += current.revoke(
+                    verdict for verdict in standing if not one.solve or verdict.key != one.solve[:3]
+                )
+        return events
+
+
+def pages_of(items: Iterable[Item]) -> Iterator[list[Item]]:
+    """Some at a time."""
+    iterator = iter(items)
+    while page := list(islice(iterator, PAGE)):
+        yield page
+
+
+def _is_since(standing: Verdict, moment: datetime | None) -> bool:
+    return moment is not None and standing.submitted_at is not None and standing.submitted_at >= moment

@@ -1,0 +1,179 @@
+"""Which submissions of a contest are solved, who takes part, and what was left out of both.
+
+A submission's verdict is that of its latest finished judgement which stands. It counts while the submission, its team
+and its problem are there.
+"""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from typing import NamedTuple
+
+from solve_schemas.events import TEXT_MAX_CHARS
+from solve_sources.clics.contest import Contest, Judgement, Schedule, Submission
+from solve_sources.errors import FeedError
+from solve_sources.reconciliation.wanted import WantedSolve, WantedUser
+from solve_sources.text import cleaned
+
+NEVER = datetime.min.replace(tzinfo=UTC)
+ALWAYS_SHOWN = ("teams", "submissions", "judgements", "solved")
+
+
+@dataclass(slots=True)
+class Report:
+    """What a contest has, and what of it does not count or is worth a look."""
+
+    contest_id: str = ""
+    teams: int = 0
+    hidden_teams: int = 0
+    submissions: int = 0
+    judgements: int = 0
+    solved: int = 0
+    submissions_without_team: int = 0
+    submissions_of_unknown_teams: int = 0
+    submissions_of_removed_problems: int = 0
+    submissions_before_start: int = 0
+    submissions_after_end: int = 0
+    submissions_since_freeze: int = 0
+    orphan_judgements: int = 0
+    judgements_that_do_not_stand: int = 0
+    unfinished_judgements: int = 0
+    unknown_judgement_types: int = 0
+    unusable_times: int = 0
+
+    def people(self) -> list[str]:
+        """One line a count; things left out only if there are any."""
+        counts = {name: value for name, value in asdict(self).items() if isinstance(value, int)}
+        shown = {name: value for name, value in counts.items() if value or name in ALWAYS_SHOWN}
+        return [f"contest {self.contest_id}", *(f"{name.replace('_', ' ')}: {value}" for name, value in shown.items())]
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """How a contest is read."""
+
+    contest_id: str | None = None  # in place of the feed's own
+    contest_time_only: bool = False  # leave out what was handed in before the start or after the end
+    hold_frozen: bool = False  # leave alone what was handed in since a freeze that lasts
+    whole: bool = True  # teams and problems that it does not name are not in the contest
+
+
+class Said(NamedTuple):
+    """What a contest says of a submission: its solve, if any; whether it is to be left as it stands."""
+
+    submission_id: str
+    solve: WantedSolve | None
+    held: bool
+
+
+class Verdicts:
+    """Reads verdicts and users out of a contest; counts into a report."""
+
+    def __init__(self, contest: Contest, reading: Reading, name: str) -> None:
+        """Raises FeedError where neither the feed nor the reading names the contest; `name` is the feed's."""
+        contest_id = cleaned(reading.contest_id or contest.contest_id)
+        if not contest_id:
+            raise FeedError(f"{name}: the feed does not name its contest; give its id with --contest-id")
+        self._contest = contest
+        self._reading = reading
+        self._schedule: Schedule = contest.schedule
+        self._names_teams = reading.whole and contest.count("teams") > 0
+        self._names_problems = reading.whole and contest.count("problems") > 0
+        self.report = Report(contest_id)
+
+    def users(self, now: datetime) -> Iterator[WantedUser]:
+        """One a team; a hidden one is on no leaderboard."""
+        # a feed read before its contest must not register teams in the future
+        start = self._schedule.start or self._contest.earliest_submission() or now
+        self.report.teams = self.report.hidden_teams = 0
+        for team in self._contest.teams():
+            self.report.teams += 1
+            self.report.hidden_teams += team.hidden
+            username = cleaned(team.name) or cleaned(team.id)
+            yield WantedUser(self._named(team.id), username, min(start, now), not team.hidden)
+
+    def said(self, submissions: Iterable[Submission]) -> Iterator[Said]:
+        """Of each submission what the contest says."""
+        for submission in submissions:
+            solve = self._solve_of(submission)
+            held = self._is_held(submission)
+            self.report.submissions_since_freeze += held
+            self.report.solved += solve is not None and not held
+            yield Said(self._named(submission.id), solve, held)
+
+    def count_all(self) -> None:
+        """Fills in what one look at the whole contest finds."""
+        self.report.judgements = self._contest.count("judgements")
+        self.report.orphan_judgements = self._contest.orphan_judgements()
+
+    @property
+    def frozen_since(self) -> datetime | None:
+        """Since when nothing is added or taken back, if that is so."""
+        return self._schedule.frozen_since if self._reading.hold_frozen else None
+
+    def _is_held(self, submission: Submission) -> bool:
+        since = self.frozen_since
+        return since is not None and submission.submitted_at is not None and submission.submitted_at >= since
+
+    def _solve_of(self, submission: Submission) -> WantedSolve | None:
+        if submission.gone:
+            return None
+        finished = [judgement for judgement in submission.judgements if self._counts(judgement)]
+        if not self._takes_part(submission) or not finished:
+            return None
+        # ties go to the one that came later in the feed
+        latest = max(finished, key=lambda judgement: (judgement.started_at or NEVER, judgement.change))
+        if not latest.solved or latest.ended_at is None:
+            return None
+        return WantedSolve(
+            self._named(str(submission.team_id)),
+            self._named(str(submission.problem_id)),
+            self._named(submission.id),
+            latest.ended_at,
+            submission.submitted_at or latest.ended_at,
+            cleaned(submission.language_id or ""),
+            self.report.contest_id,
+        )
+
+    def _takes_part(self, submission: Submission) -> bool:
+        report = self.report
+        report.submissions += 1
+        report.unusable_times += submission.submitted_at is None
+        if submission.team_id is None or submission.problem_id is None:
+            report.submissions_without_team += 1
+            return False
+        if not submission.has_team:
+            report.submissions_of_unknown_teams += 1
+            if submission.has_team is False or self._names_teams:
+                return False
+        if submission.has_problem is False or (submission.has_problem is None and self._names_problems):
+            report.submissions_of_removed_problems += 1
+            return False
+        return self._is_in_time(submission.submitted_at)
+
+    def _is_in_time(self, submitted_at: datetime | None) -> bool:
+        start, end = self._schedule.start, self._schedule.end
+        if submitted_at is None:
+            return True
+        before = start is not None and submitted_at < start
+        after = end is not None and submitted_at >= end
+        self.report.submissions_before_start += before
+        self.report.submissions_after_end += after
+        return not (self._reading.contest_time_only and (before or after))
+
+    def _counts(self, judgement: Judgement) -> bool:
+        """Whether it is finished and stands; says why it is not."""
+        report = self.report
+        if not judgement.stands:
+            report.judgements_that_do_not_stand += 1
+            return False
+        if judgement.type_id is None:
+            report.unfinished_judgements += 1
+            return False
+        report.unknown_judgement_types += judgement.solved is None
+        report.unusable_times += judgement.ended_at is None
+        return judgement.ended_at is not None
+
+    def _named(self, object_id: str) -> str:
+        """Ids of two contests never collide."""
+        return f"{self.report.contest_id}:{cleaned(object_id)}"[:TEXT_MAX_CHARS]

@@ -1,0 +1,157 @@
+"""Publishes the difference between a source and what was counted from it, and looks again afterwards.
+
+A source is offered a page at a time. What it does not name by the end of a round is taken back, if it is whole.
+"""
+
+from collections.abc import Awaitable, Callable, Iterable, Iterator
+from dataclasses import dataclass
+from datetime import datetime
+
+from solve_projector.domain.rule import Verdict, registration_of, verdict_of
+from solve_schemas.events import Event, SubmissionRevoked, SubmissionSolved, UserRegistered
+from solve_sources.errors import KeepsChanging, TooMuchTakenBack
+from solve_sources.reconciliation.counted import Counted
+from solve_sources.reconciliation.difference import registration, revocation, solve_event
+from solve_sources.reconciliation.ledger import Ledger
+from solve_sources.reconciliation.wanted import WantedSolve, WantedUser
+
+UNASKED_TAKEN_BACK = 10  # so few are taken back without a question, whatever share they are
+LOOKS = 5  # after the first one finds nothing more unless somebody else publishes as this source
+ASKED_SHARE = 10  # more than one in so many is asked
+
+Publish = Callable[[list[Event]], Awaitable[None]]
+
+
+@dataclass(slots=True)
+class Reconciled:
+    """How many events a reconcile needs, or has published."""
+
+    registered: int = 0
+    solved: int = 0
+    taken_back: int = 0
+
+    @property
+    def total(self) -> int:
+        """All of them."""
+        return self.registered + self.solved + self.taken_back
+
+    def add_all(self, other: "Reconciled") -> None:
+        """Counts what another one counted."""
+        self.registered += other.registered
+        self.solved += other.solved
+        self.taken_back += other.taken_back
+
+    def add(self, event: Event) -> None:
+        """Counts one."""
+        if isinstance(event, UserRegistered):
+            self.registered += 1
+        elif isinstance(event, SubmissionSolved):
+            self.solved += 1
+        else:
+            self.taken_back += 1
+
+
+class Round:
+    """One run over a source, beside the ledger of what was counted from it."""
+
+    def __init__(self, ledger: Ledger, read_at: datetime) -> None:
+        self._ledger = ledger
+        self._read_at = read_at
+        ledger.start_round()
+
+    def register(self, users: Iterable[WantedUser]) -> list[Event]:
+        """The registrations that are missing, or say something else."""
+        events = (registration(user, self._ledger.user(user.user_id)) for user in users)
+        return [event for event in events if event is not None]
+
+    def offer(self, solves: Iterable[WantedSolve]) -> list[Event]:
+        """The solves that do not stand yet; all are marked as named by the source."""
+        events: list[Event] = []
+        named = []
+        for solve in solves:
+            key = solve[:3]
+            named.append(key)
+            event = solve_event(solve, self._ledger.find(key), self._ledger.source, self._read_at)
+            if event is not None:
+                events.append(event)
+        self._ledger.mark(named)
+        return events
+
+    def spare(self, keys: Iterable[tuple[str, str, str]]) -> None:
+        """Leaves what stands of these as it is."""
+        self._ledger.mark(keys)
+
+    def revoke(self, standing: Iterable[Verdict]) -> list[Event]:
+        """Takes back those that are solves of this source."""
+        return [
+            revocation(verdict, self._read_at)
+            for verdict in standing
+            if verdict.solved and verdict.source == self._ledger.source
+        ]
+
+
+def fold_published(ledger: Ledger, events: Iterable[Event]) -> None:
+    """Adds to the ledger what the broker has by now."""
+    for event in events:
+        if isinstance(event, UserRegistered):
+            ledger.fold_registration(event.user_id, registration_of(event))
+        elif isinstance(event, SubmissionSolved | SubmissionRevoked):
+            ledger.fold(verdict_of(event, 0, 0, ledger.source), named=True)
+
+
+def require_few(needed: Reconciled, ledger: Ledger, agreed: bool) -> None:
+    """Raises TooMuchTakenBack where a tenth of what stands of the source would go, and nobody said yes."""
+    standing = ledger.solved_of_source()
+    if agreed or needed.taken_back <= max(UNASKED_TAKEN_BACK, standing // ASKED_SHARE):
+        return
+    raise TooMuchTakenBack(
+        f"{needed.taken_back} of the {standing} solves counted from {ledger.source} would be taken back, which is more "
+        "than a tenth; nothing was published. See which with --dry-run; then say --yes, or --partial if this is not "
+        "all of the source"
+    )
+
+
+async def reconcile(
+    pages: Callable[[Round], Iterator[list[Event]]],
+    counted: Counted,
+    publish: Publish,
+    read_at: datetime,
+    *,
+    agreed: bool = False,
+) -> Reconciled:
+    """Publishes what a source needs, and looks again until nothing is missing. Returns what was published.
+
+    `pages` goes over the source once a call, beside a round of the ledger. Raises TooMuchTakenBack before anything is
+    published, KeepsChanging, and what `publish` and the log's readers raise.
+    """
+    ledger, done = counted.ledger, Reconciled()
+    require_few(total_of(pages(Round(ledger, read_at))), ledger, agreed)
+    for _ in range(LOOKS):
+        before = done.total
+        for page in pages(Round(ledger, read_at)):
+            await publish_page(page, publish, ledger, done)
+        if done.total == before:
+            return done
+        await counted.catch_up()
+    raise KeepsChanging(
+        f"somebody else keeps publishing as {ledger.source} what its source does not say; find who does, or give this "
+        "import a --source of its own"
+    )
+
+
+def total_of(pages: Iterable[list[Event]]) -> Reconciled:
+    """How many events these are."""
+    needed = Reconciled()
+    for page in pages:
+        for event in page:
+            needed.add(event)
+    return needed
+
+
+async def publish_page(page: list[Event], publish: Publish, ledger: Ledger, done: Reconciled) -> None:
+    """Publishes a page, and counts it once the broker has it."""
+    if page:
+        await publish(page)
+        fold_published(ledger, page)
+        for event in page:
+            done.add(event)
