@@ -88,8 +88,8 @@ def decode(value: bytes | None, headers: Headers, broker_timestamp_ms: int) -> E
 
 def source_of(value: bytes | None, headers: Headers) -> str:
     """The source of a record that is an event, as it is kept: of its envelope, wherever that is."""
-    # a structured event has `data`, however its name is spelled
-    parsed = _parsed(value) if value and (b"data" in value or b"\\" in value) else None
+    # a structured event has `data`, however its letters are written
+    parsed = _parsed(value) if value and (b"data" in value or b"\\u" in value) else None
     if isinstance(parsed, dict) and is_structured(parsed, headers) and isinstance(parsed.get("source"), str):
         return kept_source(parsed["source"].encode("utf-8", "surrogatepass"))
     index = named_headers(headers).source

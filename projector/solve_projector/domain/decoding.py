@@ -13,7 +13,7 @@ from msgspec import Meta, MsgspecError, Struct
 from msgspec.json import Decoder, Encoder
 
 from solve_projector.domain.rule import Verdict, verdict_of
-from solve_schemas.event_source import kept_source
+from solve_schemas.event_source import DEFAULT_SOURCE, kept_source
 from solve_schemas.events import (
     REVISION_MAX,
     TEXT_MAX_CHARS,
@@ -60,6 +60,7 @@ class _Revoked(Struct, forbid_unknown_fields=True, omit_defaults=True, gc=False)
 Fact = UserRegistered | UserRemoved | ProblemWithdrawn | ProblemRestored
 _TypedDecoder = Callable[[bytes], _Solved | _Revoked]
 _SOLVED = SubmissionSolved.type_name.encode()
+_OUR_CLIENT = DEFAULT_SOURCE.encode()
 _TYPED_DECODERS: dict[bytes | None, _TypedDecoder] = {
     _SOLVED: Decoder(_Solved).decode,
     SubmissionRevoked.type_name.encode(): Decoder(_Revoked).decode,
@@ -96,8 +97,9 @@ def _typed(record: "LogRecord") -> Verdict | None:
         return None
     named = _SOLVED if type_index == NO_HEADER else headers[type_index][1]
     typed_decoder = _TYPED_DECODERS.get(named)
-    source = "" if source_index == NO_HEADER else kept_source(headers[source_index][1])
-    return typed_decoder and _verdict(record, typed_decoder, source)
+    source = None if source_index == NO_HEADER else headers[source_index][1]
+    is_kept = source is not None and source != _OUR_CLIENT  # a comparison takes a third of the call
+    return typed_decoder and _verdict(record, typed_decoder, kept_source(source) if is_kept else "")
 
 
 def _verdict(record: "LogRecord", typed_decoder: _TypedDecoder, source: str) -> Verdict | None:
