@@ -15,6 +15,7 @@ from solve_api.settings import ApiSettings, Rate
 from solve_projector.settings import ProjectorSettings
 from solve_runtime.kafka_settings import KafkaConnection
 from solve_runtime.settings import Settings
+from solve_sources.clics.contest_api import ContestLogin
 from solve_sources.tables.problem_sessions import SourceSettings
 
 PAGE = Path(__file__).parents[1] / "docs" / "settings.md"
@@ -24,6 +25,7 @@ SECTIONS: dict[str, type[Settings]] = {
     "`solve-projector` and `solve-api`": ProjectorSettings,
     "`solve-api`": ApiSettings,
     "`solve-producer import problem-sessions`": SourceSettings,
+    "A contest system that is followed": ContestLogin,
 }
 PLAIN = {str: "text", int: "whole number", float: "number", Path: "path", SecretStr: "secret"}
 
