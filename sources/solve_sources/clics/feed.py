@@ -49,6 +49,11 @@ def change_of(line: bytes, where: str) -> FeedChange | None:
         said = json.loads(line)
     except (ValueError, RecursionError) as error:
         raise FeedError(f"{where}: not JSON: {error}; correct the line, or get the feed again") from error
+    return change_said(said, where)
+
+
+def change_said(said: Any, where: str) -> FeedChange:
+    """What a parsed line says. Raises FeedError."""
     if not isinstance(said, dict) or not isinstance(said.get("type"), str) or "data" not in said:
         raise FeedError(f'{where}: not a line of a CLICS event feed: it has no "type" and "data"')
     named = str(said["type"])

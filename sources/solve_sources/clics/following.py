@@ -1,0 +1,107 @@
+"""Follows a contest's live feed for days: counts are the feed's, whatever goes away meanwhile.
+
+Nothing is published before the feed has said everything once; then everything is compared with what was counted, and
+from there on each change is published as it comes. Where PostgreSQL or Kafka is unavailable, the feed waits, and the
+comparison is made again. A second follower of the same source waits until the first one ends.
+"""
+
+import asyncio
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+from dataclasses import asdict
+
+import asyncpg
+import structlog
+
+from solve_producer.errors import BrokerUnreachable, DeliveryUncertain
+from solve_projector.errors import DatabaseUnavailable, KafkaUnavailable
+from solve_projector.settings import ProjectorSettings
+from solve_projector.store.postgresql import DATABASE_ERRORS, Failure, classify
+from solve_runtime.kafka_settings import KafkaConnection
+from solve_sources.clics.contest import Contest
+from solve_sources.clics.feed import change_said
+from solve_sources.clics.feed_reading import Connected, Ended, Line, Piece, Quiet, Whole
+from solve_sources.clics.importing import ContestImport, CountedContest, open_contest
+from solve_sources.errors import SourceBusy
+
+RETRY_S = 1.0
+RETRY_MAX_S = 30.0
+STANDBY_S = 5.0
+UNAVAILABLE = (*DATABASE_ERRORS, BrokerUnreachable, DeliveryUncertain, DatabaseUnavailable, KafkaUnavailable)
+
+log = structlog.get_logger()
+
+
+class Follower:
+    """One contest, followed. `published` and `report` of `counted` say what was done since it was last opened."""
+
+    def __init__(self, contest: Contest, wanted: ContestImport) -> None:
+        self._contest = contest
+        self._wanted = wanted
+        self._whole = False
+
+    async def follow(
+        self, pieces: AsyncGenerator[Piece, None], connection: KafkaConnection, settings: ProjectorSettings
+    ) -> None:
+        """Until the feed ends. Raises TooMuchTakenBack, FeedError, and what no waiting can help."""
+        async with aclosing(pieces):
+            ended = not await self._read_until_whole(pieces)
+            retry_s = RETRY_S
+            while not ended:
+                try:
+                    async with open_contest(self._contest, self._wanted, connection, settings) as counted:
+                        retry_s = RETRY_S
+                        await self._publish(pieces, counted)
+                        ended = True
+                except SourceBusy as error:
+                    log.info("waiting for another follower to end", action="standby", reason=str(error))
+                    await asyncio.sleep(STANDBY_S)
+                except UNAVAILABLE as error:
+                    _require_hope(error)
+                    log.warning("comparing everything again", action="unavailable", reason=str(error))
+                    await asyncio.sleep(retry_s)
+                    retry_s = min(2 * retry_s, RETRY_MAX_S)
+
+    async def _read_until_whole(self, pieces: AsyncGenerator[Piece, None]) -> bool:
+        """False where the feed ended first."""
+        async for piece in pieces:
+            self._take(piece)
+            if self._whole:
+                return True
+        return False
+
+    async def _publish(self, pieces: AsyncGenerator[Piece, None], counted: CountedContest) -> None:
+        """Compares everything, then publishes what changes, until the feed ends."""
+        if self._whole:
+            await self._reconcile(counted)
+        async for piece in pieces:
+            self._take(piece)
+            if isinstance(piece, Whole):
+                await self._reconcile(counted)
+            elif isinstance(piece, Quiet) and self._whole and self._contest.has_changes():
+                await counted.settle(whole=True)
+            elif isinstance(piece, Ended):
+                return
+
+    async def _reconcile(self, counted: CountedContest) -> None:
+        await counted.reconcile()
+        log.info(
+            "everything is compared",
+            action="reconciled", contest=counted.report.contest_id, solves=counted.report.solved,
+            **asdict(counted.published),
+        )  # fmt: skip
+
+    def _take(self, piece: Piece) -> None:
+        if isinstance(piece, Connected) and piece.whole:
+            self._contest.forget_unnamed()
+            self._whole = False
+        elif isinstance(piece, Line):
+            self._contest.apply(change_said(piece.said, self._wanted.name))
+        elif isinstance(piece, Whole):
+            self._whole = True
+
+
+def _require_hope(error: BaseException) -> None:
+    """Raises an error of PostgreSQL again that trying again cannot help."""
+    if isinstance(error, asyncpg.PostgresError) and classify(error) is not Failure.TRANSIENT:
+        raise error

@@ -1,0 +1,102 @@
+"""The command `follow clics`: after each cut the counts are the feed's own scoreboard, whatever is killed meanwhile."""
+
+import asyncio
+import random
+import sys
+from collections import Counter
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import pytest
+
+from solve_runtime.tasks import cancel_and_wait
+from solve_sources.clics.contest import Contest
+from solve_sources.clics.following import Follower
+from solve_sources.clics.http_feed import HttpFeed
+from solve_sources.clics.importing import ContestImport
+from solve_sources.clics.verdicts import Reading
+from tests.sources.clics.contest_server import ContestServer
+from tests.sources.clics.follower import NOBODY, QUICK
+from tests.sources.clics.scoreboard import solved_pairs
+from tests.waiting import until
+from tests.world import World
+
+
+@asynccontextmanager
+async def following(world: World, server: ContestServer) -> AsyncIterator[asyncio.Task[None]]:
+    """A follower in this process."""
+    with Contest() as contest:
+        wanted = ContestImport("feed", Reading(hold_frozen=True), "the judge")
+        pieces = HttpFeed(server.url, NOBODY, QUICK).pieces()
+        task = asyncio.create_task(Follower(contest, wanted).follow(pieces, world.connection, world.settings))
+        try:
+            yield task
+        finally:
+            await cancel_and_wait([task])
+
+
+@asynccontextmanager
+async def followed_by_process(world: World, server: ContestServer) -> AsyncIterator[asyncio.subprocess.Process]:
+    """A follower in a process of its own, killed on exit."""
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "solve_producer", "follow", "clics", server.url, "--source", "the judge",
+        env=world.environment, stderr=asyncio.subprocess.DEVNULL,
+    )  # fmt: skip
+    try:
+        yield process
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
+
+
+async def until_right(world: World, server: ContestServer, task: asyncio.Task[None]) -> None:
+    """Waits until counts are those of the feed so far."""
+    expected = Counter(f"wf47_finals:{team}" for team, _ in solved_pairs(server.lines[: server.upto]))
+    last: dict[str, int] = {}
+
+    async def right() -> bool:
+        nonlocal last
+        assert not task.done(), task
+        rows = await world.fetch("SELECT user_id, problems_solved FROM users WHERE problems_solved > 0")
+        last = dict(rows)
+        return last == expected
+
+    try:
+        await until(right, "the counts to be those of the feed")
+    except AssertionError as error:
+        raise AssertionError(f"{error}: {expected - Counter(last)} missing, {Counter(last) - expected} extra") from None
+
+
+@pytest.fixture
+def lines(wf47) -> list[bytes]:  # type: ignore[no-untyped-def]
+    """The World Finals, in the order in which objects changed."""
+    found: list[bytes] = (wf47 / "event-feed.ndjson").read_bytes().splitlines()
+    return found
+
+
+async def test_after_each_cut_the_counts_are_the_feeds_own_scoreboard(world: World, lines: list[bytes]) -> None:
+    server = ContestServer(lines, upto=2_000, contest="wf47_finals")
+    async with world.running(), server.serving(), following(world, server) as task:
+        await until_right(world, server, task)
+        for upto in (3_500, 3_501, 6_000, 9_000, len(lines)):
+            await server.cut()
+            await server.publish(upto - server.upto)
+            await until_right(world, server, task)
+        assert not task.done()
+    assert await world.value("SELECT sum(problems_solved) FROM users") == 519
+
+
+async def test_a_follower_that_is_killed_at_any_moment_goes_on_where_the_feed_is(
+    world: World, lines: list[bytes]
+) -> None:
+    chance = random.Random(7)
+    server = ContestServer(lines, upto=1_000, contest="wf47_finals")
+    async with world.running(), server.serving():
+        while server.upto < len(lines):
+            async with followed_by_process(world, server):
+                for _ in range(3):
+                    await server.publish(min(chance.randrange(2_000), len(lines) - server.upto))
+                    await asyncio.sleep(chance.random())
+        async with following(world, server) as task:
+            await until_right(world, server, task)
