@@ -7,6 +7,10 @@ class FeedError(ProducerError):
     """The file is not an event feed, or says too little; nothing was published."""
 
 
+class StandingsUnusable(ProducerError):
+    """A file of standings is of no form that is known, or says too little; nothing was published."""
+
+
 class SourceUnusable(ProducerError):
     """A source to import from does not answer, or lacks what was named."""
 

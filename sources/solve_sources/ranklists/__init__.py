@@ -1,1 +1,1 @@
-"""Public exports of contest systems: Standard Ranklist and others."""
+"""Standings as contest systems export them: Standard Ranklist, Codeforces, DOMjudge and other CLICS systems."""
