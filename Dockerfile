@@ -18,7 +18,7 @@ COPY api api
 RUN python -m pip wheel --quiet --no-deps --wheel-dir wheels .
 ENV PIP_NO_INDEX=1 PIP_FIND_LINKS=/build/wheels
 RUN python -m venv --without-pip /app \
-    && python -m pip --python /app/bin/python install --quiet "solve-counts[$EXTRA]"
+    && python -m pip --python /app/bin/python install --quiet "solve-counts[$EXTRA,import]"
 
 FROM python:3.13-slim
 RUN useradd --uid 10001 --no-create-home --shell /usr/sbin/nologin solve

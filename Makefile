@@ -68,7 +68,7 @@ lock: $(READY) ## Pin every dependency again, with hashes and without addresses
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
 		--all-extras --group dev pyproject.toml --output-file requirements.lock
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
-		--no-annotate --constraint requirements.lock --extra api pyproject.toml --output-file requirements.runtime.lock
+		--no-annotate --constraint requirements.lock --extra api --extra import pyproject.toml --output-file requirements.runtime.lock
 
 clean: ## Remove everything that these targets created
 	rm -rf $(VENV) .venv-peers .mypy_cache .ruff_cache .pytest_cache .hypothesis bench-results

@@ -79,6 +79,21 @@ DATABASE_KEYWORDS = [
     "postgresql://u:{secret}@{place}/x?host=a:{secret}@b",
     "postgresql://{place}/x?options=-c%20x={secret}",
 ]
+MYSQL = [
+    "mysql://u:{secret}@{place}/x",
+    "mariadb://u:%2F{secret}%40@{place}/x?ssl-mode=VERIFY_IDENTITY",
+    "MySQL://{secret}@{place}",
+    "mysql://u:{secret}@127.0.0.1/x?socket=/nowhere/{secret}",
+    "mysql://u:{secret}@%2Fnowhere/x",
+    "mysql+pymysql://u:{secret}@{place}/x",
+    "mysql://u:{secret}@{place},{place}/x",
+    "mysql://u:1/{secret}@{place}/x",
+    "mysql://u:1#{secret}@{place}/x",
+    "mysql://{place}/x?password={secret}",
+    "mysql://u:p@{place}/x?ssl-mode={secret}",
+    "mysql://u:p@{place}/x?ssl-ca={secret}",
+    "mysql://u:p@{place}/x?ssl-key=pyproject.toml&ssl-cert=pyproject.toml&x={secret}",
+]
 REDIS_OTHERS = [
     "redis-sentinel://:{secret}@{place},{place}/service/0",
     "redis://u:{secret}@{place},{place}/0",
@@ -121,6 +136,7 @@ SETTINGS = [
     *forms("DATABASE_URL", "postgresql", DATABASE_KEYWORDS),
     *forms("REDIS_URL", "redis", REDIS_OTHERS),
     *forms("SOURCE_DATABASE_URL", "postgresql", DATABASE_KEYWORDS),
+    *[{"SOURCE_DATABASE_URL": form.format(secret=SECRET, place=NOWHERE)} for form in MYSQL],
     *[{"KAFKA_BOOTSTRAP_SERVERS": form.format(secret=SECRET, place=NOWHERE)} for form in SERVERS],
     sasl(),
     sasl(KAFKA_SASL_USERNAME=""),

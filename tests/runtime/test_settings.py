@@ -15,7 +15,7 @@ from solve_api.settings import ApiSettings
 from solve_projector.settings import ProjectorSettings
 from solve_runtime.kafka_settings import KafkaConnection
 from solve_runtime.settings import Settings, settings_problems
-from solve_sources.tables.problem_sessions import SourceSettings
+from solve_sources.tables.settings import SourceSettings
 from tests.test_command_lines import run_all
 
 PROXIES = "SOLVE_API_TRUSTED_PROXIES"
@@ -105,6 +105,20 @@ WRONG: list[tuple[type[Settings], str, str, dict[str, str]]] = [
     (ProjectorSettings, "DATABASE_URL", "postgresql://h/x?ssl_min_protocol_version=TLSv1.0", {}),
     (SourceSettings, "SOURCE_DATABASE_URL", "postgresql://h/x?sslkey=/nowhere/key", {}),
     (SourceSettings, "SOURCE_DATABASE_URL", "postgresql://h/x?sslmode=verify-full", {}),
+    *[
+        (SourceSettings, "SOURCE_DATABASE_URL", f"mysql://{one}", {})
+        for one in (
+            "h/x?sslmode=require",
+            "h/x?ssl-mode=very",
+            "h/x?ssl-ca=/nowhere/ca.pem",
+            f"h/x?ssl-ca={HERE}",
+            f"h/x?ssl-key={CA_FILE}",
+            "h,i/x",
+            "a..b/x",
+            "h:0/x",
+        )
+    ],
+    (ProjectorSettings, "DATABASE_URL", "mysql://h/x", {}),
     (ProjectorSettings, "DATABASE_URL", "postgresql://h/x?sslmode=verify-full", {}),
     (ProjectorSettings, "DATABASE_URL", "postgresql://h/x?sslmode=verify-ca", {"PGSSLROOTCERT": "/nowhere/ca.pem"}),
     (ProjectorSettings, "DATABASE_URL", "postgresql://h/x", {"PGSSLMODE": "verify-full"}),

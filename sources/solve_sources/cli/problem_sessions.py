@@ -1,10 +1,10 @@
 """The command `import problem-sessions`: publishes a platform's history."""
 
 import asyncio
-from dataclasses import asdict
-from datetime import UTC, datetime
-from typing import Annotated, Any
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Annotated
+from zoneinfo import ZoneInfo
 
 import typer
 
@@ -15,18 +15,10 @@ from solve_runtime.kafka_settings import KafkaConnection
 from solve_runtime.settings import read_both
 from solve_schemas.record import EncodedRecord
 from solve_sources.errors import SourceUnusable
-from solve_sources.tables.problem_sessions import (
-    Import,
-    Imported,
-    Sessions,
-    SourceSettings,
-    Users,
-    import_sessions,
-    publisher,
-    require_client,
-    where_to_go_on,
-)
+from solve_sources.tables.mapping import Sessions, Users, moment_of, read_mapping, zone_of
+from solve_sources.tables.problem_sessions import Import, Imported, import_sessions, publisher, where_to_go_on
 from solve_sources.tables.sessions import MADE_ID, TimeRules
+from solve_sources.tables.settings import SourceSettings, require_clients
 
 
 def import_problem_sessions(
@@ -50,6 +42,9 @@ def import_problem_sessions(
     users_registered_column: Annotated[str, typer.Option()] = "created_at",
     users_query: Annotated[str | None, typer.Option(help="A SELECT of key, username, registered_at.")] = None,
     no_users: Annotated[bool, typer.Option("--no-users", help="They are registered already.")] = False,
+    mapping: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Instead of all above and of the times: a file that says it.")
+    ] = None,
     timezone: Annotated[str, typer.Option(help="The zone of times that have none.")] = "UTC",
     default_time: Annotated[
         str | None, typer.Option(metavar="TIME", help="The time of rows that have none (RFC 3339).")
@@ -65,21 +60,25 @@ def import_problem_sessions(
 
     Run it again, or continue after a key: nothing counts twice.
 
-    The platform's address comes from SOURCE_DATABASE_URL; use a role that may only read.
+    The platform's address (PostgreSQL, MySQL or MariaDB) comes from SOURCE_DATABASE_URL; use a role that may only read.
 
     Example: solve-producer import problem-sessions --submission-column submission_id --timezone Europe/Berlin
 
     Example: solve-producer import problem-sessions --table app.attempts --completed-column accepted --after 120000
+
+    Example: solve-producer import problem-sessions --mapping attempts.toml --dry-run
     """
-    require_client()
+    require_clients()
     sessions = Sessions(
         table, key_column, user_column, problem_column, completed_column, completed_at_column,
         submission_column, language_column, contest_column, revision_column, query,
     )  # fmt: skip
     users = Users(users_table, users_id_column, users_name_column, users_registered_column, users_query)
-    times = TimeRules(_zone(timezone), _moment(default_time) if default_time else None)
-    wanted = Import(sessions, None if no_users else users, times, after, skip_invalid)
-    if not submission_column and not query:
+    zone, default = zone_of(timezone, "--timezone"), moment_of(default_time, "--default-time") if default_time else None
+    wanted = Import(sessions, None if no_users else users, TimeRules(zone, default), after, skip_invalid)
+    if mapping:
+        wanted = _mapped(mapping, wanted, no_users)
+    if not wanted.sessions.submission_id and not wanted.sessions.query:
         _report_made_ids()
     done = Imported()
     run_async(lambda: _print(wanted, done) if dry_run else _publish(wanted, done))
@@ -89,6 +88,15 @@ def import_problem_sessions(
         print_summary(counts, as_json)
     if done.invalid:
         raise typer.Exit(1)
+
+
+def _mapped(file: Path, given: Import, no_users: bool) -> Import:
+    """What a mapping says, with the options that say how to import it. Raises SourceUnusable where both say what."""
+    if (given.sessions, given.times) != (Sessions(), TimeRules(ZoneInfo("UTC"))) or given.users not in {None, Users()}:
+        raise SourceUnusable("give tables, columns and times in the --mapping, or as options, but not both")
+    said = read_mapping(file)
+    users = None if no_users else said.users
+    return replace(given, sessions=said.attempts, users=users, times=said.times(), prefix=said.prefix)
 
 
 def _report_made_ids() -> None:
@@ -119,18 +127,3 @@ async def _print(wanted: Import, done: Imported) -> None:
         await asyncio.sleep(0)
 
     await import_sessions(wanted, SourceSettings(), show, done)
-
-
-def _zone(name: str) -> Any:
-    try:
-        return ZoneInfo(name)
-    except (ZoneInfoNotFoundError, ValueError, OSError):
-        raise SourceUnusable(f'--timezone "{name}" is not a time zone; write a name such as Europe/Berlin') from None
-
-
-def _moment(text: str) -> datetime:
-    try:
-        found = datetime.fromisoformat(text)
-    except ValueError:
-        raise SourceUnusable(f'--default-time "{text}" is not a time; write 2024-01-01T00:00:00Z') from None
-    return found if found.tzinfo else found.replace(tzinfo=UTC)

@@ -1,4 +1,4 @@
-"""What every form of standings becomes: users and solves of one contest, and a report of what was left out.
+"""Gathers the users and solves of one contest from standings of any form, and reports what was left out.
 
 Ids begin with the contest's, as those of a CLICS feed do, so that two contests never share one. They are made of what
 the file says, never of a place in it: a file that is exported again names the same things by the same ids. A time or an

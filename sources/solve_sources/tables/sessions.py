@@ -1,25 +1,30 @@
-"""Turns rows of a platform's own tables into records: attempts into verdicts, users into registrations. No I/O.
+"""Turns rows of a platform's own tables into what a source says: attempts into solves, users. No I/O.
 
-A row always gives the same event, so that an import can be run again: the same event counts once.
+A row always gives the same solve, so that an import can be run again: it counts once.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from datetime import MAXYEAR, MINYEAR, UTC, date, datetime, tzinfo
-from typing import Any
+from decimal import Decimal
+from typing import Any, TypeVar
 
-from pydantic import ValidationError
+from pydantic import ConfigDict, ValidationError
+from pydantic.dataclasses import dataclass as checked_dataclass
 
-from solve_schemas.events import Event, SubmissionSolved, UserRegistered
+from solve_schemas.events import SubmissionSolved, UserRegistered
 from solve_schemas.messages import message_of
-from solve_schemas.record import EncodedRecord, decode, encode
-from solve_schemas.rejection import Rejected
+from solve_schemas.record import out_of_range
 from solve_sources.errors import BadRow
+from solve_sources.reconciliation.wanted import WantedSolve, WantedUser
 from solve_sources.text import CONTROL_CHARS
 
 MADE_ID = "session-{key}"
+YES = frozenset(("1", "t", "true", "y", "yes", "on"))
+NO = frozenset(("", "0", "f", "false", "n", "no", "off"))
 
 Row = Mapping[str, Any]
+Model = TypeVar("Model", SubmissionSolved, UserRegistered)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,45 +49,156 @@ class TimeRules:
         raise BadRow(f'{what} has "{value}" for a time; its column must be a timestamp')
 
 
-def record_of_session(row: Row, times: TimeRules, now: datetime) -> EncodedRecord | None:
-    """The record of a completed attempt; None for one that was not completed. Raises BadRow, with the row's key."""
-    if not row["completed"]:
-        return None
+@checked_dataclass(frozen=True, slots=True, config=ConfigDict(extra="forbid"))
+class Prefix:
+    """What is put before each id, where several platforms share one log."""
+
+    user_id: str = ""
+    problem_id: str = ""
+    submission_id: str = ""
+    contest_id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """What rows mean. `solved`: the values of `completed` that count; None where it says yes or no itself."""
+
+    times: TimeRules = field(default_factory=TimeRules)
+    prefix: Prefix = field(default_factory=Prefix)
+    solved: frozenset[str] | None = None
+
+
+@dataclass(slots=True)
+class SolvesPage:
+    """What a page of attempts says; `not_completed` and `bad_rows` are the rest of its rows."""
+
+    solves: list[WantedSolve] = field(default_factory=list)
+    not_completed: int = 0
+    bad_rows: list[str] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class UsersPage:
+    """What a page of users says; `bad_rows` is the rest of its rows."""
+
+    users: list[WantedUser] = field(default_factory=list)
+    bad_rows: list[str] = field(default_factory=list)
+
+
+def solves_of(rows: Iterable[Row], rules: Rules, now: datetime) -> SolvesPage:
+    """The solves of a page of attempts."""
+    page = SolvesPage()
+    for row in rows:
+        try:
+            solve = solve_of(row, rules, now)
+        except BadRow as error:
+            page.bad_rows.append(str(error))
+            continue
+        if solve is None:
+            page.not_completed += 1
+        else:
+            page.solves.append(solve)
+    return page
+
+
+def users_of(rows: Iterable[Row], rules: Rules, now: datetime) -> UsersPage:
+    """The users of a page."""
+    page = UsersPage()
+    for row in rows:
+        try:
+            page.users.append(user_of(row, rules, now))
+        except BadRow as error:
+            page.bad_rows.append(str(error))
+    return page
+
+
+def solve_of(row: Row, rules: Rules, now: datetime) -> WantedSolve | None:
+    """What a completed attempt says; None for one that was not completed. Raises BadRow, with the row's key."""
     what = f"the row with key {row['key_text']}"
-    return _record(
+    if not _is_solved(row["completed"], rules, what):
+        return None
+    prefix, contest = rules.prefix, row.get("contest_id")
+    judged_at = rules.times.moment(row["completed_at"], what)
+    submitted_at = row.get("submitted_at")
+    event = _checked(
         SubmissionSolved,
         {
-            "submission_id": row.get("submission_id") or MADE_ID.format(key=row["key_text"]),
-            "user_id": row["user_id"],
-            "problem_id": row["problem_id"],
-            "judged_at": times.moment(row["completed_at"], what),
+            "submission_id": _prefixed(prefix.submission_id, row.get("submission_id"))
+            or MADE_ID.format(key=row["key_text"]),
+            "user_id": _prefixed(prefix.user_id, row["user_id"]),
+            "problem_id": _prefixed(prefix.problem_id, row["problem_id"]),
+            "judged_at": judged_at,
+            "submitted_at": judged_at if submitted_at is None else rules.times.moment(submitted_at, what),
             "language": row.get("language"),
-            "contest_id": row.get("contest_id"),
+            "contest_id": _prefixed(prefix.contest_id, contest) if contest else None,
             "revision": row.get("revision"),
         },
         what,
         now,
     )
+    return WantedSolve(
+        event.user_id,
+        event.problem_id,
+        event.submission_id,
+        event.judged_at,
+        event.submitted_at or event.judged_at,
+        event.language or "",
+        event.contest_id or "",
+        event.revision or 0,
+    )
 
 
-def record_of_user(row: Row, times: TimeRules, now: datetime) -> EncodedRecord:
-    """The record of a user's registration; control characters in the name become spaces. Raises BadRow."""
+def user_of(row: Row, rules: Rules, now: datetime) -> WantedUser:
+    """What a user's row says; control characters in the name become spaces. Raises BadRow."""
     what = f"the user with id {row['key_text']}"
-    fields = {
-        "user_id": row["key_text"],
-        "username": CONTROL_CHARS.sub(" ", row["username"] or ""),
-        "registered_at": times.moment(row["registered_at"], what),
-    }
-    return _record(UserRegistered, fields, what, now)
+    listed = row.get("listed")
+    event = _checked(
+        UserRegistered,
+        {
+            "user_id": _prefixed(rules.prefix.user_id, row["key_text"]),
+            "username": CONTROL_CHARS.sub(" ", row["username"] or ""),
+            "registered_at": rules.times.moment(row["registered_at"], what),
+            "listed": listed is None or _truth(listed, what),
+        },
+        what,
+        now,
+    )
+    return WantedUser(event.user_id, event.username or "", event.registered_at, event.listed is not False)
 
 
-def _record(model: type[Event], fields: dict[str, Any], what: str, now: datetime) -> EncodedRecord:
+def value_text(value: Any) -> str:
+    """A verdict's value as it is written in a mapping, whatever its type in the database."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, Decimal | float) and value == int(value):
+        return str(int(value))
+    return str(value).strip()  # char(n) is padded
+
+
+def _is_solved(value: Any, rules: Rules, what: str) -> bool:
+    if rules.solved is None:
+        return _truth(value, what)
+    return value is not None and value_text(value) in rules.solved
+
+
+def _truth(value: Any, what: str) -> bool:
+    if isinstance(value, str):
+        word = value.strip().lower()
+        if word not in YES | NO:
+            raise BadRow(f'{what} has "{value}" where yes or no is needed; give the values that count in a --mapping')
+        return word in YES
+    return bool(value)
+
+
+def _prefixed(prefix: str, value: Any) -> Any:
+    return value if value is None else f"{prefix}{value}"
+
+
+def _checked(model: type[Model], fields: dict[str, Any], what: str, now: datetime) -> Model:
     try:
         event = model.model_validate(fields)
     except ValidationError as error:
         raise BadRow(f"{what} is not an event: {message_of(error)}; fix the row") from None
-    record = encode(event)
-    said_of_it = decode(record.value, record.headers, int(now.timestamp() * 1000))
-    if isinstance(said_of_it, Rejected):
-        raise BadRow(f"{what} is not an event: {said_of_it.detail}; fix the row")
-    return record
+    if refused := out_of_range(event, int(now.timestamp() * 1000)):
+        raise BadRow(f"{what} is not an event: {refused}; fix the row")
+    return event

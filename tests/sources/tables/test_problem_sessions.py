@@ -15,18 +15,12 @@ import pytest_asyncio
 from pydantic import SecretStr
 
 from solve_producer.client import SolveProducer
-from solve_producer.errors import ImportStopped, SourceUnusable
 from solve_projector.replay.replaying import ReplayOptions, replay
-from solve_sources.tables.problem_sessions import (
-    Import,
-    Imported,
-    Sessions,
-    SourceSettings,
-    Users,
-    import_sessions,
-    publisher,
-)
+from solve_sources.errors import ImportStopped, SourceUnusable
+from solve_sources.tables.mapping import Sessions, Users
+from solve_sources.tables.problem_sessions import Import, Imported, import_sessions, publisher
 from solve_sources.tables.sessions import TimeRules
+from solve_sources.tables.settings import SourceSettings
 from tests.pooler import pooled
 from tests.world import World
 

@@ -1,0 +1,32 @@
+"""The platform's database, as the environment names it."""
+
+from importlib.util import find_spec
+from typing import Self
+
+from pydantic import Field, model_validator
+
+from solve_runtime.addresses import SourceAddress, unverifiable
+from solve_runtime.settings import Settings
+from solve_sources.errors import SourceUnusable
+
+CLIENTS = ("asyncpg", "pymysql")
+
+
+class SourceSettings(Settings):
+    """The platform's database; read from the environment, `.env` and `/run/secrets` only (I12)."""
+
+    source_database_url: SourceAddress = Field(
+        description="The platform's database, PostgreSQL, MySQL or MariaDB, as a role that may only read."
+    )
+
+    @model_validator(mode="after")
+    def _authorities_are_named(self) -> Self:
+        if said := unverifiable(self.source_database_url.get_secret_value()):
+            raise ValueError(f"SOURCE_DATABASE_URL {said}")
+        return self
+
+
+def require_clients() -> None:
+    """Raises SourceUnusable where the databases' clients are not installed."""
+    if not all(map(find_spec, CLIENTS)):
+        raise SourceUnusable("needs the extra `import`; install it: pip install 'solve-counts[import]'")

@@ -1,0 +1,168 @@
+"""Mapping files: those of judges in docs/mappings, on tables with their own column names, and what is wrong in one."""
+
+import asyncio
+import json
+import subprocess
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from solve_sources.errors import SourceUnusable
+from solve_sources.reconciliation.wanted import WantedSolve
+from solve_sources.tables.mapping import Mapping, read_mapping
+from solve_sources.tables.problem_sessions import Import
+from solve_sources.tables.settings import SourceSettings
+from tests.mariadb import Site
+from tests.sources.tables.reading import said_by
+from tests.world import World
+
+MAPPINGS = Path(__file__).parents[3] / "docs" / "mappings"
+HUSTOJ = """
+CREATE TABLE solution (
+    solution_id int(11) unsigned NOT NULL AUTO_INCREMENT PRIMARY KEY, problem_id int(11) NOT NULL DEFAULT 0,
+    user_id char(48) NOT NULL, nick char(20) NOT NULL DEFAULT '', in_date datetime NOT NULL,
+    result smallint(6) NOT NULL DEFAULT '0', language int unsigned NOT NULL DEFAULT '0', contest_id int(11) DEFAULT 0
+) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4;
+CREATE TABLE users (
+    user_id varchar(48) NOT NULL DEFAULT '' PRIMARY KEY, defunct char(1) NOT NULL DEFAULT 'N',
+    reg_time datetime DEFAULT NULL, nick varchar(20) NOT NULL DEFAULT ''
+) ENGINE=MyISAM DEFAULT CHARSET=utf8mb4;
+INSERT INTO users VALUES ('ada', 'N', '2020-01-01 08:00', '爱达'), ('bot', 'Y', '2020-01-01 08:00', '');
+INSERT INTO solution (problem_id, user_id, in_date, result, language) VALUES
+    (1000, 'ada', '2021-01-01 08:00', 4, 1), (1000, 'ada', '2021-01-01 09:00', 4, 1), (1001, 'ada', '2021-01-01', 6, 1),
+    (1001, 'bot', '2021-01-01', 0, 0);
+"""
+DMOJ = """
+CREATE TABLE auth_user (id int PRIMARY KEY, username varchar(150) NOT NULL, date_joined datetime(6) NOT NULL);
+CREATE TABLE judge_profile (id int PRIMARY KEY, user_id int NOT NULL UNIQUE, is_unlisted tinyint(1) NOT NULL);
+CREATE TABLE judge_submission (
+    id int AUTO_INCREMENT PRIMARY KEY, date datetime(6) NOT NULL, result varchar(3), status varchar(2) NOT NULL,
+    judged_date datetime(6), contest_object_id int, language_id int NOT NULL, problem_id int NOT NULL,
+    user_id int NOT NULL
+);
+INSERT INTO auth_user VALUES (7, 'ada', '2020-01-01'), (8, 'bot', '2020-01-01');
+INSERT INTO judge_profile VALUES (3, 7, 0), (4, 8, 1);
+INSERT INTO judge_submission VALUES
+    (1, '2021-01-01', 'AC', 'D', '2021-01-01 00:00:05', 9, 1, 1000, 3),
+    (2, '2021-01-01', 'WA', 'D', '2021-01-01', NULL, 1, 1001, 3),
+    (3, '2021-01-01', NULL, 'QU', NULL, NULL, 1, 1001, 3);
+"""
+
+
+async def test_the_mapping_of_hustoj(site: Site) -> None:
+    site.run(HUSTOJ)
+    users, solves, done = await said_by(site.settings(), mapped("hustoj"))
+    assert [(one.user_id, one.username, one.listed) for one in users] == [("ada", "爱达", True), ("bot", "bot", False)]
+    assert {(one.submission_id, one.user_id, one.problem_id, one.language) for one in solves} == {
+        ("1", "ada", "1000", "1"),
+        ("2", "ada", "1000", "1"),
+    }
+    assert solves[0].submitted_at == datetime(2021, 1, 1, tzinfo=UTC)
+    assert done.not_completed == 2
+
+
+async def test_the_mapping_of_dmoj(site: Site) -> None:
+    site.run(DMOJ)
+    users, solves, done = await said_by(site.settings(), mapped("dmoj"))
+    assert [(one.user_id, one.username, one.listed) for one in users] == [("3", "ada", True), ("4", "bot", False)]
+    sent = datetime(2021, 1, 1, tzinfo=UTC)
+    assert solves == [WantedSolve("3", "1000", "1", sent.replace(second=5), sent, "1", "9")]
+    assert done.not_completed == 2
+
+
+QINGDAOU = """
+CREATE TABLE "user" (
+    id serial PRIMARY KEY, username text UNIQUE NOT NULL, create_time timestamptz, admin_type text NOT NULL,
+    is_disabled boolean NOT NULL
+);
+CREATE TABLE submission (
+    id text PRIMARY KEY, contest_id int, problem_id int NOT NULL, create_time timestamptz NOT NULL,
+    user_id int NOT NULL, username text NOT NULL, code text NOT NULL, result int NOT NULL, language text NOT NULL
+);
+INSERT INTO "user" VALUES (3, 'ada', '2020-01-01Z', 'Regular User', false), (4, 'bot', '2020-01-01Z', 'Admin', true);
+INSERT INTO submission VALUES
+    ('f00', NULL, 7, '2021-01-01Z', 3, 'ada', '', 0, 'C++'), ('f01', 2, 8, '2021-01-01Z', 3, 'ada', '', 8, 'C++'),
+    ('f02', 2, 8, '2021-01-01Z', 3, 'ada', '', 6, 'C++');
+"""
+
+
+async def test_the_mapping_of_qingdaou(world: World) -> None:
+    async with world.database() as connection:
+        await connection.execute(QINGDAOU)
+    settings = SourceSettings(source_database_url=world.settings.database_url)
+    users, solves, done = await said_by(settings, mapped("qingdaou"))
+    assert [(one.user_id, one.username, one.listed) for one in users] == [("3", "ada", True), ("4", "bot", False)]
+    sent = datetime(2021, 1, 1, tzinfo=UTC)
+    assert solves == [WantedSolve("3", "7", "f00", sent, sent, "C++")]
+    assert done.not_completed == 2
+
+
+def test_every_mapping_of_the_docs_is_tried_here() -> None:
+    assert sorted(file.stem for file in MAPPINGS.iterdir()) == ["dmoj", "hustoj", "qingdaou"]
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("[attempts", "is not TOML: Expected"),
+        ("\xff", "is not TOML: "),
+        ("", "`attempts` is missing"),
+        ("[attempts]\ntabel = 'x'", "`attempts.tabel`"),
+        ("[attempts]\ntable = 5", "`attempts.table`"),
+        ("[attempts]\nsolved = []", "must be the values that count as solved"),
+        ("[attempts]\nsolved = [{}]", "must be the values that count as solved"),
+        ("[attempts]\n[user]", "`user`"),
+        ("default_time = 2020-01-01T00:00:00\n[attempts]", "`default_time`"),
+        ("timezone = 'Mars'\n[attempts]", 'timezone "Mars" is not a time zone'),
+    ],
+)
+def test_what_is_wrong_in_a_mapping_is_said(tmp_path: Path, text: str, said: str) -> None:
+    file = tmp_path / "attempts.toml"
+    file.write_bytes(text.encode("latin-1"))
+    with pytest.raises(SourceUnusable) as refused:
+        read_mapping(file).times()
+    assert said in str(refused.value), refused.value
+
+
+def test_a_mapping_says_everything_once(tmp_path: Path) -> None:
+    file = tmp_path / "attempts.toml"
+    file.write_text(
+        "default_time = 2020-01-01T00:00:00Z\n"
+        "[attempts]\ntable = 'a'\nsolved = ['AC', 'OK', 1, true]\n[prefix]\nproblem_id = 'x:'\n"
+    )
+    said = read_mapping(file)
+    assert isinstance(said, Mapping)
+    assert said.attempts.solved == {"AC", "OK", "1", "true"}
+    assert (said.users, said.prefix.problem_id, said.prefix.user_id) == (None, "x:", "")
+    assert said.times().default_time == datetime(2020, 1, 1, tzinfo=UTC)
+    with pytest.raises(SourceUnusable, match=r"cannot read .*: No such file"):
+        read_mapping(tmp_path / "none.toml")
+
+
+def mapped(name: str) -> Import:
+    said = read_mapping(MAPPINGS / f"{name}.toml")
+    return Import(said.attempts, said.users, said.times(), prefix=said.prefix)
+
+
+async def test_the_command_reads_a_mapping(site: Site, tmp_path: Path) -> None:
+    site.run(HUSTOJ)
+    file = MAPPINGS / "hustoj.toml"
+    done = await command(site.url(), "--mapping", str(file), "--dry-run")
+    assert done.returncode == 0, done.stderr
+    events = [json.loads(line) for line in done.stdout.splitlines()]
+    assert [event["type"] for event in events] == ["user.registered.v1"] * 2 + ["submission.solved.v1"] * 2
+    refused = await command(site.url(), "--mapping", str(file), "--table", "solution")
+    assert (refused.returncode, refused.stderr.count(b"\n")) == (1, 1), refused.stderr
+    assert b"but not both" in refused.stderr
+    unreachable = site.url().replace(str(site.server.port), "1")
+    lost = await command(unreachable, "--mapping", str(file), "--dry-run")
+    assert (lost.returncode, lost.stderr.count(b"\n")) == (1, 1), lost.stderr
+    assert b"cannot connect to the source database at 127.0.0.1:1: " in lost.stderr
+
+
+async def command(source: str, *words: str) -> subprocess.CompletedProcess[bytes]:
+    arguments = [sys.executable, "-m", "solve_producer", "import", "problem-sessions", *words]
+    environment = {"SOURCE_DATABASE_URL": source, "PATH": "/usr/bin:/bin"}
+    return await asyncio.to_thread(subprocess.run, arguments, capture_output=True, env=environment, check=False)
