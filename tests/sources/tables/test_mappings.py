@@ -32,22 +32,31 @@ CREATE TABLE users (
 INSERT INTO users VALUES ('ada', 'N', '2020-01-01 08:00', '爱达'), ('bot', 'Y', '2020-01-01 08:00', '');
 INSERT INTO solution (problem_id, user_id, in_date, result, language) VALUES
     (1000, 'ada', '2021-01-01 08:00', 4, 1), (1000, 'ada', '2021-01-01 09:00', 4, 1), (1001, 'ada', '2021-01-01', 6, 1),
-    (1001, 'bot', '2021-01-01', 0, 0);
+    (1001, 'bot', '2021-01-01', 0, 0), (0, 'ada', '2021-01-01', 4, 1);
 """
 DMOJ = """
 CREATE TABLE auth_user (id int PRIMARY KEY, username varchar(150) NOT NULL, date_joined datetime(6) NOT NULL);
 CREATE TABLE judge_profile (id int PRIMARY KEY, user_id int NOT NULL UNIQUE, is_unlisted tinyint(1) NOT NULL);
+CREATE TABLE judge_problem (
+    id int PRIMARY KEY, is_public tinyint(1) NOT NULL, is_organization_private tinyint(1) NOT NULL
+);
 CREATE TABLE judge_submission (
     id int AUTO_INCREMENT PRIMARY KEY, date datetime(6) NOT NULL, result varchar(3), status varchar(2) NOT NULL,
     judged_date datetime(6), contest_object_id int, language_id int NOT NULL, problem_id int NOT NULL,
-    user_id int NOT NULL
+    user_id int NOT NULL, case_points double NOT NULL, case_total double NOT NULL, is_archived tinyint(1) NOT NULL
 );
+INSERT INTO judge_problem VALUES (1000, 1, 0), (1001, 1, 0), (1002, 0, 0), (1003, 1, 1);
 INSERT INTO auth_user VALUES (7, 'ada', '2020-01-01'), (8, 'bot', '2020-01-01');
 INSERT INTO judge_profile VALUES (3, 7, 0), (4, 8, 1);
 INSERT INTO judge_submission VALUES
-    (1, '2021-01-01', 'AC', 'D', '2021-01-01 00:00:05', 9, 1, 1000, 3),
-    (2, '2021-01-01', 'WA', 'D', '2021-01-01', NULL, 1, 1001, 3),
-    (3, '2021-01-01', NULL, 'QU', NULL, NULL, 1, 1001, 3);
+    (1, '2021-01-01', 'AC', 'D', '2021-01-01 00:00:05', 9, 1, 1000, 3, 10, 10, 0),
+    (2, '2021-01-01', 'WA', 'D', '2021-01-01', NULL, 1, 1001, 3, 9, 10, 0),
+    (3, '2021-01-01', NULL, 'QU', NULL, NULL, 1, 1001, 3, 0, 0, 0),
+    (4, '2021-01-01', 'AC', 'D', '2021-01-01', NULL, 1, 1001, 3, 9, 10, 0),
+    (5, '2021-01-01', 'AC', 'D', '2021-01-01', NULL, 1, 1001, 3, 10, 10, 1),
+    (6, '2021-01-01', 'AC', 'D', '2021-01-01', NULL, 1, 1002, 3, 10, 10, 0),
+    (7, '2021-01-01', 'AC', 'D', '2021-01-01', NULL, 1, 1003, 3, 10, 10, 0),
+    (8, '2021-01-01', 'AC', 'D', NULL, NULL, 1, 1001, 4, 10, 10, 0);
 """
 
 
@@ -68,8 +77,11 @@ async def test_the_mapping_of_dmoj(site: Site) -> None:
     users, solves, done = await said_by(site.settings(), mapped("dmoj"))
     assert [(one.user_id, one.username, one.listed) for one in users] == [("3", "ada", True), ("4", "bot", False)]
     sent = datetime(2021, 1, 1, tzinfo=UTC)
-    assert solves == [WantedSolve("3", "1000", "1", sent.replace(second=5), sent, "1", "9")]
-    assert done.not_completed == 2
+    assert solves == [
+        WantedSolve("3", "1000", "1", sent.replace(second=5), sent, "1", "9"),
+        WantedSolve("4", "1001", "8", sent, sent, "1"),
+    ]
+    assert done.not_completed == 6
 
 
 QINGDAOU = """
