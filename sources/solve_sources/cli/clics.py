@@ -111,6 +111,4 @@ def _summarize(counted: "CountedContest", as_json: bool) -> None:
     if as_json:
         print_json({"published": published.total, **asdict(published), **asdict(counted.report)})
         return
-    print_lines(*counted.report.people())
-    print_lines(f"published {published.total} events: {published.registered} registrations, {published.solved} solved")
-    print_lines(f"taken back: {published.taken_back}")
+    print_lines(*counted.report.people(), *published.people())

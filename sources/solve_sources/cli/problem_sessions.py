@@ -3,7 +3,7 @@
 import asyncio
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 from zoneinfo import ZoneInfo
 
 import typer
@@ -13,12 +13,15 @@ from solve_producer.cli.summary import print_summary, show_bad_lines
 from solve_runtime.console import Json, print_json_line, print_lines, progress_bar, run_async
 from solve_runtime.kafka_settings import KafkaConnection
 from solve_runtime.settings import read_both
-from solve_schemas.record import EncodedRecord
+from solve_schemas.events import Event
+from solve_schemas.record import encode_line
 from solve_sources.errors import SourceUnusable
 from solve_sources.tables.mapping import Sessions, Users, moment_of, read_mapping, zone_of
-from solve_sources.tables.problem_sessions import Import, Imported, import_sessions, publisher, where_to_go_on
 from solve_sources.tables.sessions import MADE_ID, TimeRules
 from solve_sources.tables.settings import SourceSettings, require_clients
+
+if TYPE_CHECKING:
+    from solve_sources.tables.problem_sessions import Import, Imported
 
 
 def import_problem_sessions(
@@ -53,12 +56,21 @@ def import_problem_sessions(
     skip_invalid: Annotated[
         bool, typer.Option("--skip-invalid", help="Send the good rows all the same, and exit with 1.")
     ] = False,
+    source: Annotated[
+        str | None,
+        typer.Option(help="The name under which the table is counted; by default where it is and its name."),
+    ] = None,
+    partial: Annotated[
+        bool, typer.Option("--partial", help="It is not all of the table: what it does not name stays.")
+    ] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Take back more than a tenth of what was counted.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the events as NDJSON and publish nothing.")] = False,
     as_json: Json = False,
 ) -> None:
     """Publish a platform's own table of attempts.
 
-    Run it again, or continue after a key: nothing counts twice.
+    Run it again, or continue after a key: nothing counts twice. What was counted from the table before, and is gone or
+    not completed now, is taken back, unless a key to continue after, or invalid rows, leave something out.
 
     The platform's address (PostgreSQL, MySQL or MariaDB) comes from SOURCE_DATABASE_URL; use a role that may only read.
 
@@ -69,19 +81,24 @@ def import_problem_sessions(
     Example: solve-producer import problem-sessions --mapping attempts.toml --dry-run
     """
     require_clients()
+    from solve_sources.tables.problem_sessions import Import, Imported
+
     sessions = Sessions(
         table, key_column, user_column, problem_column, completed_column, completed_at_column,
         submission_column, language_column, contest_column, revision_column, query,
     )  # fmt: skip
     users = Users(users_table, users_id_column, users_name_column, users_registered_column, users_query)
     zone, default = zone_of(timezone, "--timezone"), moment_of(default_time, "--default-time") if default_time else None
-    wanted = Import(sessions, None if no_users else users, TimeRules(zone, default), after, skip_invalid)
+    times = TimeRules(zone, default)
+    wanted = Import(
+        sessions, None if no_users else users, times, after, skip_invalid, partial=partial, agreed=yes or dry_run
+    )
     if mapping:
         wanted = _mapped(mapping, wanted, no_users)
     if not wanted.sessions.submission_id and not wanted.sessions.query:
         _report_made_ids()
     done = Imported()
-    run_async(lambda: _print(wanted, done) if dry_run else _publish(wanted, done))
+    run_async(lambda: _import(wanted, source, done, dry_run=dry_run))
     show_bad_lines(done.bad_rows)
     counts = {name: value for name, value in asdict(done).items() if name != "bad_rows"}
     if not dry_run:
@@ -90,7 +107,7 @@ def import_problem_sessions(
         raise typer.Exit(1)
 
 
-def _mapped(file: Path, given: Import, no_users: bool) -> Import:
+def _mapped(file: Path, given: "Import", no_users: bool) -> "Import":
     """What a mapping says, with the options that say how to import it. Raises SourceUnusable where both say what."""
     if (given.sessions, given.times) != (Sessions(), TimeRules(ZoneInfo("UTC"))) or given.users not in {None, Users()}:
         raise SourceUnusable("give tables, columns and times in the --mapping, or as options, but not both")
@@ -108,22 +125,32 @@ def _report_made_ids() -> None:
     )
 
 
-async def _publish(wanted: Import, done: Imported) -> None:
-    connection, settings = read_both(KafkaConnection.of_program, SourceSettings)
-    try:
-        async with connected_producer(connection) as producer:
-            with progress_bar("importing", 0) as bar:
-                await import_sessions(wanted, settings, publisher(producer, bar), done)
-    except asyncio.CancelledError:
-        print_lines(f"solve-producer: {where_to_go_on(done)}", to_errors=True)
-        raise
+async def _import(wanted: "Import", source: str | None, done: "Imported", *, dry_run: bool) -> None:
+    from solve_projector.settings import ProjectorSettings
+    from solve_sources.reconciliation.counted import open_counted
+    from solve_sources.tables.problem_sessions import import_sessions, source_of, where_to_go_on
+
+    connection, settings = read_both(KafkaConnection.of_program, ProjectorSettings)
+    origin = SourceSettings()
+    name = source or source_of(wanted, origin)
+    async with (
+        connected_producer(connection, name) as producer,
+        open_counted(connection, settings, name) as counted,
+    ):
+        with progress_bar("importing", 0) as bar:
+
+            async def publish(events: list[Event]) -> None:
+                await producer.publish(events)
+                bar(len(events))
+
+            try:
+                await import_sessions(wanted, origin, counted, _show if dry_run else publish, done)
+            except asyncio.CancelledError:
+                print_lines(f"solve-producer: {where_to_go_on(done)}", to_errors=True)
+                raise
 
 
-async def _print(wanted: Import, done: Imported) -> None:
-    async def show(records: list[EncodedRecord]) -> None:
-        for record in records:
-            named = dict(record.headers)["ce_type"].decode()
-            print_json_line(f'{{"type":"{named}",{record.value.decode()[1:]}')
-        await asyncio.sleep(0)
-
-    await import_sessions(wanted, SourceSettings(), show, done)
+async def _show(events: list[Event]) -> None:
+    for event in events:
+        print_json_line(encode_line(event))
+    await asyncio.sleep(0)

@@ -17,8 +17,10 @@ from solve_projector.settings import ProjectorSettings
 from solve_projector.store.command_session import command_session
 from solve_runtime.kafka_settings import KafkaConnection
 from solve_runtime.sql import queries
+from solve_runtime.text import readable
+from solve_schemas.event_source import kept_source
 from solve_schemas.events import UserRegistered, UserRemoved
-from solve_sources.errors import SourceBusy
+from solve_sources.errors import SourceBusy, SourceUnusable
 from solve_sources.reconciliation.ledger import Ledger
 
 SQL = queries("solve_sources.reconciliation", "counted")
@@ -94,8 +96,12 @@ async def open_counted(
 ) -> AsyncIterator[Counted]:
     """What was counted from `source`, with a contest of that alone, while no other process reconciles the same source.
 
-    Raises SourceBusy, DatabaseUnavailable, SchemaMismatch and what `Counted.load` raises.
+    Raises SourceBusy, SourceUnusable, DatabaseUnavailable, SchemaMismatch and what `Counted.load` raises.
     """
+    if kept_source(source.encode("utf-8", "replace")) != source:
+        raise SourceUnusable(
+            f"--source {readable(source)} cannot be kept; give a name of 1 to 200 characters, none of them control characters"
+        )
     async with command_session(settings, replay=True) as session:
         if not await session.fetchval(SQL["lock_source"], source):
             raise SourceBusy(

@@ -19,7 +19,7 @@ UNASKED_TAKEN_BACK = 10  # so few are taken back without a question, whatever sh
 LOOKS = 5  # after the first one finds nothing more unless somebody else publishes as this source
 ASKED_SHARE = 10  # more than one in so many is asked
 
-Publish = Callable[[list[Event]], Awaitable[None]]
+Publish = Callable[[list[Event]], Awaitable[object]]
 
 
 @dataclass(slots=True)
@@ -34,6 +34,11 @@ class Reconciled:
     def total(self) -> int:
         """All of them."""
         return self.registered + self.solved + self.taken_back
+
+    def people(self) -> list[str]:
+        """Two lines for people."""
+        said = f"published {self.total} events: {self.registered} registrations, {self.solved} solved"
+        return [said, f"taken back: {self.taken_back}"]
 
     def add_all(self, other: "Reconciled") -> None:
         """Counts what another one counted."""
@@ -106,8 +111,8 @@ def require_few(needed: Reconciled, ledger: Ledger, agreed: bool) -> None:
         return
     raise TooMuchTakenBack(
         f"{needed.taken_back} of the {standing} solves counted from {ledger.source} would be taken back, which is more "
-        "than a tenth; nothing was published. See which with --dry-run; then say --yes, or --partial if this is not "
-        "all of the source"
+        "than a tenth; none was. See which with --dry-run; then say --yes, or --partial if this is not all of the "
+        "source"
     )
 
 
@@ -133,9 +138,32 @@ async def reconcile(
         if done.total == before:
             return done
         await counted.catch_up()
-    raise KeepsChanging(
-        f"somebody else keeps publishing as {ledger.source} what its source does not say; find who does, or give this "
-        "import a --source of its own"
+    raise KeepsChanging(said_of_another(ledger.source))
+
+
+async def take_back_unnamed(counted: Counted, current: Round, publish: Publish, *, agreed: bool = False) -> int:
+    """Takes back what the source did not name in a round that is over, until the log has no more of it; how many.
+
+    Raises TooMuchTakenBack, KeepsChanging, and what `publish` and the log's readers raise.
+    """
+    ledger, total = counted.ledger, 0
+    require_few(total_of(current.revoke(page) for page in ledger.unmarked()), ledger, agreed)
+    for _ in range(LOOKS):
+        await counted.catch_up()
+        before = total
+        for page in ledger.unmarked():
+            await publish(events := current.revoke(page))
+            total += len(events)
+        if total == before:
+            return total
+    raise KeepsChanging(said_of_another(ledger.source))
+
+
+def said_of_another(source: str) -> str:
+    """What to do about another program that publishes as a source."""
+    return (
+        f"somebody else keeps publishing as {source} what its source does not say; find who does, or give this import "
+        "a --source of its own"
     )
 
 

@@ -1,21 +1,21 @@
-"""Imports a platform's own table of attempts: reads it in key order, a page at a time, and publishes each page.
+"""Imports a platform's own table of attempts: reads it in key order, a page at a time, and publishes what is new.
 
 The broker has confirmed a page before the next is read, so an import that ended early continues after its last key,
-in bounded memory. Nothing is written to the source.
+in bounded memory. A table that was read from its first row to its last is the whole truth: what was counted from it
+before, and is gone or not completed now, is taken back. Nothing is written to the source.
 """
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any
+from hashlib import blake2b
 
-from solve_producer.client import SolveProducer
 from solve_producer.errors import ProducerError
 from solve_runtime.addresses import is_mysql
-from solve_schemas.events import SubmissionSolved, UserRegistered
-from solve_schemas.record import EncodedRecord, encode
+from solve_schemas.events import Event
 from solve_sources.errors import BadRow, ImportStopped
-from solve_sources.reconciliation.wanted import WantedSolve, WantedUser
+from solve_sources.reconciliation.counted import Counted
+from solve_sources.reconciliation.reconciling import Publish, Round, fold_published, take_back_unnamed
 from solve_sources.tables.mapping import Sessions, Users
 from solve_sources.tables.sessions import Prefix, Rules, SolvesPage, TimeRules, UsersPage, solves_of, users_of
 from solve_sources.tables.settings import SourceSettings
@@ -33,6 +33,8 @@ class Imported:
     solved: int = 0
     not_completed: int = 0
     invalid: int = 0
+    published: int = 0
+    taken_back: int = 0
     last_key: str | None = None
     bad_rows: list[str] = field(default_factory=list)
 
@@ -53,6 +55,8 @@ class Import:
     skip_invalid: bool = False
     page_rows: int = PAGE_ROWS
     prefix: Prefix = field(default_factory=Prefix)
+    partial: bool = False
+    agreed: bool = False
 
     @property
     def rules(self) -> Rules:
@@ -60,28 +64,44 @@ class Import:
         return Rules(self.times, self.prefix, self.sessions.solved)
 
 
-Publish = Callable[[list[EncodedRecord]], Any]
-
-
-async def import_sessions(wanted: Import, settings: SourceSettings, publish: Publish, done: Imported) -> None:
+async def import_sessions(
+    wanted: Import, settings: SourceSettings, counted: Counted, publish: Publish, done: Imported
+) -> None:
     """Users first, then attempts; `publish` returns once the broker has a page. `done` is kept up to date.
 
-    Raises SourceUnusable, and ImportStopped, whose message says after which key to go on.
+    Raises SourceUnusable, ImportStopped, whose message says after which key to go on, and TooMuchTakenBack.
     """
     done.last_key = wanted.after
+    current = Round(counted.ledger, datetime.now(UTC))
+
+    async def send(events: list[Event]) -> None:
+        await publish(events)
+        fold_published(counted.ledger, events)
+        done.published += len(events)
+
     source = await open_source(settings)
     try:
         async for users in user_pages(source, wanted, done):
-            await publish([_registration(user) for user in users.users])
+            await counted.load_users(user.user_id for user in users.users)
+            await send(current.register(users.users))
             done.users += len(users.users)
         async for solves, last_key in solve_pages(source, wanted, done):
-            await publish([_verdict(solve) for solve in solves.solves])
+            await send(current.offer(solves.solves))
             done.solved += len(solves.solves)
             done.last_key = last_key
     except ProducerError as error:
         raise ImportStopped(f"{error}; {where_to_go_on(done)}") from error
     finally:
         await source.close()
+    if not (wanted.partial or wanted.after or done.invalid):
+        done.taken_back = await take_back_unnamed(counted, current, send, agreed=wanted.agreed)
+
+
+def source_of(wanted: Import, settings: SourceSettings) -> str:
+    """The name under which a table is counted: where it is, and a query by its digest."""
+    query = wanted.sessions.query
+    named = blake2b(query.encode(), digest_size=8).hexdigest() if query else wanted.sessions.table
+    return f"/tables/{settings.place}/{named}"
 
 
 async def open_source(settings: SourceSettings) -> TableSource:
@@ -119,29 +139,6 @@ def _take_bad_rows(bad_rows: list[str], wanted: Import, done: Imported) -> None:
     if bad_rows and not wanted.skip_invalid:
         raise BadRow(bad_rows[0])
     done.reject(bad_rows)
-
-
-def _registration(user: WantedUser) -> EncodedRecord:
-    return encode(UserRegistered(**user._asdict()))
-
-
-def _verdict(solve: WantedSolve) -> EncodedRecord:
-    fields = {name: value for name, value in solve._asdict().items() if value not in {"", 0}}
-    return encode(SubmissionSolved(**fields))
-
-
-def publisher(producer: SolveProducer, bar: Callable[[int], None]) -> Publish:
-    """Sends a page, and waits until the broker has all of it."""
-
-    async def each(records: list[EncodedRecord]) -> AsyncIterator[EncodedRecord]:
-        for record in records:
-            yield record
-
-    async def publish(records: list[EncodedRecord]) -> None:
-        await producer.publish_records(each(records))
-        bar(len(records))
-
-    return publish
 
 
 def where_to_go_on(done: Imported) -> str:

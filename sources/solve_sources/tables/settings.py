@@ -5,7 +5,7 @@ from typing import Self
 
 from pydantic import Field, model_validator
 
-from solve_runtime.addresses import SourceAddress, unverifiable
+from solve_runtime.addresses import SourceAddress, database_place, is_mysql, mysql_place, unverifiable
 from solve_runtime.settings import Settings
 from solve_sources.errors import SourceUnusable
 
@@ -18,6 +18,13 @@ class SourceSettings(Settings):
     source_database_url: SourceAddress = Field(
         description="The platform's database, PostgreSQL, MySQL or MariaDB, as a role that may only read."
     )
+
+    @property
+    def place(self) -> str:
+        """Server and database, as they may be shown."""
+        address = self.source_database_url.get_secret_value()
+        server = mysql_place(address).shown if is_mysql(address) else database_place(address)
+        return f"{server}/{address.partition('://')[2].partition('?')[0].partition('/')[2]}"
 
     @model_validator(mode="after")
     def _authorities_are_named(self) -> Self:

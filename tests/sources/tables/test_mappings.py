@@ -158,23 +158,23 @@ def mapped(name: str) -> Import:
     return Import(said.attempts, said.users, said.times(), prefix=said.prefix)
 
 
-async def test_the_command_reads_a_mapping(site: Site, tmp_path: Path) -> None:
+async def test_the_command_reads_a_mapping(world: World, site: Site, tmp_path: Path) -> None:
     site.run(HUSTOJ)
     file = MAPPINGS / "hustoj.toml"
-    done = await command(site.url(), "--mapping", str(file), "--dry-run")
+    done = await command(world, site.url(), "--mapping", str(file), "--dry-run")
     assert done.returncode == 0, done.stderr
     events = [json.loads(line) for line in done.stdout.splitlines()]
     assert [event["type"] for event in events] == ["user.registered.v1"] * 2 + ["submission.solved.v1"] * 2
-    refused = await command(site.url(), "--mapping", str(file), "--table", "solution")
+    refused = await command(world, site.url(), "--mapping", str(file), "--table", "solution")
     assert (refused.returncode, refused.stderr.count(b"\n")) == (1, 1), refused.stderr
     assert b"but not both" in refused.stderr
     unreachable = site.url().replace(str(site.server.port), "1")
-    lost = await command(unreachable, "--mapping", str(file), "--dry-run")
+    lost = await command(world, unreachable, "--mapping", str(file), "--dry-run")
     assert (lost.returncode, lost.stderr.count(b"\n")) == (1, 1), lost.stderr
     assert b"cannot connect to the source database at 127.0.0.1:1: " in lost.stderr
 
 
-async def command(source: str, *words: str) -> subprocess.CompletedProcess[bytes]:
+async def command(world: World, source: str, *words: str) -> subprocess.CompletedProcess[bytes]:
     arguments = [sys.executable, "-m", "solve_producer", "import", "problem-sessions", *words]
-    environment = {"SOURCE_DATABASE_URL": source, "PATH": "/usr/bin:/bin"}
+    environment = world.environment | {"SOURCE_DATABASE_URL": source}
     return await asyncio.to_thread(subprocess.run, arguments, capture_output=True, env=environment, check=False)

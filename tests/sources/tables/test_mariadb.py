@@ -10,13 +10,13 @@ from zoneinfo import ZoneInfo
 import pytest
 import trustme
 
-from solve_producer.client import SolveProducer
 from solve_sources.errors import BadRow, SourceUnusable
 from solve_sources.reconciliation.wanted import WantedSolve, WantedUser
 from solve_sources.tables.mapping import Sessions, Users
-from solve_sources.tables.problem_sessions import Import, Imported, import_sessions, open_source, publisher
+from solve_sources.tables.problem_sessions import Import, open_source
 from solve_sources.tables.sessions import Prefix, TimeRules
 from tests.mariadb import MariaDb, Site
+from tests.sources.tables.importing import imported
 from tests.sources.tables.reading import said_by
 from tests.waiting import until
 from tests.world import World
@@ -41,10 +41,7 @@ async def test_every_completed_attempt_counts_once_and_twice_is_harmless(world: 
     site.run(TABLES)
     truth = {str(user): count for user, count in site.run(TRUTH)}
     for _ in range(2):
-        done = Imported()
-        async with SolveProducer(world.connection) as producer:
-            wanted = Import(SESSIONS, Users(), page_rows=64)
-            await import_sessions(wanted, site.settings(), publisher(producer, lambda _: None), done)
+        done = await imported(world, Import(SESSIONS, Users(), page_rows=64), site.settings())
         assert (done.users, done.solved, done.not_completed) == (20, 200, 100)
         assert done.last_key == "18446744073709551300"
         await world.run_once()

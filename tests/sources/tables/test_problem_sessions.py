@@ -5,6 +5,7 @@ import json
 import subprocess
 import sys
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime
 from pathlib import Path
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
@@ -14,14 +15,15 @@ import pytest
 import pytest_asyncio
 from pydantic import SecretStr
 
-from solve_producer.client import SolveProducer
 from solve_projector.replay.replaying import ReplayOptions, replay
-from solve_sources.errors import ImportStopped, SourceUnusable
+from solve_schemas.events import UserRemoved
+from solve_sources.errors import ImportStopped, SourceUnusable, TooMuchTakenBack
 from solve_sources.tables.mapping import Sessions, Users
-from solve_sources.tables.problem_sessions import Import, Imported, import_sessions, publisher
+from solve_sources.tables.problem_sessions import Import, Imported
 from solve_sources.tables.sessions import TimeRules
 from solve_sources.tables.settings import SourceSettings
 from tests.pooler import pooled
+from tests.sources.tables.importing import imported as imported_from
 from tests.world import World
 
 TABLES = """
@@ -54,11 +56,7 @@ async def site(world: World) -> AsyncIterator[asyncpg.Connection]:
 
 
 async def imported(world: World, wanted: Import) -> Imported:
-    done = Imported()
-    settings = SourceSettings(source_database_url=world.settings.database_url)
-    async with SolveProducer(world.connection) as producer:
-        await import_sessions(wanted, settings, publisher(producer, lambda _: None), done)
-    return done
+    return await imported_from(world, wanted, SourceSettings(source_database_url=world.settings.database_url))
 
 
 async def counts(world: World) -> dict[str, int]:
@@ -73,6 +71,69 @@ async def test_every_completed_attempt_counts_once_and_twice_is_harmless(world: 
         assert (done.users, done.solved, done.not_completed, done.last_key) == (20, 200, 100, "300")
         assert await counts(world) == truth
     assert await world.value("SELECT username FROM public.users WHERE user_id = '7'") == "name 7 "
+
+
+async def test_a_row_that_is_completed_no_more_or_gone_is_taken_back(world: World, site) -> None:  # type: ignore[no-untyped-def]
+    await imported(world, Import(SESSIONS, USERS))
+    await counts(world)
+    await site.execute("UPDATE site.problem_sessions SET completed = false WHERE id IN (1, 2)")
+    await site.execute("DELETE FROM site.problem_sessions WHERE id IN (4, 5)")
+    for taken_back in (4, 0):
+        done = await imported(world, Import(SESSIONS, USERS, page_rows=64))
+        assert (done.published, done.taken_back) == (taken_back, taken_back)
+        assert await counts(world) == dict(await site.fetch(TRUTH))
+    await site.execute("UPDATE site.problem_sessions SET completed = true WHERE id = 1")
+    assert (await imported(world, Import(SESSIONS, USERS))).published == 1
+    assert await counts(world) == dict(await site.fetch(TRUTH))
+    assert not (await replay(world.connection, world.settings, ReplayOptions(dry_run=True), lambda *_: None)).drifted
+
+
+async def test_what_is_left_out_takes_nothing_back(world: World, site) -> None:  # type: ignore[no-untyped-def]
+    await imported(world, Import(SESSIONS, USERS))
+    truth = await counts(world)
+    await site.execute("DELETE FROM site.problem_sessions WHERE id = 1")
+    await site.execute("UPDATE site.problem_sessions SET completed_at = NULL WHERE id = 200")
+    for some in (
+        Import(SESSIONS, None, after="100", skip_invalid=True),
+        Import(SESSIONS, None, skip_invalid=True),
+        Import(SESSIONS, None, partial=True, skip_invalid=True),
+    ):
+        assert (await imported(world, some)).published == 0
+    assert await counts(world) == truth
+
+
+async def test_more_than_a_tenth_is_taken_back_only_after_a_yes(world: World, site) -> None:  # type: ignore[no-untyped-def]
+    await imported(world, Import(SESSIONS, USERS))
+    truth = await counts(world)
+    await site.execute("DELETE FROM site.problem_sessions")
+    with pytest.raises(TooMuchTakenBack, match="200 of the 200 solves"):
+        await imported(world, Import(SESSIONS, USERS))
+    assert await counts(world) == truth
+    assert (await imported(world, Import(SESSIONS, USERS, agreed=True))).taken_back == 200
+    assert await counts(world) == {}
+
+
+async def test_another_table_takes_nothing_back(world: World, site) -> None:  # type: ignore[no-untyped-def]
+    await imported(world, Import(SESSIONS, USERS))
+    truth = await counts(world)
+    await site.execute("CREATE TABLE site.other (LIKE site.problem_sessions)")
+    await imported(world, Import(Sessions(table="site.other"), None))
+    await imported(
+        world,
+        Import(Sessions(query="SELECT id AS key, user_id, problem_id, completed, completed_at FROM site.other"), None),
+    )
+    assert await counts(world) == truth
+
+
+async def test_a_name_that_changed_is_registered_again_and_no_ban_is_undone(world: World, site) -> None:  # type: ignore[no-untyped-def]
+    await imported(world, Import(SESSIONS, USERS))
+    await counts(world)
+    await world.publish([UserRemoved(user_id="3", removed_at=datetime(2024, 1, 1, tzinfo=UTC))])
+    await site.execute("UPDATE site.users SET username = 'a' WHERE id IN (3, 4)")
+    assert (await imported(world, Import(SESSIONS, USERS))).published == 1
+    await counts(world)
+    shown = await world.fetch("SELECT username, removed FROM public.users WHERE user_id IN ('3', '4') ORDER BY user_id")
+    assert [tuple(row) for row in shown] == [("name 3 ", True), ("a", False)]
 
 
 async def test_the_incident_ends_with_an_import_and_a_replay(world: World, site) -> None:  # type: ignore[no-untyped-def]
@@ -191,7 +252,8 @@ async def test_the_command_imports_and_warns_and_keeps_the_password(world: World
     assert json.loads(done.stdout.splitlines()[-1])["submission_id"].startswith("session-")
     done = await command(world, source, *words, "--json")
     assert json.loads(done.stdout) == {
-        "users": 20, "solved": 200, "not_completed": 100, "invalid": 0, "last_key": "300"
+        "users": 20, "solved": 200, "not_completed": 100, "invalid": 0, "published": 220, "taken_back": 0,
+        "last_key": "300",
     }  # fmt: skip
     assert b"a later revocation has to name them so" in done.stderr
     assert await counts(world) == dict(await site.fetch(TRUTH))

@@ -1,0 +1,88 @@
+"""The command `import standings`: publishes a contest from a file of standings."""
+
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from solve_producer.cli.publishing import connected_producer
+from solve_runtime.console import Json, print_json, print_json_line, print_lines, run_async
+from solve_runtime.kafka_settings import KafkaConnection
+from solve_runtime.settings import read_both
+
+if TYPE_CHECKING:
+    from solve_sources.ranklists.standings import Standings
+    from solve_sources.reconciliation.reconciling import Reconciled
+
+
+def import_standings(
+    file: Annotated[str, typer.Argument(metavar="FILE|-", help="The standings, as JSON.")],
+    form: Annotated[
+        str | None,
+        typer.Option("--format", help="In place of what the file shows: srk, codeforces-standings, ..."),
+    ] = None,
+    contest_id: Annotated[str | None, typer.Option(help="Where the file does not name its contest.")] = None,
+    teams: Annotated[str | None, typer.Option(metavar="FILE", help="The teams, beside a CLICS scoreboard.")] = None,
+    default_time: Annotated[
+        str | None, typer.Option(metavar="TIME", help="The time of what has none (RFC 3339).")
+    ] = None,
+    source: Annotated[
+        str | None,
+        typer.Option(help="The name under which the contest is counted; by default /standings/ and its id."),
+    ] = None,
+    partial: Annotated[
+        bool, typer.Option("--partial", help="It is not all of the contest: what it does not name stays.")
+    ] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Take back more than a tenth of what was counted.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the events as NDJSON and publish nothing.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Publish a contest from its public standings.
+
+    Standard Ranklist (srk), the Codeforces API's contest.standings and contest.status, and a CLICS scoreboard with its
+    teams. What was counted from the contest before, and is not in the file now, is taken back.
+
+    Example: solve-producer import standings icpc2024.srk.json
+
+    Example: solve-producer import standings scoreboard.json --teams teams.json --contest-id finals
+    """
+    from solve_sources.errors import StandingsUnusable
+    from solve_sources.ranklists.forms import FORMS, read_file
+    from solve_sources.tables.mapping import moment_of
+
+    if form is not None and form not in FORMS:
+        raise StandingsUnusable(f'--format "{form}" is none of {", ".join(FORMS)}')
+    default = moment_of(default_time, "--default-time") if default_time else None
+    standings = read_file(file, form, contest_id=contest_id, teams=teams, default_time=default)
+    done = run_async(lambda: _import(standings, source, whole=not partial, agreed=yes, dry_run=dry_run))
+    if dry_run:
+        return
+    if as_json:
+        print_json({"published": done.total, **asdict(done), "report": asdict(standings.report)})
+    else:
+        print_lines(*standings.report.people(), *done.people())
+
+
+async def _import(
+    standings: "Standings", source: str | None, *, whole: bool, agreed: bool, dry_run: bool
+) -> "Reconciled | None":
+    from datetime import UTC, datetime
+
+    from solve_projector.settings import ProjectorSettings
+    from solve_schemas.record import encode_line
+    from solve_sources.ranklists.importing import import_standings, needed, source_of
+    from solve_sources.reconciliation.counted import open_counted
+    from solve_sources.reconciliation.reconciling import Round
+
+    connection, settings = read_both(KafkaConnection.of_program, ProjectorSettings)
+    name = source or source_of(standings)
+    async with (
+        connected_producer(connection, name) as producer,
+        open_counted(connection, settings, name, standings.contest_id) as counted,
+    ):
+        if not dry_run:
+            return await import_standings(standings, counted, producer.publish, whole=whole, agreed=agreed)
+        for page in needed(standings, counted, Round(counted.ledger, datetime.now(UTC)), whole=whole):
+            for event in page:
+                print_json_line(encode_line(event))
+    return None
