@@ -6,7 +6,7 @@ READY := $(VENV)/.ready
 DEMO_EVENTS ?= 40000
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test lint soak bench bench-replay bench-pages bench-scale bench-peers generate screenshots lock clean
+.PHONY: help install demo follow test lint soak bench bench-replay bench-pages bench-scale bench-peers generate screenshots lock clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -24,6 +24,9 @@ $(READY): requirements.lock pyproject.toml
 demo: $(READY) ## A simulated season (or FEED=path, a CLICS feed), checked; then live pages until Ctrl-C (ONCE=1: no pages)
 	@$(BIN)/python -m devstack run -- $(BIN)/python -m bench.demo $(if $(FEED),--feed $(FEED),--events $(DEMO_EVENTS)) \
 		$(if $(ONCE),--once)
+
+follow: $(READY) ## Follow a contest's feed (FEED=path, or a made one) over HTTP with cuts; counts against its own scoreboard
+	FEED=$(FEED) $(BIN)/pytest tests/sources/clics/test_following.py
 
 lint: $(READY) ## ruff, mypy, import-linter, and whether generated files are current
 	$(BIN)/ruff check .

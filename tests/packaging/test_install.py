@@ -21,7 +21,7 @@ from solve_runtime.kafka_settings import KafkaConnection
 ROOT = Path(__file__).parents[2]
 PACKAGES = ("solve_schemas", "solve_runtime", "solve_producer", "solve_projector", "solve_api")
 # what nearly every judge has beside its code
-FOLDERS = ("schemas", "runtime", "producer", "projector", "api")
+FOLDERS = ("schemas", "runtime", "producer", "projector", "sources", "api")
 PUBLISH = """
 import asyncio, sys
 from datetime import UTC, datetime

@@ -32,11 +32,11 @@ def follow_clics(
     ] = False,
     yes: Annotated[bool, typer.Option("--yes", help="Take back more than a tenth of what was counted.")] = False,
 ) -> None:
-    """Follow a contest system's live feed (CLICS), until the contest's results are final.
+    """Follow a contest system's live feed (CLICS).
 
-    Run it for days: it reconnects, and compares everything again where the feed cannot go on. While the scoreboard is
-    frozen, what was handed in since is left as it stands. Credentials come from CLICS_USERNAME and CLICS_PASSWORD, or
-    from CLICS_TOKEN.
+    It ends once the contest's results are final. Run it for days: it reconnects, and compares everything again where
+    the feed cannot go on. While the scoreboard is frozen, what was handed in since is left as it stands. Credentials
+    come from CLICS_USERNAME and CLICS_PASSWORD, or from CLICS_TOKEN.
 
     Example: solve-producer follow clics https://judge.example/api/contests/finals
     """

@@ -19,7 +19,7 @@ def import_standings(
     file: Annotated[str, typer.Argument(metavar="FILE|-", help="The standings, as JSON.")],
     form: Annotated[
         str | None,
-        typer.Option("--format", help="In place of what the file shows: srk, codeforces-standings, ..."),
+        typer.Option("--format", help="In place of what the file shows, such as srk."),
     ] = None,
     contest_id: Annotated[str | None, typer.Option(help="Where the file does not name its contest.")] = None,
     teams: Annotated[str | None, typer.Option(metavar="FILE", help="The teams, beside a CLICS scoreboard.")] = None,

@@ -100,7 +100,7 @@ async def open_counted(
     """
     if kept_source(source.encode("utf-8", "replace")) != source:
         raise SourceUnusable(
-            f"--source {readable(source)} cannot be kept; give a name of 1 to 200 characters, without control characters"
+            f"--source {readable(source)} cannot be kept; give a name of 1 to 200 printable characters"
         )
     async with command_session(settings, replay=True) as session:
         if not await session.fetchval(SQL["lock_source"], source):

@@ -1,4 +1,4 @@
-"""What a feed's scoreboard says, computed in the plainest way; shares no code with the product."""
+"""The scoreboard of a feed, computed in the plainest way; shares no code with the product."""
 
 import json
 from collections import defaultdict
@@ -19,12 +19,14 @@ def solved_pairs(lines: Iterable[bytes]) -> set[tuple[str, str]]:
             now[kind][name or data.get("id")] = data
     by_submission: dict[object, list[dict[str, object]]] = defaultdict(list)
     for judgement in now["judgements"].values():
-        if judgement.get("judgement_type_id") and judgement.get("current") is not False:
+        stands = judgement.get("current") is not False and judgement.get("valid") is not False
+        if judgement.get("judgement_type_id") and stands:
             by_submission[judgement["submission_id"]].append(judgement)
     solving = {name for name, kind in now["judgement-types"].items() if kind["solved"]}
     pairs = set()
     for name, submission in now["submissions"].items():
         judged = sorted(by_submission[name], key=lambda one: str(one.get("start_contest_time")).zfill(20))
-        if judged and judged[-1]["judgement_type_id"] in solving and submission["team_id"] in now["teams"]:
+        is_there = submission["team_id"] in now["teams"] and submission["problem_id"] in now["problems"]
+        if judged and judged[-1]["judgement_type_id"] in solving and is_there:
             pairs.add((str(submission["team_id"]), str(submission["problem_id"])))
     return pairs
