@@ -140,11 +140,13 @@ def test_the_base_install_has_a_whole_solve_producer(environment: Path, judge: P
     assert "publish" in run(environment / "solve-producer", "--help", cwd=judge).stdout
     season = run(environment / "solve-producer", "simulate", "-n", "3", "--output", "-", cwd=judge)
     assert (season.returncode, season.stdout.count("\n")) == (0, 3), season.stderr
-    refused = run(environment / "solve-producer", "import", "problem-sessions", cwd=judge)
-    assert (refused.returncode, refused.stderr) == (
-        1,
-        "solve-producer: needs the extra `import`; install it: pip install 'solve-counts[import]'\n",
-    )
+    ways = ("import problem-sessions", "import standings x.json", "import clics x.ndjson", "follow clics https://x/c")
+    for words in ways:
+        refused = run(environment / "solve-producer", *words.split(), cwd=judge)
+        assert (refused.returncode, refused.stderr) == (
+            1,
+            "solve-producer: needs the extra `import`; install it: pip install 'solve-counts[import]'\n",
+        )
 
 
 @pytest.mark.parametrize(("program", "extra"), [("solve-projector", "projector"), ("solve-api", "api")])

@@ -10,6 +10,7 @@ from solve_producer.cli.event_file import STANDARD_INPUT, open_events
 from solve_runtime.console import Json, print_json, print_json_line, print_lines, progress_bar, run_async
 from solve_runtime.kafka_settings import KafkaConnection
 from solve_runtime.settings import read_both
+from solve_sources.tables.settings import require_clients
 
 if TYPE_CHECKING:
     from solve_sources.clics.contest import Contest
@@ -48,6 +49,7 @@ def import_clics(
 
     Example: curl -sN https://judge/api/contests/cup/event-feed | solve-producer import clics -
     """
+    require_clients()
     from solve_sources.clics.contest import Contest
     from solve_sources.clics.importing import ContestImport
     from solve_sources.clics.verdicts import Reading

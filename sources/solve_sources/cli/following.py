@@ -8,6 +8,7 @@ from solve_runtime.console import command_group, print_lines, run_async
 from solve_runtime.kafka_settings import KafkaConnection
 from solve_runtime.logs import configure_logs
 from solve_runtime.settings import read_both
+from solve_sources.tables.settings import require_clients
 
 app = command_group("Follow a contest while it runs.")
 
@@ -40,6 +41,7 @@ def follow_clics(
 
     Example: solve-producer follow clics https://judge.example/api/contests/finals
     """
+    require_clients()
     from solve_projector.settings import ProjectorSettings
     from solve_sources.clics.contest import Contest
     from solve_sources.clics.following import Follower

@@ -9,8 +9,10 @@ from solve_producer.cli.publishing import connected_producer
 from solve_runtime.console import Json, print_json, print_json_line, print_lines, run_async
 from solve_runtime.kafka_settings import KafkaConnection
 from solve_runtime.settings import read_both
+from solve_sources.tables.settings import require_clients
 
 if TYPE_CHECKING:
+    from solve_sources.ranklists.importing import Extent
     from solve_sources.ranklists.standings import Standings
     from solve_sources.reconciliation.reconciling import Reconciled
 
@@ -33,6 +35,9 @@ def import_standings(
     partial: Annotated[
         bool, typer.Option("--partial", help="It is not all of the contest: what it does not name stays.")
     ] = False,
+    respect_freeze: Annotated[
+        bool, typer.Option("--respect-freeze", help="While it is frozen, add nothing handed in since the freeze.")
+    ] = False,
     yes: Annotated[bool, typer.Option("--yes", help="Take back more than a tenth of what was counted.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the events as NDJSON and publish nothing.")] = False,
     as_json: Json = False,
@@ -42,19 +47,22 @@ def import_standings(
     Standard Ranklist (srk), the Codeforces API's contest.standings and contest.status, and a CLICS scoreboard with its
     teams. What was counted from the contest before, and is not in the file now, is taken back.
 
-    Example: solve-producer import standings icpc2024.srk.json
+    Example: solve-producer import standings icpc2024.srk.json --contest-id icpc2024
 
     Example: solve-producer import standings scoreboard.json --teams teams.json --contest-id finals
     """
+    require_clients()
     from solve_sources.errors import StandingsUnusable
     from solve_sources.ranklists.forms import FORMS, read_file
+    from solve_sources.ranklists.importing import Extent
     from solve_sources.tables.mapping import moment_of
 
     if form is not None and form not in FORMS:
         raise StandingsUnusable(f'--format "{form}" is none of {", ".join(FORMS)}')
     default = moment_of(default_time, "--default-time") if default_time else None
+    extent = Extent(not partial, respect_freeze)
     standings = read_file(file, form, contest_id=contest_id, teams=teams, default_time=default)
-    done = run_async(lambda: _import(standings, source, whole=not partial, agreed=yes, dry_run=dry_run))
+    done = run_async(lambda: _import(standings, source, extent, agreed=yes, dry_run=dry_run))
     if dry_run:
         return
     if as_json:
@@ -64,7 +72,7 @@ def import_standings(
 
 
 async def _import(
-    standings: "Standings", source: str | None, *, whole: bool, agreed: bool, dry_run: bool
+    standings: "Standings", source: str | None, extent: "Extent", *, agreed: bool, dry_run: bool
 ) -> "Reconciled | None":
     from datetime import UTC, datetime
 
@@ -81,8 +89,8 @@ async def _import(
         open_counted(connection, settings, name, standings.contest_id) as counted,
     ):
         if not dry_run:
-            return await import_standings(standings, counted, producer.publish, whole=whole, agreed=agreed)
-        for page in needed(standings, counted, Round(counted.ledger, datetime.now(UTC)), whole=whole):
+            return await import_standings(standings, counted, producer.publish, extent, agreed=agreed)
+        for page in needed(standings, counted, Round(counted.ledger, datetime.now(UTC)), extent):
             for event in page:
                 print_json_line(encode_line(event))
     return None

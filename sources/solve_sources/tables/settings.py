@@ -9,7 +9,7 @@ from solve_runtime.addresses import SourceAddress, database_place, is_mysql, mys
 from solve_runtime.settings import Settings
 from solve_sources.errors import SourceUnusable
 
-CLIENTS = ("asyncpg", "pymysql")
+CLIENTS = ("asyncpg", "httpx", "msgspec", "pymysql")
 
 
 class SourceSettings(Settings):
@@ -34,6 +34,6 @@ class SourceSettings(Settings):
 
 
 def require_clients() -> None:
-    """Raises SourceUnusable where the databases' clients are not installed."""
+    """Raises SourceUnusable where what the extra installs is missing."""
     if not all(map(find_spec, CLIENTS)):
         raise SourceUnusable("needs the extra `import`; install it: pip install 'solve-counts[import]'")
