@@ -55,7 +55,10 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Quiet:
-    """Nothing more at this moment, or a keep-alive: a moment to publish what was read. It may come repeatedly."""
+    """Nothing more at this moment, a keep-alive, or long enough since the last one: a moment to publish what was read.
+
+    Before `Whole`, what was read may be of the past, since some servers repeat every change since the beginning.
+    """
 
 
 @dataclass(frozen=True, slots=True)

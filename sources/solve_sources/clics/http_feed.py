@@ -39,6 +39,7 @@ class Patience:
     """How long to wait for what, in seconds, and the longest line in bytes."""
 
     settle_after_s: float = 0.5
+    settle_every_s: float = 5.0  # of a feed that is never quiet
     whole_after_s: float = 3.0
     dead_after_s: float = 150.0  # the specification has a newline every 120
     connect_s: float = 10.0
@@ -71,6 +72,8 @@ class HttpFeed:
     async def pieces(self) -> AsyncGenerator[Piece, None]:
         """The pieces, for ever or until `Ended`. A line counts as processed once the next piece is asked for.
 
+        Whoever may stop before the end iterates it within `contextlib.aclosing`, or the connection is closed late.
+
         Raises FeedError where nothing was ever read and trying again cannot help, and at a line that can never be read.
         """
         async with client_of(self._login, self._patience.connect_s, self._patience.dead_after_s) as client:
@@ -97,14 +100,12 @@ class HttpFeed:
         if not self._reading.resumes:
             self._reading = self._new_reading()
         reading, resumed, url = self._reading, self._reading.resumes, self.place.url
-        parameters = self._options | (reading.token or {})
-        if resumed and self._options:
-            parameters["stream"] = "true"
         if not resumed:
             await reading.list_what_exists(client, url)
-        async with answer_to(client, f"{url}/{FEED}", **parameters) as response:
+        async with answer_to(client, f"{url}/{FEED}", **self._parameters()) as response:
             self._server_errors = 0
             self.counts["resumed" if resumed else "whole"] += 1
+            settled = monotonic()
             yield Connected(whole=not resumed)
             lulls_s = (patience.settle_after_s, patience.whole_after_s)
             async with aclosing(lines_and_lulls(response, lulls_s, patience.longest_line)) as found:
@@ -114,14 +115,22 @@ class HttpFeed:
                     if one and isinstance(one, bytes):
                         yield (line := self._taken(one))
                         reading.processed(line)
-                        continue
+                        if not reading.whole or monotonic() - settled < patience.settle_every_s:
+                            continue
+                    settled = monotonic()
                     yield Quiet()
-                    if one != patience.settle_after_s:
+                    if one in (b"", patience.whole_after_s):
                         for piece in await reading.at_pause(client, url):
                             yield piece
             yield Quiet()
             for piece in await reading.at_pause(client, url, at_end=True):
                 yield piece
+
+    def _parameters(self) -> dict[str, str]:
+        """Of the next request: what a whole reading asks for, or to go on after the token."""
+        if not self._reading.resumes:
+            return self._options
+        return (self._options and self._options | {"stream": "true"}) | (self._reading.token or {})
 
     def _taken(self, text: bytes) -> Line:
         line = self._reading.take(text)

@@ -238,6 +238,7 @@ def main() -> None:
     content = given.feed.read_bytes()
     lines = (gzip.decompress(content) if content[:2] == b"\x1f\x8b" else content).splitlines()
     server = ContestServer([one for one in lines if one.strip()], given.start_at, given.contest)
+    server.ends_when_asked = True
     with suppress(KeyboardInterrupt):
         asyncio.run(replay(server, given.port, given.rate, given.cut_every))
 

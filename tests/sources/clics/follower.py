@@ -1,9 +1,10 @@
 """A consumer of a live feed for tests: keeps what the pieces say, as a contest state would."""
 
 import asyncio
+import copy
 import json
 from collections.abc import AsyncIterator, Collection
-from contextlib import asynccontextmanager
+from contextlib import aclosing, asynccontextmanager
 from typing import Any
 
 from solve_runtime.tasks import cancel_and_wait
@@ -51,16 +52,17 @@ class Follower:
         self.task = asyncio.create_task(self._read())
 
     async def _read(self) -> None:
-        async for piece in self.feed.pieces():
-            if isinstance(piece, Connected) and piece.whole:
-                self.state = {}
-            elif isinstance(piece, Line):
-                self._take(json.loads(piece.text))
-            elif isinstance(piece, Whole):
-                self.truths.append(json.loads(json.dumps(self.state)))
-            self.pieces.append(piece)
+        async with aclosing(self.feed.pieces()) as pieces:
+            async for piece in pieces:
+                if isinstance(piece, Connected) and piece.whole:
+                    self.state = {}
+                elif isinstance(piece, Line):
+                    self._change(piece.said)
+                elif isinstance(piece, Whole):
+                    self.truths.append(copy.deepcopy(self.state))
+                self.pieces.append(piece)
 
-    def _take(self, said: dict[str, Any]) -> None:
+    def _change(self, said: dict[str, Any]) -> None:
         kind, data = {"contests": "contest"}.get(said["type"], said["type"]), said["data"]
         objects = self.state.setdefault(kind, {})
         named = "" if kind in ("contest", "state") else data["id"] if "op" in said else said["id"]

@@ -48,6 +48,19 @@ async def test_a_feed_is_whole_at_its_first_pause_and_then_followed_as_it_grows(
         assert len(follower.truths) == 1
 
 
+async def test_a_feed_that_is_never_quiet_has_moments_to_publish_once_it_is_whole(server: ContestServer) -> None:
+    server.upto = 8
+    async with following(server.url, patience=replace(QUICK, settle_every_s=0)) as follower:
+        await follower.until_whole()
+        before = len(follower.pieces)
+        await server.publish(4)
+        await follower.until(lambda: follower.texts() == LINES[:12], "the next lines")
+        await follower.until(lambda: isinstance(follower.pieces[-1], Quiet), "a moment after them")
+    kinds = [type(one) for one in follower.pieces]
+    assert kinds[before : before + 8] == [Line, Quiet] * 4
+    assert kinds[:10] == [Connected, *[Line] * 8, Quiet]
+
+
 async def test_a_keep_alive_is_a_pause_however_short_the_silence(server: ContestServer) -> None:
     async with following(server.url, patience=replace(QUICK, settle_after_s=30, whole_after_s=60)) as follower:
         await follower.until(lambda: follower.texts() == LINES, "all lines")
