@@ -3,7 +3,7 @@
 import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, overload
 
 from pydantic import AfterValidator, AliasChoices, AliasGenerator, ValidationError
 from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
@@ -18,6 +18,7 @@ USUAL_PREFIXES = ("KAFKA_", "DATABASE_URL", "DATABASE_SSL_", "REDIS_", "SOURCE_D
 OUR_PREFIX = "SOLVE_"
 First = TypeVar("First")
 Second = TypeVar("Second")
+Third = TypeVar("Third")
 
 
 def secrets_dir() -> str | None:
@@ -121,11 +122,17 @@ def settings_problems(error: ValidationError) -> list[str]:
     return problems
 
 
-def read_both(first: Callable[[], First], second: Callable[[], Second]) -> tuple[First, Second]:
-    """Two classes of settings, with the problems of both in one error. Raises SettingsRefused."""
+@overload
+def read_together(first: Callable[[], First], second: Callable[[], Second], /) -> tuple[First, Second]: ...
+@overload
+def read_together(
+    first: Callable[[], First], second: Callable[[], Second], third: Callable[[], Third], /
+) -> tuple[First, Second, Third]: ...
+def read_together(*readers: Callable[[], Any]) -> tuple[Any, ...]:
+    """Several classes of settings, with the problems of all in one error. Raises SettingsRefused."""
     found: list[Any] = []
     problems: list[str] = []
-    for read in (first, second):
+    for read in readers:
         try:
             found.append(read())
         except ValidationError as error:
@@ -134,4 +141,4 @@ def read_both(first: Callable[[], First], second: Callable[[], Second]) -> tuple
             problems.append(str(error))
     if problems:
         raise SettingsRefused("; ".join(dict.fromkeys(problems)))
-    return found[0], found[1]
+    return tuple(found)

@@ -12,7 +12,7 @@ from solve_projector.store.postgresql import explain
 from solve_runtime.console import Json, command_line, print_json, print_lines, run_async
 from solve_runtime.kafka_settings import KafkaConnection
 from solve_runtime.logs import configure_logs
-from solve_runtime.settings import read_both
+from solve_runtime.settings import read_together
 
 __all__ = ["app", "explain", "on_usage_error"]
 
@@ -50,7 +50,7 @@ def serve(
     given: dict[str, Any] = {
         name: value for name, value in (("api_host", host), ("api_port", port)) if value is not None
     }
-    connection, settings = read_both(KafkaConnection.of_program, lambda: ApiSettings(**given))
+    connection, settings = read_together(KafkaConnection.of_program, lambda: ApiSettings(**given))
     configure_logs(settings.log_level, settings.log_format)
 
     def on_ready(address: str) -> None:

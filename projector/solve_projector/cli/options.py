@@ -11,12 +11,12 @@ from solve_projector.store.migrate import require_schema
 from solve_projector.store.postgresql import open_pool
 from solve_runtime.kafka_settings import KafkaConnection
 from solve_runtime.logs import configure_logs
-from solve_runtime.settings import read_both
+from solve_runtime.settings import read_together
 
 
 def load_settings() -> tuple[KafkaConnection, ProjectorSettings]:
     """From the environment, with the logs set up as it says."""
-    connection, settings = read_both(KafkaConnection.of_program, ProjectorSettings)
+    connection, settings = read_together(KafkaConnection.of_program, ProjectorSettings)
     configure_logs(settings.log_level, settings.log_format)
     return connection, settings
 

@@ -9,7 +9,7 @@ import typer
 from solve_producer.cli.event_file import STANDARD_INPUT, open_events
 from solve_runtime.console import Json, print_json, print_json_line, print_lines, progress_bar, run_async
 from solve_runtime.kafka_settings import KafkaConnection
-from solve_runtime.settings import read_both
+from solve_runtime.settings import read_together
 from solve_sources.tables.settings import require_clients
 
 if TYPE_CHECKING:
@@ -82,7 +82,7 @@ async def _follow(contest: "Contest", wanted: "ContestImport") -> "CountedContes
     from solve_sources.clics.feed import feed_changes, feed_lines
     from solve_sources.clics.piped import follow_pipe
 
-    connection, settings = read_both(KafkaConnection.of_program, ProjectorSettings)
+    connection, settings = read_together(KafkaConnection.of_program, ProjectorSettings)
     changes = feed_changes(feed_lines(open_events(STANDARD_INPUT), wanted.name), wanted.name)
     return await follow_pipe(changes, contest, wanted, connection, settings)
 
@@ -91,7 +91,7 @@ async def _publish(contest: "Contest", wanted: "ContestImport") -> "CountedConte
     from solve_projector.settings import ProjectorSettings
     from solve_sources.clics.importing import open_contest
 
-    connection, settings = read_both(KafkaConnection.of_program, ProjectorSettings)
+    connection, settings = read_together(KafkaConnection.of_program, ProjectorSettings)
     async with open_contest(contest, wanted, connection, settings) as counted:
         await counted.reconcile()
     return counted
@@ -102,7 +102,7 @@ async def _print(contest: "Contest", wanted: "ContestImport") -> None:
     from solve_schemas.record import encode_line
     from solve_sources.clics.importing import open_contest
 
-    connection, settings = read_both(KafkaConnection.of_program, ProjectorSettings)
+    connection, settings = read_together(KafkaConnection.of_program, ProjectorSettings)
     async with open_contest(contest, wanted, connection, settings) as counted:
         for event in counted.needed():
             print_json_line(encode_line(event))

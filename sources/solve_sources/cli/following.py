@@ -7,7 +7,7 @@ import typer
 from solve_runtime.console import command_group, print_lines, run_async
 from solve_runtime.kafka_settings import KafkaConnection
 from solve_runtime.logs import configure_logs
-from solve_runtime.settings import read_both
+from solve_runtime.settings import read_together
 from solve_sources.tables.settings import require_clients
 
 app = command_group("Follow a contest while it runs.")
@@ -50,7 +50,7 @@ def follow_clics(
     from solve_sources.clics.verdicts import Reading
 
     async def follow() -> None:
-        connection, settings = read_both(KafkaConnection.of_program, ProjectorSettings)
+        connection, settings = read_together(KafkaConnection.of_program, ProjectorSettings)
         configure_logs(settings.log_level, settings.log_format)
         feed = HttpFeed(url, ContestLogin())
         name = feed.place.url

@@ -12,7 +12,7 @@ from solve_producer.cli.publishing import connected_producer
 from solve_producer.cli.summary import print_summary, show_bad_lines
 from solve_runtime.console import Json, print_json_line, print_lines, progress_bar, run_async
 from solve_runtime.kafka_settings import KafkaConnection
-from solve_runtime.settings import read_both
+from solve_runtime.settings import read_together
 from solve_schemas.events import Event
 from solve_schemas.record import encode_line
 from solve_sources.errors import SourceUnusable
@@ -130,8 +130,7 @@ async def _import(wanted: "Import", source: str | None, done: "Imported", *, dry
     from solve_sources.reconciliation.counted import open_counted
     from solve_sources.tables.problem_sessions import import_sessions, source_of, where_to_go_on
 
-    connection, settings = read_both(KafkaConnection.of_program, ProjectorSettings)
-    origin = SourceSettings()
+    connection, settings, origin = read_together(KafkaConnection.of_program, ProjectorSettings, SourceSettings)
     name = source or source_of(wanted, origin)
     async with (
         connected_producer(connection, name) as producer,

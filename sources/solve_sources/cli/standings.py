@@ -8,7 +8,7 @@ import typer
 from solve_producer.cli.publishing import connected_producer
 from solve_runtime.console import Json, print_json, print_json_line, print_lines, run_async
 from solve_runtime.kafka_settings import KafkaConnection
-from solve_runtime.settings import read_both
+from solve_runtime.settings import read_together
 from solve_sources.tables.settings import require_clients
 
 if TYPE_CHECKING:
@@ -82,7 +82,7 @@ async def _import(
     from solve_sources.reconciliation.counted import open_counted
     from solve_sources.reconciliation.reconciling import Round
 
-    connection, settings = read_both(KafkaConnection.of_program, ProjectorSettings)
+    connection, settings = read_together(KafkaConnection.of_program, ProjectorSettings)
     name = source or source_of(standings)
     async with (
         connected_producer(connection, name) as producer,

@@ -1,4 +1,4 @@
-"""Follows a contest's live feed for days: counts are the feed's, whatever goes away meanwhile.
+"""Follows a contest's live feed for days: counts are the feed's, whatever is unavailable meanwhile.
 
 Nothing is published before the feed has said everything once; then everything is compared with what was counted, and
 from there on each change is published as it comes. Where PostgreSQL or Kafka is unavailable, the feed waits, and the

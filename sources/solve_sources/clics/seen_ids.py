@@ -1,4 +1,4 @@
-"""Which objects a feed has sent, in 4 MiB however many they are."""
+"""The objects that a feed has sent, in 4 MiB however many they are."""
 
 from hashlib import blake2b
 from struct import unpack

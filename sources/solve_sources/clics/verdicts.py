@@ -1,4 +1,4 @@
-"""Which submissions of a contest are solved, who takes part, and what was left out of both.
+"""The solved submissions of a contest, its users, and what was left out of both.
 
 A submission's verdict is that of its latest finished judgement which stands. It counts while the submission, its team
 and its problem are there.
@@ -21,7 +21,7 @@ ALWAYS_SHOWN = ("teams", "submissions", "judgements", "solved")
 
 @dataclass(slots=True)
 class Report:
-    """What a contest has, and what of it does not count or is worth a look."""
+    """What a contest has, and what of it does not count or is to be known."""
 
     contest_id: str = ""
     teams: int = 0
@@ -102,7 +102,7 @@ class Verdicts:
             yield Said(self._named(submission.id), solve, held)
 
     def count_all(self) -> None:
-        """Fills in what one look at the whole contest finds."""
+        """Fills in what counting the whole contest finds."""
         self.report.judgements = self._contest.count("judgements")
         self.report.orphan_judgements = self._contest.orphan_judgements()
 

@@ -1,1 +1,1 @@
-"""What a source says beside what was counted from it; the difference becomes events."""
+"""Compares a source with what was counted from it; the difference becomes events."""

@@ -1,4 +1,4 @@
-"""What must be published so that a source and what was counted from it say the same. Pure.
+"""The events that make what was counted from a source what it says. Pure.
 
 A source decides about its own verdicts alone: what another source or a live client said is left to the rule. An event
 that reconciles keeps the standing revision, and is later than what it replaces and not before the source was read.

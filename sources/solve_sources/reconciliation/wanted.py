@@ -1,4 +1,4 @@
-"""What a source says, in the terms of the events: who takes part, and which submissions are solved."""
+"""Rows of a source, in the terms of the events: who takes part, and which submissions are solved."""
 
 from datetime import datetime
 from typing import NamedTuple
