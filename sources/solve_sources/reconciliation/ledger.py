@@ -1,4 +1,4 @@
-"""The ledger of what was counted from a source, in bounded memory: standing verdicts and users, as PostgreSQL and the log say.
+"""The ledger of what was counted from a source, in bounded memory: verdicts and users as they stand.
 
 Each run over the source begins with `start_round`; what it offers is marked, so that the rest is what the source does
 not name any more.
