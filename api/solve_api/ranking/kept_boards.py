@@ -11,6 +11,8 @@ from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import partial
+from math import inf
 from time import monotonic
 from typing import Any, NamedTuple
 
@@ -28,9 +30,10 @@ from solve_api.ranking.board_builds import (
     pause_before_next,
 )
 from solve_api.ranking.periods import TimeRange
+from solve_api.ranking.single_flight import SingleFlight
 from solve_api.ranking.turns import Turn, Turns
 from solve_projector.domain.ranking import BoardPage, PageRequest, RankKey
-from solve_projector.store.postgresql import DATABASE_ERRORS
+from solve_projector.store.postgresql import DATABASE_ERRORS, Connection
 from solve_runtime.tasks import cancel_and_wait, cancelled, in_background, retrieve
 
 OURSELVES = ""  # builds what every visitor sees; no client has this address
@@ -45,7 +48,8 @@ BUSY_S = 2.0
 RETRY_S = 0.02
 RENEWED_AFTER_S = 0.2
 LOOKED_EVERY_S = 1.0
-NOTED_EVERY_S = 30.0
+NOTED_EVERY_S = 30.0  # in the background
+NOTED_FIRST_AFTER_S = 100.0  # by whoever asks, before the answer: builds drop what nobody asked for in thrice as long
 
 BuildBoard = Callable[[TimeRange], Coroutine[Any, Any, None]]
 
@@ -66,6 +70,7 @@ class _Board:
     computed_at: float
     cost_s: float
     asked_at: float
+    noted_at: float = -inf  # until when PostgreSQL knows who asked
 
     @property
     def age_s(self) -> float:
@@ -93,8 +98,8 @@ class KeptBoards:
         self._turns = Turns(1, WAITING_MAX)
         self._boards: OrderedDict[TimeRange, _Board] = OrderedDict()
         self._builds: dict[TimeRange, _Build] = {}
+        self._finds = SingleFlight()
         self._read = asyncio.Event()
-        self._noted_at = 0.0
         self._patient_from = 0.0
 
     async def ready(self, period: TimeRange, client: str, patience_s: float) -> bool:
@@ -102,9 +107,9 @@ class KeptBoards:
 
         Raises TooManyRequests if the client waits for too many already, and asyncpg's errors.
         """
-        if period not in self._boards:
-            await self._look([period])
         board = self._boards.get(period)
+        if board is None or monotonic() >= board.noted_at + NOTED_FIRST_AFTER_S:
+            board = await self._finds.run(period, partial(self._find, period))
         if board is None:
             task = self._start(period, client, self._build_first)
             await asyncio.wait([task], timeout=patience_s)
@@ -177,9 +182,7 @@ class KeptBoards:
         """Notes how these boards stand, perhaps built by another process; how long the next build has to wait."""
         async with self._pool.acquire() as connection:
             kept = await kept_of(connection, periods)
-            if monotonic() >= self._noted_at + NOTED_EVERY_S:
-                await connection.execute(KEPT_SQL["note_asked"], *zip(*periods, strict=True))
-                self._noted_at = monotonic()
+            await self._note_asked(connection)
             wait_s = await pause_before_next(connection)
         for period in periods:
             if found := kept.get(period):
@@ -187,6 +190,25 @@ class KeptBoards:
             else:
                 self._boards.pop(period, None)
         return wait_s
+
+    async def _find(self, period: TimeRange) -> _Board | None:
+        """The board if it is kept; from then on no build drops it that does not know that somebody asks."""
+        now = monotonic()
+        if not (rows := await self._pool.fetch(KEPT_SQL["find_board"], *period)):
+            self._boards.pop(period, None)
+            return None
+        board = self._note(period, Kept(*rows[0]))
+        board.noted_at = now
+        return board
+
+    async def _note_asked(self, connection: Connection) -> None:
+        """Notes who asked, all at once as soon as it is time for one."""
+        now = monotonic()
+        asked = [one for one, board in self._boards.items() if board.asked_at > board.noted_at]
+        if any(now >= self._boards[one].noted_at + NOTED_EVERY_S for one in asked):
+            for row in await connection.fetch(KEPT_SQL["note_asked"], *zip(*asked, strict=True)):
+                if board := self._boards.get(TimeRange(*row)):
+                    board.noted_at = now
 
     def _note(self, period: TimeRange, kept: Kept) -> _Board:
         computed_at = monotonic() - kept.age_s
@@ -221,11 +243,13 @@ class KeptBoards:
                 await build(period)
 
     async def _build_first(self, period: TimeRange) -> None:
-        self._note(period, await build_first(self._pool, period))
+        now = monotonic()
+        self._note(period, await build_first(self._pool, period)).noted_at = now
 
     async def _build_next(self, period: TimeRange) -> None:
+        now = monotonic()
         if found := await build_next(self._pool, period):
-            self._note(period, found)
+            self._note(period, found).noted_at = now
 
 
 @asynccontextmanager

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import UTC, datetime, timedelta
+from time import monotonic
 from typing import Any
 
 import asyncpg
@@ -178,6 +179,70 @@ async def test_few_boards_are_kept_and_none_that_nobody_asks_for(world: World, m
         await first_page(boards, days[0])
         async with pool.acquire() as connection:
             assert set(await kept_of(connection, days)) == {days[0]}
+
+
+class Clock:
+    """What these processes take the time to be; PostgreSQL's own is moved in the table."""
+
+    def __init__(self) -> None:
+        self.later_s = 0.0
+
+    def __call__(self) -> float:
+        return monotonic() + self.later_s
+
+    async def passes(self, world: World, seconds: float) -> None:
+        self.later_s += seconds
+        async with world.database() as database:
+            await database.execute("UPDATE kept_boards SET asked_at = asked_at - $1 * interval '1 second'", seconds)
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    clock = Clock()
+    monkeypatch.setattr(kept_boards, "monotonic", clock)
+    monkeypatch.setattr(kept_boards, "CHEAP_S", 0)  # nothing is built before it is read
+    return clock
+
+
+DAYS = [TimeRange(at(0) - timedelta(days=n), at(3600)) for n in range(3)]
+
+
+@pytest.mark.parametrize("restarted", [True, False], ids=["in a new process", "in the same process"])
+async def test_a_board_that_is_asked_for_again_after_a_rest_outlives_the_next_build(
+    world: World, clock: Clock, restarted: bool
+) -> None:
+    await add_solves(world, 1)
+    async with open_request_pool(world.settings, 2) as pool:
+        boards = KeptBoards(pool)  # which renews nothing by itself
+        for day in DAYS:
+            await first_page(boards, day)
+        await clock.passes(world, 420)
+        if restarted:
+            boards = KeptBoards(pool)
+        for day in DAYS:
+            assert await boards.ready(day, "an address", 60)
+            assert await boards.read(day, PageRequest(10), [])
+        await built_beside_again(world, DAYS[0])
+        for day in DAYS:
+            assert await boards.read(day, PageRequest(10), []), "it was served, and then dropped"
+
+
+async def test_a_build_drops_no_board_that_somebody_begins_to_ask_for(world: World, clock: Clock) -> None:
+    await add_solves(world, 1)
+    async with processes(world, 1) as [(_, boards)], world.database() as database:
+        for day in DAYS[:2]:
+            await first_page(boards, day)
+        await clock.passes(world, 420)
+        async with database.transaction():
+            await database.execute("UPDATE kept_boards SET asked_at = now() WHERE begins_at = $1", DAYS[1].begins_at)
+            await built_beside_again(world, DAYS[0])
+        assert await world.value("SELECT count(*) FROM kept_boards") == 2
+
+
+async def built_beside_again(world: World, period: TimeRange) -> None:
+    """Builds a board in another process, which knows of nobody who asks."""
+    async with open_request_pool(world.settings, 1) as pool:
+        await until(lambda: build_next(pool, period), "a build in another process", poll_s=0.01)
 
 
 async def test_a_board_of_several_thousand_places_is_read_across_its_rows(world: World) -> None:

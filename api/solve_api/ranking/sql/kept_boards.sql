@@ -45,19 +45,26 @@ SELECT count(*)::integer AS total
 FROM ranked
 
 -- name: show_board
--- Shows a generation in place of the board's last, which it drops, with every board that nobody asks for any more.
-WITH gone AS (
-    SELECT begins_at, ends_at, generation
-    FROM (SELECT *, row_number() OVER (ORDER BY asked_at DESC) AS place FROM kept_boards) AS boards
-    WHERE (begins_at, ends_at) = ($1, $2)
-        OR asked_at < clock_timestamp() - $6 * interval '1 second'
-        OR place >= $7
-),
-dropped AS (
+-- Shows a generation in place of the board's last, which it drops, with every board that nobody asks for any more: not
+-- one that somebody asks for just now, which has another `asked_at` then, or is locked.
+WITH dropped AS (
     DELETE FROM kept_boards
-    USING gone
-    WHERE (kept_boards.begins_at, kept_boards.ends_at) = (gone.begins_at, gone.ends_at)
-        AND (kept_boards.begins_at, kept_boards.ends_at) <> ($1, $2)
+    USING (
+        SELECT begins_at, ends_at
+        FROM kept_boards
+        JOIN (
+            SELECT begins_at, ends_at, asked_at, row_number() OVER (ORDER BY asked_at DESC) AS place FROM kept_boards
+        ) AS boards USING (begins_at, ends_at, asked_at)
+        WHERE (begins_at, ends_at) <> ($1, $2) AND (asked_at < clock_timestamp() - $6 * interval '1 second' OR place >= $7)
+        FOR UPDATE OF kept_boards SKIP LOCKED
+    ) AS unasked
+    WHERE (kept_boards.begins_at, kept_boards.ends_at) = (unasked.begins_at, unasked.ends_at)
+    RETURNING generation
+),
+gone AS (
+    SELECT generation FROM dropped
+    UNION ALL
+    SELECT generation FROM kept_boards WHERE (begins_at, ends_at) = ($1, $2)
 ),
 places AS (DELETE FROM kept_places WHERE generation IN (SELECT generation FROM gone)),
 ranks AS (DELETE FROM kept_ranks WHERE generation IN (SELECT generation FROM gone))
@@ -104,6 +111,16 @@ SELECT
 FROM kept_boards
 JOIN unnest($1::timestamptz[], $2::timestamptz[]) AS asked (begins_at, ends_at) USING (begins_at, ends_at)
 
+-- name: find_board
+-- How old this board is and how long it was computed, once it is noted that somebody asks for it. Waits for a build that
+-- drops it, and then finds none.
+UPDATE kept_boards
+SET asked_at = clock_timestamp()
+WHERE begins_at = $1 AND ends_at = $2
+RETURNING
+    extract(epoch FROM clock_timestamp() - computed_at)::float8 AS age_s,
+    extract(epoch FROM built_at - computed_at)::float8 AS cost_s
+
 -- name: note_asked
 -- Notes that somebody asks for these boards; waits for nobody, so that two who do this never wait for each other.
 UPDATE kept_boards
@@ -115,6 +132,7 @@ FROM (
     FOR UPDATE OF kept_boards SKIP LOCKED
 ) AS free
 WHERE (kept_boards.begins_at, kept_boards.ends_at) = (free.begins_at, free.ends_at)
+RETURNING kept_boards.begins_at, kept_boards.ends_at
 
 -- name: read_board
 -- A page of the board of [$1, $2): $4 places, where $3 says relative to the position $5 (negated count), $6, $7; and the
