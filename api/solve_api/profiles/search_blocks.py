@@ -1,7 +1,7 @@
 """Makes the blocks that a search of many users reads, in PostgreSQL, for all processes.
 
-Whoever finds them old starts to make new ones and waits for nothing. They are made at most for a tenth of the time, by
-one process: each time says until when it is good, nine times as long as it took. A crash leaves the blocks before.
+Whoever finds them old starts to make new ones and waits for nothing. They are made at most for a fiftieth of the time,
+by one process: each time says until when it is good, 49 times as long as it took. A crash leaves the blocks before.
 """
 
 import asyncio

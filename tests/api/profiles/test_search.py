@@ -1,9 +1,11 @@
 """Search, compared with a plain model: names in every form of Unicode, ranked, page by page while counts move."""
 
+import json
 import random
 import unicodedata
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import asyncpg
 import pytest
@@ -28,7 +30,7 @@ from tests.world import World
 # capitals, ligatures, full width, combining marks, and letters that fold to several or only to another normal form
 LETTERS = "aAbßẞİiıﬁＡÅK\u030a\u0345ΐΪ\u0301Σςé \u00a0_%\U0010ffff😀"
 texts = st.text(st.sampled_from(LETTERS), min_size=1, max_size=4)
-FEW, BLOCK = 8, 12
+FEW, BLOCK, GROUP = 8, 12, 3
 FOR_EACH = settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
@@ -144,13 +146,15 @@ async def test_of_many_those_are_ranked_who_had_solved_most(
         for number, name in enumerate(names)
     ]
     await hold(pool, users)
-    await pool.execute(SEARCH_SQL["make_blocks"].replace("/ 300", f"/ {BLOCK}"))
+    small = {name: sql.replace("300", str(BLOCK)).replace("32", str(GROUP)) for name, sql in SEARCH_SQL.items()}
+    await pool.execute(small["make_blocks"])
     now = {one.user_id: one for one in await move(pool, rng, users)}
     found = matching(users, text)
     if sum(key.startswith(text) for one in users for key in keys_of(one)) > FEW:
         found = found[:best]
     expected = ranked([now[one.user_id] for one in found])
     with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(module, "SEARCH_SQL", small)
         patched.setattr(module, "FEW_KEYS", FEW)
         patched.setattr(module, "BEST_OF_MANY", best)
         assert await paged(pool, text, limit) == [one.user_id for one in expected]
@@ -216,6 +220,27 @@ async def test_many_without_blocks_are_said_to_be_incomplete_until_they_are_made
         await pool.execute("UPDATE users SET username = 'm' WHERE user_id = 'u19'")
         await pool.execute("DELETE FROM users WHERE user_id = 'u18'")
         assert [one.user_id for one in (await search(pool, blocks, "n", 3, None)).users] == ["u17", "u16", "u15"]
+
+
+async def test_a_search_of_many_reads_few_blocks(pool: asyncpg.Pool) -> None:
+    await hold(pool, [User(f"u{number:05}", f"n{number:05}", number % 50) for number in range(20_000)])
+    await pool.execute(SEARCH_SQL["make_blocks"])
+    explain = "EXPLAIN (ANALYZE, FORMAT JSON) " + SEARCH_SQL["search"]
+    for text in ("u", "n"):
+        plan = json.loads(await pool.fetchval(explain, text, None, None, 21, module.FEW_KEYS, module.BEST_OF_MANY))
+        rows = {one["Subplan Name"]: one["Actual Rows"] for one in nodes_of(plan[0]["Plan"]) if "Subplan Name" in one}
+        inner = await pool.fetchval(
+            "SELECT count(*) FROM user_search_blocks WHERE block >= 0 AND starts_with(first_key, $1)", text
+        )
+        assert inner > 30
+        assert rows["CTE inner_blocks"] < inner / 2 + 3
+        assert rows["CTE best"] < 4 * module.BEST_OF_MANY
+
+
+def nodes_of(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    yield plan
+    for part in plan.get("Plans", []):
+        yield from nodes_of(part)
 
 
 async def test_blocks_are_made_by_one_and_not_before_it_is_time(pool: asyncpg.Pool) -> None:

@@ -17,17 +17,45 @@ few AS MATERIALIZED (
         LIMIT $5 + 1
     ) AS keys
 ),
-many AS MATERIALIZED (
-    SELECT as_of, fresh_until FROM user_search_state WHERE (SELECT count(*) FROM few) > $5
-),
--- blocks of which every key matches
-inner_blocks AS MATERIALIZED (
+-- one row if there are more
+more AS MATERIALIZED (SELECT true AS is_many FROM few OFFSET $5 LIMIT 1),
+many AS MATERIALIZED (SELECT as_of, fresh_until FROM more CROSS JOIN user_search_state),
+-- groups of blocks of which every key matches
+inner_groups AS MATERIALIZED (
     SELECT blocks.*
     FROM asked
     CROSS JOIN LATERAL (
+        SELECT block, first_key, last_key, top_solved, top_user_ids, solved, user_ids
+        FROM user_search_blocks
+        WHERE first_key >= asked.first_key AND first_key <= asked.last_key AND block < 0
+            AND last_key <= asked.last_key
+    ) AS blocks
+    WHERE EXISTS (SELECT FROM many)
+),
+-- the blocks of the groups, which follow each other; without groups, those before it are all
+grouped AS MATERIALIZED (
+    SELECT
+        coalesce(32 * min(-1 - block), 2147483647) AS first_block, 32 * max(-block) AS next_block,
+        coalesce(min(first_key), (SELECT last_key FROM asked)) AS first_key, max(last_key) AS last_key
+    FROM inner_groups
+),
+-- groups, and blocks before and after them, of which every key matches
+inner_blocks AS MATERIALIZED (
+    SELECT top_solved, top_user_ids, solved, user_ids FROM inner_groups
+    UNION ALL
+    SELECT blocks.*
+    FROM asked
+    CROSS JOIN grouped
+    CROSS JOIN LATERAL (
         SELECT top_solved, top_user_ids, solved, user_ids
         FROM user_search_blocks
-        WHERE first_key >= asked.first_key AND first_key <= asked.last_key AND last_key <= asked.last_key
+        WHERE first_key >= asked.first_key AND first_key <= grouped.first_key
+            AND block >= 0 AND block < grouped.first_block AND last_key <= asked.last_key
+        UNION ALL
+        SELECT top_solved, top_user_ids, solved, user_ids
+        FROM user_search_blocks
+        WHERE first_key >= grouped.last_key AND first_key <= asked.last_key
+            AND block >= grouped.next_block AND last_key <= asked.last_key
     ) AS blocks
     WHERE EXISTS (SELECT FROM many)
 ),
@@ -40,15 +68,32 @@ enough AS MATERIALIZED (
     OFFSET 2 * $6 / 10 - 1
     LIMIT 1
 ),
+-- a count that enough have; of few blocks, all are compared
+least AS MATERIALIZED (
+    SELECT coalesce(
+        (SELECT solved FROM enough),
+        (
+            SELECT one
+            FROM inner_blocks
+            CROSS JOIN LATERAL unnest(solved[:2 * $6]) AS one
+            WHERE NOT EXISTS (SELECT FROM enough)
+            ORDER BY one DESC
+            OFFSET 2 * $6 - 1
+            LIMIT 1
+        ),
+        0
+    ) AS solved
+),
 -- the blocks with the best, and the two in which the range starts and ends
 read_blocks AS MATERIALIZED (
     SELECT
         CASE WHEN beyond_ten THEN top.solved ELSE top_solved END AS solved,
         CASE WHEN beyond_ten THEN user_ids ELSE top_user_ids END AS user_ids
     FROM (
-        SELECT *
+        SELECT inner_blocks.*
         FROM inner_blocks
-        WHERE coalesce(top_solved[1] >= (SELECT solved FROM enough), true)
+        CROSS JOIN least
+        WHERE top_solved[1] >= least.solved
         ORDER BY top_solved[1] DESC, top_user_ids[1]
         LIMIT 2 * $6
     ) AS top
@@ -63,7 +108,7 @@ read_blocks AS MATERIALIZED (
         (
             SELECT solved, user_ids
             FROM user_search_blocks
-            WHERE first_key < asked.first_key
+            WHERE first_key < asked.first_key AND block >= 0
             ORDER BY first_key DESC, block DESC
             LIMIT 1
         )
@@ -71,7 +116,7 @@ read_blocks AS MATERIALIZED (
         (
             SELECT solved, user_ids
             FROM user_search_blocks
-            WHERE first_key <= asked.last_key
+            WHERE first_key <= asked.last_key AND block >= 0
             ORDER BY first_key DESC, block DESC
             LIMIT 1
         )
@@ -81,43 +126,50 @@ read_blocks AS MATERIALIZED (
 best AS MATERIALIZED (
     SELECT DISTINCT one.solved, one.user_id
     FROM read_blocks
-    CROSS JOIN LATERAL unnest(read_blocks.solved, read_blocks.user_ids) AS one (solved, user_id)
-    WHERE coalesce(one.solved >= (SELECT solved FROM enough), true)
+    CROSS JOIN least
+    CROSS JOIN LATERAL (
+        SELECT count(*)::integer AS size FROM unnest(read_blocks.solved) AS count WHERE count >= least.solved
+    ) AS at_least
+    CROSS JOIN LATERAL unnest(read_blocks.solved[:size], read_blocks.user_ids[:size]) AS one (solved, user_id)
     ORDER BY one.solved DESC, one.user_id -- so that names are compared until there are enough, and no longer
 ),
-candidates AS (
-    SELECT DISTINCT user_id FROM (SELECT user_id FROM few LIMIT $5) AS first WHERE NOT EXISTS (SELECT FROM many)
-    UNION ALL
-    (
-        SELECT best.user_id
-        FROM best
-        CROSS JOIN asked
-        CROSS JOIN LATERAL (
-            SELECT user_search_key(username) AS name_key, user_search_key(user_id) AS id_key
-            FROM users
-            WHERE users.user_id = best.user_id
-            OFFSET 0
-        ) AS now
-        WHERE starts_with(now.name_key, asked.first_key) OR starts_with(now.id_key, asked.first_key)
-        ORDER BY best.solved DESC, best.user_id
-        LIMIT $6
-    )
-)
-SELECT
-    (SELECT count(*) FROM few) > $5 AS is_many, (SELECT as_of FROM many) AS as_of,
-    coalesce((SELECT fresh_until < clock_timestamp() FROM many), (SELECT count(*) FROM few) > $5) AS is_stale, found.*
-FROM (SELECT) AS always
-LEFT JOIN (
+matching AS (
     SELECT one.*
-    FROM candidates
+    FROM (
+        SELECT DISTINCT user_id FROM (SELECT user_id FROM few LIMIT $5) AS first WHERE NOT EXISTS (SELECT FROM many)
+    ) AS candidates
     CROSS JOIN LATERAL (
         SELECT user_id, username, problems_solved, last_solved_at
         FROM users
         WHERE users.user_id = candidates.user_id AND {solve_projector.store.listing.is_shown}
         OFFSET 0 -- by the index: reading all users is never cheaper for long
     ) AS one
-    WHERE $2::integer IS NULL OR (-one.problems_solved, one.user_id) > (-$2, $3)
-    ORDER BY one.problems_solved DESC, one.user_id
+    UNION ALL
+    (
+        SELECT one.*
+        FROM best
+        CROSS JOIN asked
+        CROSS JOIN LATERAL (
+            SELECT user_id, username, problems_solved, last_solved_at
+            FROM users
+            WHERE users.user_id = best.user_id AND {solve_projector.store.listing.is_shown}
+            OFFSET 0
+        ) AS one
+        WHERE starts_with(user_search_key(one.username), asked.first_key)
+            OR starts_with(user_search_key(one.user_id), asked.first_key)
+        ORDER BY best.solved DESC, best.user_id
+        LIMIT $6
+    )
+)
+SELECT
+    EXISTS (SELECT FROM more) AS is_many, (SELECT as_of FROM many) AS as_of,
+    coalesce((SELECT fresh_until < clock_timestamp() FROM many), EXISTS (SELECT FROM more)) AS is_stale, found.*
+FROM (SELECT) AS always
+LEFT JOIN (
+    SELECT *
+    FROM matching
+    WHERE $2::integer IS NULL OR (-problems_solved, user_id) > (-$2, $3)
+    ORDER BY problems_solved DESC, user_id
     LIMIT $4
 ) AS found ON true
 
@@ -173,6 +225,27 @@ FROM (
     GROUP BY block
 ) AS made;
 
+-- Groups of 32 blocks, numbered from -1 downwards, with the first 200: no search of many needs more of one.
+INSERT INTO user_search_blocks (block, first_key, last_key, top_solved, top_user_ids, solved, user_ids)
+SELECT block, first_key, last_key, solved[:10], user_ids[:10], solved, user_ids
+FROM (
+    SELECT -1 - block / 32 AS block, min(first_key) AS first_key, max(last_key) AS last_key
+    FROM user_search_blocks
+    GROUP BY 1
+    HAVING count(*) = 32
+) AS groups
+CROSS JOIN LATERAL (
+    SELECT array_agg(solved) AS solved, array_agg(user_id) AS user_ids
+    FROM (
+        SELECT one.solved, one.user_id
+        FROM user_search_blocks AS blocks
+        CROSS JOIN LATERAL unnest(blocks.solved[:200], blocks.user_ids[:200]) AS one (solved, user_id)
+        WHERE blocks.first_key BETWEEN groups.first_key AND groups.last_key AND -1 - blocks.block / 32 = groups.block
+        ORDER BY one.solved DESC, one.user_id
+        LIMIT 200
+    ) AS best
+) AS best_of_group;
+
 INSERT INTO user_search_state (as_of, fresh_until)
-VALUES (now(), clock_timestamp() + greatest(9 * (clock_timestamp() - now()), interval '2 s'))
+VALUES (now(), clock_timestamp() + greatest(49 * (clock_timestamp() - now()), interval '2 s'))
 ON CONFLICT (singleton) DO UPDATE SET as_of = excluded.as_of, fresh_until = excluded.fresh_until;
