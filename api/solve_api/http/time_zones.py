@@ -16,5 +16,5 @@ def known_zones() -> frozenset[str]:
 
 
 def postgresql_name(zone: ZoneInfo) -> str:
-    """The name that means the same zone in AT TIME ZONE."""
+    """The name that means the same zone in PostgreSQL."""
     return NOT_ABBREVIATED.get(zone.key, zone.key)

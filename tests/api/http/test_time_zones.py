@@ -15,7 +15,11 @@ BARE = {"EST", "MST", "HST", "CET", "EET", "MET", "WET", "PST8PDT", "EST5EDT", "
 
 async def test_postgresql_has_every_zone_and_the_same_time_in_it(world: World) -> None:
     zones = {name: ZoneInfo(name) for name in known_zones()}
-    asked = "SELECT array_agg(moment AT TIME ZONE $2 ORDER BY moment) FROM unnest($1::timestamptz[]) AS moment"
+    asked = """
+        SELECT array_agg(moment::timestamp ORDER BY moment)
+        FROM unnest($1::timestamptz[]) AS moment
+        WHERE (SELECT set_config('TimeZone', $2, true)) IS NOT NULL
+    """
     async with world.database() as database:
         there = {name for (name,) in await database.fetch("SELECT name FROM pg_timezone_names")}
         assert {postgresql_name(zone) for zone in zones.values()} <= there
