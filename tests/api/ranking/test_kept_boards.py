@@ -1,6 +1,7 @@
 """Kept boards: shared by processes, taken over from a killed one, bounded in number, and as old as they say."""
 
 import asyncio
+import json
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import UTC, datetime, timedelta
@@ -14,7 +15,7 @@ from hypothesis import strategies as st
 
 from solve_api.database import open_request_pool
 from solve_api.ranking import board_builds, kept_boards
-from solve_api.ranking.board_builds import ALL_TIME, Kept, build_first, build_next, kept_of
+from solve_api.ranking.board_builds import ALL_TIME, KEPT_SQL, Kept, build_first, build_next, kept_of
 from solve_api.ranking.kept_boards import KeptBoards, KeptPage, keeping_boards
 from solve_api.ranking.periods import TimeRange
 from solve_projector.domain.ranking import Mode, PageRequest, RankKey
@@ -262,6 +263,18 @@ async def test_a_board_of_several_thousand_places_is_read_across_its_rows(world:
                     assert board[reading.begin : reading.begin + len(reading.rows)] == reading.rows
                     ranks = {one: (rank, board[rank - 1]) for one, rank in _ranks(1, 1000, 1001, 2500)}
                     assert reading.places == ranks
+
+
+async def test_a_rank_reads_each_row_of_places_once(world: World) -> None:
+    await add_solves(world, 2500)
+    explain = "EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) " + KEPT_SQL["read_board"]
+    async with processes(world, 1) as [(pool, boards)]:
+        await first_page(boards, EVERYWHERE)
+        for mode in (Mode.AFTER, Mode.AROUND):
+            some = ["u700", "u900", "u2000"]
+            found = await pool.fetchval(explain, *EVERYWHERE, mode, 50, -1, int(at(900).timestamp()), "u900", some)
+            plan = json.loads(found)[0]["Plan"]
+            assert plan["Shared Hit Blocks"] + plan["Shared Read Blocks"] < 500
 
 
 async def test_who_is_equal_shares_a_rank_across_the_rows_of_a_board(world: World) -> None:

@@ -219,7 +219,10 @@ LEFT JOIN LATERAL (
     JOIN kept_places AS chunk
         ON chunk.generation = page.generation AND chunk.before = (asked.place - 1) / 1000 * 1000
     CROSS JOIN LATERAL (SELECT asked.place - chunk.before AS ordinal) AS bounds
-    CROSS JOIN LATERAL (SELECT chunk.negated[ordinal] AS negated, chunk.seconds[ordinal] AS second) AS one
+    CROSS JOIN LATERAL (
+        SELECT chunk.negated[ordinal] AS negated, chunk.seconds[ordinal] AS second
+        OFFSET 0 -- once, not for each place that a rank compares: that reads both arrays each time
+    ) AS one
     WHERE NOT asked.is_center
 ) AS found ON true
 ORDER BY found.is_asked, found.place
