@@ -175,7 +175,10 @@ class KeptBoards:
         if not boards:
             return RENEWED_AFTER_S
         stalest = max(boards, key=lambda one: boards[one].age_s ** 2 / max(boards[one].cost_s, 0.001))
-        await asyncio.shield(self._start(stalest, OURSELVES, self._build_next))
+        build = self._start(stalest, OURSELVES, self._build_next)
+        await asyncio.wait([build])
+        if not build.cancelled():  # by the end of the process
+            build.result()
         return RENEWED_AFTER_S
 
     async def _look(self, periods: list[TimeRange]) -> float:

@@ -12,6 +12,7 @@ import asyncpg
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from structlog.testing import capture_logs
 
 from solve_api.database import open_request_pool
 from solve_api.ranking import board_builds, kept_boards
@@ -162,6 +163,18 @@ async def built_again(pool: asyncpg.Pool) -> Kept:
 async def built_beside(world: World) -> Kept | None:
     async with open_request_pool(world.settings, 1) as pool:
         return await build_next(pool, EVERYWHERE)
+
+
+async def test_a_process_that_ends_while_it_builds_reports_no_failure(world: World) -> None:
+    await add_solves(world, 1)
+    waiting = "SELECT count(*) FROM pg_locks WHERE relation = 'solves'::regclass AND NOT granted"
+    with capture_logs() as logs:
+        async with world.database() as database, processes(world, 1) as [(_, boards)]:
+            await first_page(boards, EVERYWHERE)
+            await database.execute("BEGIN; LOCK TABLE solves")
+            await boards.read(EVERYWHERE, PageRequest(10), [])
+            await until(lambda: world.value(waiting), "the next build")
+    assert logs == []
 
 
 async def test_few_boards_are_kept_and_none_that_nobody_asks_for(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
