@@ -11,11 +11,13 @@ from datetime import datetime, timedelta
 from types import TracebackType
 from typing import Any, NamedTuple, Self
 
+from solve_runtime.text import readable
+from solve_sources.clics.columns import COLUMNS_OF, judgement_columns, submission_columns, text_of
 from solve_sources.clics.feed import FeedChange
-from solve_sources.clics.times import parse_relative_time, parse_time
-from solve_sources.reconciliation.scratch import TICK, as_time, in_microseconds, open_scratch, storable
+from solve_sources.clics.schedule import Schedule
+from solve_sources.errors import FeedError
+from solve_sources.reconciliation.scratch import TICK, as_time, open_scratch, storable
 
-LONGEST_CONTEST = timedelta(days=36_500)  # what is longer is no time of a contest, and may be too large to keep
 TABLES = """
 CREATE TABLE teams (id TEXT PRIMARY KEY, name TEXT, hidden INTEGER, group_ids TEXT, gone INTEGER) WITHOUT ROWID;
 CREATE TABLE groups (id TEXT PRIMARY KEY, hidden INTEGER, gone INTEGER) WITHOUT ROWID;
@@ -46,6 +48,10 @@ JUDGED = """
 SELECT
     submissions.id, submissions.team_id, submissions.problem_id, submissions.language_id, submissions.time,
     submissions.contest_time, submissions.gone,
+    EXISTS (
+        SELECT 1 FROM judgements
+        WHERE submission_id = submissions.id AND (gone OR NOT stands OR type_id IS NOT NULL)
+    ),
     coalesce(teams.gone, -1), coalesce(problems.gone, -1),
     judgements.id, judgements.type_id, judgements.start_time, judgements.start_contest_time, judgements.end_time,
     judgements.end_contest_time, judgements.stands, judgements.change,
@@ -56,26 +62,6 @@ LEFT JOIN problems ON problems.id = submissions.problem_id
 LEFT JOIN judgements ON judgements.submission_id = submissions.id AND NOT judgements.gone
 LEFT JOIN judgement_types ON judgement_types.id = judgements.type_id
 """
-
-
-class Schedule(NamedTuple):
-    """When the contest runs, and whether its scoreboard is frozen; None where the feed does not say."""
-
-    start: datetime | None = None
-    end: datetime | None = None
-    frozen_since: datetime | None = None
-
-    def moment(self, absolute: int | None, relative: int | None) -> datetime | None:
-        """A time that is given as such, or as one since the start."""
-        if absolute is not None:
-            return as_time(absolute)
-        if relative is None or self.start is None:
-            return None
-        try:
-            time = self.start + relative * TICK
-        except OverflowError:
-            return None
-        return time if time >= as_time(0) else None
 
 
 class Team(NamedTuple):
@@ -105,7 +91,9 @@ class Submission(NamedTuple):
     problem_id: str | None
     language_id: str | None
     submitted_at: datetime | None
+    since_start: timedelta | None
     gone: bool
+    was_judged: bool  # or was, and that stands no more
     has_team: bool | None
     has_problem: bool | None
     judgements: list[Judgement]
@@ -117,8 +105,10 @@ class Contest:
     def __init__(self) -> None:
         self._database = open_scratch(TABLES)
         self._contest: dict[str, Any] = {}
+        self._is_deleted = False
         self._state: dict[str, Any] = {}
         self._changes = 0
+        self._named: set[str] = set()
         self.contest_id = ""
         self.all_changed = False  # something that every verdict may depend on
 
@@ -131,13 +121,19 @@ class Contest:
         self._database.close()
 
     def apply(self, change: FeedChange) -> None:
-        """One object's state from here on, or with an id of None a whole collection: what it does not name is gone."""
+        """One object's state from here on, or with an id of None a whole collection: what it does not name is gone.
+
+        Raises FeedError where it is of another contest.
+        """
+        self._changes += 1
+        self._require_one_contest(change.contest_id)
         if change.type == "contest":
             self._set_contest(change)
         elif change.type == "state":
             self._state = change.state if isinstance(change.state, dict) else {}
             self.all_changed = True
         elif change.type in TABLE_OF:
+            self._named.add(change.type)
             if isinstance(change.state, list):
                 self._replace_all(change.type, change.state)
             elif change.id is not None:
@@ -148,31 +144,31 @@ class Contest:
         for table in TABLE_OF.values():
             self._database.execute(f"UPDATE {table} SET gone = 1")  # noqa: S608 - one of ours
         self._database.execute("INSERT OR REPLACE INTO judgement_types VALUES ('AC', 1, 0)")
+        self._contest, self._state, self._is_deleted = {}, {}, False
+        self._named.clear()
         self.all_changed = True
 
     @property
     def schedule(self) -> Schedule:
         """From the contest and its state."""
-        start = parse_time(self._contest.get("start_time"))
-        duration = parse_relative_time(self._contest.get("duration"))
-        end = start + duration if start is not None and duration is not None else None
-        return Schedule(start, end, self._frozen_since(end))
-
-    def _frozen_since(self, end: datetime | None) -> datetime | None:
-        frozen = parse_time(self._state.get("frozen"))
-        if frozen is None or self._state.get("thawed") is not None:
-            return None
-        before_end = parse_relative_time(self._contest.get("scoreboard_freeze_duration"))
-        return end - before_end if end is not None and before_end is not None else frozen
+        return Schedule.of(self._contest, self._state)
 
     def teams(self) -> Iterator[Team]:
-        """Those that stand, by id."""
+        """Those that stand, by id; hidden are those that the scoreboard leaves out."""
+        shown_group = self._shown_group()
         hidden_groups = {row[0] for row in self._database.execute("SELECT id FROM groups WHERE hidden AND NOT gone")}
         for team_id, name, hidden, group_ids in self._database.execute(
             "SELECT id, name, hidden, group_ids FROM teams WHERE NOT gone ORDER BY id"
         ):
-            in_hidden_group = not hidden_groups.isdisjoint(json.loads(group_ids))
-            yield Team(team_id, name, bool(hidden) or in_hidden_group)
+            groups = json.loads(group_ids)
+            elsewhere = shown_group is not None and shown_group not in groups
+            yield Team(team_id, name, bool(hidden) or elsewhere or not hidden_groups.isdisjoint(groups))
+
+    def _shown_group(self) -> str | None:
+        """2026-01: the group that the scoreboard is of; None for all teams."""
+        shown = text_of(self._contest.get("main_scoreboard_group_id"))
+        known = self._database.execute("SELECT 1 FROM groups WHERE id = ? AND NOT gone", (shown,)).fetchone()
+        return shown if known else None
 
     def submissions(self, only_changed: bool = False) -> Iterator[Submission]:
         """All of them by id, also deleted ones, or those that changed since `settled`."""
@@ -184,11 +180,20 @@ class Contest:
             if current is None or current.id != row[0]:
                 if current is not None:
                     yield current
-                current = _submission_of(row, schedule)
-            if row[9] is not None:
+                current = _submission_of(row, schedule, self._is_deleted)
+            if row[10] is not None:
                 current.judgements.append(_judgement_of(row, schedule))
         if current is not None:
             yield current
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether the feed said nothing at all."""
+        return self._changes == 0
+
+    def names(self, what: str) -> bool:
+        """Whether the feed says what a collection has, if only that it is empty."""
+        return what in self._named
 
     def count(self, what: str) -> int:
         """How many of a collection stand."""
@@ -217,10 +222,25 @@ class Contest:
         return None if found is None else as_time(found)
 
     def _set_contest(self, change: FeedChange) -> None:
-        if isinstance(change.state, dict):
-            self._contest = change.state
-            self.contest_id = str(change.state.get("id") or change.id or "")
-            self.all_changed = True
+        said = change.state
+        if isinstance(said, list):  # of the collection of contests
+            self._require_one_contest(*(item.get("id") for item in said if isinstance(item, dict)))
+            said = said[-1] if said and isinstance(said[-1], dict) else None
+        self._is_deleted = said is None
+        if said is not None:
+            self._require_one_contest(said.get("id") or change.id)
+            self._contest = said
+        self.all_changed = True
+
+    def _require_one_contest(self, *contest_ids: Any) -> None:
+        for contest_id in filter(None, contest_ids):
+            named = storable(str(contest_id))
+            if self.contest_id and named != self.contest_id:
+                raise FeedError(
+                    f"the feed is of two contests, {readable(self.contest_id)} and {readable(named)}; "
+                    "give the feed of one"
+                )
+            self.contest_id = named
 
     def _replace_all(self, kind: str, items: list[Any]) -> None:
         table = TABLE_OF[kind]
@@ -243,18 +263,18 @@ class Contest:
         if kind == "judgements":
             self._apply_judgement(object_id, said, gone)
         elif kind == "submissions":
-            self._put(kind, object_id, _submission_columns(said, gone))
+            self._put(kind, object_id, submission_columns(said, gone))
             self._database.execute("INSERT OR IGNORE INTO changed VALUES (?)", (object_id,))
         else:
-            self._put(kind, object_id, COLUMNS_OF[kind](said, gone))
+            self._put(kind, object_id, COLUMNS_OF[kind]({"id": object_id, **said}, gone))
             self.all_changed = True
 
     def _apply_judgement(self, object_id: str, said: dict[str, Any], gone: bool) -> None:
         known = self._database.execute("SELECT submission_id FROM judgements WHERE id = ?", (object_id,)).fetchone()
-        owner = _text(said.get("submission_id")) or (known and known[0])
+        owner = text_of(said.get("submission_id")) or (known and known[0])
         for one in {owner, known and known[0]} - {None}:
             self._database.execute("INSERT OR IGNORE INTO changed VALUES (?)", (one,))
-        self._put("judgements", object_id, (owner, *_judgement_columns(said, gone, self._changes)))
+        self._put("judgements", object_id, (owner, *judgement_columns(said, gone, self._changes)))
 
     def _put(self, kind: str, object_id: str, columns: tuple[Any, ...]) -> None:
         marks = ", ".join("?" * (1 + len(columns)))
@@ -264,79 +284,28 @@ class Contest:
         )
 
 
-def _team_columns(said: dict[str, Any], gone: bool) -> tuple[Any, ...]:
-    name = said.get("display_name") or said.get("name") or ""
-    groups = said.get("group_ids")
-    ids = [storable(str(one)) for one in groups] if isinstance(groups, list) else []
-    return (storable(str(name)), said.get("hidden") is True, json.dumps(ids), gone)
-
-
-def _group_columns(said: dict[str, Any], gone: bool) -> tuple[Any, ...]:
-    return (said.get("hidden") is True, gone)
-
-
-def _problem_columns(_: dict[str, Any], gone: bool) -> tuple[Any, ...]:
-    return (gone,)
-
-
-def _type_columns(said: dict[str, Any], gone: bool) -> tuple[Any, ...]:
-    return (said.get("solved") is True, gone)
-
-
-COLUMNS_OF = {
-    "teams": _team_columns,
-    "groups": _group_columns,
-    "problems": _problem_columns,
-    "judgement-types": _type_columns,
-}
-
-
-def _submission_columns(said: dict[str, Any], gone: bool) -> tuple[Any, ...]:
-    ids = (_text(said.get(name)) for name in ("team_id", "problem_id", "language_id"))
-    return (*ids, *_times(said, "time", "contest_time"), gone)
-
-
-def _judgement_columns(said: dict[str, Any], gone: bool, change: int) -> tuple[Any, ...]:
-    stands = said.get("current") is not False and said.get("valid") is not False
-    times = _times(said, "start_time", "start_contest_time", "end_time", "end_contest_time")
-    return (_text(said.get("judgement_type_id")), *times, stands, change, gone)
-
-
-def _text(value: Any) -> str | None:
-    return None if value is None else storable(str(value))
-
-
-def _times(said: dict[str, Any], *names: str) -> Iterator[int | None]:
-    """In microseconds, since 1970 or since the start; None where one is missing or unusable."""
-    for name in names:
-        if name.endswith("contest_time"):
-            relative = parse_relative_time(said.get(name))
-            yield None if relative is None or abs(relative) > LONGEST_CONTEST else relative // TICK
-        else:
-            absolute = parse_time(said.get(name))
-            yield None if absolute is None or absolute < as_time(0) else in_microseconds(absolute)
-
-
-def _submission_of(row: sqlite3.Row, schedule: Schedule) -> Submission:
+def _submission_of(row: sqlite3.Row, schedule: Schedule, contest_is_deleted: bool) -> Submission:
     return Submission(
         row[0],
         row[1],
         row[2],
         row[3],
         submitted_at=schedule.moment(row[4], row[5]),
-        gone=bool(row[6]),
-        has_team=None if row[7] < 0 else not row[7],
-        has_problem=None if row[8] < 0 else not row[8],
+        since_start=None if row[5] is None else row[5] * TICK,
+        gone=bool(row[6]) or contest_is_deleted,
+        was_judged=bool(row[7]),
+        has_team=None if row[8] < 0 else not row[8],
+        has_problem=None if row[9] < 0 else not row[9],
         judgements=[],
     )
 
 
 def _judgement_of(row: sqlite3.Row, schedule: Schedule) -> Judgement:
     return Judgement(
-        type_id=row[10],
-        started_at=schedule.moment(row[11], row[12]),
-        ended_at=schedule.moment(row[13], row[14]),
-        stands=bool(row[15]),
-        change=row[16],
-        solved=None if row[17] < 0 else bool(row[17]),
+        type_id=row[11],
+        started_at=schedule.moment(row[12], row[13]),
+        ended_at=schedule.moment(row[14], row[15]),
+        stands=bool(row[16]),
+        change=row[17],
+        solved=None if row[18] < 0 else bool(row[18]),
     )

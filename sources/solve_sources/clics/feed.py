@@ -1,4 +1,4 @@
-"""Reads the lines of a CLICS event feed, in the forms of 2020-03 (`op`) and of 2021-11 and later (`token`).
+"""Reads the lines of a CLICS event feed: of 2020-03 (`op`), of 2021-11 (`endpoint`), of 2022-07 and later (`type`).
 
 The Contest API's notifications: https://ccs-specs.icpc.io/2023-06/contest_api#notification-format. Each says the
 current state of one object or, with a list, of a whole collection; a feed promises neither order nor uniqueness.
@@ -13,15 +13,22 @@ from solve_sources.reconciliation.scratch import storable
 
 # the collections' names over the versions
 TYPE_NAMES = {"contests": "contest"}
+# of which each object has an id
+COLLECTIONS = frozenset(("teams", "groups", "problems", "judgement-types", "submissions", "judgements"))
+GZIP = b"\x1f\x8b"
 LINE_MAX_BYTES = 64 * 1024 * 1024  # a whole collection of the largest contests takes a tenth
 
 
 class FeedChange(NamedTuple):
-    """The state an object has from here on, None where it is deleted; a list is a whole collection, and has no id."""
+    """The state an object has from here on, None where it is deleted; a list is a whole collection, and has no id.
+
+    `contest_id` is None where the line does not say of which contest it is.
+    """
 
     type: str
     id: str | None
     state: dict[str, Any] | list[Any] | None
+    contest_id: str | None = None
 
 
 def feed_lines(stream: BinaryIO, name: str) -> Iterator[bytes]:
@@ -45,6 +52,8 @@ def change_of(line: bytes, where: str) -> FeedChange | None:
     """What one line says; None where it only keeps a connection alive. Raises FeedError."""
     if not line.strip():
         return None
+    if line.startswith(GZIP):
+        raise FeedError(f"{where}: this is gzip; unpack it: gzip -dc FILE | solve-producer import clics -")
     try:
         said = json.loads(line)
     except (ValueError, RecursionError) as error:
@@ -54,18 +63,41 @@ def change_of(line: bytes, where: str) -> FeedChange | None:
 
 def change_said(said: Any, where: str) -> FeedChange:
     """What a parsed line says. Raises FeedError."""
-    if not isinstance(said, dict) or not isinstance(said.get("type"), str) or "data" not in said:
+    collection = _collection_of(said)
+    if collection is None or "data" not in said:
         raise FeedError(f'{where}: not a line of a CLICS event feed: it has no "type" and "data"')
-    named = str(said["type"])
-    collection = TYPE_NAMES.get(named, named)
-    data = said["data"]
-    if isinstance(data, list):
-        return FeedChange(collection, None, data)
-    state = data if isinstance(data, dict) else None
-    own = said.get("id")
+    data, own, contest_id = said["data"], said.get("id"), _id_of(said.get("contest_id"))
+    if data is not None and not isinstance(data, dict | list):
+        raise FeedError(
+            f'{where}: "data" is neither an object, a list nor null; correct the line, or get the feed again'
+        )
     if "op" in said:  # 2020-03: the line's own id is the event's
-        own = (state or {}).get("id", own)
-        state = None if said["op"] == "delete" else state
-    elif own is None:
-        own = (state or {}).get("id")
-    return FeedChange(collection, None if own is None else storable(str(own)), state)
+        own = (data if isinstance(data, dict) else {}).get("id")
+        data = None if said["op"] == "delete" else data
+    elif own is None and isinstance(data, dict):
+        own = data.get("id")
+    if collection in COLLECTIONS and own is None and data is None and "op" not in said:
+        data = []  # nothing of the collection is there any more
+    if collection in COLLECTIONS and not _are_named(own, data):
+        raise FeedError(f"{where}: an object of {collection} has no id; correct the line, or get the feed again")
+    return FeedChange(collection, None if isinstance(data, list) else _id_of(own), data, contest_id)
+
+
+def _collection_of(said: Any) -> str | None:
+    """The name of 2023-06; None where the line has none."""
+    if not isinstance(said, dict):
+        return None
+    named = said.get("type")
+    if named is None and said.get("contest_id") is not None:  # 2021-11: without an endpoint it is the contest itself
+        named = said.get("endpoint") or "contest"
+    return TYPE_NAMES.get(named, named) if isinstance(named, str) else None
+
+
+def _are_named(own: Any, data: Any) -> bool:
+    if isinstance(data, list):
+        return all(isinstance(item, dict) and item.get("id") is not None for item in data)
+    return own is not None
+
+
+def _id_of(value: Any) -> str | None:
+    return None if value is None else storable(str(value))

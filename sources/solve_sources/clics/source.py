@@ -68,7 +68,7 @@ class ContestSource:
         events = current.offer(one.solve for one in page if one.solve and not one.held)
         for one in page:
             standing = ledger.of_submission(one.submission_id)
-            if one.held:
+            if one.held or not (one.decided or self._reading.whole):
                 current.spare(verdict.key for verdict in standing)
             else:
                 events += current.revoke(

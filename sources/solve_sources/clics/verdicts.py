@@ -10,7 +10,8 @@ from datetime import UTC, datetime
 from typing import NamedTuple
 
 from solve_schemas.events import TEXT_MAX_CHARS
-from solve_sources.clics.contest import Contest, Judgement, Schedule, Submission
+from solve_sources.clics.contest import Contest, Judgement, Submission
+from solve_sources.clics.schedule import Schedule
 from solve_sources.errors import FeedError
 from solve_sources.reconciliation.wanted import WantedSolve, WantedUser
 from solve_sources.text import cleaned
@@ -59,11 +60,15 @@ class Reading:
 
 
 class Said(NamedTuple):
-    """What a contest says of a submission: its solve, if any; whether it is to be left as it stands."""
+    """What a contest says of a submission: its solve, if any; whether it is to be left as it stands.
+
+    One that is not `decided` may have a judgement that is still to come.
+    """
 
     submission_id: str
     solve: WantedSolve | None
     held: bool
+    decided: bool
 
 
 class Verdicts:
@@ -71,14 +76,16 @@ class Verdicts:
 
     def __init__(self, contest: Contest, reading: Reading, name: str) -> None:
         """Raises FeedError where neither the feed nor the reading names the contest; `name` is the feed's."""
+        if contest.is_empty:
+            raise FeedError(f"{name}: the feed is empty; get it again")
         contest_id = cleaned(reading.contest_id or contest.contest_id)
         if not contest_id:
             raise FeedError(f"{name}: the feed does not name its contest; give its id with --contest-id")
         self._contest = contest
         self._reading = reading
         self._schedule: Schedule = contest.schedule
-        self._names_teams = reading.whole and contest.count("teams") > 0
-        self._names_problems = reading.whole and contest.count("problems") > 0
+        self._names_teams = reading.whole and contest.names("teams")
+        self._names_problems = reading.whole and contest.names("problems")
         self.report = Report(contest_id)
 
     def users(self, now: datetime) -> Iterator[WantedUser]:
@@ -99,7 +106,8 @@ class Verdicts:
             held = self._is_held(submission)
             self.report.submissions_since_freeze += held
             self.report.solved += solve is not None and not held
-            yield Said(self._named(submission.id), solve, held)
+            decided = submission.gone or submission.was_judged
+            yield Said(self._named(submission.id), solve, held, decided)
 
     def count_all(self) -> None:
         """Fills in what counting the whole contest finds."""
@@ -112,8 +120,9 @@ class Verdicts:
         return self._schedule.frozen_since if self._reading.hold_frozen else None
 
     def _is_held(self, submission: Submission) -> bool:
-        since = self.frozen_since
-        return since is not None and submission.submitted_at is not None and submission.submitted_at >= since
+        if not self._reading.hold_frozen:
+            return False
+        return self._schedule.is_frozen(submission.submitted_at, submission.since_start)
 
     def _solve_of(self, submission: Submission) -> WantedSolve | None:
         if submission.gone:
@@ -149,14 +158,12 @@ class Verdicts:
         if submission.has_problem is False or (submission.has_problem is None and self._names_problems):
             report.submissions_of_removed_problems += 1
             return False
-        return self._is_in_time(submission.submitted_at)
+        return self._is_in_time(submission)
 
-    def _is_in_time(self, submitted_at: datetime | None) -> bool:
-        start, end = self._schedule.start, self._schedule.end
-        if submitted_at is None:
-            return True
-        before = start is not None and submitted_at < start
-        after = end is not None and submitted_at >= end
+    def _is_in_time(self, submission: Submission) -> bool:
+        times = submission.submitted_at, submission.since_start
+        before = self._schedule.is_before_start(*times)
+        after = self._schedule.is_after_end(*times)
         self.report.submissions_before_start += before
         self.report.submissions_after_end += after
         return not (self._reading.contest_time_only and (before or after))

@@ -96,6 +96,24 @@ def test_the_form_of_2020_says_the_same() -> None:
     assert solved_by(convert(gone, "old")) == {}
 
 
+def test_the_form_of_2021_says_the_same() -> None:
+    def named(kind: str | None, data: Any, object_id: str | None = None) -> bytes:
+        endpoint = {"endpoint": kind} if kind else {}
+        return json.dumps({"contest_id": "c", "id": object_id, "data": data} | endpoint).encode()
+
+    accepted = judgement("j", "AC", "2024-01-01T10:06:00Z")
+    lines = [
+        named(None, {"id": "c", "start_time": "2024-01-01T10:00:00Z"}),
+        named("judgement-types", [{"id": name, "solved": solved} for name, solved in TYPES.items()]),
+        named("problems", [{"id": "a"}]),
+        named("teams", {"id": "t1", "name": "The Ones"}, "t1"),
+        *(named(json.loads(one)["type"], json.loads(one)["data"]) for one in (SUBMISSION, accepted)),
+    ]
+    assert convert(lines, "f").events == converted(line("problems", "a", {"id": "a"}), accepted).events
+    assert solved_by(convert([*lines, named("judgements", None, "j")], "f")) == {}
+    assert solved_by(convert(lines[1:], "f")) == {"c:t1": 1}  # each line names the contest
+
+
 def test_the_last_of_the_changes_of_a_judgement_stands_even_at_the_same_cut_end_time() -> None:
     end = "2024-01-01T10:06:00Z"
     changed = [judgement("j", "AC", end), judgement("j", "WA", end)]
@@ -143,6 +161,10 @@ def test_a_judgement_that_does_not_stand_does_not_count(withdrawn: dict[str, boo
         line("judgement-types", "AC", None),
         line("judgement-types", None, [{"id": "WA", "solved": False}]),
         json.dumps({"id": "e", "type": "teams", "op": "delete", "data": {"id": "t1"}}).encode(),
+        line("teams", None, []),
+        line("teams", None, None),
+        line("contest", None, None),
+        line("contests", None, []),
         json.dumps({"id": "e", "type": "problems", "op": "delete", "data": {"id": "a"}}).encode(),
     ],
 )
@@ -150,8 +172,17 @@ def test_what_a_verdict_depends_on_is_followed_in_any_order(gone: bytes) -> None
     accepted = judgement("j", "AC", "2024-01-01T10:06:00Z")
     assert solved_by(converted(line("problems", "a", {"id": "a"}), accepted)) == {"c:t1": 1}
     assert solved_by(converted(line("problems", "a", {"id": "a"}), accepted, gone)) == {}
+    for nothing in (line("submissions", None, None), line("judgements", None, [])):
+        assert solved_by(converted(accepted, nothing)) == {}
     early = [CONTEST, *KINDS, line("problems", "a", {"id": "a"}), TEAM, gone, SUBMISSION, accepted]
     assert solved_by(convert(early, "feed")) == {}
+
+
+@pytest.mark.parametrize(
+    "none", [[line("problems", None, [])], [line("problems", "b", {"id": "b"}), line("problems", "b", None)]]
+)
+def test_where_a_feed_says_that_there_are_no_problems_nothing_is_solved(none: list[bytes]) -> None:
+    assert solved_by(converted(judgement("j", "AC", "2024-01-01T10:06:00Z"), *none)) == {}
 
 
 @pytest.mark.parametrize(
@@ -160,13 +191,15 @@ def test_what_a_verdict_depends_on_is_followed_in_any_order(gone: bytes) -> None
         [line("teams", "t1", {"id": "t1", "name": "One", "hidden": True})],
         [line("teams", "t1", {"id": "t1", "group_ids": ["g"]}), line("groups", "g", {"id": "g", "hidden": True})],
         [line("groups", None, [{"id": "g", "hidden": True}]), line("teams", "t1", {"id": "t1", "group_ids": ["g"]})],
+        [line("groups", "g", {"id": "g"}), line("contest", None, {"id": "c", "main_scoreboard_group_id": "g"})],
     ],
 )
 def test_a_hidden_team_is_on_no_leaderboard(hiding: list[bytes]) -> None:
     conversion = converted(judgement("j", "AC", "2024-01-01T10:06:00Z"), *hiding)
     assert [event.listed for event in conversion.events if isinstance(event, UserRegistered)] == [False]
     assert conversion.report.hidden_teams == 1
-    shown = converted(*hiding, line("teams", "t1", {"id": "t1", "name": "One", "hidden": False}))
+    everybody = line("contest", None, {"id": "c", "main_scoreboard_group_id": None})
+    shown = converted(*hiding, line("teams", "t1", {"id": "t1", "name": "One", "hidden": False}), everybody)
     assert [event.listed for event in shown.events if isinstance(event, UserRegistered)] == [None]
 
 
@@ -217,6 +250,59 @@ def test_while_a_freeze_lasts_what_was_handed_in_since_is_left_alone() -> None:
         assert solved_by(whole) == {"c:t1": 2}
 
 
+FREEZING = {"id": "c", "start_time": "2024-01-01T10:00:00Z", "duration": "2:00:00"}
+
+
+@pytest.mark.parametrize(
+    ("contest", "frozen_at", "held"),
+    [
+        ({}, "10:30:00", ["b", "c"]),
+        ({"scoreboard_freeze_duration": None}, "10:30:00", ["b", "c"]),
+        ({"scoreboard_freeze_duration": "0:00:00"}, "10:30:00", ["b", "c"]),
+        ({"scoreboard_freeze_duration": "0:45:00"}, "10:30:00", ["b", "c"]),  # by hand, before it was planned
+        ({"scoreboard_freeze_duration": "1:30:00"}, "10:31:00", ["b", "c"]),  # by a clock that was late
+        ({"scoreboard_freeze_duration": "9:00:00"}, "10:30:00", ["b", "c"]),
+        ({"start_time": None, "scoreboard_freeze_duration": "0:30:00"}, "10:30:00", ["b", "c"]),
+    ],
+)
+def test_a_freeze_holds_from_when_it_was_to_begin_or_did(contest: Any, frozen_at: str, held: list[str]) -> None:
+    lines = [line("contest", None, FREEZING | contest), TEAM]
+    for name, time in (("a", "10:29:59"), ("b", "10:30:00"), ("c", "11:59:00")):
+        lines += handed_in(name, f"2024-01-01T{time}Z")
+    lines.append(line("state", None, {"frozen": f"2024-01-01T{frozen_at}Z", "finalized": "2024-01-01T12:30:00Z"}))
+    conversion = convert(lines, "f", Reading(hold_frozen=True))
+    assert (solved_by(conversion), conversion.report.submissions_since_freeze) == ({"c:t1": 3 - len(held)}, len(held))
+
+
+def test_a_contest_that_was_interrupted_ends_and_freezes_by_its_own_clock() -> None:
+    contest = FREEZING | {"scoreboard_freeze_duration": "0:30:00"}
+    lines = [line("contest", None, contest), TEAM, line("state", None, {"frozen": "2024-01-01T12:30:00Z"})]
+    for name, time, since in (
+        ("a", "11:40", "0:40"),
+        ("b", "12:20", "1:20"),
+        ("c", "12:31", "1:31"),
+        ("d", "13:01", "2:01"),
+    ):
+        submission, judged = handed_in(name, f"2024-01-01T{time}:00Z")
+        said = json.loads(submission)
+        said["data"]["contest_time"] = f"{since}:00"
+        lines += [json.dumps(said).encode(), judged]
+    inside = convert(lines, "f", Reading(contest_time_only=True))
+    assert (solved_by(inside), inside.report.submissions_after_end) == ({"c:t1": 3}, 1)
+    assert convert(lines, "f", Reading(hold_frozen=True)).report.submissions_since_freeze == 2
+
+
+def test_without_a_start_the_times_since_it_say_what_is_outside() -> None:
+    lines = [line("contest", None, {"id": "c", "start_time": None, "duration": "2:00:00"}), TEAM]
+    for name, since in (("a", "-0:00:01"), ("b", "0:00:00"), ("c", "2:00:00")):
+        submission, judged = handed_in(name, "2024-01-01T10:00:00Z")
+        said = json.loads(submission)
+        said["data"]["contest_time"] = since
+        lines += [json.dumps(said).encode(), judged]
+    report = convert(lines, "f").report
+    assert (report.submissions_before_start, report.submissions_after_end) == (1, 1)
+
+
 def test_objects_may_come_before_what_they_refer_to() -> None:
     accepted = judgement("j", "AC", "2024-01-01T10:06:00Z")
     assert convert([accepted, SUBMISSION, TEAM, *KINDS, CONTEST], "feed").events == converted(accepted).events
@@ -245,6 +331,25 @@ def test_relative_times_stand_in_for_absolute_ones() -> None:
     assert parse_relative_time("-0:01:00") == -parse_relative_time("0:01:00")  # type: ignore[operator]
     conversion = converted(judgement("j", "AC", None, end_contest_time="0:06:00"))
     assert conversion.events[1].happened_at == parse_time("2024-01-01T10:06:00Z")
+
+
+def test_a_simplified_verdict_stands_in_for_one_that_may_not_be_seen() -> None:
+    end = "2024-01-01T10:06:00Z"
+    assert solved_by(converted(judgement("j", None, end, simplified_judgement_type_id="AC"))) == {"c:t1": 1}
+    assert solved_by(converted(judgement("j", "WA", end, simplified_judgement_type_id="AC"))) == {}
+
+
+def test_a_type_that_does_not_say_whether_it_solves_is_what_its_name_says() -> None:
+    types = [line("judgement-types", None, [{"id": "AC", "solved": None}, {"id": "WA"}])]
+    for verdict, solved in (("AC", {"c:t1": 1}), ("WA", {})):
+        assert solved_by(converted(*types, judgement("j", verdict, "2024-01-01T10:06:00Z"))) == solved
+
+
+def test_of_one_set_the_later_judgement_of_the_same_start_stands() -> None:
+    end = {"submission_id": "s1", "end_time": "2024-01-01T10:06:00Z"}
+    judged = [{"id": "j2", "judgement_type_id": "WA"} | end, {"id": "j1", "judgement_type_id": "AC"} | end]
+    assert solved_by(converted(line("judgements", None, judged))) == {"c:t1": 1}
+    assert solved_by(converted(line("judgements", None, judged[::-1]))) == {}
 
 
 def test_what_cannot_count_is_reported_and_no_error() -> None:
@@ -288,7 +393,24 @@ def test_the_same_ids_in_two_contests_never_collide() -> None:
     assert solved_by(Conversion([*one.events, *two.events], one.report)) == {"c:t1": 1, "d:t1": 1}
 
 
-@pytest.mark.parametrize("bad", [b"not json", b"[]", b'{"type":"teams"}', b"\xff"])
+BAD_LINES = [
+    b"not json",
+    b"[]",
+    b'{"type":"teams"}',
+    b"\xff",
+    b"\x1f\x8b\x08",
+    line("submissions", "s1", "deleted"),
+    line("submissions", "s1", False),
+    line("submissions", None, {"team_id": "t1"}),
+    line("submissions", None, [{"id": "s1"}, {"team_id": "t1"}]),
+    line("submissions", None, ["s1"]),
+    b'{"type":"teams","op":"delete","id":"e","data":null}',
+    b'{"endpoint":"teams","id":"t1","data":null}',
+    b'{"type":["teams"],"contest_id":"c","data":null}',
+]
+
+
+@pytest.mark.parametrize("bad", BAD_LINES)
 def test_a_line_that_is_no_feed_is_named(bad: bytes) -> None:
     with pytest.raises(FeedError, match="feed:2: "):
         convert([CONTEST, bad], "feed")
@@ -297,6 +419,26 @@ def test_a_line_that_is_no_feed_is_named(bad: bytes) -> None:
 def test_a_feed_that_does_not_name_its_contest_asks_for_it() -> None:
     with pytest.raises(FeedError, match="--contest-id"):
         convert([TEAM], "feed")
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        line("contest", None, {"id": "d"}),
+        line("contest", "d", {}),
+        line("contests", None, [{"id": "c"}, {"id": "d"}]),
+        b'{"contest_id":"d","endpoint":"teams","id":"t1","data":null}',
+    ],
+)
+def test_a_feed_of_two_contests_is_refused(other: bytes) -> None:
+    with pytest.raises(FeedError, match="two contests, c and d"):
+        converted(other)
+
+
+@pytest.mark.parametrize("lines", [[], [b""], [b"\n", b"\r\n"]])
+def test_an_empty_feed_is_refused_since_it_would_take_back_everything(lines: list[bytes]) -> None:
+    with pytest.raises(FeedError, match="f: the feed is empty"):
+        convert(lines, "f", Reading("c"))
 
 
 states = st.tuples(st.sampled_from(["j1", "j2"]), st.sampled_from(["AC", "WA", None, "deleted"]), st.integers(0, 2))
