@@ -147,7 +147,7 @@ async def test_a_server_that_cannot_now_is_asked_again(server: ContestServer, st
     ("said", "least", "most"),
     [
         ("7", 7, 7),
-        (format_datetime(datetime.now(UTC) + timedelta(seconds=300), usegmt=True), 1, 300),
+        ("a date in 300 s", 1, 300),
         ("99999999", 600, 600),
         ("-5", 0, 0),
         ("soon", 0, 0),
@@ -155,6 +155,8 @@ async def test_a_server_that_cannot_now_is_asked_again(server: ContestServer, st
     ],
 )
 async def test_it_waits_as_long_as_the_server_asks(server: ContestServer, said: str, least: float, most: float) -> None:
+    if said == "a date in 300 s":
+        said = format_datetime(datetime.now(UTC) + timedelta(seconds=300), usegmt=True)
     server.turns.append(Turn(status=503, headers={"Retry-After": said}))
     async with client_of(NOBODY, 10, 10) as client:
         with pytest.raises(Refused) as refused:
