@@ -65,7 +65,9 @@ def change_said(said: Any, where: str) -> FeedChange:
     """What a parsed line says. Raises FeedError."""
     collection = _collection_of(said)
     if collection is None or "data" not in said:
-        raise FeedError(f'{where}: not a line of a CLICS event feed: it has no "type" and "data"')
+        raise FeedError(
+            f'{where}: not a line of a CLICS event feed: it has no "type" and "data"; give that of one contest'
+        )
     data, own, contest_id = said["data"], said.get("id"), _id_of(said.get("contest_id"))
     if data is not None and not isinstance(data, dict | list):
         raise FeedError(

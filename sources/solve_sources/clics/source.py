@@ -68,9 +68,8 @@ class ContestSource:
         events = current.offer(one.solve for one in page if one.solve and not one.held)
         for one in page:
             standing = ledger.of_submission(one.submission_id)
-            if one.held or not (one.decided or self._reading.whole):
-                current.spare(verdict.key for verdict in standing)
-            else:
+            current.spare(verdict.key for verdict in standing)
+            if not one.held and (one.decided or self._reading.whole):
                 events += current.revoke(
                     verdict for verdict in standing if not one.solve or verdict.key != one.solve[:3]
                 )

@@ -7,6 +7,7 @@ and its problem are there.
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
+from hashlib import blake2b
 from typing import NamedTuple
 
 from solve_schemas.events import TEXT_MAX_CHARS
@@ -17,6 +18,7 @@ from solve_sources.reconciliation.wanted import WantedSolve, WantedUser
 from solve_sources.text import cleaned
 
 NEVER = datetime.min.replace(tzinfo=UTC)
+CONTEST_ID_MAX_CHARS = 100
 ALWAYS_SHOWN = ("teams", "submissions", "judgements", "solved")
 
 
@@ -79,8 +81,13 @@ class Verdicts:
         if contest.is_empty:
             raise FeedError(f"{name}: the feed is empty; get it again")
         contest_id = cleaned(reading.contest_id or contest.contest_id)
-        if not contest_id:
+        if not contest_id.strip():
             raise FeedError(f"{name}: the feed does not name its contest; give its id with --contest-id")
+        if len(contest_id) > CONTEST_ID_MAX_CHARS:
+            raise FeedError(
+                f"{name}: the contest's id has more than {CONTEST_ID_MAX_CHARS} characters, which leaves too few for "
+                "teams and problems; give a shorter one with --contest-id"
+            )
         self._contest = contest
         self._reading = reading
         self._schedule: Schedule = contest.schedule
@@ -183,4 +190,7 @@ class Verdicts:
 
     def _named(self, object_id: str) -> str:
         """Ids of two contests never collide."""
-        return f"{self.report.contest_id}:{cleaned(object_id)}"[:TEXT_MAX_CHARS]
+        named = f"{self.report.contest_id}:{cleaned(object_id)}"
+        if len(named) < TEXT_MAX_CHARS:
+            return named
+        return named[: TEXT_MAX_CHARS - 33] + "~" + blake2b(object_id.encode(), digest_size=16).hexdigest()

@@ -416,9 +416,17 @@ def test_a_line_that_is_no_feed_is_named(bad: bytes) -> None:
         convert([CONTEST, bad], "feed")
 
 
-def test_a_feed_that_does_not_name_its_contest_asks_for_it() -> None:
+@pytest.mark.parametrize("contest_id", [None, "", "\x01", "x" * 101])
+def test_a_feed_that_does_not_name_its_contest_asks_for_it(contest_id: str | None) -> None:
     with pytest.raises(FeedError, match="--contest-id"):
-        convert([TEAM], "feed")
+        convert([TEAM], "feed", Reading(contest_id))
+
+
+def test_ids_that_are_too_long_for_an_event_stay_different() -> None:
+    lines = [CONTEST, *(line("teams", "x" * 300 + end, {"id": "x" * 300 + end}) for end in "ab")]
+    ids = [event.user_id for event in convert(lines, "f").events if isinstance(event, UserRegistered)]
+    assert [len(one) for one in ids] == [200, 200]
+    assert len(set(ids)) == 2
 
 
 @pytest.mark.parametrize(
