@@ -57,7 +57,7 @@ def follow_clics(
         reading = Reading(contest_id, contest_time_only, hold_frozen=not ignore_freeze)
         with Contest() as contest:
             wanted = ContestImport(name, reading, source or name, yes)
-            await Follower(contest, wanted).follow(feed.pieces(), connection, settings)
+            await Follower(contest, wanted).follow(feed, connection, settings)
 
     run_async(follow)
     print_lines("the contest's results are final; everything was followed", to_errors=True)

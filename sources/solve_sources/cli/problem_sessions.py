@@ -133,8 +133,8 @@ async def _import(wanted: "Import", source: str | None, done: "Imported", *, dry
     connection, settings, origin = read_together(KafkaConnection.of_program, ProjectorSettings, SourceSettings)
     name = source or source_of(wanted, origin)
     async with (
-        connected_producer(connection, name) as producer,
         open_counted(connection, settings, name) as counted,
+        connected_producer(connection, name) as producer,
     ):
         with progress_bar("importing", 0) as bar:
 

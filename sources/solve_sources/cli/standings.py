@@ -85,8 +85,8 @@ async def _import(
     connection, settings = read_together(KafkaConnection.of_program, ProjectorSettings)
     name = source or source_of(standings)
     async with (
-        connected_producer(connection, name) as producer,
         open_counted(connection, settings, name, standings.contest_id) as counted,
+        connected_producer(connection, name) as producer,
     ):
         if not dry_run:
             return await import_standings(standings, counted, producer.publish, extent, agreed=agreed)

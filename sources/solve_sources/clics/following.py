@@ -21,6 +21,7 @@ from solve_runtime.kafka_settings import KafkaConnection
 from solve_sources.clics.contest import Contest
 from solve_sources.clics.feed import change_said
 from solve_sources.clics.feed_reading import Connected, Ended, Line, Piece, Quiet, Whole
+from solve_sources.clics.http_feed import HttpFeed
 from solve_sources.clics.importing import ContestImport, CountedContest, open_contest
 from solve_sources.errors import SourceBusy
 
@@ -39,22 +40,25 @@ class Follower:
         self._contest = contest
         self._wanted = wanted
         self._whole = False
+        self._starts_over = False
 
-    async def follow(
-        self, pieces: AsyncGenerator[Piece, None], connection: KafkaConnection, settings: ProjectorSettings
-    ) -> None:
+    async def follow(self, feed: HttpFeed, connection: KafkaConnection, settings: ProjectorSettings) -> None:
         """Until the feed ends. Raises TooMuchTakenBack, FeedError, and what no waiting can help."""
-        async with aclosing(pieces):
+        retry_s, waited = RETRY_S, False
+        async with aclosing(feed.pieces()) as pieces:
             ended = not await self._read_until_whole(pieces)
-            retry_s = RETRY_S
             while not ended:
                 try:
                     async with open_contest(self._contest, self._wanted, connection, settings) as counted:
-                        retry_s = RETRY_S
+                        if waited:  # nothing was read meanwhile, and the other one has published what came
+                            self._start_over(feed)
+                        retry_s, waited = RETRY_S, False
                         await self._publish(pieces, counted)
                         ended = True
                 except SourceBusy as error:
-                    log.info("waiting for another follower to end", action="standby", reason=str(error))
+                    if not waited:
+                        log.info("waiting for another follower to end", action="standby", reason=str(error))
+                    waited = True
                     await asyncio.sleep(STANDBY_S)
                 except UNAVAILABLE as error:
                     _require_hope(error)
@@ -70,13 +74,17 @@ class Follower:
                 return True
         return False
 
+    def _start_over(self, feed: HttpFeed) -> None:
+        feed.start_over()
+        self._whole, self._starts_over = False, True
+
     async def _publish(self, pieces: AsyncGenerator[Piece, None], counted: CountedContest) -> None:
         """Compares everything, then publishes what changes, until the feed ends."""
         if self._whole:
             await self._reconcile(counted)
         async for piece in pieces:
             self._take(piece)
-            if isinstance(piece, Whole):
+            if isinstance(piece, Whole) and self._whole:
                 await self._reconcile(counted)
             elif isinstance(piece, Quiet) and self._whole and self._contest.has_changes():
                 await counted.settle(whole=True)
@@ -94,11 +102,11 @@ class Follower:
     def _take(self, piece: Piece) -> None:
         if isinstance(piece, Connected) and piece.whole:
             self._contest.forget_unnamed()
-            self._whole = False
+            self._whole = self._starts_over = False
         elif isinstance(piece, Line):
             self._contest.apply(change_said(piece.said, self._wanted.name))
         elif isinstance(piece, Whole):
-            self._whole = True
+            self._whole = not self._starts_over  # else it is of the reading before
 
 
 def _require_hope(error: BaseException) -> None:

@@ -68,10 +68,14 @@ class CountedContest:
         self.published.add_all(done)
         self._contest.settled()
 
-    async def settle(self, *, whole: bool = False) -> None:
-        """Publishes what follows from the latest changes; `whole` once the feed has said everything."""
+    async def settle(self, *, whole: bool = False, at_rest: bool = True) -> None:
+        """Publishes what follows from the latest changes; `whole` once the feed has said everything.
+
+        Not `at_rest`, the feed may be in the middle of its past: then only what this run published is taken back.
+        """
+        await self._counted.require_lock()
         source = self._whole if whole else self._unfinished
-        for page in source.changes(self._counted.ledger, self._round()):
+        for page in source.changes(self._counted.ledger, self._round(), at_rest=at_rest):
             await publish_page(page, self._publish, self._counted.ledger, self.published)
         self._contest.settled()
 
@@ -89,7 +93,10 @@ async def open_contest(
     """A contest whose id is known. Raises SourceBusy, and what PostgreSQL's and Kafka's clients raise when opened."""
     contest_id = ContestSource(contest, wanted.reading, wanted.name).contest_id
     source = wanted.source or SOURCE.format(contest_id)
-    async with SolveProducer(connection, source=source) as producer:
+    # the lock outlives the producer, which still sends what is waiting when it is closed
+    async with (
+        open_counted(connection, settings, source, contest_id) as counted,
+        SolveProducer(connection, source=source) as producer,
+    ):
         await producer.connect()
-        async with open_counted(connection, settings, source, contest_id) as counted:
-            yield CountedContest(contest, counted, producer, wanted)
+        yield CountedContest(contest, counted, producer, wanted)

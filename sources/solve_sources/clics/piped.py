@@ -1,4 +1,7 @@
-"""Follows a feed on standard input: what a pipe has said is published as soon as it pauses."""
+"""Follows a feed on standard input: what a pipe has said is published as soon as it pauses.
+
+A feed that is piped anew begins with its past: what an earlier run published is taken back once the pipe is at rest.
+"""
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
@@ -14,6 +17,7 @@ from solve_sources.clics.importing import ContestImport, CountedContest, open_co
 
 PAUSE_S = 0.5
 LONGEST_S = 5.0  # a pipe that never pauses is settled this often
+REST_S = 3.0  # a pipe that says nothing for so long is not in the middle of a feed's past
 CHANGES_WAITING = 10_000
 
 
@@ -27,17 +31,24 @@ async def follow_pipe(
     """Publishes changes as they come, and reconciles the whole at their end. Raises what those raise, and FeedError."""
     async with AsyncExitStack() as stack:
         counted: CountedContest | None = None
-        settled_at = monotonic()
+        settled_at = said_at = monotonic()
+        was_at_rest = False
         async for change in _as_they_come(changes):
+            now = monotonic()
             if change is not None:
                 contest.apply(change)
-            if change is not None and monotonic() - settled_at < LONGEST_S:
-                continue
-            if counted is None and (wanted.reading.contest_id or contest.contest_id):
+                said_at = now
+                if now - settled_at < LONGEST_S:
+                    continue
+            if counted is None and not contest.is_empty and (wanted.reading.contest_id or contest.contest_id):
                 counted = await stack.enter_async_context(open_contest(contest, wanted, connection, settings))
+            at_rest = now - said_at >= REST_S
+            if at_rest and not was_at_rest:
+                contest.all_changed = True
             if counted is not None and contest.has_changes():
-                await counted.settle()
-            settled_at = monotonic()
+                await counted.settle(at_rest=at_rest)
+                was_at_rest = at_rest
+            settled_at = now
         if counted is None:
             counted = await stack.enter_async_context(open_contest(contest, wanted, connection, settings))
         await counted.reconcile()

@@ -1,8 +1,9 @@
 """When a contest runs and is frozen. Pure."""
 
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple, Self
 
+from solve_schemas.record import CLOCK_TOLERANCE, LATEST_TIME
 from solve_sources.clics.times import parse_relative_time, parse_time
 from solve_sources.reconciliation.scratch import TICK, as_time
 
@@ -19,15 +20,18 @@ class Schedule(NamedTuple):
     duration: timedelta | None = None
     frozen_since: datetime | None = None
     freezes_after: timedelta | None = None  # the start
+    latest: datetime = LATEST_TIME
 
     @classmethod
     def of(cls, contest: dict[str, Any], state: dict[str, Any]) -> Self:
         """What a contest and its state say."""
         start = parse_time(contest.get("start_time"))
+        if start is not None and start < as_time(0):  # other systems' zero
+            start = None
         duration = parse_relative_time(contest.get("duration"))
         if duration is not None and abs(duration) > LONGEST_CONTEST:
             duration = None
-        schedule = cls(start, duration)
+        schedule = cls(start, duration, latest=datetime.now(UTC) + CLOCK_TOLERANCE)
         frozen = parse_time(state.get("frozen"))
         if frozen is None or state.get("thawed") is not None:
             return schedule
@@ -59,16 +63,17 @@ class Schedule(NamedTuple):
         return self.frozen_since is not None and _is_since(self.frozen_since, time, self.freezes_after, since_start)
 
     def moment(self, absolute: int | None, relative: int | None) -> datetime | None:
-        """A time that is given as such, or as one since the start."""
+        """A time that is given as such, or as one since the start; None where no event can have it."""
         if absolute is not None:
-            return as_time(absolute)
-        if relative is None or self.start is None:
+            time = as_time(absolute)
+        elif relative is None or self.start is None:
             return None
-        try:
-            time = self.start + relative * TICK
-        except OverflowError:
-            return None
-        return time if time >= as_time(0) else None
+        else:
+            try:
+                time = self.start + relative * TICK
+            except OverflowError:
+                return None
+        return time if as_time(0) <= time <= self.latest else None
 
 
 def _is_since(

@@ -37,21 +37,24 @@ class ContestSource:
         verdicts = self._verdicts(self._reading)
         yield from self._registrations(verdicts, current)
         for page in pages_of(verdicts.said(self._contest.submissions())):
-            yield self._events(page, ledger, current)
+            yield self._events(page, ledger, current, verdicts.frozen_since)
         if self._reading.whole:
             for missing in ledger.unmarked():
                 yield current.revoke(one for one in missing if not _is_since(one, verdicts.frozen_since))
         verdicts.count_all()
         self.report = verdicts.report
 
-    def changes(self, ledger: Ledger, current: Round) -> Iterator[list[Event]]:
-        """The events that changed submissions need, while there may be more to come."""
+    def changes(self, ledger: Ledger, current: Round, *, at_rest: bool) -> Iterator[list[Event]]:
+        """The events that changed submissions need, while there may be more to come.
+
+        Not `at_rest`, the feed may be in the middle of its past: then only what this run published is taken back.
+        """
         verdicts = self._verdicts(self._reading)
         only_changed = not self._contest.all_changed
         if not only_changed:
             yield from self._registrations(verdicts, current)
         for page in pages_of(verdicts.said(self._contest.submissions(only_changed))):
-            yield self._events(page, ledger, current)
+            yield self._events(page, ledger, current, verdicts.frozen_since, at_rest=at_rest)
 
     def unfinished(self) -> "ContestSource":
         """The same contest, of which there may be more to come: what it does not name may be there all the same."""
@@ -64,14 +67,19 @@ class ContestSource:
         for page in pages_of(verdicts.users(datetime.now(UTC))):
             yield current.register(page)
 
-    def _events(self, page: list[Said], ledger: Ledger, current: Round) -> list[Event]:
+    def _events(
+        self, page: list[Said], ledger: Ledger, current: Round, frozen_since: datetime | None, *, at_rest: bool = True
+    ) -> list[Event]:
         events = current.offer(one.solve for one in page if one.solve and not one.held)
+        revoke = current.revoke if at_rest else current.revoke_own
         for one in page:
             standing = ledger.of_submission(one.submission_id)
             current.spare(verdict.key for verdict in standing)
             if not one.held and (one.decided or self._reading.whole):
-                events += current.revoke(
-                    verdict for verdict in standing if not one.solve or verdict.key != one.solve[:3]
+                events += revoke(
+                    verdict
+                    for verdict in standing
+                    if (not one.solve or verdict.key != one.solve[:3]) and not _is_since(verdict, frozen_since)
                 )
         return events
 

@@ -103,7 +103,7 @@ def _unit(gathering: Gathering, rows: list[tuple[str, Row]], state: State, start
     """What a whole number of time counts: minutes, or seconds where minutes would be after the end."""
     minutes, ended = timedelta(minutes=1), absolute_time(state.ended or "")
     last = max((cell.time for _, row in rows for cell in row.problems if isinstance(cell.time, int)), default=0)
-    if ended is None or seconds(60 * last) <= ended - start:
+    if seconds(60 * last) <= (ended or gathering.reading.now) - start:
         return minutes
     gathering.report.remarks["times read as seconds, since as minutes they would be after the end"] += 1
     return timedelta(seconds=1)

@@ -36,6 +36,10 @@ class Counted:
         self.ledger = ledger
         self._offsets: dict[int, int] = {}
 
+    async def require_lock(self) -> None:
+        """Raises asyncpg's error where the session is gone, and with it the lock."""
+        await self._session.execute("SELECT 1")
+
     async def load(self) -> None:
         """Reads PostgreSQL, then the rest of the log. Raises what asyncpg and the log's readers raise."""
         self.ledger.clear()
@@ -56,6 +60,13 @@ class Counted:
         async for row in rows:
             self.ledger.fold(Verdict(*row))
 
+    async def load_verdicts(self, keys: Iterable[tuple[str, str, str]]) -> None:
+        """Reads what stands of (user, problem, submission), where no contest names the users."""
+        columns = list(zip(*keys, strict=True))
+        if columns:
+            for row in await self._session.fetch(SQL["verdicts_of_keys"], *(list(one) for one in columns)):
+                self.ledger.fold(Verdict(*row))
+
     async def load_users(self, user_ids: Iterable[str]) -> None:
         """Reads users whom no prefix names."""
         await self._load_users("of", list(user_ids))
@@ -66,18 +77,23 @@ class Counted:
         for row in await self._session.fetch(SQL[f"removals_{which}"], *arguments):
             self.ledger.fold_removal(row[0], Removal(*row[1:]))
 
-    async def catch_up(self) -> None:
-        """Reads what the log has by now. Raises KafkaUnavailable, OffsetOutOfRange, TopicMissing."""
+    async def catch_up(self) -> bool:
+        """Reads what the log has by now; whether anything else stands then.
+
+        Raises KafkaUnavailable, OffsetOutOfRange, TopicMissing.
+        """
         async with open_inspector(self._connection) as inspector:
             state = await inspector.state()
         ranges = {partition: (self._offsets.get(partition, 0), end) for partition, end in state.high_watermarks.items()}
         if not any(begin < end for begin, end in ranges.values()):
-            return
+            return False
+        known = self.ledger.changes
         async with open_scan(self._connection) as scan:
             async for records in scan.read(ranges):
                 for record in records:
                     self._fold(decode_record(record))
         self._offsets = {partition: max(end, ranges[partition][0]) for partition, (_, end) in ranges.items()}
+        return self.ledger.changes > known
 
     def _fold(self, said: object) -> None:
         ledger = self.ledger

@@ -40,6 +40,7 @@ class Ledger:
         self.contest_id = contest_id
         self.user_prefix = f"{contest_id}:" if contest_id else ""
         self._round = 0
+        self.changes = 0  # of what stands, since it was opened
         self._database = open_scratch(TABLES)
 
     def __enter__(self) -> Self:
@@ -56,14 +57,13 @@ class Ledger:
 
     def concerns(self, verdict: Verdict) -> bool:
         """Whether a verdict of the log may have to do with this source."""
-        if self.user_prefix:
-            return verdict.user_id.startswith(self.user_prefix)
-        return verdict.source == self.source or self.find(verdict.key) is not None
+        return verdict.user_id.startswith(self.user_prefix)
 
     def fold(self, verdict: Verdict, *, named: bool = False) -> None:
         """Adds a verdict by the rule; `named` where the source has just said it."""
         standing = self.find(verdict.key)
         if standing is None or beats(verdict, standing):
+            self.changes += 1
             known = f"coalesce((SELECT round FROM verdicts {OF_KEY}), 0)"  # noqa: S608
             self._database.execute(
                 f"INSERT OR REPLACE INTO verdicts ({COLUMNS}, round)"  # noqa: S608

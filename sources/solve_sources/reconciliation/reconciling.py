@@ -16,6 +16,7 @@ from solve_sources.reconciliation.ledger import Ledger
 from solve_sources.reconciliation.wanted import WantedSolve, WantedUser
 
 UNASKED_TAKEN_BACK = 10  # so few are taken back without a question, whatever share they are
+OF_THIS_RUN = -1  # a partition that no record of the log has
 LOOKS = 5  # after the first one finds nothing more unless somebody else publishes as this source
 ASKED_SHARE = 10  # more than one in so many is asked
 
@@ -86,6 +87,10 @@ class Round:
         """Leaves what stands of these as it is."""
         self._ledger.mark(keys)
 
+    def revoke_own(self, standing: Iterable[Verdict]) -> list[Event]:
+        """Takes back those that this run published."""
+        return self.revoke(verdict for verdict in standing if verdict.partition == OF_THIS_RUN)
+
     def revoke(self, standing: Iterable[Verdict]) -> list[Event]:
         """Takes back those that are solves of this source."""
         return [
@@ -101,7 +106,7 @@ def fold_published(ledger: Ledger, events: Iterable[Event]) -> None:
         if isinstance(event, UserRegistered):
             ledger.fold_registration(event.user_id, registration_of(event))
         elif isinstance(event, SubmissionSolved | SubmissionRevoked):
-            ledger.fold(verdict_of(event, 0, 0, ledger.source), named=True)
+            ledger.fold(verdict_of(event, OF_THIS_RUN, 0, ledger.source), named=True)
 
 
 def require_few(needed: Reconciled, ledger: Ledger, agreed: bool) -> None:
@@ -130,14 +135,18 @@ async def reconcile(
     published, KeepsChanging, and what `publish` and the log's readers raise.
     """
     ledger, done = counted.ledger, Reconciled()
+    await counted.require_lock()
+    await counted.catch_up()
     require_few(total_of(pages(Round(ledger, read_at))), ledger, agreed)
     for _ in range(LOOKS):
         before = done.total
         for page in pages(Round(ledger, read_at)):
             await publish_page(page, publish, ledger, done)
-        if done.total == before:
-            return done
-        await counted.catch_up()
+        differs = await counted.catch_up()
+        if done.total == before and not differs:
+            break
+    if done.total == before:  # whatever else changes, this source says nothing else
+        return done
     raise KeepsChanging(said_of_another(ledger.source))
 
 

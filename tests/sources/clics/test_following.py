@@ -24,14 +24,20 @@ from tests.sources.clics.scoreboard import solved_pairs
 from tests.waiting import until
 from tests.world import World
 
+OF_LOCK = """
+FROM pg_locks JOIN pg_stat_activity USING (pid)
+WHERE locktype = 'advisory' AND granted AND objid <> 0 AND datname = current_database()
+    AND application_name = 'solve-projector replay'
+"""
+
 
 @asynccontextmanager
 async def following(world: World, server: ContestServer) -> AsyncIterator[asyncio.Task[None]]:
     """A follower in this process."""
     with Contest() as contest:
         wanted = ContestImport("feed", Reading("demo", hold_frozen=True), "the judge")
-        pieces = HttpFeed(server.url, NOBODY, QUICK).pieces()
-        task = asyncio.create_task(Follower(contest, wanted).follow(pieces, world.connection, world.settings))
+        feed = HttpFeed(server.url, NOBODY, QUICK)
+        task = asyncio.create_task(Follower(contest, wanted).follow(feed, world.connection, world.settings))
         try:
             yield task
         finally:
@@ -106,3 +112,37 @@ async def test_a_follower_that_is_killed_goes_on_where_the_feed_is(world: World,
                     await asyncio.sleep(chance.random())  # a kill at any moment
         async with following(world, server) as task:
             await until_right(world, server, task)
+
+
+async def test_a_second_follower_takes_over_where_the_feed_is_by_then(world: World) -> None:
+    feed = made_feed(3, submissions=120)
+    server = ContestServer(feed, upto=len(feed) // 4)
+    async with world.running(), server.serving(), following(world, server) as first:
+        await until_right(world, server, first)
+        async with following(world, server) as second:
+            await until(lambda: len(server.requests) > 5 and not second.done(), "the second one to read the feed")
+            await server.publish(len(feed) - server.upto)
+            await until_right(world, server, first)
+            await cancel_and_wait([first])
+            await until_held(world)
+            await until_right(world, server, second)
+
+
+async def until_held(world: World) -> None:
+    """Waits until a session holds the lock of the source."""
+
+    async def held() -> bool:
+        return bool(await world.value(f"SELECT count(*) {OF_LOCK}"))
+
+    await until(held, "somebody to follow")
+
+
+async def test_a_follower_whose_session_ends_compares_again_under_a_new_lock(world: World) -> None:
+    feed = made_feed(4, submissions=120)
+    server = ContestServer(feed, upto=len(feed) // 2)
+    async with world.running(), server.serving(), following(world, server) as task:
+        await until_right(world, server, task)
+        assert await world.value(f"SELECT count(pg_terminate_backend(pid)) {OF_LOCK}") == 1
+        await server.publish(len(feed) - server.upto)
+        await until_right(world, server, task)
+        await until_held(world)

@@ -14,6 +14,18 @@ SELECT {solve_projector.store.verdict_rows.columns} FROM verdicts WHERE user_id 
 UNION ALL
 SELECT {solve_projector.store.verdict_rows.columns} FROM parked_events WHERE user_id >= $1 AND user_id < $2
 
+-- name: verdicts_of_keys
+-- Standing and parked verdicts of the users $1, problems $2 and submissions $3.
+SELECT {solve_projector.store.verdict_rows.columns}
+FROM verdicts
+JOIN unnest($1::text[], $2::text[], $3::text[]) AS wanted (user_id, problem_id, submission_id)
+    USING (user_id, problem_id, submission_id)
+UNION ALL
+SELECT {solve_projector.store.verdict_rows.columns}
+FROM parked_events
+JOIN unnest($1::text[], $2::text[], $3::text[]) AS wanted (user_id, problem_id, submission_id)
+    USING (user_id, problem_id, submission_id)
+
 -- name: users_between
 -- Users from $1 on and before $2, as the log registered them; a time of the site's is none.
 SELECT user_id, username, listed, CASE WHEN origin = 'log' THEN registered_at END AS registered_at
