@@ -20,6 +20,7 @@ from solve_sources.tables.mapping import Sessions, Users
 from solve_sources.tables.sessions import Prefix, Rules, SolvesPage, TimeRules, UsersPage, solves_of, users_of
 from solve_sources.tables.settings import SourceSettings
 from solve_sources.tables.source import TableSource
+from solve_sources.tables.submissions import Submissions
 
 PAGE_ROWS = 5_000
 BAD_ROWS_KEPT = 1_000
@@ -59,6 +60,11 @@ class Import:
     agreed: bool = False
 
     @property
+    def has_submissions(self) -> bool:
+        """Whether several rows may be of one submission, so that it stands only after the last row what is solved."""
+        return bool(self.sessions.submission_id or self.sessions.query)
+
+    @property
     def rules(self) -> Rules:
         """What rows mean."""
         return Rules(self.times, self.prefix, self.sessions.solved)
@@ -71,7 +77,7 @@ async def import_sessions(
 
     Raises SourceUnusable, ImportStopped, whose message says after which key to go on, and TooMuchTakenBack.
     """
-    done.last_key = wanted.after
+    done.last_key = last_key = wanted.after
     current = Round(counted.ledger, datetime.now(UTC))
 
     async def send(events: list[Event]) -> None:
@@ -80,18 +86,26 @@ async def import_sessions(
         done.published += len(events)
 
     source = await open_source(settings)
+    submissions = Submissions()
     try:
         async for users in user_pages(source, wanted, done):
             await counted.load_users(user.user_id for user in users.users)
             await send(current.register(users.users))
             done.users += len(users.users)
         async for solves, last_key in solve_pages(source, wanted, done):
-            await send(current.offer(solves.solves))
             done.solved += len(solves.solves)
-            done.last_key = last_key
+            if wanted.has_submissions:
+                submissions.add(solves.solves, solves.refusals)
+            else:
+                await send(current.offer(solves.solves))
+                done.last_key = last_key
+        for page in submissions.solved():
+            await send(current.offer(page))
+        done.last_key = last_key
     except ProducerError as error:
         raise ImportStopped(f"{error}; {where_to_go_on(done)}") from error
     finally:
+        submissions.close()
         await source.close()
     if not (wanted.partial or wanted.after or done.invalid):
         done.taken_back = await take_back_unnamed(counted, current, send, agreed=wanted.agreed)
@@ -144,5 +158,5 @@ def _take_bad_rows(bad_rows: list[str], wanted: Import, done: Imported) -> None:
 def where_to_go_on(done: Imported) -> str:
     """What a person should do after an import that ended early."""
     if done.last_key is None:
-        return "no attempt was published yet; run the import again"
+        return "run the import again; what is in the log already is left out"
     return f"everything up to key {done.last_key} is in the log; continue with --after {done.last_key}"

@@ -16,7 +16,9 @@ from solve_schemas.events import SubmissionSolved, UserRegistered
 from solve_schemas.messages import message_of
 from solve_schemas.record import out_of_range
 from solve_sources.errors import BadRow
+from solve_sources.reconciliation.scratch import in_microseconds
 from solve_sources.reconciliation.wanted import WantedSolve, WantedUser
+from solve_sources.tables.submissions import NO_TIME, Refusal
 from solve_sources.text import CONTROL_CHARS
 
 MADE_ID = "session-{key}"
@@ -70,9 +72,13 @@ class Rules:
 
 @dataclass(slots=True)
 class SolvesPage:
-    """What a page of attempts says; `not_completed` and `bad_rows` are the rest of its rows."""
+    """What a page of attempts says; `not_completed` and `bad_rows` are the rest of its rows.
+
+    Of what is not completed, `refusals` are those whose submission may have other rows.
+    """
 
     solves: list[WantedSolve] = field(default_factory=list)
+    refusals: list[Refusal] = field(default_factory=list)
     not_completed: int = 0
     bad_rows: list[str] = field(default_factory=list)
 
@@ -96,6 +102,7 @@ def solves_of(rows: Iterable[Row], rules: Rules, now: datetime) -> SolvesPage:
             continue
         if solve is None:
             page.not_completed += 1
+            page.refusals += refusal_of(row, rules)
         else:
             page.solves.append(solve)
     return page
@@ -146,6 +153,27 @@ def solve_of(row: Row, rules: Rules, now: datetime) -> WantedSolve | None:
         event.contest_id or "",
         event.revision or 0,
     )
+
+
+def refusal_of(row: Row, rules: Rules) -> list[Refusal]:
+    """What a row says that is not completed, if it names its submission."""
+    prefix, submission_id = rules.prefix, row.get("submission_id")
+    if submission_id is None:
+        return []
+    try:
+        judged_at = in_microseconds(rules.times.moment(row["completed_at"], ""))
+    except BadRow:
+        judged_at = NO_TIME
+    revision = row.get("revision")
+    return [
+        Refusal(
+            f"{prefix.user_id}{row['user_id']}",
+            f"{prefix.problem_id}{row['problem_id']}",
+            f"{prefix.submission_id}{submission_id}",
+            judged_at if row["completed_at"] is not None else NO_TIME,
+            revision if isinstance(revision, int) else 0,
+        )
+    ]
 
 
 def user_of(row: Row, rules: Rules, now: datetime) -> WantedUser:

@@ -198,6 +198,47 @@ async def test_submission_ids_are_those_of_live_events(world: World, site) -> No
     assert await world.value("SELECT min(submission_id) FROM verdicts") == "00000000-0000-0000-0000-000000000001"
 
 
+TWICE = """
+CREATE TABLE site.twice (
+    id int PRIMARY KEY, user_id int, problem_id int, completed boolean, completed_at timestamptz, submission int,
+    revision int
+);
+INSERT INTO site.twice VALUES
+    (1, 1, 1, true, '2021-01-01Z', 1, 0), (2, 1, 1, true, '2021-01-02Z', 1, 0), -- both: solved
+    (3, 2, 1, true, '2021-01-02Z', 2, 0), (4, 2, 1, true, '2021-01-01Z', 2, 0), -- both, the later one first
+    (5, 3, 1, true, '2021-01-01Z', 3, 0), (6, 3, 1, false, NULL, 3, 0),         -- pending beside it: solved
+    (7, 4, 1, true, '2021-01-01Z', 4, 0), (8, 4, 1, false, NULL, 4, 1),         -- rejudged: not solved
+    (9, 5, 1, true, '2021-01-01Z', 5, 0), (10, 5, 1, false, '2021-01-02Z', 5, 0), -- judged later: not solved
+    (11, 6, 1, false, '2021-01-02Z', 6, 0), (12, 6, 1, true, '2021-01-03Z', 6, 0), -- and then again: solved
+    (13, 7, 1, true, '2021-01-01Z', NULL, 0), (14, 7, 2, true, '2021-01-01Z', NULL, 0),
+    (15, 7, 3, false, NULL, NULL, 0),
+    (16, 8, 1, true, '2021-01-01Z', 7, 0), (17, 8, 2, true, '2021-01-01Z', 7, 0); -- of two problems: two submissions
+"""
+
+
+@pytest.mark.parametrize("page_rows", [1, 100])
+async def test_of_several_rows_of_a_submission_one_stands_and_twice_is_harmless(  # type: ignore[no-untyped-def]
+    world: World, site, page_rows: int
+) -> None:
+    await site.execute(TWICE)
+    sessions = Sessions("site.twice", submission_id="submission", revision="revision")
+    wanted = Import(sessions, USERS, page_rows=page_rows)
+    truth = {"1": 1, "2": 1, "3": 1, "6": 1, "7": 2, "8": 2}
+    await imported(world, wanted)
+    assert await counts(world) == truth
+    times = dict(await world.fetch("SELECT user_id, last_solved_at FROM public.users WHERE problems_solved > 0"))
+    assert times["1"] == times["2"] == datetime(2021, 1, 2, tzinfo=UTC)
+    again = await imported(world, wanted)
+    assert (again.published, again.taken_back) == (0, 0)
+    await site.execute(
+        "UPDATE site.twice SET completed = false, revision = 2 WHERE id = 2; DELETE FROM site.twice WHERE id = 8"
+    )
+    assert (await imported(world, wanted)).published == 2
+    assert await counts(world) == {"2": 1, "3": 1, "4": 1, "6": 1, "7": 2, "8": 2}
+    assert (await imported(world, wanted)).published == 0
+    assert not (await replay(world.connection, world.settings, ReplayOptions(dry_run=True), lambda *_: None)).drifted
+
+
 @pytest.mark.parametrize(
     ("wanted", "said"),
     [
