@@ -208,7 +208,7 @@ def _party(gathering: Gathering, place: str, party: Party, began: datetime) -> s
     listed = party.participantType != "OUT_OF_COMPETITION"
     known = gathering.users.pop(user_id, None)  # a status names a party again with each submission
     if known is not None:
-        listed, began = listed or known.listed, min(began, known.registered_at)
+        listed, began = listed or known.listed is True, min(began, known.registered_at)
     gathering.user(place, user_id, party.teamName or ", ".join(handles), began, listed=listed)
     return party_id
 

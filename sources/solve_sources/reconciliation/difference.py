@@ -62,9 +62,10 @@ def revocation(standing: Verdict, read_at: datetime) -> SubmissionRevoked:
 
 def registration(wanted: WantedUser, known: KnownUser | None) -> UserRegistered | None:
     """The event that registers a user, or says what changed; None where nothing did, or where they are removed."""
-    registered_at = wanted.registered_at
+    registered_at, listed = wanted.registered_at, wanted.listed
     if known is not None:
-        if known.exists and (known.username, known.listed) == (wanted.username, wanted.listed):
+        listed = known.listed if listed is None else listed
+        if known.exists and (known.username, known.listed) == (wanted.username, listed):
             return None
         if known.removed_at is not None and known.removed_at >= (known.registered_at or known.removed_at):
             if known.exists:
@@ -76,7 +77,7 @@ def registration(wanted: WantedUser, known: KnownUser | None) -> UserRegistered 
         user_id=wanted.user_id,
         username=wanted.username,
         registered_at=registered_at,
-        listed=None if wanted.listed else False,
+        listed=False if listed is False else None,
     )
 
 

@@ -5,12 +5,12 @@ from typing import NamedTuple
 
 
 class WantedUser(NamedTuple):
-    """A user as the source has them now."""
+    """A user as the source has them now; `listed` is None where it does not say, and what stands is kept."""
 
     user_id: str
     username: str
     registered_at: datetime
-    listed: bool = True
+    listed: bool | None = None
 
 
 class WantedSolve(NamedTuple):

@@ -16,6 +16,7 @@ from solve_schemas.events import Event
 from solve_sources.errors import BadRow, ImportStopped
 from solve_sources.reconciliation.counted import Counted
 from solve_sources.reconciliation.reconciling import Publish, Round, fold_published, take_back_unnamed
+from solve_sources.reconciliation.wanted import WantedSolve
 from solve_sources.tables.mapping import Sessions, Users
 from solve_sources.tables.sessions import Prefix, Rules, SolvesPage, TimeRules, UsersPage, solves_of, users_of
 from solve_sources.tables.settings import SourceSettings
@@ -85,6 +86,10 @@ async def import_sessions(
         fold_published(counted.ledger, events)
         done.published += len(events)
 
+    async def offer(solves: list[WantedSolve]) -> None:
+        await counted.load_verdicts(solve[:3] for solve in solves)
+        await send(current.offer(solves))
+
     source = await open_source(settings)
     submissions = Submissions()
     try:
@@ -97,10 +102,10 @@ async def import_sessions(
             if wanted.has_submissions:
                 submissions.add(solves.solves, solves.refusals)
             else:
-                await send(current.offer(solves.solves))
+                await offer(solves.solves)
                 done.last_key = last_key
         for page in submissions.solved():
-            await send(current.offer(page))
+            await offer(page)
         done.last_key = last_key
     except ProducerError as error:
         raise ImportStopped(f"{error}; {where_to_go_on(done)}") from error

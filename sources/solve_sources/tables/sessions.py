@@ -186,12 +186,12 @@ def user_of(row: Row, rules: Rules, now: datetime) -> WantedUser:
             "user_id": _prefixed(rules.prefix.user_id, row["key_text"]),
             "username": CONTROL_CHARS.sub(" ", row["username"] or ""),
             "registered_at": rules.times.moment(row["registered_at"], what),
-            "listed": listed is None or _truth(listed, what),
+            "listed": None if listed is None else _truth(listed, what),
         },
         what,
         now,
     )
-    return WantedUser(event.user_id, event.username or "", event.registered_at, event.listed is not False)
+    return WantedUser(event.user_id, event.username or "", event.registered_at, event.listed)
 
 
 def value_text(value: Any) -> str:

@@ -7,6 +7,7 @@ import re
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator
 from dataclasses import asdict
+from itertools import pairwise
 from typing import Any, ClassVar
 
 from solve_sources.errors import SourceUnusable
@@ -71,11 +72,16 @@ class TableSource(ABC):
             raise SourceUnusable(f"the query gives no {', '.join(missing)}; name its columns so")
         columns = sorted(found & (TEXTS | OTHERS))
         last = None if after is None else await self.key_of(select, after)
-        while rows := await self.rows(select, columns, last, page_rows):
+        while rows := await self.rows(select, columns, last, page_rows + 1):
             if any(row["key"] is None for row in rows):
                 raise SourceUnusable("a row has no key; name a column that is unique and never NULL")
-            yield rows
-            last = rows[-1]["key"]
+            for row, following in pairwise(rows):
+                if row["key"] == following["key"]:
+                    raise SourceUnusable(
+                        f"two rows have the key {row['key_text']}; name a column that is unique and never NULL"
+                    )
+            yield rows[:page_rows]
+            last = rows[:page_rows][-1]["key"]
 
 
 def _needed(source: Sessions | Users) -> set[str]:

@@ -2,6 +2,7 @@
 
 import json
 import random
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -226,6 +227,15 @@ def test_submissions_outside_the_contest_are_counted_and_said_or_left_out() -> N
     for report in (everything.report, inside.report):
         assert (report.submissions_before_start, report.submissions_after_end) == (1, 1)
         assert {"submissions before start: 1", "submissions after end: 1"} <= set(report.people())
+
+
+def test_times_that_no_event_can_have_are_no_times() -> None:
+    ahead = (datetime.now(UTC) + timedelta(days=3)).isoformat()
+    conversion = converted(judgement("j", "AC", ahead))
+    assert (solved_by(conversion), conversion.report.unusable_times) == ({}, 1)
+    zero = line("contest", "c", {"id": "c", "start_time": "0001-01-01T00:00:00Z", "duration": "5:00:00"})
+    (registration, _) = convert([*BASE, zero, judgement("j", "AC", "2024-01-01T10:06:00Z")], "f").events
+    assert registration.happened_at == parse_time("2024-01-01T10:05:00Z")
 
 
 def test_while_a_freeze_lasts_what_was_handed_in_since_is_left_alone() -> None:

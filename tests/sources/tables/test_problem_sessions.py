@@ -16,7 +16,7 @@ import pytest_asyncio
 from pydantic import SecretStr
 
 from solve_projector.replay.replaying import ReplayOptions, replay
-from solve_schemas.events import UserRemoved
+from solve_schemas.events import SubmissionSolved, UserRegistered, UserRemoved
 from solve_sources.errors import ImportStopped, SourceUnusable, TooMuchTakenBack
 from solve_sources.tables.mapping import Sessions, Users
 from solve_sources.tables.problem_sessions import Import, Imported
@@ -134,6 +134,44 @@ async def test_a_name_that_changed_is_registered_again_and_no_ban_is_undone(worl
     await counts(world)
     shown = await world.fetch("SELECT username, removed FROM public.users WHERE user_id IN ('3', '4') ORDER BY user_id")
     assert [tuple(row) for row in shown] == [("name 3 ", True), ("a", False)]
+
+
+async def test_what_stands_by_live_events_is_not_published_again(world: World, site) -> None:  # type: ignore[no-untyped-def]
+    rows = await site.fetch("SELECT * FROM site.problem_sessions WHERE completed AND id < 10")
+    live = [
+        SubmissionSolved(
+            submission_id=f"session-{row['id']}",
+            user_id=str(row["user_id"]),
+            problem_id=str(row["problem_id"]),
+            judged_at=row["completed_at"],
+        )
+        for row in rows
+    ]
+    await world.publish(live)
+    await world.run_once()
+    for published in (220 - len(live), 0):
+        assert (await imported(world, Import(SESSIONS, USERS))).published == published
+        assert await counts(world) == dict(await site.fetch(TRUTH))
+
+
+async def test_an_unlisting_of_an_admin_stays_where_the_table_does_not_say(world: World, site) -> None:  # type: ignore[no-untyped-def]
+    await imported(world, Import(SESSIONS, USERS))
+    hidden = UserRegistered(
+        user_id="3", username="name 3 ", registered_at=datetime(2024, 1, 1, tzinfo=UTC), listed=False
+    )
+    await world.publish([hidden])
+    await site.execute("UPDATE site.users SET username = 'renamed' WHERE id IN (3, 4)")
+    assert (await imported(world, Import(SESSIONS, USERS))).published == 2
+    await counts(world)
+    shown = await world.fetch("SELECT username, listed FROM public.users WHERE user_id IN ('3', '4') ORDER BY user_id")
+    assert [tuple(row) for row in shown] == [("renamed", False), ("renamed", True)]
+
+
+async def test_a_key_that_is_not_unique_is_refused(world: World, site) -> None:  # type: ignore[no-untyped-def]
+    query = "SELECT id / 2 AS key, user_id, problem_id, completed, completed_at FROM site.problem_sessions"
+    for page_rows in (5, 6):
+        with pytest.raises(ImportStopped, match="two rows have the key 1; name a column that is unique"):
+            await imported(world, Import(Sessions(query=query), None, page_rows=page_rows))
 
 
 async def test_the_incident_ends_with_an_import_and_a_replay(world: World, site) -> None:  # type: ignore[no-untyped-def]
