@@ -11,10 +11,15 @@ from hypothesis import strategies as st
 
 from bench.check import model_of
 from solve_schemas.events import SubmissionSolved, UserRegistered
+from solve_sources.clics.contest import Contest
 from solve_sources.clics.conversion import Conversion, convert
+from solve_sources.clics.feed import change_of
+from solve_sources.clics.source import ContestSource
 from solve_sources.clics.times import parse_relative_time, parse_time
 from solve_sources.clics.verdicts import Reading
 from solve_sources.errors import FeedError
+from solve_sources.reconciliation.ledger import Ledger
+from solve_sources.reconciliation.reconciling import Round, fold_published
 
 TYPES = {"AC": True, "WA": False}
 
@@ -360,6 +365,29 @@ def test_of_one_set_the_later_judgement_of_the_same_start_stands() -> None:
     judged = [{"id": "j2", "judgement_type_id": "WA"} | end, {"id": "j1", "judgement_type_id": "AC"} | end]
     assert solved_by(converted(line("judgements", None, judged))) == {"c:t1": 1}
     assert solved_by(converted(line("judgements", None, judged[::-1]))) == {}
+
+
+def test_while_more_may_come_nothing_is_taken_back_whose_judgement_was_not_read_yet() -> None:
+    accepted = judgement("j", "AC", "2024-01-01T10:06:00Z")
+    for *rest, taken_back in (
+        (judgement("j", None, None), 0),
+        (accepted, 0),
+        (judgement("j", "WA", "2024-01-01T10:06:00Z"), 1),
+        (judgement("j", "AC", "2024-01-01T10:06:00Z", valid=False), 1),
+        (accepted, line("judgements", "j", None), 1),
+        (line("submissions", "s1", None), 1),
+    ):
+        with Contest() as contest, Ledger("f", "c") as ledger:
+            fold_published(ledger, converted(accepted).events)
+            source = ContestSource(contest, Reading(), "f").unfinished()
+            for said in (*BASE, *rest):
+                change = change_of(said, "f")
+                assert change is not None
+                contest.apply(change)
+                current = Round(ledger, datetime.now(UTC))
+                events = [event for page in source.changes(ledger, current) for event in page]
+                fold_published(ledger, events)
+                assert len(events) == (taken_back if said is rest[-1] else 0)
 
 
 def test_what_cannot_count_is_reported_and_no_error() -> None:
