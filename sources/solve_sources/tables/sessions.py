@@ -171,7 +171,7 @@ def refusal_of(row: Row, rules: Rules) -> list[Refusal]:
             f"{prefix.problem_id}{row['problem_id']}",
             f"{prefix.submission_id}{submission_id}",
             judged_at if row["completed_at"] is not None else NO_TIME,
-            revision if isinstance(revision, int) else 0,
+            int(revision) if isinstance(revision, int | Decimal) else 0,
         )
     ]
 
