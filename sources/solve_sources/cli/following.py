@@ -1,5 +1,6 @@
 """The commands of `solve-producer follow`."""
 
+import asyncio
 from typing import Annotated
 
 import typer
@@ -59,5 +60,9 @@ def follow_clics(
             wanted = ContestImport(name, reading, source or name, yes)
             await Follower(contest, wanted).follow(feed, connection, settings)
 
-    run_async(follow)
+    try:
+        run_async(follow)
+    except asyncio.CancelledError:
+        print_lines("solve-producer: stopped; start it again to go on where the feed is", to_errors=True)
+        return
     print_lines("the contest's results are final; everything was followed", to_errors=True)

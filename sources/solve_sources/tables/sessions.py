@@ -138,7 +138,7 @@ def solve_of(row: Row, rules: Rules, now: datetime) -> WantedSolve | None:
             "submitted_at": judged_at if submitted_at is None else rules.times.moment(submitted_at, what),
             "language": row.get("language"),
             "contest_id": _prefixed(prefix.contest_id, contest) if contest else None,
-            "revision": row.get("revision"),
+            "revision": _whole(row.get("revision")),
         },
         what,
         now,
@@ -164,14 +164,14 @@ def refusal_of(row: Row, rules: Rules) -> list[Refusal]:
         judged_at = in_microseconds(rules.times.moment(row["completed_at"], ""))
     except BadRow:
         judged_at = NO_TIME
-    revision = row.get("revision")
+    revision = _whole(row.get("revision"))
     return [
         Refusal(
             f"{prefix.user_id}{row['user_id']}",
             f"{prefix.problem_id}{row['problem_id']}",
             f"{prefix.submission_id}{submission_id}",
             judged_at if row["completed_at"] is not None else NO_TIME,
-            int(revision) if isinstance(revision, int | Decimal) else 0,
+            revision if isinstance(revision, int) else 0,
         )
     ]
 
@@ -192,6 +192,12 @@ def user_of(row: Row, rules: Rules, now: datetime) -> WantedUser:
         now,
     )
     return WantedUser(event.user_id, event.username or "", event.registered_at, event.listed)
+
+
+def _whole(value: Any) -> Any:
+    """A whole number of a decimal column as one; anything else as it is."""
+    is_whole = isinstance(value, Decimal) and value.is_finite() and value == value.to_integral_value()
+    return int(value) if is_whole else value
 
 
 def value_text(value: Any) -> str:

@@ -239,7 +239,7 @@ async def test_submission_ids_are_those_of_live_events(world: World, site) -> No
 TWICE = """
 CREATE TABLE site.twice (
     id int PRIMARY KEY, user_id int, problem_id int, completed boolean, completed_at timestamptz, submission int,
-    revision int
+    revision numeric
 );
 INSERT INTO site.twice VALUES
     (1, 1, 1, true, '2021-01-01Z', 1, 0), (2, 1, 1, true, '2021-01-02Z', 1, 0), -- both: solved
