@@ -16,6 +16,7 @@ from solve_projector.settings import ProjectorSettings
 from solve_runtime.kafka_settings import KafkaConnection
 from solve_runtime.settings import Settings
 from solve_sources.clics.contest_api import ContestLogin
+from solve_sources.outbox.settings import OutboxSettings
 from solve_sources.tables.settings import SourceSettings
 
 PAGE = Path(__file__).parents[1] / "docs" / "settings.md"
@@ -25,6 +26,7 @@ SECTIONS: dict[str, type[Settings]] = {
     "`solve-projector` and `solve-api`": ProjectorSettings,
     "`solve-api`": ApiSettings,
     "`solve-producer import problem-sessions`": SourceSettings,
+    "`solve-producer relay`": OutboxSettings,
     "A contest system that is followed": ContestLogin,
 }
 PLAIN = {str: "text", int: "whole number", float: "number", Path: "path", SecretStr: "secret"}

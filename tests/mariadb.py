@@ -49,7 +49,8 @@ class MariaDb(Server):
         authority.issue_cert(HOST).private_key_and_cert_chain_pem.write_to_path(self.folder / "server.pem")
         self._init_file().write_text(
             "SET NAMES utf8mb4;\n"
-            f"CREATE USER '{USER}'@'%' IDENTIFIED BY '{PASSWORD}';\nGRANT ALL ON *.* TO '{USER}'@'%';\n"
+            f"CREATE USER '{USER}'@'%' IDENTIFIED BY '{PASSWORD}';\n"
+            f"GRANT ALL ON *.* TO '{USER}'@'%' WITH GRANT OPTION;\n"
         )
         (self.folder / "data").mkdir()
         if self.run_as():

@@ -137,6 +137,8 @@ SETTINGS = [
     *forms("REDIS_URL", "redis", REDIS_OTHERS),
     *forms("SOURCE_DATABASE_URL", "postgresql", DATABASE_KEYWORDS),
     *[{"SOURCE_DATABASE_URL": form.format(secret=SECRET, place=NOWHERE)} for form in MYSQL],
+    *forms("OUTBOX_DATABASE_URL", "postgresql", DATABASE_KEYWORDS),
+    *[{"OUTBOX_DATABASE_URL": form.format(secret=SECRET, place=NOWHERE)} for form in MYSQL],
     *[{"KAFKA_BOOTSTRAP_SERVERS": form.format(secret=SECRET, place=NOWHERE)} for form in SERVERS],
     sasl(),
     sasl(KAFKA_SASL_USERNAME=""),

@@ -74,6 +74,11 @@ def test_an_import_shows_no_secret_of_its_source() -> None:
     assert leaks(run(changes, IMPORTS * SHARE)) == []
 
 
+def test_a_relay_shows_no_secret_of_its_outbox() -> None:
+    changes = [one for one in SETTINGS if "OUTBOX_DATABASE_URL" in one]
+    assert leaks(run(changes, ["solve-producer relay --once"] * SHARE)) == []
+
+
 CHARACTERS = st.sampled_from([*"ab1%:/@#?&=[]'\\ \t,;+~\u00e9\u0661", "%40", "%2F", "%00", "password=", "//", "://"])
 NOISE = st.lists(CHARACTERS, max_size=4).map("".join)
 

@@ -14,7 +14,9 @@ ENV_FILE = ".env"
 # Docker and Kubernetes mount secrets as files named like the variable; a missing folder is no error.
 SECRETS_DIR = Path("/run/secrets")
 # Addresses and credentials keep the names that every tool of their server uses; all else is ours.
-USUAL_PREFIXES = ("KAFKA_", "DATABASE_URL", "DATABASE_SSL_", "REDIS_", "SOURCE_DATABASE_URL", "CLICS_")
+USUAL_PREFIXES = (
+    "KAFKA_", "DATABASE_URL", "DATABASE_SSL_", "REDIS_", "SOURCE_DATABASE_URL", "OUTBOX_DATABASE_URL", "CLICS_",
+)  # fmt: skip
 OUR_PREFIX = "SOLVE_"
 First = TypeVar("First")
 Second = TypeVar("Second")

@@ -12,7 +12,7 @@ class StandingsUnusable(ProducerError):
 
 
 class SourceUnusable(ProducerError):
-    """A source to import from does not answer, or lacks what was named."""
+    """A judge's database does not answer, or lacks what was named."""
 
 
 class BadRow(ProducerError):
@@ -33,3 +33,7 @@ class SourceBusy(ProducerError):
 
 class KeepsChanging(ProducerError):
     """Another program publishes as the same source; what was published counts once."""
+
+
+class OutboxBusy(ProducerError):
+    """Another relay publishes the outbox; nothing was published by this one."""

@@ -15,6 +15,7 @@ from solve_api.settings import ApiSettings
 from solve_projector.settings import ProjectorSettings
 from solve_runtime.kafka_settings import KafkaConnection
 from solve_runtime.settings import Settings, settings_problems
+from solve_sources.outbox.settings import OutboxSettings
 from solve_sources.tables.settings import SourceSettings
 from tests.test_command_lines import run_all
 
@@ -56,6 +57,7 @@ WRONG: list[tuple[type[Settings], str, str, dict[str, str]]] = [
             (ProjectorSettings, "DATABASE_URL", "postgresql://u:p@{}:5432/x"),
             (ProjectorSettings, "DATABASE_URL", "postgresql:///x?host=h,{}"),
             (SourceSettings, "SOURCE_DATABASE_URL", "postgresql://h,{}/x"),
+            (OutboxSettings, "OUTBOX_DATABASE_URL", "postgresql://h,{}/x"),
             (ProjectorSettings, "REDIS_URL", "redis://u:p@{}:6379/0"),
             (ProjectorSettings, "REDIS_URL", "redis+cluster://h:1,{}:2"),
             (ProjectorSettings, "REDIS_URL", "redis+sentinel://h:1,{}:2/m"),
@@ -105,6 +107,7 @@ WRONG: list[tuple[type[Settings], str, str, dict[str, str]]] = [
     (ProjectorSettings, "DATABASE_URL", "postgresql://h/x?ssl_min_protocol_version=TLSv1.0", {}),
     (SourceSettings, "SOURCE_DATABASE_URL", "postgresql://h/x?sslkey=/nowhere/key", {}),
     (SourceSettings, "SOURCE_DATABASE_URL", "postgresql://h/x?sslmode=verify-full", {}),
+    (OutboxSettings, "OUTBOX_DATABASE_URL", "postgresql://h/x?sslmode=verify-full", {}),
     *[
         (SourceSettings, "SOURCE_DATABASE_URL", f"mysql://{one}", {})
         for one in (

@@ -39,8 +39,12 @@ app = command_line(
 )
 app.add_typer(users.app, name="user")
 app.add_typer(problems.app, name="problem")
-for group in entry_points(group="solve_producer.commands"):
-    app.add_typer(group.load(), name=group.name)
+for found in entry_points(group="solve_producer.commands"):
+    added = found.load()
+    if isinstance(added, typer.Typer):
+        app.add_typer(added, name=found.name)
+    else:
+        app.command(found.name)(added)
 LIVE_FROM = 100_000  # events of the season, to learn whom and what they are of
 Share = Annotated[float, typer.Option(min=0, max=1)]
 

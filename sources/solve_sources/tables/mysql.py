@@ -5,25 +5,20 @@ a UUID in the order of its text; any other binary text is UTF-8. A page is as of
 snapshots (InnoDB).
 """
 
-import asyncio
-import socket
-import ssl
-from collections.abc import Callable
-from contextlib import suppress
 from datetime import UTC, datetime
 from decimal import Decimal
-from typing import Any, ClassVar, Self, TypeVar
+from typing import Any, ClassVar, Self
 from uuid import UUID
 
 import pymysql
 from pymysql.constants import FIELD_TYPE
 
-from solve_runtime.addresses import MySqlPlace, mysql_place
+from solve_sources.databases.mysql import MySqlConnection, is_refusal, words_of
 from solve_sources.errors import SourceUnusable
 from solve_sources.tables.sessions import Row
+from solve_sources.tables.settings import SOURCE_DATABASE
 from solve_sources.tables.source import TEXTS, TableSource
 
-CONNECT_TIMEOUT_S = 10
 UUID_BYTES = 16
 ZERO_DATE = "0000-00-00"
 TIMES = frozenset(("completed_at", "submitted_at", "registered_at"))
@@ -32,7 +27,6 @@ PREPARATIONS = (
     "SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ",
 )
 
-Found = TypeVar("Found")
 Described = tuple[str, int]  # a column's name and type
 
 
@@ -41,29 +35,16 @@ class MySqlTables(TableSource):
 
     quote: ClassVar[str] = "`"
 
-    def __init__(self, connection: "pymysql.Connection[Any]", line: socket.socket) -> None:
-        """`line` is the connection's socket, to be shut where a statement has to end at once."""
+    def __init__(self, connection: MySqlConnection) -> None:
         self._connection = connection
-        self._line = line
 
     @classmethod
     async def connect(cls, address: str) -> Self:
         """Raises SourceUnusable, without the password."""
-        place = mysql_place(address)
-        unusable = f"cannot connect to the source database at {place.shown}"
-        try:
-            return cls(*await asyncio.to_thread(_connected, place))
-        except (pymysql.MySQLError, OSError) as error:
-            check = "SOURCE_DATABASE_URL and the server"
-            original = getattr(error, "original_exception", error)
-            if isinstance(original, ssl.SSLCertVerificationError):
-                check = "that ssl-ca in SOURCE_DATABASE_URL names the authority of the server's certificate"
-            raise SourceUnusable(f"{unusable}: {_words(error)}; check {check}") from error
+        return cls(await MySqlConnection.connect(address, SOURCE_DATABASE, PREPARATIONS))
 
     async def close(self) -> None:
-        with suppress(pymysql.MySQLError, OSError):
-            await asyncio.to_thread(self._connection.close)
-        self._line.close()
+        await self._connection.close()
 
     async def columns(self, select: str) -> frozenset[str]:
         described, _ = await self._fetch(f"SELECT * FROM ({select}\n) AS source LIMIT 0")  # noqa: S608 - see `select_of`
@@ -96,7 +77,7 @@ class MySqlTables(TableSource):
 
     async def _fetch(self, statement: str, *values: Any) -> tuple[list[Described], list[tuple[Any, ...]]]:
         def fetch() -> tuple[list[Described], list[tuple[Any, ...]]]:
-            with self._connection.cursor() as cursor:
+            with self._connection.client.cursor() as cursor:
                 cursor.execute("START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY")
                 cursor.execute(statement, values or None)
                 described = [(one[0].lower(), one[1]) for one in cursor.description or ()]
@@ -105,72 +86,13 @@ class MySqlTables(TableSource):
             return described, rows
 
         try:
-            return await self._in_thread(fetch)
+            return await self._connection.in_thread(fetch)
         except (pymysql.OperationalError, pymysql.InterfaceError, OSError) as error:
-            if _is_refusal(error):
+            if is_refusal(error):
                 raise _refused(error) from error
-            raise SourceUnusable(f"the connection to the source database was lost: {_words(error)}") from error
+            raise SourceUnusable(f"the connection to the source database was lost: {words_of(error)}") from error
         except (pymysql.MySQLError, UnicodeDecodeError) as error:
             raise _refused(error) from error
-
-    async def _in_thread(self, work: Callable[[], Found]) -> Found:
-        """Where the caller is cancelled, the statement ends: the thread would wait for it."""
-        running = asyncio.ensure_future(asyncio.to_thread(work))
-        try:
-            return await asyncio.shield(running)
-        except asyncio.CancelledError:
-            with suppress(OSError):
-                self._line.shutdown(socket.SHUT_RDWR)
-            await asyncio.wait([running])
-            running.exception()
-            raise
-
-
-def _connected(place: MySqlPlace) -> "tuple[pymysql.Connection[Any], socket.socket]":
-    if place.socket is not None:
-        line = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        line.settimeout(CONNECT_TIMEOUT_S)
-        line.connect(place.socket)
-    else:
-        line = socket.create_connection((place.host, place.port), CONNECT_TIMEOUT_S)
-        line.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        line.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-    ours = line.dup()  # TLS takes the other
-    connection = pymysql.Connection(
-        host=place.host,
-        port=place.port,
-        user=place.user or None,
-        password=place.password.encode(),  # the client would write text in latin-1
-        database=place.database or None,
-        charset="utf8mb4",
-        program_name="solve-producer import",
-        defer_connect=True,
-        **_tls(place),
-    )
-    try:
-        connection.connect(line)
-        with connection.cursor() as cursor:
-            for statement in PREPARATIONS:
-                cursor.execute(statement)
-    except BaseException:
-        ours.close()
-        raise
-    return connection, ours
-
-
-def _tls(place: MySqlPlace) -> dict[str, Any]:
-    """In the words of MySQL's own clients; without a mode, encrypted where the server can."""
-    mode = place.ssl_mode or ("verify_ca" if place.ssl_ca else "required" if place.ssl_cert else "preferred")
-    if mode in {"preferred", "disabled"}:
-        return {"ssl_disabled": mode == "disabled"}
-    context = ssl.create_default_context(cafile=place.ssl_ca)
-    context.verify_flags &= ~ssl.VERIFY_X509_STRICT  # the authority that MySQL makes for itself does not pass
-    context.check_hostname = mode == "verify_identity"
-    if mode == "required":
-        context.verify_mode = ssl.CERT_NONE
-    if place.ssl_cert:
-        context.load_cert_chain(place.ssl_cert, place.ssl_key)
-    return {"ssl": context}
 
 
 def _row(described: list[Described], values: tuple[Any, ...]) -> dict[str, Any]:
@@ -217,19 +139,7 @@ def _plain(value: Any, kind: int) -> Any:
     return int(value) if isinstance(value, Decimal) and value == int(value) else value
 
 
-def _is_refusal(error: BaseException) -> bool:
-    """Whether the server said it of a statement; codes from 2000 to 2999 are the client's own."""
-    code = error.args[0] if error.args else None
-    return isinstance(code, int) and 1000 < code < 2000 and not isinstance(error, OSError)
-
-
 def _refused(error: BaseException) -> SourceUnusable:
     return SourceUnusable(
-        f"the source database says: {_words(error)}; name the table and its columns by the options, or give a query"
+        f"the source database says: {words_of(error)}; name the table and its columns by the options, or give a query"
     )
-
-
-def _words(error: BaseException) -> str:
-    """Without the code that the client puts first."""
-    said = error.args[-1] if isinstance(error, pymysql.MySQLError) and error.args else error
-    return str(said) or type(error).__name__

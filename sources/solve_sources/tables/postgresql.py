@@ -1,6 +1,5 @@
 """Tables in PostgreSQL, also through a pooler, which may give each transaction another session."""
 
-import ssl
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any, ClassVar, Self
@@ -8,9 +7,10 @@ from uuid import UUID
 
 import asyncpg
 
-from solve_runtime.addresses import database_place
+from solve_sources.databases.postgresql import connect
 from solve_sources.errors import SourceUnusable
 from solve_sources.tables.sessions import Row
+from solve_sources.tables.settings import SOURCE_DATABASE
 from solve_sources.tables.source import TEXTS, TableSource
 
 KEY_TYPES: dict[str, Callable[[str], Any]] = {"int2": int, "int4": int, "int8": int, "uuid": UUID, "text": str}
@@ -28,25 +28,7 @@ class PostgreSqlTables(TableSource):
     @classmethod
     async def connect(cls, address: str) -> Self:
         """Raises SourceUnusable, without the password."""
-        unusable = f"cannot connect to the source database at {database_place(address)}"
-        try:
-            return cls(
-                await asyncpg.connect(
-                    address,
-                    timeout=10,
-                    statement_cache_size=0,  # a pooler may give the next transaction a session without them
-                    server_settings={"application_name": "solve-producer import"},  # the one that poolers accept
-                )
-            )
-        except (TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError, OSError, ValueError) as error:
-            if isinstance(error, ValueError) and not isinstance(error, OSError):  # it may quote the address
-                wrong = "correct the parameters in SOURCE_DATABASE_URL, such as sslmode"
-                raise SourceUnusable(f"{unusable}: {wrong}") from None
-            said = str(error) or type(error).__name__
-            check = "SOURCE_DATABASE_URL and the server"
-            if isinstance(error, ssl.SSLCertVerificationError):
-                check = "that sslrootcert in SOURCE_DATABASE_URL names the authority of the server's certificate"
-            raise SourceUnusable(f"{unusable}: {said}; check {check}") from error
+        return cls(await connect(address, SOURCE_DATABASE))
 
     async def close(self) -> None:
         await self._connection.close()

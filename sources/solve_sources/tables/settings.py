@@ -7,8 +7,10 @@ from pydantic import Field, model_validator
 
 from solve_runtime.addresses import SourceAddress, database_place, is_mysql, mysql_place, unverifiable
 from solve_runtime.settings import Settings
+from solve_sources.databases.names import Named
 from solve_sources.errors import SourceUnusable
 
+SOURCE_DATABASE = Named("the source database", "SOURCE_DATABASE_URL", "solve-producer import")
 CLIENTS = ("asyncpg", "httpx", "msgspec", "pymysql")
 
 

@@ -1,4 +1,4 @@
-"""A MariaDB for the tests of tables, and a database for each."""
+"""A MariaDB for the tests of sources, and a database for each."""
 
 from collections.abc import Iterator
 

@@ -1,0 +1,1 @@
+"""Connections to a judge's own database."""
