@@ -44,6 +44,8 @@ class MariaDb(Server):
         return "nobody" if os.geteuid() == 0 else None  # it refuses to run as root
 
     def prepare(self) -> None:
+        if (self.folder / "data").exists():
+            return  # started again
         authority = trustme.CA()
         authority.cert_pem.write_to_path(self.authority)
         authority.issue_cert(HOST).private_key_and_cert_chain_pem.write_to_path(self.folder / "server.pem")

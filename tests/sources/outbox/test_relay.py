@@ -9,6 +9,7 @@ import pytest
 from solve_producer.client import SolveProducer
 from solve_producer.errors import RecordTooLarge
 from solve_sources.errors import OutboxBusy, SourceUnusable
+from solve_sources.outbox import mysql, postgresql
 from solve_sources.outbox.relay import open_outbox
 from solve_sources.outbox.table import Refused
 from tests.events import registered, solved
@@ -147,6 +148,21 @@ async def test_a_relay_that_lost_its_session_has_lost_its_lock_and_settles_nothi
     assert await counts(world) == {"ada": 2}
 
 
+async def test_a_relay_that_hangs_loses_its_lock(world: World, judge: Judge, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(postgresql, "HELD_MAX_S", 1)
+    monkeypatch.setattr(mysql, "PREPARATIONS", (*mysql.PREPARATIONS, "SET SESSION wait_timeout = 1"))
+    await judge.register("ada")
+    async with SolveProducer(world.connection) as producer:
+        hanging = Gated(producer)
+        async with relaying(judge, hanging):
+            await hanging.asked.wait()
+            async with relaying(judge, producer) as other:
+                await until(lambda: _is_empty(judge), "the other relay to get the lock")
+            assert other.done.published == 1
+            hanging.gate.set()
+    assert await counts(world) == {}
+
+
 async def test_what_settles_outside_the_lock_fails(judge: Judge) -> None:
     outbox = await open_outbox(settings_of(judge))
     await judge.register("ada")
@@ -159,6 +175,18 @@ async def test_what_settles_outside_the_lock_fails(judge: Judge) -> None:
     finally:
         await outbox.close()
     assert await judge.waiting() == 1
+
+
+@pytest.mark.parametrize("judge", ["postgresql"], indirect=True)
+async def test_postgresql_wakes_the_relay(judge: Judge) -> None:
+    outbox = await open_outbox(settings_of(judge))
+    woken = asyncio.create_task(outbox.wait(3_600))
+    try:
+        await judge.register("ada")
+        await until(woken.done, "the notification")
+    finally:
+        woken.cancel()
+        await outbox.close()
 
 
 async def test_a_backlog_is_counted(judge: Judge) -> None:
