@@ -1,4 +1,4 @@
-"""Relays as processes of their own, killed at random moments, and servers that go away under them."""
+"""Relays as processes of their own, killed at random moments, and servers that die under them."""
 
 import asyncio
 import random
