@@ -20,7 +20,7 @@ from tests.events import registered, solved
 from tests.world import World, environment_of
 
 OPERATIONS = Path(__file__).parents[1] / "docs" / "operations.md"
-NAMES = ("owner", "projector", "api")
+NAMES = ("owner", "projector", "api", "import")
 
 
 class Roles:
@@ -28,12 +28,15 @@ class Roles:
 
     def __init__(self, worlds: dict[str, World], admin: asyncpg.Connection, names: dict[str, str]) -> None:
         self.projector, self.api, self.owner = worlds["projector"], worlds["api"], worlds["owner"]
+        self.importing = worlds["import"]
         self._admin = admin
         self._names = names
 
     async def sql(self, text: str) -> None:
         """Statements of a superuser, with the roles' documented names."""
-        await self._admin.execute(re.sub(r"\bsolve_(owner|projector|api)\b", lambda found: self._names[found[1]], text))
+        await self._admin.execute(
+            re.sub(r"\bsolve_(owner|projector|api|import)\b", lambda found: self._names[found[1]], text)
+        )
 
 
 @pytest_asyncio.fixture
@@ -76,10 +79,16 @@ async def ran(world: World, program: str, *words: str) -> tuple[int | None, str]
     return process.returncode, said.decode()
 
 
-async def test_the_documented_grants_suffice(roles: Roles) -> None:
+async def test_the_documented_grants_suffice(roles: Roles, tmp_path: Path) -> None:
     await roles.projector.publish([registered("u"), solved("1", "u", "p"), solved("2", "nobody", "p")])
     await roles.projector.run_once()
     status, said = await ran(roles.projector, "solve_projector", "replay", "--dry-run")
+    assert status == 0, said
+    feed = tmp_path / "feed.ndjson"
+    feed.write_text(
+        '{"type": "contest", "id": null, "data": {"id": "c"}}\n{"type": "teams", "id": "t", "data": {"id": "t"}}\n'
+    )
+    status, said = await ran(roles.importing, "solve_producer", "import", "clics", str(feed))
     assert status == 0, said
     async with serving(roles.api) as api, api.admin() as admin:
         assert (await api.get("/readyz")) == {"status": "ready"}

@@ -241,18 +241,19 @@ async def test_a_build_that_fails_after_everybody_has_left_is_nobodys_error(monk
         await failing.wait()
         raise ConnectionError
 
-    async def nothing_is_kept(_self: KeptBoards, _periods: list[TimeRange]) -> float:
-        return 0
+    async def nothing_is_kept(_self: KeptBoards, _period: TimeRange) -> None:
+        return None
 
     monkeypatch.setattr(kept_boards, "build_first", compute)
-    monkeypatch.setattr(KeptBoards, "_look", nothing_is_kept)
+    monkeypatch.setattr(KeptBoards, "_find", nothing_is_kept)
     day = time_range_of("day", ZoneInfo("UTC"), datetime(2026, 1, 1, tzinfo=UTC))
     assert day
     boards = KeptBoards(None)  # type: ignore[arg-type]
     loop = asyncio.get_running_loop()
     loop.set_exception_handler(lambda _, context: said.append(context))
     asked = asyncio.create_task(boards.ready(day, "an address", 60))
-    await asyncio.sleep(0)
+    for _ in range(10):  # until it is looked for, not found, and built
+        await asyncio.sleep(0)
     asked.cancel()
     build = boards._builds[day].task
     failing.set()

@@ -1,4 +1,4 @@
-"""What a contest keeps of each object that a feed names, as its tables have it."""
+"""The columns that a contest keeps of each object that a feed names."""
 
 import json
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""When a contest runs and is frozen. Pure."""
+"""The times between which a contest runs and is frozen. Pure."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple, Self
