@@ -26,7 +26,7 @@ SYSTEMD = DEPLOY / "systemd"
 COMPOSE = ROOT / "docker-compose.yml"
 # The oldest in which all that is used here is stable, and a newer one.
 KUBERNETES_VERSIONS = ("1.31", "1.34")
-PROGRAMS = re.compile(r"/opt/solve-counts/bin/solve-(?:projector|api)")
+PROGRAMS = re.compile(r"/opt/solve-counts/bin/solve-(?:projector|api|producer)")
 
 Manifest = dict[str, Any]
 

@@ -4,8 +4,7 @@ When has the server sent everything? No line says so; other clients wait for a s
 (icpctools), and DOMjudge is silent for a second in the middle where its events have gaps. A reading that is believed
 whole too early takes back what stands. So two things, both of them:
 
-1. Each object has been sent that the collections of submissions, judgements, teams and problems had before the feed was
-   asked for.
+1. Each object has been sent that the collections `submissions` and `judgements` had before the feed was asked for.
 2. The server then has a pause: a keep-alive newline, a long silence, or the end of a response that was not cut.
    DOMjudge ends one that was asked for with `stream=false` once it has sent all, so a contest that is never quiet is
    whole too; with other servers that one has to wait, and nothing of it is taken back meanwhile.
@@ -31,8 +30,7 @@ from solve_sources.clics.contest_api import Refused, ids
 from solve_sources.clics.http_lines import parsed
 from solve_sources.clics.seen_ids import SeenIds
 
-LISTED = ("submissions", "judgements", "teams", "problems")
-NEEDED = frozenset(("submissions", "judgements"))  # the others may be hidden for good
+LISTED = ("submissions", "judgements")
 HIDDEN = (401, 403, 404, 405, 410, 501)
 LISTING_TIMEOUT_S = 300.0
 LISTING_PAUSE_MAX_S = 300.0
@@ -166,11 +164,11 @@ class Reading:
 
     def _why_not_whole(self) -> str:
         """What is missing; empty if nothing is."""
-        without = [kind for kind in self._hidden if kind in NEEDED and kind not in self._seen.kinds]
+        without = [kind for kind in self._hidden if kind not in self._seen.kinds]
         if without:
             return f"the feed has no {' and no '.join(without)}, and they may not be listed; use a login that may"
         if self._awaited_count > 0:
-            return f"{self._awaited_count} objects are listed that the feed has not sent"
+            return f"{self._awaited_count} submissions or judgements are listed that the feed has not sent"
         return self._unlisted
 
 

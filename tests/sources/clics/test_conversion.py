@@ -385,7 +385,7 @@ def test_while_more_may_come_nothing_is_taken_back_whose_judgement_was_not_read_
                 assert change is not None
                 contest.apply(change)
                 current = Round(ledger, datetime.now(UTC))
-                events = [event for page in source.changes(ledger, current) for event in page]
+                events = [event for page in source.changes(ledger, current, at_rest=True) for event in page]
                 fold_published(ledger, events)
                 assert len(events) == (taken_back if said is rest[-1] else 0)
 

@@ -143,14 +143,14 @@ async def test_more_than_a_tenth_is_taken_back_only_after_a_yes(world: World, co
     assert sum((await counts(world)).values()) == 30
 
 
-async def test_what_is_taken_back_is_counted_once_before_the_question(world: World, importing) -> None:  # type: ignore[no-untyped-def]
+async def test_what_is_taken_back_is_counted_once_before_the_question(world: World, command) -> None:  # type: ignore[no-untyped-def]
     many = [one for number in range(10) for one in judged(f"s{number}", "t1", f"p{number}")]
     team = [one for one in contest("t1") if one["type"] != "problems"]
-    assert (await importing([*team, *many])).status == 0
+    assert (await command([*team, *many])).status == 0
     wrong = [one for number in range(10) for one in judged(f"s{number}", "t1", f"p{number}", "WA")]
-    shown = await importing([*team, *wrong], "--dry-run")
+    shown = await command([*team, *wrong], "--dry-run")
     assert len(shown.stdout.splitlines()) == 10
-    done = await importing([*team, *wrong])
+    done = await command([*team, *wrong])
     assert (done.status, done.stdout.splitlines()[-1]) == (0, "taken back: 10"), done.stderr
 
 
