@@ -1,13 +1,16 @@
-"""Times as contest systems write them."""
+"""Reads the times of a contest system: absolute ones in any form of a zone, and those since the start."""
 
 import re
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
-RELATIVE_TIME = re.compile(r"(-?)([0-9]{1,6}):([0-5][0-9]):([0-5][0-9])(?:\.([0-9]{1,6})[0-9]*)?")
+RELATIVE_TIME = re.compile(r"(-?)([0-9]+):([0-5][0-9]):([0-5][0-9])(?:\.([0-9]{1,6})[0-9]*)?")
 
 
-def absolute_time(text: str) -> datetime | None:
-    """An ISO 8601 time with a zone, in UTC; None where it is none."""
+def parse_time(text: Any) -> datetime | None:
+    """An absolute time with a zone, in UTC; None where it is none."""
+    if not isinstance(text, str):
+        return None
     try:
         time = datetime.fromisoformat(text)
         return time.astimezone(UTC) if time.tzinfo else None
@@ -15,12 +18,19 @@ def absolute_time(text: str) -> datetime | None:
         return None
 
 
-def relative_time(text: str) -> timedelta | None:
+def parse_relative_time(text: Any) -> timedelta | None:
     """A time since the start, `h:mm:ss.uuu` with an optional sign; None where it is none."""
-    found = RELATIVE_TIME.fullmatch(text)
+    found = RELATIVE_TIME.fullmatch(text) if isinstance(text, str) else None
     if found is None:
         return None
     sign, hours, minutes, seconds, fraction = found.groups()
-    micros = int((fraction or "").ljust(6, "0"))
-    time = timedelta(hours=int(hours), minutes=int(minutes), seconds=int(seconds), microseconds=micros)
+    try:
+        time = timedelta(
+            hours=int(hours),
+            minutes=int(minutes),
+            seconds=int(seconds),
+            microseconds=int((fraction or "").ljust(6, "0")),
+        )
+    except OverflowError:
+        return None
     return -time if sign else time

@@ -5,8 +5,8 @@ from collections.abc import Iterator
 from typing import Any
 
 from solve_sources.clics.schedule import LONGEST_CONTEST
-from solve_sources.clics.times import parse_relative_time, parse_time
 from solve_sources.reconciliation.scratch import TICK, as_time, in_microseconds, storable
+from solve_sources.times import parse_relative_time, parse_time
 
 
 def _team_columns(said: dict[str, Any], gone: bool) -> tuple[Any, ...]:

@@ -4,8 +4,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple, Self
 
 from solve_schemas.record import CLOCK_TOLERANCE, LATEST_TIME
-from solve_sources.clics.times import parse_relative_time, parse_time
 from solve_sources.reconciliation.scratch import TICK, as_time
+from solve_sources.times import parse_relative_time, parse_time
 
 LONGEST_CONTEST = timedelta(days=36_500)  # what is longer is no time of a contest, and may be too large to keep
 

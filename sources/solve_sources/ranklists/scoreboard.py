@@ -12,7 +12,7 @@ from msgspec import Raw, Struct
 
 from solve_sources.ranklists.standings import Gathering, Reading, Report, Standings, decoded, each, seconds
 from solve_sources.reconciliation.wanted import WantedSolve
-from solve_sources.times import absolute_time, relative_time
+from solve_sources.times import parse_relative_time, parse_time
 
 
 class State(Struct):
@@ -74,14 +74,14 @@ def read_scoreboard(reading: Reading) -> Standings:
             reading.refuse(f"{place}.team_id", f'"{row.team_id}" is not among the teams; give those of this contest')
         for index, problem in enumerate(row.problems):
             _read_problem(gathering, f"{place}.problems[{index}]", (str(row.team_id), problem), start, unit)
-    frozen = None if state.thawed else absolute_time(state.frozen or "")
+    frozen = None if state.thawed else parse_time(state.frozen or "")
     return gathering.standings(frozen)
 
 
 def _start(reading: Reading, scoreboard: Scoreboard, state: State) -> datetime:
-    start = absolute_time(state.started or "")
+    start = parse_time(state.started or "")
     if start is None:  # not given by every version
-        now, spent = absolute_time(scoreboard.time or ""), relative_time(scoreboard.contest_time or "")
+        now, spent = parse_time(scoreboard.time or ""), parse_relative_time(scoreboard.contest_time or "")
         if now is None or spent is None:
             reading.refuse("$.state.started", "the contest has no start, and there is nothing solved without one")
         start = now - spent
@@ -101,7 +101,7 @@ def _read_teams(gathering: Gathering, start: datetime) -> None:
 
 def _unit(gathering: Gathering, rows: list[tuple[str, Row]], state: State, start: datetime) -> timedelta:
     """What a whole number of time counts: minutes, or seconds where minutes would be after the end."""
-    minutes, ended = timedelta(minutes=1), absolute_time(state.ended or "")
+    minutes, ended = timedelta(minutes=1), parse_time(state.ended or "")
     last = max((cell.time for _, row in rows for cell in row.problems if isinstance(cell.time, int)), default=0)
     if seconds(60 * last) <= (ended or gathering.reading.now) - start:
         return minutes
@@ -138,7 +138,7 @@ def _time(gathering: Gathering, place: str, said: int | str | None, start: datet
     if said is None:  # DOMjudge gives none where run times decide ties
         gathering.report.remarks["solves with the default time"] += 1
         return reading.missing_time(place)
-    spent = relative_time(said) if isinstance(said, str) else seconds(said * int(unit.total_seconds()))
+    spent = parse_relative_time(said) if isinstance(said, str) else seconds(said * int(unit.total_seconds()))
     if spent is None:
         reading.refuse(f"{place}.time", f'"{said}" is not a time since the start, such as 20 or 0:20:00')
     return reading.after(place, start, spent)

@@ -14,7 +14,7 @@ from msgspec import Raw, Struct
 
 from solve_sources.ranklists.standings import Gathering, Reading, Report, Standings, decoded, each, text_of
 from solve_sources.reconciliation.wanted import WantedSolve
-from solve_sources.times import absolute_time
+from solve_sources.times import parse_time
 
 SOLVED = frozenset(("AC", "FB"))
 FROZEN = "?"
@@ -95,7 +95,7 @@ class Ranklist(Struct):
 def read_srk(reading: Reading) -> Standings:
     """The contest of a ranklist. Raises StandingsUnusable."""
     ranklist = decoded(reading, reading.data, Ranklist)
-    start = absolute_time(ranklist.contest.startAt)
+    start = parse_time(ranklist.contest.startAt)
     if start is None:
         reading.refuse("$.contest.startAt", f'"{ranklist.contest.startAt}" is not a time with a zone')
     report = Report(f"srk {ranklist.version}".strip(), reading.contest())

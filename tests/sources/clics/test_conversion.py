@@ -15,11 +15,11 @@ from solve_sources.clics.contest import Contest
 from solve_sources.clics.conversion import Conversion, convert
 from solve_sources.clics.feed import change_of
 from solve_sources.clics.source import ContestSource
-from solve_sources.clics.times import parse_relative_time, parse_time
 from solve_sources.clics.verdicts import Reading
 from solve_sources.errors import FeedError
 from solve_sources.reconciliation.ledger import Ledger
 from solve_sources.reconciliation.reconciling import Round, fold_published
+from solve_sources.times import parse_relative_time, parse_time
 
 TYPES = {"AC": True, "WA": False}
 
