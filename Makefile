@@ -53,7 +53,7 @@ bench-pages: $(READY) ## Pages and API beside a bare route, and the delay of a l
 	@$(BIN)/python -m devstack run -- $(BIN)/python -m bench.pages
 
 bench-scale: $(READY) ## The read model with 1,000,000 users and 10 million verdicts beside its promises; writes bench-results/scale.json
-	@$(BIN)/python -m devstack run -- $(BIN)/python -m bench.scale
+	@$(BIN)/python -m devstack run --shared-buffers 1GB -- $(BIN)/python -m bench.scale
 
 bench-peers: $(READY) ## Alternatives in the same run; writes bench-results/peers.json
 	$(PYTHON) -m venv .venv-peers

@@ -92,19 +92,24 @@ def run(
     folder: Annotated[
         Path | None, typer.Option("--folder", help="Keep the data here; without it, a temporary folder.")
     ] = None,
+    shared_buffers: Annotated[
+        str | None, typer.Option(help="PostgreSQL's own setting, for a large database: 1GB, say.")
+    ] = None,
 ) -> None:
     """Start the servers, run a command with their environment, stop them, and exit with its status.
 
     Example: python -m devstack run -- solve-projector run --once
     """
     if folder is not None:
-        raise typer.Exit(_run_in(folder, command))
+        raise typer.Exit(_run_in(folder, command, shared_buffers))
     with tempfile.TemporaryDirectory(prefix="devstack-") as temporary:
-        raise typer.Exit(_run_in(Path(temporary), command))
+        raise typer.Exit(_run_in(Path(temporary), command, shared_buffers))
 
 
-def _run_in(folder: Path, command: list[str]) -> int:
-    with Stack(folder) as stack:
+def _run_in(folder: Path, command: list[str], shared_buffers: str | None) -> int:
+    stack = Stack(folder)
+    stack.postgres.shared_buffers = shared_buffers or stack.postgres.shared_buffers
+    with stack:
         try:
             child = subprocess.Popen(command, env=os.environ | stack.environment())
         except OSError as error:

@@ -39,6 +39,7 @@ class Postgres(Server):
     name: ClassVar[str] = "postgres"
     stop_signal: ClassVar[int] = signal.SIGINT  # "fast": ends sessions, writes a checkpoint
     database: ClassVar[str] = "solves"
+    shared_buffers = SERVER_SETTINGS["shared_buffers"]
 
     @property
     def data(self) -> Path:
@@ -64,6 +65,7 @@ class Postgres(Server):
 
     def command(self) -> list[str]:
         options = {"listen_addresses": HOST, "port": str(self.port), "unix_socket_directories": "", **SERVER_SETTINGS}
+        options["shared_buffers"] = self.shared_buffers
         settings = [word for name, value in options.items() for word in ("-c", f"{name}={value}")]
         return [str(POSTGRES_BIN_PATH / "postgres"), "-D", str(self.data), *settings]
 

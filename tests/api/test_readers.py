@@ -14,7 +14,7 @@ import pytest_asyncio
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from solve_api.profiles import search
+from solve_api.profiles import kept_solves, search
 from solve_api.ranking import freshness
 from solve_projector.leaderboard.board import Leaderboard, open_leaderboard
 from solve_projector.store.postgresql import open_pool
@@ -61,7 +61,8 @@ steps = st.tuples(st.lists(drafts, max_size=14), st.integers(0, 2), st.sampled_f
 
 @pytest_asyncio.fixture
 async def readers(world: World, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Readers]:
-    """An API that checks Redis often, and knows only a few matches as few."""
+    """An API that checks Redis often, knows only a few matches as few, and keeps what anybody's solves say."""
+    monkeypatch.setattr(kept_solves, "LEAST_SOLVED", 0)
     monkeypatch.setattr(freshness, "CHECK_INTERVAL_S", 0.02)
     monkeypatch.setattr(search, "FEW_KEYS", 4)
     await world.run_once()  # gives Redis its first epoch

@@ -112,6 +112,17 @@ def test_run_passes_the_environment_and_the_exit_status_on_and_stops_the_servers
         assert probe.connect_ex(("127.0.0.1", port)) != 0
 
 
+def test_run_gives_postgresql_more_memory(tmp_path: Path) -> None:
+    code = """if True:
+        import asyncio, asyncpg, os
+        async def ask():
+            database = await asyncpg.connect(os.environ["DATABASE_URL"])
+            print(await database.fetchval("SHOW shared_buffers"))
+        asyncio.run(ask())"""
+    done = devstack(tmp_path, "run", "--shared-buffers", "64MB", "--", sys.executable, "-c", code)
+    assert (done.returncode, done.stdout.strip()) == (0, "64MB"), done.stderr
+
+
 def test_a_command_that_is_not_there_is_one_clear_line(tmp_path: Path) -> None:
     done = devstack(tmp_path, "run", "--", "no-such-command")
     assert done.returncode == 1

@@ -12,6 +12,7 @@ from solve_api.batches import Batches
 from solve_api.errors import UserGone, ZoneUnknown
 from solve_api.http.time_zones import postgresql_name
 from solve_api.profiles.bodies import Profile
+from solve_api.profiles.kept_solves import KeptSolves, Row
 from solve_api.profiles.streaks import streaks
 from solve_projector.domain.ranking import RankKey
 from solve_projector.errors import UserUnknown
@@ -23,8 +24,10 @@ RECENT_SOLVES = 20
 # several users' rows in one statement, each as `profile` gives it
 PROFILES_SQL = f"""
     SELECT found.*
-    FROM unnest($1::text[]) AS asked (user_id)
-    CROSS JOIN LATERAL ({PROFILE_SQL["profile"].replace("$1", "asked.user_id")}) AS found
+    FROM unnest($1::text[], $4::bigint[]) AS asked (user_id, kept_version)
+    CROSS JOIN LATERAL (
+        {PROFILE_SQL["profile"].replace("$1", "asked.user_id").replace("$4", "asked.kept_version")}
+    ) AS found
 """  # noqa: S608 - our own text alone
 ROWS_MAX, AT_ONCE = (
     8,
@@ -47,17 +50,26 @@ class Profiles:
 
     def __init__(self, pool: asyncpg.Pool) -> None:
         self._pool = pool
-        self._zones: dict[str, Batches[str, asyncpg.Record | None]] = {}  # by the names that PostgreSQL has for them
+        self._zones: dict[str, Batches[str, Row | None]] = {}  # by the names that PostgreSQL has for them
+        self._kept = KeptSolves()
 
-    async def row(self, user_id: str, zone: str) -> asyncpg.Record | None:
+    async def row(self, user_id: str, zone: str) -> Row | None:
         """What PostgreSQL has of a user; None if the user is unknown. Raises asyncpg's errors."""
         if zone not in self._zones:
             self._zones[zone] = Batches(partial(self._read, zone), largest=ROWS_MAX, at_once=AT_ONCE)
         return await self._zones[zone].ask(user_id)
 
-    async def _read(self, zone: str, user_ids: Sequence[str]) -> Sequence[asyncpg.Record | None]:
-        rows = await self._pool.fetch(PROFILES_SQL, list(set(user_ids)), zone, RECENT_SOLVES)
-        found = {row["user_id"]: row for row in rows}
+    async def _read(self, zone: str, user_ids: Sequence[str]) -> Sequence[Row | None]:
+        asked = list(set(user_ids))
+        kept = [self._kept.of(user_id, zone) for user_id in asked]
+        versions = [one["version"] if one else None for one in kept]
+        read = await self._pool.fetch(PROFILES_SQL, asked, zone, RECENT_SOLVES, versions)
+        rows = {row["user_id"]: row for row in read}
+        found = {
+            user_id: self._kept.complete(dict(rows[user_id]), zone, one)
+            for user_id, one in zip(asked, kept, strict=True)
+            if user_id in rows
+        }
         return [found.get(user_id) for user_id in user_ids]
 
 

@@ -23,16 +23,14 @@ from solve_projector.leaderboard.board import Leaderboard
 
 PATIENCE_S = 2.0  # for a board that was never built
 PROFILE_PATIENCE_S = 0.3
-NAMES_SQL = "SELECT user_id, username, listed FROM users WHERE user_id = ANY ($1::text[]) AND NOT removed"
+# a user who is not listed has no name on boards
+NAMES_SQL = """
+    SELECT user_id, CASE WHEN listed THEN username END
+    FROM users
+    WHERE user_id = ANY ($1::text[]) AND NOT removed
+"""
 PAGES_MAX = 32  # in one round trip: Redis does nothing else meanwhile
 AT_ONCE = 2
-
-
-class Name(NamedTuple):
-    """What a user is called, and whether they are on boards now: an older board may have them still."""
-
-    username: str
-    listed: bool
 
 
 class Sourced(NamedTuple):
@@ -54,7 +52,7 @@ class Boards:
         self._pages: Batches[tuple[PageRequest, Sequence[str]], BoardPage | None] = Batches(
             self._read_pages, largest=PAGES_MAX, at_once=AT_ONCE
         )
-        self._users: Batches[Collection[str], Mapping[str, Name]] = Batches(
+        self._users: Batches[Collection[str], Mapping[str, str | None]] = Batches(
             self._read_names, largest=PAGES_MAX, at_once=AT_ONCE
         )
 
@@ -95,13 +93,16 @@ class Boards:
         better = found.reading.begin - int(there is not None and there[0] <= found.reading.begin)
         return Rank(better + 1, found.as_of)
 
-    async def names_of(self, user_ids: Collection[str]) -> Mapping[str, Name]:
-        """The names of these users, perhaps among others; without those whom PostgreSQL lacks."""
+    async def names_of(self, user_ids: Collection[str]) -> Mapping[str, str | None]:
+        """What these users are called, perhaps among others; without those whom PostgreSQL lacks.
+
+        None: is not listed, and an older board may have them still.
+        """
         return await self._users.ask(user_ids)
 
-    async def _read_names(self, asked: Sequence[Collection[str]]) -> Sequence[Mapping[str, Name]]:
+    async def _read_names(self, asked: Sequence[Collection[str]]) -> Sequence[Mapping[str, str | None]]:
         rows = await self._pool.fetch(NAMES_SQL, list(set().union(*asked)))
-        return [{row[0]: Name(row[1], row[2]) for row in rows}] * len(asked)
+        return [{row[0]: row[1] for row in rows}] * len(asked)
 
     async def _read_pages(self, asked: Sequence[tuple[PageRequest, Sequence[str]]]) -> Sequence[BoardPage | None]:
         return await self._board.read_all(asked, self._freshness.seen)

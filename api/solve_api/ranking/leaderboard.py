@@ -61,20 +61,19 @@ async def leaderboard_fields(
     wanted = [*asked.friends, *([myself] if myself else [])]
     found = await boards.read(_page_request(asked), wanted, period, patience_s)
     ranked = _ranked(found, asked)
-    names = await boards.names_of({user_id for _, (_, _, user_id) in ranked} | set(wanted))
-    if myself and (myself not in names or (asked.around and not names[myself].listed)):
+    names = await boards.names_of([*wanted, *[position.user_id for _, position in ranked]])
+    if myself and (myself not in names or (asked.around and names[myself] is None)):
         raise unknown(myself)
-    shown = {user_id: name.username for user_id, name in names.items() if name.listed}
-    mine = found.reading.places.get(myself) if myself in shown else None
+    mine = found.reading.places.get(myself) if myself else None
     return {
         "period": asked.period,
         "timezone": asked.zone.key,
         "begins_at": period.begins_at if period else None,
         "ends_at": period.ends_at if period else None,
         "total": found.reading.total,
-        "entries": [_entry(rank, position, shown) for rank, position in ranked if position.user_id in shown],
-        "me": _entry(*mine, shown) if mine else None,
-        "unranked": [one for one in asked.friends if one not in found.reading.places or one not in shown],
+        "entries": _entries(ranked, names),
+        "me": next(iter(_entries([mine], names)), None) if mine else None,
+        "unranked": [one for one in asked.friends if one not in found.reading.places or names.get(one) is None],
         "next_cursor": None if asked.friends else next_cursor(found.reading),
         "previous_cursor": None if asked.friends else previous_cursor(found.reading),
         "source": found.source,
@@ -99,13 +98,16 @@ def _ranked(found: Sourced, asked: BoardQuestion) -> Sequence[tuple[int, RankKey
     return found.reading.ranked()
 
 
-def _entry(rank: int, position: RankKey, names: Mapping[str, str]) -> dict[str, Any]:
-    """The fields of a BoardEntry."""
-    problems_solved, seconds, user_id = position
-    return {
-        "rank": rank,
-        "user_id": user_id,
-        "username": names[user_id],
-        "problems_solved": problems_solved,
-        "last_solved_at": datetime.fromtimestamp(seconds, UTC),
-    }
+def _entries(ranked: Sequence[tuple[int, RankKey]], names: Mapping[str, str | None]) -> list[dict[str, Any]]:
+    """The fields of BoardEntries, of those who have a name on boards."""
+    return [
+        {
+            "rank": rank,
+            "user_id": user_id,
+            "username": username,
+            "problems_solved": problems_solved,
+            "last_solved_at": datetime.fromtimestamp(seconds, UTC),
+        }
+        for rank, (problems_solved, seconds, user_id) in ranked
+        if (username := names.get(user_id)) is not None
+    ]

@@ -52,10 +52,10 @@ class BoardPage:
     def ranked(self) -> list[tuple[int, RankKey]]:
         """The rows with their ranks."""
         found: list[tuple[int, RankKey]] = []
+        rank, solved, seconds = self.first_rank, None, None
         for place, row in enumerate(self.rows, self.begin + 1):
-            if not found:
-                found.append((self.first_rank, row))
-            else:
-                rank, last = found[-1]
-                found.append((rank if row[:2] == last[:2] else place, row))
+            if solved != row[0] or seconds != row[1]:
+                solved, seconds, _ = row
+                rank = place if found else rank
+            found.append((rank, row))
         return found

@@ -49,8 +49,8 @@ def _score(problems_solved: int, seconds: int) -> int:
 
 def rank_key(user_id: str, member_score: bytes) -> RankKey:
     """What a member and its score say."""
-    value = -int(float(member_score))
-    return RankKey(value >> 32, ~value & SECONDS_RANGE - 1, user_id)
+    problems_solved, seconds = divmod(int(-float(member_score)), SECONDS_RANGE)
+    return RankKey(problems_solved, SECONDS_RANGE - 1 - seconds, user_id)
 
 
 def changes_key(prefix: str) -> str:

@@ -342,6 +342,24 @@ async def test_versions_rise_with_each_change_and_not_without(log: Log) -> None:
     assert await log.pool.fetchval("SELECT version FROM users") > first
 
 
+@pytest.mark.parametrize(
+    "change",
+    [
+        pytest.param(solved("1", "u", "p", 6, submitted_at=at(5), language="c"), id="another one, of the same time"),
+        pytest.param(solved("2", "u", "p", 6, submitted_at=at(5), language="c"), id="another language"),
+        pytest.param(solved("2", "u", "p", 6, submitted_at=at(5), contest_id="round"), id="another contest"),
+        pytest.param(solved("1", "u", "p", 4), id="an earlier one"),
+    ],
+)
+async def test_a_version_stands_for_all_that_solves_say(log: Log, change: Event) -> None:
+    await log.apply([registered("u"), solved("2", "u", "p", 5)])
+    first = await log.pool.fetchrow("SELECT version, solves::text FROM users JOIN solves USING (user_id)")
+    await log.apply([change])
+    second = await log.pool.fetchrow("SELECT version, solves::text FROM users JOIN solves USING (user_id)")
+    assert second[1] != first[1]
+    assert second[0] > first[0]
+
+
 async def test_the_two_upserts_state_one_rule() -> None:
     """Otherwise a parked event could have another outcome than the same event applied at once."""
     upserts = (

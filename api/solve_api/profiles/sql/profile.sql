@@ -1,24 +1,28 @@
 -- name: profile
 -- The profile of one user ($1): days in the time zone $2, the latest $3 solves. A problem counts on the day of its first
--- standing solve, and not while it is withdrawn.
-WITH counts AS MATERIALIZED (
+-- standing solve, and not while it is withdrawn. Of the version $4,
+-- which the asker keeps, nothing that solves say.
+WITH unkept AS MATERIALIZED (
+    SELECT user_id FROM users WHERE user_id = $1 AND version IS DISTINCT FROM $4
+),
+counts AS MATERIALIZED (
     -- one walk of an index alone. The zone is set until the statement ends: to name it for each row takes twice as long
     SELECT solved_at::date AS day, language, count(*)::integer AS solved
     FROM solves
-    WHERE user_id = $1 AND {solve_projector.store.withdrawals.none_of}
+    WHERE user_id = (SELECT user_id FROM unkept) AND {solve_projector.store.withdrawals.none_of}
         AND (SELECT set_config('TimeZone', $2, true)) IS NOT NULL
     GROUP BY GROUPING SETS ((1), (2))
 ),
 latest AS (
     SELECT problem_id, solved_at
     FROM solves
-    WHERE user_id = $1 AND {solve_projector.store.withdrawals.none_of}
+    WHERE user_id = (SELECT user_id FROM unkept) AND {solve_projector.store.withdrawals.none_of}
     OFFSET 0 -- by the user, not by the time through all users' solves
 ),
 recent AS (
     SELECT problem_id, submission_id, solved_at, language, contest_id
     FROM solves
-    WHERE user_id = $1
+    WHERE user_id = (SELECT user_id FROM unkept)
         AND problem_id = ANY (ARRAY(SELECT problem_id FROM latest ORDER BY solved_at DESC, problem_id LIMIT $3))
 ),
 days AS (

@@ -52,8 +52,12 @@ UPDATE users SET
 FROM users AS everybody
 LEFT JOIN solve_replay_counts AS counts USING (user_id)
 WHERE users.user_id = everybody.user_id
-    AND (users.problems_solved, users.last_solved_at)
-        IS DISTINCT FROM (coalesce(counts.problems_solved, 0), counts.last_solved_at);
+    AND (
+        (users.problems_solved, users.last_solved_at)
+            IS DISTINCT FROM (coalesce(counts.problems_solved, 0), counts.last_solved_at)
+        -- of who was here before: the same count can be of other solves
+        OR (counts.problems_solved > 0 AND users.version < (extract(epoch FROM now()) * 1000000)::bigint)
+    );
 
 -- staging lies in the key's order already, which is how an index grows fastest
 INSERT INTO verdicts

@@ -1,5 +1,5 @@
 -- name: settle
--- A part of statements: makes `solves` what the verdicts of `pairs` say. Returns whose count or last solve that moves.
+-- A part of statements: makes `solves` what the verdicts of `pairs` say. Returns whose solves that changes.
 firsts AS (
     SELECT pairs.user_id, pairs.problem_id, first.*
     FROM pairs
@@ -23,6 +23,6 @@ written AS (
     {solve_projector.store.solve_rows.replace}
     WHERE (standing.solved_at, standing.submission_id, standing.language, standing.contest_id)
         IS DISTINCT FROM (excluded.solved_at, excluded.submission_id, excluded.language, excluded.contest_id)
-    RETURNING new.user_id, new.solved_at IS DISTINCT FROM old.solved_at AS moved
+    RETURNING new.user_id
 )
-SELECT user_id FROM deleted UNION SELECT user_id FROM written WHERE moved
+SELECT user_id FROM deleted UNION SELECT user_id FROM written

@@ -61,8 +61,8 @@ updated AS (
 )
 SELECT user_id, problems_solved, last_solved_at, version, NULL AS problem_id FROM updated
 UNION ALL
--- a maximum can be raised in place but not lowered
-SELECT DISTINCT user_id, NULL::integer, NULL::timestamptz, NULL::bigint, NULL FROM added WHERE solved_at < was_solved_at
+-- a maximum can be raised in place but not lowered; and a version stands for the solves as well, each with its language
+SELECT DISTINCT user_id, NULL::integer, NULL::timestamptz, NULL::bigint, NULL FROM added WHERE was_solved_at IS NOT NULL
 UNION ALL
 SELECT user_id, NULL, NULL, NULL, problem_id FROM taken
 UNION ALL
