@@ -50,6 +50,8 @@ def create_app(connection: KafkaConnection, settings: ApiSettings, opening: Open
         version=__version__,
         description=DESCRIPTION,
         lifespan=lifespan,
+        # nobody gives it a provider; to look for one on each request takes a thirtieth of it
+        telemetry={"tracing": False, "metrics": False, "logs": False},
         openapi_url="/api/openapi.json",
         redirect_slashes=False,  # it redirects to whatever host the request names
         docs_url=None,  # it loads scripts from other sites
