@@ -8,7 +8,6 @@ from socket import socket
 from typing import Any
 
 from bench.common import open_database
-from solve_api.errors import AddressUnusable
 from solve_api.identity.accounts import create_admin
 from solve_api.process import listen, server_of
 from solve_api.settings import ApiSettings
@@ -16,6 +15,7 @@ from solve_producer.demo.ongoing import publish_live
 from solve_projector.live.process import open_projector, run_projector
 from solve_projector.settings import ProjectorSettings
 from solve_runtime.console import print_lines, stopping_event
+from solve_runtime.errors import AddressUnusable
 from solve_runtime.kafka_settings import KafkaConnection
 from solve_schemas.events import Event
 

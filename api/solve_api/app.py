@@ -15,14 +15,14 @@ from solve_api import __version__
 from solve_api.http.direct import operation_id
 from solve_api.http.error_handlers import LastResort, add_error_handlers
 from solve_api.http.headers import BodyLimit, HeadAsGet, SecurityHeaders, headers_of
-from solve_api.http.problems import ProblemDetails, problems
 from solve_api.http.read_rate import ReadRate
-from solve_api.http.request_ids import noted
 from solve_api.http.sharing import PublicCompression, PublicCors
 from solve_api.pages import add_pages, problem_page
 from solve_api.routes import events, facts, health, leaderboard, operations, repairs, sessions, users
 from solve_api.settings import ApiSettings
 from solve_api.stores import Stores, open_stores
+from solve_runtime.http.problem import ProblemDetails, problems
+from solve_runtime.http.request_ids import noted
 from solve_runtime.kafka_settings import KafkaConnection
 
 COMPRESSED_FROM_BYTES = 1_000

@@ -7,10 +7,6 @@ class ApiError(SolveCountsError):
     """Root of what the API raises itself."""
 
 
-class AddressUnusable(ApiError):
-    """The API cannot listen on its address."""
-
-
 class TooManyRequests(ApiError):
     """A client exceeded one of the rate limits."""
 

@@ -1,12 +1,10 @@
 """Runs the HTTP server, from the check of the tables to the last answered request."""
 
 import asyncio
-import os
 import signal
 import socket
-from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
-from functools import partial
+from collections.abc import Callable
+from contextlib import closing
 
 import structlog
 import uvicorn
@@ -15,46 +13,19 @@ from starlette.types import ASGIApp
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from solve_api.app import create_app
-from solve_api.errors import AddressUnusable
-from solve_api.http.connections import ConnectionLimits, Connections
 from solve_api.http.open_file_limit import fit_open_files
-from solve_api.http.protocol import LimitedProtocol
 from solve_api.settings import ApiSettings
 from solve_projector.errors import DatabaseUnavailable, PoolerUnsuitable
 from solve_projector.store.command_session import command_session
 from solve_projector.store.postgresql import Failure, classify
+from solve_runtime.http.connections import ConnectionLimits, Connections
+from solve_runtime.http.server import Server, address_of, config_for, listening_socket
 from solve_runtime.kafka_settings import KafkaConnection
 
 GRACE_S = 10
-BACKLOG = 2048
+ADVICE = "set SOLVE_API_HOST and SOLVE_API_PORT, or --host and --port"
 
 log = structlog.get_logger()
-
-
-class _Server(uvicorn.Server):
-    """Reports when it has started, and ends long answers before it stops."""
-
-    def __init__(
-        self, config: uvicorn.Config, on_started: Callable[[], None], end_long_answers: Callable[[], None]
-    ) -> None:
-        super().__init__(config)
-        self._on_started = on_started
-        self._end_long_answers = end_long_answers
-
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Starts answering requests."""
-        await super().startup(sockets)
-        self._on_started()
-
-    @contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        """Leaves signals to the caller; uvicorn would raise them again after a clean end."""
-        yield
-
-    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """Stops."""
-        self._end_long_answers()
-        await super().shutdown(sockets)
 
 
 async def serve(connection: KafkaConnection, settings: ApiSettings, on_ready: Callable[[str], None]) -> None:
@@ -75,8 +46,7 @@ def server_of(
 ) -> uvicorn.Server:
     """A server for a socket, not yet started; `should_exit` stops it."""
     app = create_app(connection, settings)
-    host = f"[{settings.api_host}]" if ":" in settings.api_host else settings.api_host
-    address = f"http://{host}:{listening.getsockname()[1]}"
+    address = address_of(settings.api_host, listening)
 
     def end_long_answers() -> None:
         app.state.stores.end_long_answers()
@@ -84,27 +54,12 @@ def server_of(
     # streams end themselves on request; the library would cut them off in the middle
     AppStatus.enable_automatic_graceful_drain = False
     config = config_of(app, settings, listening)
-    return _Server(config, lambda: on_ready(address), end_long_answers)
+    return Server(config, lambda: on_ready(address), end_long_answers)
 
 
 def config_of(app: ASGIApp, settings: ApiSettings, listening: socket.socket) -> uvicorn.Config:
     """The server's configuration for any application, also for the one in the benchmark."""
-    return uvicorn.Config(
-        app,
-        fd=listening.fileno(),
-        backlog=BACKLOG,
-        log_config=None,
-        log_level="warning",  # we report the address ourselves
-        access_log=False,
-        server_header=False,
-        date_header=True,
-        proxy_headers=bool(settings.api_trusted_proxies),
-        forwarded_allow_ips=list(settings.api_trusted_proxies),
-        timeout_graceful_shutdown=GRACE_S,
-        timeout_keep_alive=30,
-        http=partial(LimitedProtocol, _connections(app, settings)),  # type: ignore[arg-type]  # it is only called
-        ws="none",
-    )
+    return config_for(app, listening, _connections(app, settings), GRACE_S, settings.api_trusted_proxies)
 
 
 def _connections(app: ASGIApp, settings: ApiSettings) -> Connections:
@@ -135,14 +90,4 @@ async def _check_tables(settings: ApiSettings) -> None:
 
 def listen(settings: ApiSettings) -> socket.socket:
     """The socket to listen on. Raises AddressUnusable."""
-    family = socket.AF_INET6 if ":" in settings.api_host else socket.AF_INET
-    try:
-        listening = socket.create_server((settings.api_host, settings.api_port), family=family, backlog=BACKLOG)
-    except OSError as error:
-        raise AddressUnusable(
-            f"cannot listen on {settings.api_host}:{settings.api_port}: {os.strerror(error.errno or 0)}; "
-            "set SOLVE_API_HOST and SOLVE_API_PORT, or --host and --port"
-        ) from error
-    # connections inherit it; without it, an event may wait 40 ms for the acknowledgement of the previous one
-    listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    return listening
+    return listening_socket(settings.api_host, settings.api_port, ADVICE)

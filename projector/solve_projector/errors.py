@@ -79,10 +79,6 @@ class ReplayInterrupted(ProjectorError):
     """A replay did not finish; nothing half done is visible, and running it again finishes the job."""
 
 
-class MetricsUnservable(ProjectorError):
-    """The address for metrics cannot be used."""
-
-
 class UserUnknown(ProjectorError):
     """No user has this id."""
 

@@ -2,20 +2,12 @@
 
 from typing import Annotated, Literal, Self
 
-from pydantic import BeforeValidator, Field, SecretStr, model_validator
+from pydantic import Field, SecretStr, model_validator
 
 from solve_runtime.addresses import DatabaseAddress, ListeningHost, RedisAddress, unverifiable
 from solve_runtime.certificates import CaFile
-from solve_runtime.settings import Settings, matching
+from solve_runtime.settings import LogLevel, Settings, matching
 
-
-def _level(named: object) -> object:
-    """The standard library knows upper case alone, and people also write `info` and `WARN`."""
-    upper = named.upper() if isinstance(named, str) else named
-    return "WARNING" if upper == "WARN" else upper
-
-
-LogLevel = Annotated[Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"], BeforeValidator(_level)]
 SchemaName = Annotated[
     str,
     matching(r"[a-z_][a-z0-9_]{0,62}", "must be 1 to 63 lower-case letters, digits or _, not beginning with a digit"),

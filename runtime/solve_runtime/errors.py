@@ -17,5 +17,13 @@ class SolveCountsError(Exception):
         return self
 
 
+class AddressUnusable(SolveCountsError):
+    """A server cannot listen on its address."""
+
+
+class MetricsUnservable(SolveCountsError):
+    """The address for metrics cannot be used."""
+
+
 class SettingsRefused(SolveCountsError):
     """Settings cannot be used; the message names each, and never its value (I12)."""

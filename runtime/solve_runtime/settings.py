@@ -3,9 +3,9 @@
 import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, TypeVar, overload
+from typing import Annotated, Any, Literal, TypeVar, overload
 
-from pydantic import AfterValidator, AliasChoices, AliasGenerator, ValidationError
+from pydantic import AfterValidator, AliasChoices, AliasGenerator, BeforeValidator, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
 
 from solve_runtime.errors import SettingsRefused, SolveCountsError
@@ -16,11 +16,30 @@ SECRETS_DIR = Path("/run/secrets")
 # Addresses and credentials keep the names that every tool of their server uses; all else is ours.
 USUAL_PREFIXES = (
     "KAFKA_", "DATABASE_URL", "DATABASE_SSL_", "REDIS_", "SOURCE_DATABASE_URL", "OUTBOX_DATABASE_URL", "CLICS_",
+    "JUDGE0_",
 )  # fmt: skip
 OUR_PREFIX = "SOLVE_"
 First = TypeVar("First")
 Second = TypeVar("Second")
 Third = TypeVar("Third")
+
+
+def _level(named: object) -> object:
+    """The standard library knows upper case alone, and people also write `info` and `WARN`."""
+    upper = named.upper() if isinstance(named, str) else named
+    return "WARNING" if upper == "WARN" else upper
+
+
+LogLevel = Annotated[Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"], BeforeValidator(_level)]
+
+
+def _is_for_a_header(secret: SecretStr | None) -> SecretStr | None:
+    if secret and not (secret.get_secret_value().isascii() and secret.get_secret_value().isprintable()):
+        raise ValueError("must be printable ASCII characters, without a newline at the end")
+    return secret
+
+
+HeaderSecret = Annotated[SecretStr | None, AfterValidator(_is_for_a_header)]
 
 
 def secrets_dir() -> str | None:

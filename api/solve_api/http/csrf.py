@@ -5,7 +5,7 @@ from urllib.parse import urlsplit
 from fastapi import Request
 
 from solve_api.http.paths import is_tls
-from solve_api.http.problems import Problem
+from solve_runtime.http.problem import Problem
 
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
 FORMS = ("application/x-www-form-urlencoded", "multipart/form-data")

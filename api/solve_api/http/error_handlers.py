@@ -13,11 +13,12 @@ from starlette.routing import Match
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from solve_api.http.paths import path_of
-from solve_api.http.problems import MEDIA_TYPE, Problem, problem_of, sentence
-from solve_api.http.request_ids import noted
+from solve_api.http.problems import problem_of
 from solve_api.http.validation import invalid_request
 from solve_projector.store.postgresql import DATABASE_ERRORS
 from solve_runtime.errors import SolveCountsError
+from solve_runtime.http.problem import MEDIA_TYPE, Problem, sentence
+from solve_runtime.http.request_ids import noted
 
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
 HTTP_PROBLEMS = {

@@ -8,32 +8,9 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from solve_api.http.error_handlers import problem_response
 from solve_api.http.paths import is_shared
-from solve_api.http.problems import Problem
+from solve_runtime.http.headers import HEADERS
+from solve_runtime.http.problem import Problem
 
-POLICY = "; ".join(
-    (
-        "default-src 'none'",
-        "script-src 'self'",
-        "style-src 'self'",
-        "img-src 'self'",
-        "connect-src 'self'",
-        "manifest-src 'self'",
-        "form-action 'self'",
-        "base-uri 'none'",
-        "frame-ancestors 'none'",
-    )
-)
-HEADERS = {
-    "Content-Security-Policy": POLICY,
-    "X-Content-Type-Options": "nosniff",
-    "X-Frame-Options": "DENY",
-    "Referrer-Policy": "same-origin",
-    "Cross-Origin-Opener-Policy": "same-origin",
-    "Cross-Origin-Resource-Policy": "same-origin",
-    "Permissions-Policy": "camera=(), geolocation=(), microphone=(), payment=(), usb=()",
-}
-HEAD_MAX_BYTES = 32 * 1024
-HEADERS_MAX = 100
 LENGTH_MAX_DIGITS = 20
 BODY_FIELDS = frozenset({b"content-length", b"transfer-encoding"})  # without them there is no body (RFC 9112, 6.3)
 TLS_HEADERS = {"Strict-Transport-Security": "max-age=31536000; includeSubDomains"}

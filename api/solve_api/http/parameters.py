@@ -6,8 +6,8 @@ from zoneinfo import ZoneInfo
 
 from fastapi import Depends, Path, Query
 
-from solve_api.http.problems import Problem
 from solve_api.http.time_zones import known_zones
+from solve_runtime.http.problem import Problem
 from solve_schemas.events import NO_CONTROL_CHARS, TEXT_MAX_CHARS
 
 FRIENDS_MAX = 200

@@ -9,8 +9,6 @@ import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import aclosing, asynccontextmanager
 from enum import StrEnum
-from functools import lru_cache
-from ipaddress import IPv6Address, IPv6Network
 from math import ceil
 from typing import Any
 
@@ -23,9 +21,9 @@ from solve_api.errors import TooManyRequests
 from solve_api.settings import ApiSettings
 from solve_projector.errors import LeaderboardUnavailable
 from solve_projector.leaderboard.redis_client import RedisClient, connect_redis
+from solve_runtime.http.networks import network_of
 
 FORGET_INTERVAL_S = 60.0
-IPV6_PREFIX = 64
 
 log = structlog.get_logger()
 
@@ -151,15 +149,3 @@ async def shared_limiter(settings: ApiSettings) -> AsyncIterator[SharedWindows]:
     """Counts in Redis, connecting on first use."""
     async with aclosing(connect_redis(settings, client_name="solve-api-limits")) as redis:
         yield SharedWindows(redis, f"{settings.leaderboard_prefix}:limits")
-
-
-@lru_cache(maxsize=10_000)
-def network_of(address: str) -> str:
-    """The network of an IPv6 address, since one customer gets a whole network; any other address as it is."""
-    try:
-        found = IPv6Address(address)
-    except ValueError:
-        return address
-    if found.ipv4_mapped:
-        return str(found.ipv4_mapped)
-    return str(IPv6Network((int(found), IPV6_PREFIX), strict=False))

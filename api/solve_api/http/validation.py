@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from solve_api.http.problems import Problem
+from solve_runtime.http.problem import Problem
 from solve_schemas.events import IN_WORDS, NO_CONTROL_CHARS
 
 ERRORS_MAX = 20

@@ -15,10 +15,10 @@ import asyncpg
 import structlog
 
 from solve_api.errors import AuditRefused, PasswordsBusy, TooManyRequests
-from solve_api.http.rate_limits import network_of
 from solve_api.identity import audit
 from solve_api.identity.actors import Actor
 from solve_projector.store.postgresql import DATABASE_ERRORS, said_of
+from solve_runtime.http.networks import network_of
 from solve_runtime.tasks import cancelled, in_background
 
 RECORD_INTERVAL_S = 60.0

@@ -6,7 +6,7 @@ from fastapi import APIRouter, Form, Query, Request, Response
 from fastapi.responses import RedirectResponse
 
 from solve_api import errors
-from solve_api.http.problems import Problem, problem_of
+from solve_api.http.problems import problem_of
 from solve_api.identity import own_account
 from solve_api.identity.actors import Caller
 from solve_api.identity.bodies import PASSWORD_MAX_CHARS
@@ -17,6 +17,7 @@ from solve_api.pages.login import LOGIN_PATH
 from solve_api.pages.rendering import admin_page
 from solve_api.routes.callers import InSession, OpenStores, delete_cookie, set_cookie
 from solve_api.stores import Stores
+from solve_runtime.http.problem import Problem
 
 ACCOUNT_PATH = "/admin/account"
 NOTHING_SELECTED = Problem(422, "selector-unclear", "Nothing selected", "Select at least one browser.")

@@ -11,7 +11,7 @@ from importlib.resources import files
 from fastapi import APIRouter, Request, Response
 
 from solve_api.http.caching import REVALIDATE, is_known
-from solve_api.http.problems import Problem
+from solve_runtime.http.problem import Problem
 
 TYPES = {
     "app.css": "text/css; charset=utf-8",

@@ -6,7 +6,6 @@ from fastapi import APIRouter, Form, Path, Query, Request, Response
 from fastapi.responses import RedirectResponse
 from pydantic import BaseModel, Field
 
-from solve_api.http.problems import Problem
 from solve_api.http.rate_limits import LimitKind
 from solve_api.identity.actors import Caller
 from solve_api.operations import dead_letters
@@ -16,6 +15,7 @@ from solve_api.pages.rendering import admin_page
 from solve_api.routes.callers import InSession, OpenStores
 from solve_api.stores import Stores
 from solve_projector.store.dead_letters import GREATEST_ID, Selection, summaries
+from solve_runtime.http.problem import Problem
 from solve_schemas.events import NO_CONTROL_CHARS, TEXT_MAX_CHARS
 from solve_schemas.rejection import Reason
 

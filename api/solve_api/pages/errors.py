@@ -3,10 +3,10 @@
 from fastapi import Request, Response
 
 from solve_api.http.paths import path_of
-from solve_api.http.problems import Problem
 from solve_api.pages.login import login_required
 from solve_api.pages.rendering import admin_page
 from solve_api.routes.callers import visitor_of
+from solve_runtime.http.problem import Problem
 
 PAGE_PATHS = ("/leaderboard", "/search", "/users", "/user", "/admin")
 

@@ -10,12 +10,12 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from solve_api.http.caching import REVALIDATE
 from solve_api.http.paths import path_of
-from solve_api.http.problems import Problem
 from solve_api.identity.actors import Caller
 from solve_api.pages import formats, names
 from solve_api.pages.assets import asset_path
 from solve_api.ranking.bodies import LeaderboardPage
 from solve_api.routes.callers import stores_of
+from solve_runtime.http.problem import Problem
 
 NO_STORE = "no-store"
 POLL_MS = 2_000  # of pages whose newest numbers no event announces

@@ -12,13 +12,13 @@ from fastapi.security import APIKeyCookie, HTTPBearer
 
 from solve_api.http.csrf import SAFE_METHODS, forged, refuse_other_sites, sent_token
 from solve_api.http.paths import is_tls
-from solve_api.http.problems import Problem
-from solve_api.http.rate_limits import network_of
 from solve_api.identity import sessions
 from solve_api.identity.actors import SESSION, Caller, Visitor
 from solve_api.identity.sessions import now
 from solve_api.identity.tokens import Scope, bearer_of
 from solve_api.stores import Stores
+from solve_runtime.http.networks import network_of
+from solve_runtime.http.problem import Problem
 
 COOKIE = "solve_session"
 # Browsers accept this name only over TLS, for the whole host and from no other: a sister domain cannot plant a session.

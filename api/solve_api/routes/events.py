@@ -11,10 +11,10 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Header, Query, Request
 from sse_starlette import EventSourceResponse, ServerSentEvent
 
-from solve_api.http.problems import RETRY_AFTER_S, Problem, problems
 from solve_api.live.entries import BoardChange, StreamId, UserChange
 from solve_api.live.hub import News, Subscription
 from solve_api.routes.callers import address_of, stores_of
+from solve_runtime.http.problem import RETRY_AFTER_S, Problem, problems
 from solve_schemas.events import Text
 
 USERS_MAX = 50

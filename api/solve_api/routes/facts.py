@@ -5,7 +5,6 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Query
 
 from solve_api.http.parameters import LIMITS, AskedProblemId, AskedUserId, OptionalOffset, OptionalPartition
-from solve_api.http.problems import problems
 from solve_api.http.rate_limits import LimitKind
 from solve_api.identity.actors import Caller
 from solve_api.identity.tokens import Scope
@@ -21,6 +20,7 @@ from solve_api.operations.fact_bodies import (
 )
 from solve_api.routes.callers import MayRead, OpenStores, require
 from solve_producer.deliveries import Place
+from solve_runtime.http.problem import problems
 
 router = APIRouter(prefix="/api/admin", tags=["admin"], responses=problems(429))
 MayPublish = Annotated[Caller, Depends(require(Scope.FACTS))]

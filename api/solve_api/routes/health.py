@@ -5,8 +5,8 @@ from typing import Literal
 from fastapi import APIRouter
 
 from solve_api.bodies import Body
-from solve_api.http.problems import problems
 from solve_api.routes.callers import OpenStores
+from solve_runtime.http.problem import problems
 
 router = APIRouter(tags=["health"])
 

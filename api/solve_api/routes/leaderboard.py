@@ -7,10 +7,10 @@ from fastapi import Query, Request, Response
 from solve_api.http.caching import Rendered, answer, render_fields
 from solve_api.http.direct import DirectRouter
 from solve_api.http.parameters import FRIENDS_MAX_CHARS, OptionalUserId, Zone, friend_ids
-from solve_api.http.problems import Problem, problems
 from solve_api.ranking.bodies import LeaderboardPage, Period, Source
 from solve_api.ranking.leaderboard import BoardQuestion, leaderboard_fields, period_of
 from solve_api.routes.callers import OpenStores, address_of
+from solve_runtime.http.problem import Problem, problems
 
 SOURCE_HEADER = "X-Leaderboard-Source"
 

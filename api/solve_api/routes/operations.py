@@ -5,13 +5,13 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Path, Query
 
 from solve_api.http.parameters import OptionalUserId
-from solve_api.http.problems import problems
 from solve_api.http.rate_limits import LimitKind
 from solve_api.identity.actors import Caller
 from solve_api.identity.tokens import Scope
 from solve_api.operations import bodies, dead_letters
 from solve_api.routes.callers import MayRead, OpenStores, require
 from solve_projector.store.dead_letters import GREATEST_ID, Selection, summaries
+from solve_runtime.http.problem import problems
 from solve_schemas.rejection import Reason
 
 router = APIRouter(prefix="/api/admin", tags=["admin"], responses=problems(429))

@@ -9,7 +9,7 @@ from fastapi import APIRouter, Depends, Header, Query, Response
 from fastapi.responses import JSONResponse
 from sse_starlette import EventSourceResponse, ServerSentEvent
 
-from solve_api.http.problems import RETRY_LATER, Problem, problem_of, problems
+from solve_api.http.problems import problem_of
 from solve_api.http.rate_limits import LimitKind
 from solve_api.identity.actors import Caller
 from solve_api.identity.tokens import Scope
@@ -18,6 +18,7 @@ from solve_api.operations.job_streams import STREAMS_PER_ADMIN, JobStream
 from solve_api.routes.callers import MayRead, OpenStores, require
 from solve_api.routes.events import retry_ms
 from solve_api.stores import Stores
+from solve_runtime.http.problem import RETRY_LATER, Problem, problems
 
 router = APIRouter(prefix="/api/admin", tags=["admin"], responses=problems(429))
 MayRepair = Annotated[Caller, Depends(require(Scope.REPAIR))]

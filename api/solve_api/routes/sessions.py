@@ -5,7 +5,6 @@ from typing import Annotated
 from fastapi import APIRouter, Path, Query, Request, Response
 
 from solve_api.http.csrf import refuse_other_sites
-from solve_api.http.problems import problems
 from solve_api.identity import audit, bodies, own_account, sessions, tokens
 from solve_api.identity.login import log_in, log_out
 from solve_api.identity.tokens import NewToken, Scope, TokenState
@@ -19,6 +18,7 @@ from solve_api.routes.callers import (
     visitor_of,
 )
 from solve_projector.store.dead_letters import GREATEST_ID
+from solve_runtime.http.problem import problems
 
 router = APIRouter(prefix="/api/admin", tags=["sessions"], responses=problems(429))
 RowId = Annotated[int, Path(ge=1, le=GREATEST_ID)]

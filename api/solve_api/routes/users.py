@@ -7,12 +7,12 @@ from fastapi import Query, Request, Response
 from solve_api.http.caching import answer, render, render_fields
 from solve_api.http.direct import DirectRouter
 from solve_api.http.parameters import AskedUserId, ListCursor, OptionalStart, OptionalUsername, UserId, Zone
-from solve_api.http.problems import Problem, problems
 from solve_api.profiles.bodies import Profile, SolveList, UserList
 from solve_api.profiles.profile import profile_fields
 from solve_api.profiles.search import search, users_named
 from solve_api.profiles.solves import solves
 from solve_api.routes.callers import OpenStores
+from solve_runtime.http.problem import Problem, problems
 
 router = DirectRouter("/api", "users")
 Limit = Annotated[int, Query(ge=1, le=100)]

@@ -19,7 +19,7 @@ from solve_projector.errors import TopicMissing
 from solve_projector.lag.snapshot import Observer, PartitionSnapshot, Snapshot, Stage, StageLag
 from solve_projector.lag.status import Assessment, Status, worst
 from solve_projector.lag.windows import CommitWindows
-from solve_projector.telemetry.http_server import serving_metrics
+from solve_runtime.metrics_server import serving_metrics
 from solve_runtime.tasks import cancelled
 from solve_schemas.topic import TOPIC_SETTINGS
 

@@ -6,8 +6,8 @@ from functools import partial
 from typing import Any
 
 from solve_projector.settings import ProjectorSettings
-from solve_projector.telemetry.http_server import serving_metrics
 from solve_projector.telemetry.monitor import Monitor
+from solve_runtime.metrics_server import serving_metrics
 
 ADVICE = "set SOLVE_METRICS_HOST and SOLVE_METRICS_PORT to a free address"
 

@@ -9,14 +9,14 @@ from collections.abc import AsyncGenerator, AsyncIterator, Iterator
 from contextlib import aclosing, asynccontextmanager, contextmanager
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from typing import Annotated, Any, NamedTuple, Self
+from typing import Any, NamedTuple, Self
 from urllib.parse import quote, urlsplit
 
 import httpx
-from pydantic import AfterValidator, Field, SecretStr, model_validator
+from pydantic import Field, SecretStr, model_validator
 
 from solve_runtime.certificates import CaFile
-from solve_runtime.settings import Settings
+from solve_runtime.settings import HeaderSecret, Settings
 from solve_runtime.text import cut
 from solve_sources.clics.http_lines import Malformed, decompressed, objects
 from solve_sources.errors import FeedError
@@ -29,20 +29,12 @@ RETRY_AFTER_MAX_S = 600.0
 NAMED_CONTESTS = 10
 
 
-def _is_for_a_header(secret: SecretStr | None) -> SecretStr | None:
-    if secret and not (secret.get_secret_value().isascii() and secret.get_secret_value().isprintable()):
-        raise ValueError("must be printable ASCII characters, without a newline at the end")
-    return secret
-
-
 class ContestLogin(Settings):
     """How to log in to a contest system; without any of it, what everybody may see is read."""
 
     clics_username: str | None = Field(None, description="User of the contest system; needs `CLICS_PASSWORD`.")
     clics_password: SecretStr | None = Field(None, description="Password of the contest system (HTTP basic).")
-    clics_token: Annotated[SecretStr | None, AfterValidator(_is_for_a_header)] = Field(
-        None, description="Bearer token, instead of user and password."
-    )
+    clics_token: HeaderSecret = Field(None, description="Bearer token, instead of user and password.")
     clics_ca_file: CaFile = Field(None, description="CA certificates (PEM) to trust; unset, the usual public ones.")
 
     @model_validator(mode="after")

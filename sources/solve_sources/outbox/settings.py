@@ -4,9 +4,8 @@ from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
-from solve_projector.settings import LogLevel
 from solve_runtime.addresses import ListeningHost, SourceAddress, is_mysql, unverifiable
-from solve_runtime.settings import Settings
+from solve_runtime.settings import LogLevel, Settings
 from solve_sources.databases.names import Named
 
 OUTBOX_DATABASE = Named("the outbox's database", "OUTBOX_DATABASE_URL", "solve-producer relay")

@@ -10,7 +10,7 @@ from typing import Any
 import structlog
 from prometheus_client import CollectorRegistry, Counter, Gauge
 
-from solve_projector.telemetry.http_server import serving_metrics
+from solve_runtime.metrics_server import serving_metrics
 from solve_sources.outbox.settings import OutboxSettings
 from solve_sources.outbox.table import Backlog
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import resource
 import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -10,10 +11,10 @@ import pytest
 from pydantic import ValidationError
 from structlog.testing import capture_logs
 
-from solve_api.http import connections, open_file_limit
 from solve_api.http.open_file_limit import OWN_FILES, Fitting, fit_open_files
-from solve_api.http.protocol import PIPELINE_MAX
 from solve_api.settings import ApiSettings
+from solve_runtime.http import connections
+from solve_runtime.http.protocol import PIPELINE_MAX
 from tests.api.listening import Api, hearing
 from tests.waiting import until
 from tests.world import World
@@ -294,8 +295,8 @@ def test_connections_fit_in_the_files_that_may_be_open(monkeypatch: pytest.Monke
     def lifted(_: int, wanted: tuple[int, int]) -> None:
         limits[:] = wanted
 
-    monkeypatch.setattr(open_file_limit.resource, "getrlimit", lambda _: tuple(limits))
-    monkeypatch.setattr(open_file_limit.resource, "setrlimit", lifted)
+    monkeypatch.setattr(resource, "getrlimit", lambda _: tuple(limits))
+    monkeypatch.setattr(resource, "setrlimit", lifted)
     settings = ApiSettings(api_connections_max=500, api_connections_address_max=100, api_streams_max=100)
     assert fit_open_files(settings) == Fitting(500, 100)
     assert limits == [1_024, 2_000]

@@ -8,7 +8,7 @@ from fastapi import Request
 from starlette.exceptions import HTTPException
 
 from solve_api.http.csrf import refuse_other_sites, sent_token
-from solve_api.http.problems import Problem
+from solve_runtime.http.problem import Problem
 
 HERE = "counts.example.org"
 

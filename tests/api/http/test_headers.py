@@ -8,8 +8,8 @@ from typing import Any
 import httpx
 
 from solve_api.app import create_app
-from solve_api.http.headers import HEADERS
 from solve_api.pages.assets import asset
+from solve_runtime.http.headers import HEADERS
 from tests.api.served import serving, settings_of
 from tests.world import World
 

@@ -12,9 +12,10 @@ import pytest
 import pytest_asyncio
 from asgi_correlation_id import CorrelationIdMiddleware
 
-from solve_api.http import connections
-from solve_api.http.headers import HEAD_MAX_BYTES, HEADERS, HEADERS_MAX, BodyLimit, HeadAsGet, SecurityHeaders
-from solve_api.http.protocol import PIPELINE_MAX
+from solve_api.http.headers import BodyLimit, HeadAsGet, SecurityHeaders
+from solve_runtime.http import connections
+from solve_runtime.http.headers import HEAD_MAX_BYTES, HEADERS, HEADERS_MAX
+from solve_runtime.http.protocol import PIPELINE_MAX
 from tests.api.served import Served, serving
 from tests.conftest import copy_of, url_of, world_of
 

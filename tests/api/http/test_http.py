@@ -10,8 +10,9 @@ import pytest
 
 from solve_api import database as database_module
 from solve_api.database import Readiness
-from solve_api.http.headers import HEADERS, TLS_HEADERS, HeadAsGet, SecurityHeaders
+from solve_api.http.headers import TLS_HEADERS, HeadAsGet, SecurityHeaders
 from solve_api.operations.jobs import Jobs
+from solve_runtime.http.headers import HEADERS
 from tests.api.served import problem_of, serving
 from tests.events import registered, solved
 from tests.world import World

@@ -7,8 +7,9 @@ from pydantic import SecretStr, ValidationError
 from structlog.testing import capture_logs
 
 from solve_api.errors import TooManyRequests
-from solve_api.http.rate_limits import LimitKind, MemoryWindows, RateLimits, network_of, shared_limiter
+from solve_api.http.rate_limits import LimitKind, MemoryWindows, RateLimits, shared_limiter
 from solve_api.settings import ApiSettings
+from solve_runtime.http.networks import network_of
 from tests.api.served import settings_of
 from tests.world import World
 

@@ -10,9 +10,9 @@ from redis.asyncio import Redis
 
 from devstack.ports import free_port
 from solve_producer.demo.simulation import Season, bad_records, simulate
-from solve_projector.errors import MetricsUnservable
 from solve_projector.live.process import open_projector
 from solve_projector.telemetry.metrics import UNKNOWN_TYPE
+from solve_runtime.errors import MetricsUnservable
 from solve_schemas.events import SubmissionSolved, UserRegistered
 from solve_schemas.record import encode
 from tests.asking import Watched, by_labels, get, parsed, watched

@@ -14,10 +14,10 @@ import httptools
 import structlog
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
-from solve_api.http.connections import NOT_TAKEN, SILENT, Connections
-from solve_api.http.headers import HEAD_MAX_BYTES, HEADERS, HEADERS_MAX
-from solve_api.http.problems import MEDIA_TYPE, RETRY_AFTER_S, RETRY_LATER, Problem
-from solve_api.http.request_ids import request_id_of
+from solve_runtime.http.connections import NOT_TAKEN, SILENT, Connections
+from solve_runtime.http.headers import HEAD_MAX_BYTES, HEADERS, HEADERS_MAX
+from solve_runtime.http.problem import MEDIA_TYPE, RETRY_AFTER_S, RETRY_LATER, Problem
+from solve_runtime.http.request_ids import request_id_of
 
 PIPELINE_MAX = 4
 # so that a client that still sends can read why it was refused (RFC 9112, 9.6)

@@ -11,7 +11,7 @@ from typing import NamedTuple, Protocol
 
 import structlog
 
-from solve_api.http.rate_limits import network_of
+from solve_runtime.http.networks import network_of
 
 SWEEP_INTERVAL_S = 1.0
 REPORT_INTERVAL_S = 60.0

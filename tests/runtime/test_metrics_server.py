@@ -11,8 +11,8 @@ import pytest
 from prometheus_client import CollectorRegistry, Counter
 from structlog.testing import capture_logs
 
-from solve_projector.telemetry import http_server
-from solve_projector.telemetry.http_server import serving_metrics
+from solve_runtime import metrics_server
+from solve_runtime.metrics_server import serving_metrics
 from tests.waiting import until
 
 
@@ -130,7 +130,7 @@ async def test_clients_that_say_nothing_hold_up_nobody(port: int) -> None:
 async def test_a_request_has_one_deadline_however_it_drips(
     port: int, drip: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(http_server, "REQUEST_TIMEOUT_S", 0.5)
+    monkeypatch.setattr(metrics_server, "REQUEST_TIMEOUT_S", 0.5)
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     writer.write(drip)
 
@@ -147,7 +147,7 @@ async def test_a_request_has_one_deadline_however_it_drips(
 async def test_a_client_that_takes_no_answer_is_dropped(
     registry: CollectorRegistry, port: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(http_server, "REQUEST_TIMEOUT_S", 0.5)
+    monkeypatch.setattr(metrics_server, "REQUEST_TIMEOUT_S", 0.5)
     large = Counter("large", "Of a test.", ("name",), registry=registry)
     for number in range(40):
         large.labels(f"{number}" + "x" * 200_000)
@@ -160,7 +160,7 @@ async def test_a_client_that_takes_no_answer_is_dropped(
 async def test_beyond_the_limit_the_oldest_connection_is_closed(
     port: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(http_server, "CONNECTIONS_MAX", 5)
+    monkeypatch.setattr(metrics_server, "CONNECTIONS_MAX", 5)
     silent = [await asyncio.open_connection("127.0.0.1", port) for _ in range(30)]
     assert (await ask(port, "GET", "/livez"))[0] == 200
     await until(lambda: sum(_has_ended(reader) for reader, _ in silent) >= 26, "the oldest to be closed")

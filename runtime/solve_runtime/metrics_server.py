@@ -21,7 +21,7 @@ import prometheus_client
 import structlog
 from prometheus_client import CollectorRegistry
 
-from solve_projector.errors import MetricsUnservable
+from solve_runtime.errors import MetricsUnservable
 
 REQUEST_TIMEOUT_S = 10.0
 HEAD_MAX_BYTES = 16 * 1024
