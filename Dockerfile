@@ -13,12 +13,13 @@ COPY runtime runtime
 COPY producer producer
 COPY projector projector
 COPY sources sources
+COPY gateway gateway
 COPY api api
 # The build backend is no part of the lock: it is not installed.
 RUN python -m pip wheel --quiet --no-deps --wheel-dir wheels .
 ENV PIP_NO_INDEX=1 PIP_FIND_LINKS=/build/wheels
 RUN python -m venv --without-pip /app \
-    && python -m pip --python /app/bin/python install --quiet "solve-counts[$EXTRA,import]"
+    && python -m pip --python /app/bin/python install --quiet "solve-counts[$EXTRA,gateway,import]"
 
 FROM python:3.13-slim
 RUN useradd --uid 10001 --no-create-home --shell /usr/sbin/nologin solve

@@ -12,6 +12,7 @@ from pydantic import SecretStr
 from pydantic.fields import FieldInfo
 
 from solve_api.settings import ApiSettings, Rate
+from solve_gateway.settings import GatewaySettings, Judge0Settings
 from solve_projector.settings import ProjectorSettings
 from solve_runtime.kafka_settings import KafkaConnection
 from solve_runtime.settings import Settings
@@ -27,6 +28,8 @@ SECTIONS: dict[str, type[Settings]] = {
     "`solve-api`": ApiSettings,
     "`solve-producer import problem-sessions`": SourceSettings,
     "`solve-producer relay`": OutboxSettings,
+    "`solve-producer serve`, `tokens` and `callback-url`": GatewaySettings,
+    "`solve-producer reconcile judge0`": Judge0Settings,
     "A contest system that is followed": ContestLogin,
 }
 PLAIN = {str: "text", int: "whole number", float: "number", Path: "path", SecretStr: "secret"}

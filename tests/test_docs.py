@@ -21,7 +21,7 @@ DEPLOYED = [
     ROOT / "docker-compose.yml",
     *(path for path in (ROOT / "deploy").rglob("*") if path.suffix in {".yml", ".yaml", ".json", ".service"}),
 ]
-FOLDERS = "schemas|runtime|producer|projector|api|tests|devstack|bench|docs|deploy"
+FOLDERS = "schemas|runtime|producer|projector|sources|gateway|examples|api|tests|devstack|bench|docs|deploy"
 APPS = {"producer": producer, "projector": projector, "api": api}
 PROGRAMS = {f"solve-{name}": typer.main.get_command(app) for name, app in APPS.items()}
 PROGRAMS["python -m devstack"] = typer.main.get_command(devstack)

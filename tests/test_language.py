@@ -21,6 +21,7 @@ FOLDERS = (
     "producer",
     "projector",
     "sources",
+    "gateway",
     "api",
     "devstack",
     "bench",

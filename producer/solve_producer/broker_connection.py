@@ -88,6 +88,15 @@ class BrokerConnection:
             raise self._reason()
         return self.client
 
+    async def ask(self, due: float) -> None:
+        """Asks the brokers for the topic. Raises why they do not say it by the time `due`."""
+        client = await self.connected(due, patient=False)
+        try:
+            async with asyncio.timeout_at(due):
+                await self._find_topic(client)
+        except FAILURES as error:
+            raise self._definite(error) or self._unreachable() from error
+
     def replace(self, failed: Any) -> None:
         """An idempotent producer that lost its place cannot continue (KIP-360): the next call gets a new one."""
         if failed is not None and self.client is failed and not self._closed:

@@ -17,7 +17,7 @@ from prometheus_client import CollectorRegistry
 from pydantic import ValidationError
 
 from solve_producer.broker_connection import FAILURES, STOPPED, BrokerConnection
-from solve_producer.deliveries import Deliveries, Place
+from solve_producer.deliveries import Deliveries, OnConfirmed, Place
 from solve_producer.errors import InvalidEvent, InvalidSettings, ProducerMisused
 from solve_producer.metrics import metrics_in, type_of
 from solve_producer.tracing import sending
@@ -116,6 +116,10 @@ class SolveProducer:
         Raises BrokerUnreachable, TopicMissing or NotAllowed after the first attempt that fails.
         """
         await self._started().connected(asyncio.get_running_loop().time() + self._delivery_timeout_s, patient=False)
+
+    async def ask(self, timeout_s: float) -> None:
+        """Asks the brokers for the topic, as a probe does. Raises BrokerUnreachable, TopicMissing or NotAllowed."""
+        await self._started().ask(asyncio.get_running_loop().time() + timeout_s)
 
     async def __aenter__(self) -> Self:
         """Starts it, as `start` does."""
@@ -224,9 +228,15 @@ class SolveProducer:
         """
         return (await self._publish(events)).sent
 
-    async def publish_records(self, records: AsyncIterable[EncodedRecord]) -> int:
-        """Like `publish`, for records that are encoded already; a trace that one carries is left as it is."""
-        return (await self._publish_records(records)).sent
+    async def publish_records(
+        self, records: AsyncIterable[EncodedRecord], on_confirmed: OnConfirmed | None = None
+    ) -> int:
+        """Like `publish`, for records that are encoded already; a trace that one carries is left as it is.
+
+        `on_confirmed` gets the place of each in turn, so whoever counts its calls knows which the broker has for
+        certain, also if this raises.
+        """
+        return (await self._publish_records(records, on_confirmed)).sent
 
     async def _publish(self, events: Iterable[Event] | AsyncIterable[Event]) -> Deliveries:
         with sending(self._settings.topic) as call:
@@ -234,9 +244,11 @@ class SolveProducer:
             call.sent(deliveries.sent)
         return deliveries
 
-    async def _publish_records(self, records: AsyncIterable[EncodedRecord]) -> Deliveries:
+    async def _publish_records(
+        self, records: AsyncIterable[EncodedRecord], on_confirmed: OnConfirmed | None = None
+    ) -> Deliveries:
         brokers = self._started()
-        deliveries = Deliveries(self._delivery_timeout_s)
+        deliveries = Deliveries(self._delivery_timeout_s, on_confirmed)
         began = perf_counter()
         error_type = ""
         try:

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import Counter, deque
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any, NamedTuple
 
@@ -17,11 +17,16 @@ class Place(NamedTuple):
     offset: int
 
 
+# called for each event once the broker has it, in the order in which they were handed over
+OnConfirmed = Callable[[Place | None], object]
+
+
 class Deliveries:
     """The events of one call to `publish`."""
 
-    def __init__(self, timeout_s: float) -> None:
+    def __init__(self, timeout_s: float, on_confirmed: OnConfirmed | None = None) -> None:
         self._timeout_s = timeout_s
+        self._on_confirmed = on_confirmed
         self._waiting: deque[tuple[asyncio.Future[Any], str, float]] = deque()
         self._own_due = 0.0  # of the event that is being handed over
         self._due: float | None = None  # None while the call waits for the caller's own events
@@ -37,8 +42,7 @@ class Deliveries:
     @property
     def last_place(self) -> Place | None:
         """Where the event is that was confirmed last; None if the broker took it for a duplicate, and has no offset."""
-        known = self._last is not None and self._last.offset is not None and self._last.offset >= 0
-        return Place(self._last.partition, self._last.offset) if known else None
+        return _place_of(self._last)
 
     @property
     def uncertain(self) -> int:
@@ -122,6 +126,13 @@ class Deliveries:
         self._last = delivery.result()
         self._waiting.popleft()
         self.confirmed[type_name] += 1
+        if self._on_confirmed:
+            self._on_confirmed(_place_of(self._last))
+
+
+def _place_of(metadata: Any) -> Place | None:
+    known = metadata is not None and metadata.offset is not None and metadata.offset >= 0
+    return Place(metadata.partition, metadata.offset) if known else None
 
 
 def _read_error(future: asyncio.Future[Any]) -> None:

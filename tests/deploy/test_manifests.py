@@ -14,6 +14,7 @@ import kubernetes_validate
 import pytest
 import yaml
 
+from solve_gateway.settings import GatewaySettings
 from solve_projector.settings import ProjectorSettings
 from solve_runtime.kafka_settings import KafkaConnection
 from solve_schemas.topic import PARTITIONS, TOPIC
@@ -22,6 +23,7 @@ from tests.programs import program_of
 ROOT = Path(__file__).parents[2]
 DEPLOY = ROOT / "deploy"
 KUBERNETES = DEPLOY / "kubernetes"
+GATEWAY = KUBERNETES / "gateway"
 SYSTEMD = DEPLOY / "systemd"
 COMPOSE = ROOT / "docker-compose.yml"
 # The oldest in which all that is used here is stable, and a newer one.
@@ -44,7 +46,7 @@ def named(kind: str, name: str, folder: Path = KUBERNETES) -> Manifest:
 def pod_specs() -> list[Manifest]:
     """Of everything that starts pods."""
     specs = []
-    for manifest in manifests():
+    for manifest in [*manifests(), *manifests(GATEWAY)]:
         spec = manifest.get("spec", {})
         spec = spec.get("jobTemplate", manifest).get("spec", {})
         if "template" in spec:
@@ -83,7 +85,9 @@ def test_prometheus_scrapes_the_ports_that_compose_makes_the_programs_listen_on(
 
 
 @pytest.mark.parametrize("version", KUBERNETES_VERSIONS)
-@pytest.mark.parametrize("manifest", manifests(), ids=lambda one: f"{one['kind']}-{one['metadata']['name']}")
+@pytest.mark.parametrize(
+    "manifest", [*manifests(), *manifests(GATEWAY)], ids=lambda one: f"{one['kind']}-{one['metadata']['name']}"
+)
 def test_a_manifest_is_one_by_kubernetes_own_schema(manifest: Manifest, version: str) -> None:
     kubernetes_validate.validate(manifest, version, strict=True)
 
@@ -96,7 +100,7 @@ def test_every_manifest_is_in_its_kustomization() -> None:
 
 
 def test_pods_are_restricted_and_get_their_secrets_as_files() -> None:
-    assert len(pod_specs()) == 5
+    assert len(pod_specs()) == 6
     for spec in pod_specs():
         assert spec["securityContext"]["runAsNonRoot"]
         assert spec["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
@@ -145,6 +149,30 @@ def test_the_pages_are_asked_where_they_answer() -> None:
     assert {probe["port"] for probe in probes.values()} == {port["name"]}
     (served,) = named("Service", "solve-api")["spec"]["ports"]
     assert served["targetPort"] == port["name"]
+
+
+def test_the_gateway_is_asked_where_it_answers_and_knows_its_tokens() -> None:
+    spec = named("Deployment", "solve-gateway", GATEWAY)["spec"]["template"]["spec"]
+    (container,) = spec["containers"]
+    ports = {port["name"]: str(port["containerPort"]) for port in container["ports"]}
+    environment = {one["name"]: one["value"] for one in container["env"]}
+    assert environment.keys() <= set(GatewaySettings.variables().values())
+    assert environment["SOLVE_GATEWAY_PORT"] == ports["http"]
+    assert environment["SOLVE_GATEWAY_METRICS_PORT"] == ports["metrics"]
+    mounts = {one["name"]: one["mountPath"] for one in container["volumeMounts"]}
+    assert Path(environment["SOLVE_GATEWAY_TOKENS_FILE"]).parent == Path(mounts["tokens"])
+    probes = {name: container[f"{name}Probe"]["httpGet"] for name in ("startup", "liveness", "readiness")}
+    assert {(name, one["path"], one["port"]) for name, one in probes.items()} == {
+        ("startup", "/livez", "http"),
+        ("liveness", "/livez", "http"),
+        ("readiness", "/readyz", "http"),
+    }
+    (policy,) = (one["spec"] for one in manifests(GATEWAY) if one["kind"] == "NetworkPolicy")
+    let_in = {
+        (rule["ports"][0]["port"], rule["from"][0]["namespaceSelector"]["matchLabels"]["kubernetes.io/metadata.name"])
+        for rule in policy["ingress"]
+    }
+    assert let_in == {("http", "ingress-nginx"), ("metrics", "monitoring")}
 
 
 def test_nobody_reaches_a_port_but_the_ingress_and_prometheus_and_pods_reach_their_servers_alone() -> None:

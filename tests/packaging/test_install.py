@@ -19,9 +19,9 @@ from solve_projector.log.inspection import open_inspector
 from solve_runtime.kafka_settings import KafkaConnection
 
 ROOT = Path(__file__).parents[2]
-PACKAGES = ("solve_schemas", "solve_runtime", "solve_producer", "solve_projector", "solve_api")
+PACKAGES = ("solve_schemas", "solve_runtime", "solve_producer", "solve_projector", "solve_gateway", "solve_api")
 # what nearly every judge has beside its code
-FOLDERS = ("schemas", "runtime", "producer", "projector", "sources", "api")
+FOLDERS = ("schemas", "runtime", "producer", "projector", "sources", "gateway", "api")
 PUBLISH = """
 import asyncio, sys
 from datetime import UTC, datetime
@@ -146,6 +146,12 @@ def test_the_base_install_has_a_whole_solve_producer(environment: Path, judge: P
         assert (refused.returncode, refused.stderr) == (
             1,
             "solve-producer: needs the extra `import`; install it: pip install 'solve-counts[import]'\n",
+        )
+    for words in ("serve", "reconcile judge0 x.ndjson"):
+        refused = run(environment / "solve-producer", *words.split(), cwd=judge)
+        assert (refused.returncode, refused.stderr) == (
+            1,
+            "solve-producer: needs the extra `gateway`; install it: pip install 'solve-counts[gateway]'\n",
         )
 
 

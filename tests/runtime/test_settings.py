@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from solve_api.settings import ApiSettings
+from solve_gateway.settings import CallbackSettings, Judge0Settings
 from solve_projector.settings import ProjectorSettings
 from solve_runtime.kafka_settings import KafkaConnection
 from solve_runtime.settings import Settings, settings_problems
@@ -90,6 +91,12 @@ WRONG: list[tuple[type[Settings], str, str, dict[str, str]]] = [
         (ApiSettings, "SOLVE_API_LOGIN_RATE", one, {})
         for one in ("0/minute", "5/0second", "5/0 minute", "5/minute;5/0second", "5/99999999999999999999second")
     ],
+    (CallbackSettings, "SOLVE_GATEWAY_CALLBACK_KEY", "x" * 31, {}),
+    (CallbackSettings, "SOLVE_GATEWAY_URL", "https://u:p@h", {}),
+    (CallbackSettings, "SOLVE_GATEWAY_URL", "gateway.example", {}),
+    (Judge0Settings, "JUDGE0_URL", "https://h?key=x", {}),
+    (Judge0Settings, "JUDGE0_TOKEN", "x\n", {"JUDGE0_URL": "https://h"}),
+    (Judge0Settings, "JUDGE0_TOKEN_HEADER", "a: b", {"JUDGE0_URL": "https://h"}),
     (ProjectorSettings, "SOLVE_DATABASE_SCHEMA", "pg_solves", {}),
     (ProjectorSettings, "SOLVE_DATABASE_SCHEMA", "information_schema", {}),
     (ProjectorSettings, "SOLVE_GROUP_ID", "a\x1b[2J", {}),

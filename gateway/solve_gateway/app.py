@@ -1,0 +1,72 @@
+"""Assembles the application: routes, and what surrounds them."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from importlib.metadata import version
+from typing import Any
+
+from fastapi import FastAPI
+
+from solve_gateway.gateway import open_gateway
+from solve_gateway.observing import Observed, add_problem_answers
+from solve_gateway.routes import clics, events, health, judge0
+from solve_gateway.settings import GatewaySettings
+from solve_gateway.telemetry import GatewayMetrics
+from solve_gateway.tokens import KnownTokens
+from solve_runtime.http.problem import ProblemDetails
+from solve_runtime.kafka_settings import KafkaConnection
+
+DESCRIPTION = """Takes the events of judges and publishes them to the log.
+
+Errors are problem details (RFC 9457). 503 and 429 have `Retry-After`; sending an event again is always safe, because
+the same event counts once."""
+
+
+def create_app(
+    connection: KafkaConnection, settings: GatewaySettings, tokens: KnownTokens, metrics: GatewayMetrics
+) -> FastAPI:
+    """The application; it is connected to Kafka during its lifespan."""
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        async with open_gateway(connection, settings, tokens, metrics) as gateway:
+            app.state.gateway = gateway
+            yield
+
+    app = FastAPI(
+        title="solve-counts gateway",
+        version=version("solve-counts"),
+        description=DESCRIPTION,
+        lifespan=lifespan,
+        openapi_url="/v1/openapi.json",
+        redirect_slashes=False,
+        docs_url=None,
+        redoc_url=None,
+    )
+    for part in (events, judge0, clics, health):
+        app.include_router(part.router)
+    add_problem_answers(app, metrics)
+    app.add_middleware(Observed, metrics=metrics)
+    _complete_openapi(app)
+    return app
+
+
+def _complete_openapi(app: FastAPI) -> None:
+    """Adds the schema of problem details, in place of FastAPI's own for 422, which no route answers."""
+    generate = app.openapi
+
+    def openapi() -> dict[str, Any]:
+        if app.openapi_schema:
+            return app.openapi_schema
+        document = generate()
+        schemas = document.setdefault("components", {}).setdefault("schemas", {})
+        schemas["ProblemDetails"] = ProblemDetails.model_json_schema(ref_template="#/components/schemas/{model}")
+        for unused in ("HTTPValidationError", "ValidationError"):
+            schemas.pop(unused, None)
+        for methods in document["paths"].values():
+            for operation in methods.values():
+                operation["responses"].pop("422", None)
+        app.openapi_schema = document
+        return document
+
+    app.openapi = openapi  # type: ignore[method-assign]

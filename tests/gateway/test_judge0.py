@@ -1,0 +1,258 @@
+"""Judge0: its callback at a signed URL, and the sweep for callbacks that were lost.
+
+The callback's body is what `call_callback` of Judge0's `app/jobs/isolate_job.rb` sends: the default fields, in base64.
+"""
+
+import asyncio
+import json
+from base64 import b64encode, urlsafe_b64encode
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from threading import Thread
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+from uuid import UUID
+
+import httpx
+import pytest
+import pytest_asyncio
+
+from devstack import Stack
+from solve_gateway import judge0_callback_url
+from solve_gateway.errors import BadSignature, CallbackUnsignable
+from solve_gateway.judge0.signing import read_signed
+from solve_producer.client import SolveProducer
+from solve_runtime.kafka_settings import KafkaConnection
+from solve_schemas.record import encode
+from tests.api.served import problem_of
+from tests.events import at, revoked, solved
+from tests.gateway.reading import record_at, records_in
+from tests.gateway.serving import KEY, Served, gateway
+from tests.sources.commands import counts, solve_producer
+from tests.waiting import until
+from tests.world import World
+
+NAMES = {3: "Accepted", 4: "Wrong Answer", 6: "Compilation Error", 13: "Internal Error", 1: "In Queue", 2: "Processing"}
+WHOSE: dict[str, Any] = {
+    "submission_id": "s-1", "user_id": "ada", "problem_id": "two-sum", "asked_at": at(7), "submitted_at": at(5),
+    "contest_id": "cup", "language": "c++", "source": "/judges/of-judge0",
+}  # fmt: skip
+
+
+def result(status_id: int, **more: Any) -> dict[str, Any]:
+    """As Judge0 sends it."""
+    return {
+        "token": "d85cd024-1548-4165-96c7-7bc88673f194", "time": "0.002", "memory": 3160,
+        "stdout": b64encode(b"3\n").decode() + "\n", "stderr": None, "compile_output": None, "message": None,
+        "status": {"id": status_id, "description": NAMES.get(status_id, "")},
+    } | more  # fmt: skip
+
+
+def path_of(base: str = "http://gateway", **changes: Any) -> str:
+    return judge0_callback_url(KEY, base, **(WHOSE | changes)).removeprefix("http://gateway")
+
+
+@pytest_asyncio.fixture
+async def judge0(served: Served) -> AsyncIterator[httpx.AsyncClient]:
+    """Judge0, which has no token."""
+    async with served.client() as client:
+        yield client
+
+
+async def test_an_accepted_result_is_a_solve_of_whom_the_url_names(
+    judge0: httpx.AsyncClient, log: KafkaConnection
+) -> None:
+    answer = await judge0.put(path_of(), json=result(3))
+    assert answer.status_code == 200, answer.text
+    found = await record_at(log, answer.json())
+    wanted = encode(
+        solved("s-1", "ada", "two-sum", 7, submitted_at=at(5), contest_id="cup", language="c++"), "/judges/of-judge0"
+    )
+    assert (found.value, found.headers["ce_source"]) == (wanted.value, "/judges/of-judge0")
+
+
+@pytest.mark.parametrize("status_id", [4, 5, 6, 7, 8, 9, 10, 11, 12, 14])
+async def test_another_verdict_takes_back_what_an_earlier_judging_may_have_counted(
+    judge0: httpx.AsyncClient, log: KafkaConnection, status_id: int
+) -> None:
+    answer = await judge0.put(path_of(), json=result(status_id))
+    found = json.loads((await record_at(log, answer.json())).value)
+    assert found == json.loads(
+        revoked("s-1", "ada", "two-sum", 7, reason=found["reason"]).model_dump_json(exclude_none=True)
+    )
+    assert found["reason"] == NAMES.get(status_id, found["reason"])
+
+
+@pytest.mark.parametrize("status_id", [1, 2, 13])
+async def test_what_is_no_verdict_is_taken_and_not_stored(
+    judge0: httpx.AsyncClient, log: KafkaConnection, status_id: int
+) -> None:
+    before = len(await records_in(log))
+    answer = await judge0.put(path_of(), json=result(status_id))
+    assert (answer.status_code, answer.json()) == (202, {"stored": False})
+    assert len(await records_in(log)) == before
+
+
+async def test_a_url_that_is_not_ours_is_refused(judge0: httpx.AsyncClient, log: KafkaConnection) -> None:
+    before, path = len(await records_in(log)), path_of()
+    said, _, signature = path.rpartition("/")[2].partition(".")
+    other = urlsplit(judge0_callback_url("x" * 64, "http://gateway", **WHOSE)).path
+    forged = urlsafe_b64encode(b'{"submission_id":"s-1","user_id":"eve","problem_id":"p"}').rstrip(b"=").decode()
+    flipped = path[:-1] + chr(ord(path[-1]) ^ 1)
+    wrong = [said, f"{said}.", f".{signature}", f"{forged}.{signature}", f"{said}.{signature}=", "é", "x" * 5_000]
+    for one in (other, flipped, *(f"/v1/callbacks/judge0/{text}" for text in wrong)):
+        problem_of(await judge0.put(one, json=result(3)), 403, "signature-wrong")
+    assert len(await records_in(log)) == before
+
+
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        (b"{", "not JSON"),
+        (b"\xff", "not JSON"),
+        (b"[]", "one JSON object"),
+        (b"{}", "`status.id`"),
+        (b'{"status":{"id":"3"}}', "`status.id`"),
+        (b'{"status":{"id":true}}', "`status.id`"),
+        (b'{"status":{"id":99}}', "`status.id` is 99"),
+    ],
+)
+async def test_a_body_that_is_no_result_is_refused(judge0: httpx.AsyncClient, body: bytes, said: str) -> None:
+    assert said in problem_of(await judge0.put(path_of(), content=body), 400, "result-invalid")["detail"]
+
+
+async def test_without_a_key_there_are_no_callbacks(log: KafkaConnection, tmp_path: Path) -> None:
+    async with gateway(log, tmp_path, gateway_callback_key=None) as served, served.client() as client:
+        problem_of(await client.put(path_of(), json=result(3)), 404, "not-found")
+
+
+def test_ids_may_be_numbers_and_what_is_wrong_is_named() -> None:
+    made = judge0_callback_url(KEY, "http://x/", submission_id=1, user_id=UUID(int=7), problem_id="p")
+    callback = read_signed(KEY, made.removeprefix("http://x/v1/callbacks/judge0/"))
+    assert (callback.submission_id, callback.user_id) == ("1", str(UUID(int=7)))
+    with pytest.raises(CallbackUnsignable, match="`user_id`"):
+        judge0_callback_url(KEY, "http://x", submission_id=1, user_id="", problem_id="p")
+    with pytest.raises(CallbackUnsignable, match="32 characters"):
+        judge0_callback_url("short", "http://x", submission_id=1, user_id="u", problem_id="p")
+    with pytest.raises(BadSignature):
+        read_signed("y" * 64, made.rpartition("/")[2])
+
+
+async def test_a_command_makes_the_url(world: World, log: KafkaConnection, judge0: httpx.AsyncClient) -> None:
+    words = ("--submission", "s-9", "--user", "ada", "--problem", "p", "--submitted-at", "2026-01-01T00:00:05Z")
+    environment = {"SOLVE_GATEWAY_CALLBACK_KEY": KEY, "SOLVE_GATEWAY_URL": "http://gateway"}
+    made = await solve_producer(world, "callback-url", "judge0", *words, **environment)
+    assert (made.status, made.stderr) == (0, "")
+    answer = await judge0.put(made.stdout.strip().removeprefix("http://gateway"), json=result(3))
+    found = json.loads((await record_at(log, answer.json())).value)
+    assert (found["submission_id"], found["submitted_at"]) == ("s-9", "2026-01-01T00:00:05Z")
+    for missing in environment:
+        ended = await solve_producer(world, "callback-url", "judge0", *words, **(environment | {missing: ""}))
+        assert ended.status != 0
+        assert missing in ended.stderr
+
+
+async def test_a_callback_waits_for_kafka(breakable: World, stack: Stack, tmp_path: Path) -> None:
+    """Judge0 hangs up after 5 seconds and tries again; a 503 would be the end of it."""
+    async with (
+        gateway(breakable.connection, tmp_path, gateway_delivery_timeout_s=60) as served,
+        served.client() as client,
+    ):
+        await asyncio.to_thread(stack.kafka.kill)
+        waiting = asyncio.create_task(client.put(path_of(), json=result(3)))
+        await asyncio.to_thread(stack.kafka.start)
+        assert (await waiting).status_code == 200
+
+
+class _Judge0(BaseHTTPRequestHandler):
+    """The part of Judge0's API that a sweep asks: `submissions/batch`, with what it has under each token."""
+
+    results: dict[str, int]
+    seen: list[tuple[str, str | None]]
+
+    def do_GET(self) -> None:
+        parts = urlsplit(self.path)
+        query = parse_qs(parts.query)
+        self.seen.append((parts.path, self.headers["X-Auth-Token"]))
+        tokens = query["tokens"][0].split(",")
+        assert query["fields"] == ["token,status"]
+        status = 200 if self.headers["X-Auth-Token"] == "secret" else 401
+        found = [{"token": one, "status": {"id": self.results[one]}} if one in self.results else None for one in tokens]
+        body = json.dumps({"submissions": found}).encode() if status == 200 and len(tokens) <= 20 else b"{}"
+        self.send_response(status if len(tokens) <= 20 else 400)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_: object) -> None:
+        """Says nothing."""
+
+
+@contextmanager
+def judge0_with(results: dict[str, int]) -> Iterator[tuple[str, list[tuple[str, str | None]]]]:
+    handler = type("Handler", (_Judge0,), {"results": results, "seen": []})
+    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}/api", handler.seen  # type: ignore[attr-defined]
+    finally:
+        server.shutdown()
+        server.server_close()
+
+
+async def test_a_sweep_publishes_what_callbacks_did_not_bring(world: World, tmp_path: Path) -> None:
+    file, users = tmp_path / "handed-out.ndjson", ("ada", "bob")
+    lines, results = [], {}
+    for number in range(45):
+        token = f"t-{number}"
+        url = judge0_callback_url(
+            KEY,
+            "http://gateway",
+            submission_id=number,
+            user_id=users[number % 2],
+            problem_id=number,
+            asked_at=at(number),
+        )
+        lines.append(json.dumps({"token": token, "callback_url": url}))
+        results[token] = 3 if number < 40 else (1, 2, 13, 4, 3)[number - 40]
+    del results["t-0"]
+    file.write_text("\n".join([*lines, "", "{}", '{"token":"a,b","callback_url":"x"}', lines[1].replace('"}', 'x"}')]))
+    async with SolveProducer(world.connection) as producer:
+        for user in users:
+            await producer.user_registered(user_id=user, username=user, registered_at=at(0))
+    with judge0_with(results) as (url, seen):
+        environment = {"SOLVE_GATEWAY_CALLBACK_KEY": KEY, "JUDGE0_URL": url, "JUDGE0_TOKEN": "secret"}
+        for _ in range(2):  # a second one is harmless
+            ended = await solve_producer(world, "reconcile", "judge0", str(file), "--json", **environment)
+            assert ended.status == 1, ended.stderr
+            assert json.loads(ended.stdout) == {
+                "published": 41, "waiting": 2, "failed_in_judge0": 1, "unknown": 1, "bad_lines": 3
+            }  # fmt: skip
+            assert f"{file}:47: " in ended.stderr
+        assert set(seen) == {("/api/submissions/batch", "secret")}
+        ended = await solve_producer(world, "reconcile", "judge0", str(file), **(environment | {"JUDGE0_TOKEN": "x"}))
+        assert (ended.status, ended.stdout) == (1, "")
+        assert "Judge0 answers 401; check JUDGE0_URL and JUDGE0_TOKEN" in ended.stderr
+    ended = await solve_producer(world, "reconcile", "judge0", str(file), **environment)
+    assert "Judge0 does not answer" in ended.stderr
+    assert await counts(world) == {"ada": 20, "bob": 20}
+
+
+async def test_a_callback_and_the_sweep_give_one_event(world: World, tmp_path: Path) -> None:
+    async with gateway(world.connection, tmp_path) as served, served.client() as client:
+        assert (await client.put(path_of(), json=result(3))).status_code == 200
+    file = tmp_path / "handed-out.ndjson"
+    file.write_text(json.dumps({"token": "t", "callback_url": path_of()}))
+    with judge0_with({"t": 3}) as (url, _):
+        environment = {"SOLVE_GATEWAY_CALLBACK_KEY": KEY, "JUDGE0_URL": url, "JUDGE0_TOKEN": "secret"}
+        ended = await solve_producer(world, "reconcile", "judge0", str(file), **environment)
+        assert ended.status == 0, ended.stderr
+
+    async def both() -> list[str]:
+        return [one.headers["ce_id"] for one in await records_in(world.connection)]
+
+    ids = await until(both)
+    assert len(ids) == 2
+    assert len(set(ids)) == 1

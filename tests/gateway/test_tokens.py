@@ -1,0 +1,150 @@
+"""Tokens: shown once, kept as hashes in a file that others may not write, and revoked under a running gateway."""
+
+import json
+import stat
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from solve_gateway import tokens as module
+from solve_gateway.cli.tokens import app
+from solve_gateway.errors import TokenRefused, TokensUnusable
+from solve_gateway.tokens import KnownTokens, add_token, read_tokens, revoke_token
+from tests.gateway.serving import JSON, Served
+from tests.gateway.test_events import TYPED
+from tests.waiting import until
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    """Where the tokens will be."""
+    return tmp_path / "tokens.json"
+
+
+def command(path: Path, *words: str) -> str:
+    """What it prints on standard output. Raises what the program says in one line."""
+    done = CliRunner(env={"SOLVE_GATEWAY_TOKENS_FILE": str(path)}).invoke(app, words, catch_exceptions=False)
+    assert done.exit_code == 0
+    return done.stdout
+
+
+def test_commands_make_list_and_revoke_tokens(path: Path) -> None:
+    raw = json.loads(command(path, "add", "main", "--source", "/judges/main", "--json"))["token"]
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert raw not in path.read_text()
+    assert command(path, "add", "other").startswith("scg_")
+    with pytest.raises(TokenRefused, match="there is a token main already"):
+        command(path, "add", "main")
+    main, other = json.loads(command(path, "list", "--json"))
+    assert (main["name"], main["sources"], other["sources"]) == ("main", ["/judges/main"], [])
+    for form in ((), ("--json",)):
+        shown = command(path, "list", *form)
+        assert "main" in shown
+        assert not any(one.sha256 in shown for one in read_tokens(path))
+    command(path, "revoke", "main")
+    with pytest.raises(TokenRefused, match="no token main"):
+        command(path, "revoke", "main")
+    assert [one.name for one in read_tokens(path)] == ["other"]
+
+
+def test_a_token_is_known_by_its_text_alone(path: Path) -> None:
+    raw = add_token(path, "a", ("x",))
+    known = KnownTokens(path)
+    found = known.owner_of(raw)
+    assert found
+    assert (found.name, found.may_write_as("x"), found.may_write_as("y")) == ("a", True, False)
+    for wrong in ("", raw[:-1], raw + "x", raw.upper(), found.sha256, "\udcff"):
+        assert known.owner_of(wrong) is None
+
+
+@pytest.mark.parametrize("name", ["", "a b", "x" * 65, "é", "a\n"])
+def test_a_name_that_is_none_is_refused(path: Path, name: str) -> None:
+    with pytest.raises(TokenRefused):
+        add_token(path, name)
+    assert not path.exists()
+
+
+@pytest.mark.parametrize("source", ["", "x" * 201, "a\x1b"])
+def test_a_source_that_no_event_can_have_is_refused(path: Path, source: str) -> None:
+    with pytest.raises(TokenRefused):
+        add_token(path, "a", (source,))
+
+
+def test_commands_at_once_lose_nothing(path: Path) -> None:
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(lambda number: add_token(path, f"t-{number}"), range(12)))
+        list(pool.map(lambda number: revoke_token(path, f"t-{number}"), range(0, 12, 2)))
+    assert {one.name for one in read_tokens(path)} == {f"t-{number}" for number in range(1, 12, 2)}
+    assert [one.name for one in path.parent.iterdir()] == [path.name]
+
+
+@pytest.mark.parametrize("content", ["", "[]", '{"tokens":[{"name":"a"}]}', "\xff"])
+def test_a_file_that_is_none_lets_nobody_in(path: Path, content: str) -> None:
+    path.write_text(content, encoding="latin-1")
+    path.chmod(0o600)
+    with pytest.raises(TokensUnusable, match="no file of tokens"):
+        KnownTokens(path)
+    with pytest.raises(TokensUnusable):
+        add_token(path, "a")
+    assert path.read_text(encoding="latin-1") == content
+
+
+def test_a_file_that_others_may_write_is_refused(path: Path) -> None:
+    add_token(path, "a")
+    path.chmod(0o620)
+    with pytest.raises(TokensUnusable, match="chmod 600"):
+        KnownTokens(path)
+    path.chmod(0o640)  # as Kubernetes mounts it
+    assert read_tokens(path)
+
+
+def test_without_a_file_it_says_how_to_make_one(path: Path) -> None:
+    with pytest.raises(TokensUnusable, match="solve-producer tokens add NAME"):
+        KnownTokens(path)
+
+
+def test_a_file_that_breaks_is_a_problem_until_it_is_restored(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "CHECK_S", 0)
+    raw = add_token(path, "a")
+    known = KnownTokens(path)
+    content = path.read_text()
+    for broken in (lambda: path.write_text("{"), path.unlink):
+        broken()
+        with pytest.raises(TokensUnusable):
+            known.owner_of(raw)
+        path.write_text(content)
+        path.chmod(0o600)
+        assert known.owner_of(raw)
+
+
+async def test_a_running_gateway_learns_of_new_and_revoked_tokens(served: Served) -> None:
+    raw = add_token(served.tokens_file, "for-a-moment")
+    async with served.client(Authorization=f"Bearer {raw}", **JSON) as client:
+
+        async def answers(status: int) -> bool:
+            return (await client.post("/v1/events", content=TYPED)).status_code == status
+
+        await until(lambda: answers(200), "the token to be known")
+        revoke_token(served.tokens_file, "for-a-moment")
+        await until(lambda: answers(401), "the token to be refused")
+
+
+async def test_tokens_that_cannot_be_read_are_no_reason_to_call_one_wrong(served: Served) -> None:
+    content = served.tokens_file.read_text()
+    async with served.judge("stays") as judge:
+
+        async def answers(status: int) -> bool:
+            answer = await judge.post("/v1/events", content=TYPED, headers=JSON)
+            assert answer.status_code in {200, 401, 503}
+            return answer.status_code == status
+
+        await until(lambda: answers(200))
+        content = served.tokens_file.read_text()
+        served.tokens_file.unlink()
+        await until(lambda: answers(503))
+        assert (await judge.get("/readyz")).json()["missing"] == ["the file of tokens cannot be used"]
+        served.tokens_file.write_text(content)
+        served.tokens_file.chmod(0o600)
+        await until(lambda: answers(200))
