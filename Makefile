@@ -6,7 +6,7 @@ READY := $(VENV)/.ready
 DEMO_EVENTS ?= 40000
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo follow test lint soak bench bench-replay bench-pages bench-scale bench-peers generate screenshots lock clean
+.PHONY: help install demo examples follow test lint soak bench bench-replay bench-pages bench-gateway bench-scale bench-peers generate screenshots lock clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -24,6 +24,9 @@ $(READY): requirements.lock pyproject.toml
 demo: $(READY) ## A simulated season (or FEED=path, a CLICS feed), checked; then live pages until Ctrl-C (ONCE=1: no pages)
 	@$(BIN)/python -m devstack run -- $(BIN)/python -m bench.demo $(if $(FEED),--feed $(FEED),--events $(DEMO_EVENTS)) \
 		$(if $(ONCE),--once)
+
+examples: $(READY) ## The programs of examples/, in Go too (needs curl, node, a JDK, go), against a gateway and a real Kafka
+	SOLVE_TEST_EXAMPLES=all $(BIN)/pytest tests/gateway/test_examples.py
 
 follow: $(READY) ## Follow a contest's feed (FEED=path, or a made one) over HTTP with cuts; counts against its own scoreboard
 	FEED=$(FEED) $(BIN)/pytest tests/sources/clics/test_following.py
@@ -71,7 +74,7 @@ lock: $(READY) ## Pin every dependency again, with hashes and without addresses
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
 		--all-extras --group dev pyproject.toml --output-file requirements.lock
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
-		--no-annotate --constraint requirements.lock --extra api --extra import pyproject.toml --output-file requirements.runtime.lock
+		--no-annotate --constraint requirements.lock --extra api --extra gateway --extra import pyproject.toml --output-file requirements.runtime.lock
 
 clean: ## Remove everything that these targets created
 	rm -rf $(VENV) .venv-peers .mypy_cache .ruff_cache .pytest_cache .hypothesis bench-results
