@@ -3,6 +3,7 @@
 import re
 from pathlib import Path
 from typing import Annotated, Literal
+from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field, SecretStr
 
@@ -10,7 +11,8 @@ from solve_runtime.addresses import ListeningHost
 from solve_runtime.settings import HeaderSecret, LogLevel, Settings, matching
 
 KEY_MIN_CHARS = 32
-URL = re.compile(r"https?://[^\s?#@]+")
+URL = re.compile(r"https?://([a-z0-9.-]+|\[[0-9a-f:.]+\])(:[0-9]+)?(/[!-~]*)?", re.IGNORECASE)
+NOT_IN_A_BASE = re.compile(r"[?#@\\]")
 
 
 def _long(key: SecretStr | None) -> SecretStr | None:
@@ -20,7 +22,11 @@ def _long(key: SecretStr | None) -> SecretStr | None:
 
 
 def _url(text: str | None) -> str | None:
-    if text is not None and not URL.fullmatch(text):
+    try:
+        usable = text is None or (URL.fullmatch(text) and not NOT_IN_A_BASE.search(text) and urlsplit(text).port != 0)
+    except ValueError:  # of the port
+        usable = False
+    if not usable:
         raise ValueError("must be http:// or https:// with a host, without user or query")
     return text
 

@@ -94,7 +94,18 @@ WRONG: list[tuple[type[Settings], str, str, dict[str, str]]] = [
     (CallbackSettings, "SOLVE_GATEWAY_CALLBACK_KEY", "x" * 31, {}),
     (CallbackSettings, "SOLVE_GATEWAY_URL", "https://u:p@h", {}),
     (CallbackSettings, "SOLVE_GATEWAY_URL", "gateway.example", {}),
-    (Judge0Settings, "JUDGE0_URL", "https://h?key=x", {}),
+    *[
+        (Judge0Settings, "JUDGE0_URL", one, {})
+        for one in (
+            "https://h?key=x",
+            "https://h/#x",
+            "https://h:0",
+            "https://h:99999",
+            "https://h:a",
+            "https://[x",
+            "ftp://h",
+        )
+    ],
     (Judge0Settings, "JUDGE0_TOKEN", "x\n", {"JUDGE0_URL": "https://h"}),
     (Judge0Settings, "JUDGE0_TOKEN_HEADER", "a: b", {"JUDGE0_URL": "https://h"}),
     (ProjectorSettings, "SOLVE_DATABASE_SCHEMA", "pg_solves", {}),

@@ -18,7 +18,7 @@ from solve_runtime.kafka_settings import KafkaConnection
 from solve_runtime.settings import read_together
 from solve_schemas.event_source import DEFAULT_SOURCE
 
-urls = command_group("URLs of callbacks, which carry what a judge's callback lacks.")
+urls = command_group("Make URLs of callbacks that carry what a callback lacks.")
 sweeps = command_group("Publish results whose callbacks were lost.")
 NO_KEY = "SOLVE_GATEWAY_CALLBACK_KEY is not set; give it the value that the gateway has"
 TIMES = ["%Y-%m-%dT%H:%M:%S%z", "%Y-%m-%dT%H:%M:%S.%f%z"]

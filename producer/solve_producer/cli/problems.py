@@ -10,7 +10,7 @@ from solve_producer.client import event_of
 from solve_runtime.console import Json, command_group
 from solve_schemas.events import ProblemRestored, ProblemWithdrawn
 
-app = command_group("Withdraw a problem, so that it counts for nobody, or restore it.")
+app = command_group("Withdraw a problem from all counts, or restore it.")
 
 ProblemId = Annotated[str, typer.Argument(metavar="ID", help="The judge's id of the problem.")]
 Reason = Annotated[str | None, typer.Option(help="Why, for people to read.")]
