@@ -4,16 +4,20 @@ import re
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-RELATIVE_TIME = re.compile(r"(-?)([0-9]+):([0-5][0-9]):([0-5][0-9])(?:\.([0-9]{1,6})[0-9]*)?")
+RELATIVE_TIME = re.compile(r"([+-]?)([0-9]+):([0-5][0-9]):([0-5][0-9])(?:\.([0-9]{1,6})[0-9]*)?")
+LEAP_SECOND = re.compile(r"(.+T[0-9]{2}:?[0-9]{2}:?)60(.*)")
+SECOND = timedelta(seconds=1)
 
 
 def parse_time(text: Any) -> datetime | None:
-    """An absolute time with a zone, in UTC; None where it is none."""
+    """An absolute time with a zone, in UTC; None where it is none. A leap second is the one after it."""
     if not isinstance(text, str):
         return None
+    text = text.strip().upper().replace("\N{MINUS SIGN}", "-")
+    leap = LEAP_SECOND.fullmatch(text)
     try:
-        time = datetime.fromisoformat(text)
-        return time.astimezone(UTC) if time.tzinfo else None
+        time = datetime.fromisoformat(f"{leap[1]}59{leap[2]}" if leap else text)
+        return (time + (SECOND if leap else timedelta(0))).astimezone(UTC) if time.tzinfo else None
     except (ValueError, OverflowError):
         return None
 
@@ -31,6 +35,6 @@ def parse_relative_time(text: Any) -> timedelta | None:
             seconds=int(seconds),
             microseconds=int((fraction or "").ljust(6, "0")),
         )
-    except OverflowError:
+    except (OverflowError, ValueError):  # of too many digits
         return None
-    return -time if sign else time
+    return -time if sign == "-" else time

@@ -11,8 +11,7 @@ from solve_sources.times import parse_relative_time, parse_time
 
 def _team_columns(said: dict[str, Any], gone: bool) -> tuple[Any, ...]:
     name = said.get("display_name") or said.get("name") or ""
-    groups = said.get("group_ids")
-    ids = [storable(str(one)) for one in groups] if isinstance(groups, list) else []
+    ids = [storable(str(one)) for one in said.get("group_ids") or ()]
     return (storable(str(name)), said.get("hidden") is True, json.dumps(ids), gone)
 
 

@@ -5,18 +5,17 @@ depend on is kept; a deleted object is remembered as gone.
 """
 
 import json
-import sqlite3
 from collections.abc import Iterator
-from datetime import datetime, timedelta
-from types import TracebackType
-from typing import Any, NamedTuple, Self
+from datetime import datetime
+from typing import Any
 
 from solve_runtime.text import readable
 from solve_sources.clics.columns import COLUMNS_OF, judgement_columns, submission_columns, text_of
 from solve_sources.clics.feed import FeedChange
+from solve_sources.clics.objects import JUDGED, Submission, Team, judgement_of, submission_of
 from solve_sources.clics.schedule import Schedule
 from solve_sources.errors import FeedError
-from solve_sources.reconciliation.scratch import TICK, as_time, open_scratch, storable
+from solve_sources.reconciliation.scratch import Scratch, as_time, storable
 
 TABLES = """
 CREATE TABLE teams (id TEXT PRIMARY KEY, name TEXT, hidden INTEGER, group_ids TEXT, gone INTEGER) WITHOUT ROWID;
@@ -44,66 +43,13 @@ TABLE_OF = {
     "submissions": "submissions",
     "judgements": "judgements",
 }
-JUDGED = """
-SELECT
-    submissions.id, submissions.team_id, submissions.problem_id, submissions.language_id, submissions.time,
-    submissions.contest_time, submissions.gone,
-    EXISTS (
-        SELECT 1 FROM judgements
-        WHERE submission_id = submissions.id AND (gone OR NOT stands OR type_id IS NOT NULL)
-    ),
-    coalesce(teams.gone, -1), coalesce(problems.gone, -1),
-    judgements.id, judgements.type_id, judgements.start_time, judgements.start_contest_time, judgements.end_time,
-    judgements.end_contest_time, judgements.stands, judgements.change,
-    coalesce(judgement_types.solved AND NOT judgement_types.gone, -1)
-FROM submissions
-LEFT JOIN teams ON teams.id = submissions.team_id
-LEFT JOIN problems ON problems.id = submissions.problem_id
-LEFT JOIN judgements ON judgements.submission_id = submissions.id AND NOT judgements.gone
-LEFT JOIN judgement_types ON judgement_types.id = judgements.type_id
-"""
 
 
-class Team(NamedTuple):
-    """A team as it stands."""
-
-    id: str
-    name: str
-    hidden: bool
-
-
-class Judgement(NamedTuple):
-    """A judgement that was not deleted; `solved` is None where its type is unknown."""
-
-    type_id: str | None
-    started_at: datetime | None
-    ended_at: datetime | None
-    stands: bool
-    change: int
-    solved: bool | None
-
-
-class Submission(NamedTuple):
-    """A submission as it stands; of its team and its problem whether the feed names them: None if it never did."""
-
-    id: str
-    team_id: str | None
-    problem_id: str | None
-    language_id: str | None
-    submitted_at: datetime | None
-    since_start: timedelta | None
-    gone: bool
-    was_judged: bool  # or was, and that stands no more
-    has_team: bool | None
-    has_problem: bool | None
-    judgements: list[Judgement]
-
-
-class Contest:
+class Contest(Scratch):
     """The state of one contest, and which submissions changed since they were last asked for."""
 
     def __init__(self) -> None:
-        self._database = open_scratch(TABLES)
+        super().__init__(TABLES)
         self._contest: dict[str, Any] = {}
         self._is_deleted = False
         self._state: dict[str, Any] = {}
@@ -111,14 +57,6 @@ class Contest:
         self._named: set[str] = set()
         self.contest_id = ""
         self.all_changed = False  # something that every verdict may depend on
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, _kind: type[BaseException] | None, _error: BaseException | None, _trace: TracebackType | None
-    ) -> None:
-        self._database.close()
 
     def apply(self, change: FeedChange) -> None:
         """One object's state from here on, or with an id of None a whole collection: what it does not name is gone.
@@ -156,13 +94,15 @@ class Contest:
     def teams(self) -> Iterator[Team]:
         """Those that stand, by id; hidden are those that the scoreboard leaves out."""
         shown_group = self._shown_group()
-        hidden_groups = {row[0] for row in self._database.execute("SELECT id FROM groups WHERE hidden AND NOT gone")}
+        groups_said = self._database.execute("SELECT id, hidden AND NOT gone FROM groups").fetchall()
+        known_groups, hidden_groups = {one for one, _ in groups_said}, {one for one, hidden in groups_said if hidden}
         for team_id, name, hidden, group_ids in self._database.execute(
             "SELECT id, name, hidden, group_ids FROM teams WHERE NOT gone ORDER BY id"
         ):
             groups = json.loads(group_ids)
             elsewhere = shown_group is not None and shown_group not in groups
-            yield Team(team_id, name, bool(hidden) or elsewhere or not hidden_groups.isdisjoint(groups))
+            is_hidden = bool(hidden) or elsewhere or not hidden_groups.isdisjoint(groups)
+            yield Team(team_id, name, is_hidden, known_groups.issuperset(groups))
 
     def _shown_group(self) -> str | None:
         """2026-01: the group that the scoreboard is of; None for all teams."""
@@ -180,9 +120,9 @@ class Contest:
             if current is None or current.id != row[0]:
                 if current is not None:
                     yield current
-                current = _submission_of(row, schedule, self._is_deleted)
+                current = submission_of(row, schedule, self._is_deleted)
             if row[10] is not None:
-                current.judgements.append(_judgement_of(row, schedule))
+                current.judgements.append(judgement_of(row, schedule))
         if current is not None:
             yield current
 
@@ -282,30 +222,3 @@ class Contest:
             f"INSERT OR REPLACE INTO {TABLE_OF[kind]} VALUES ({marks})",  # noqa: S608 - one of ours
             (object_id, *columns),
         )
-
-
-def _submission_of(row: sqlite3.Row, schedule: Schedule, contest_is_deleted: bool) -> Submission:
-    return Submission(
-        row[0],
-        row[1],
-        row[2],
-        row[3],
-        submitted_at=schedule.moment(row[4], row[5]),
-        since_start=None if row[5] is None else row[5] * TICK,
-        gone=bool(row[6]) or contest_is_deleted,
-        was_judged=bool(row[7]),
-        has_team=None if row[8] < 0 else not row[8],
-        has_problem=None if row[9] < 0 else not row[9],
-        judgements=[],
-    )
-
-
-def _judgement_of(row: sqlite3.Row, schedule: Schedule) -> Judgement:
-    return Judgement(
-        type_id=row[11],
-        started_at=schedule.moment(row[12], row[13]),
-        ended_at=schedule.moment(row[14], row[15]),
-        stands=bool(row[16]),
-        change=row[17],
-        solved=None if row[18] < 0 else bool(row[18]),
-    )

@@ -8,6 +8,8 @@ import json
 from collections.abc import Iterable, Iterator
 from typing import Any, BinaryIO, NamedTuple
 
+from solve_runtime.text import readable
+from solve_sources.clics.property_types import is_id, problem_of
 from solve_sources.errors import FeedError
 from solve_sources.reconciliation.scratch import storable
 
@@ -16,6 +18,7 @@ TYPE_NAMES = {"contests": "contest"}
 # of which each object has an id
 COLLECTIONS = frozenset(("teams", "groups", "problems", "judgement-types", "submissions", "judgements"))
 GZIP = b"\x1f\x8b"
+UTF8_BOM = b"\xef\xbb\xbf"
 LINE_MAX_BYTES = 64 * 1024 * 1024  # a whole collection of the largest contests takes a tenth
 
 
@@ -36,6 +39,8 @@ def feed_lines(stream: BinaryIO, name: str) -> Iterator[bytes]:
     number = 0
     while line := stream.readline(LINE_MAX_BYTES + 1):
         number += 1
+        if number == 1:
+            line = line.removeprefix(UTF8_BOM)
         if len(line) > LINE_MAX_BYTES:
             raise FeedError(f"{name}:{number}: the line is longer than {LINE_MAX_BYTES} bytes; this is no event feed")
         yield line
@@ -82,6 +87,8 @@ def change_said(said: Any, where: str) -> FeedChange:
         data = []  # nothing of the collection is there any more
     if collection in COLLECTIONS and not _are_named(own, data):
         raise FeedError(f"{where}: an object of {collection} has no id; correct the line, or get the feed again")
+    if problem := problem_of(collection, data):
+        raise FeedError(f"{where}: {readable(problem)}; correct the line, or get the feed again")
     return FeedChange(collection, None if isinstance(data, list) else _id_of(own), data, contest_id)
 
 
@@ -97,8 +104,12 @@ def _collection_of(said: Any) -> str | None:
 
 def _are_named(own: Any, data: Any) -> bool:
     if isinstance(data, list):
-        return all(isinstance(item, dict) and item.get("id") is not None for item in data)
-    return own is not None
+        return all(isinstance(item, dict) and _is_named(item.get("id")) for item in data)
+    return _is_named(own)
+
+
+def _is_named(own: Any) -> bool:
+    return is_id(own) and own != ""
 
 
 def _id_of(value: Any) -> str | None:

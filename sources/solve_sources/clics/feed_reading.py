@@ -2,10 +2,13 @@
 
 When has the server sent everything? No line says so; other clients wait for a second of silence (live-v3) or never know
 (icpctools), and DOMjudge is silent for a second in the middle where its events have gaps. A reading that is believed
-whole too early takes back what stands. So two things, both of them:
+whole too early takes back what stands. So three things, all of them:
 
 1. Each object has been sent that the collections `submissions` and `judgements` had before the feed was asked for.
-2. The server then has a pause: a keep-alive newline, a long silence, or the end of a response that was not cut.
+2. So has each team, problem, group and judgement type that a sent object refers to, unless its collection does not have
+   it either. In whatever form they come, as one line or as many, and in whatever order: what nothing refers to
+   decides no count, and is not waited for.
+3. The server then has a pause: a keep-alive newline, a long silence, or the end of a response that was not cut.
    DOMjudge ends one that was asked for with `stream=false` once it has sent all, so a contest that is never quiet is
    whole too; with other servers that one has to wait, and nothing of it is taken back meanwhile.
 
@@ -16,24 +19,27 @@ found at a later pause, when they are listed again.
 """
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import aclosing
 from dataclasses import dataclass
+from functools import partial
 from time import monotonic
 from typing import Any
 
 import httpx
 import structlog
 
-from solve_runtime.text import cut
+from solve_runtime.text import cut, readable
 from solve_sources.clics.contest_api import Refused, ids
 from solve_sources.clics.http_lines import parsed
+from solve_sources.clics.references import KINDS, References
 from solve_sources.clics.seen_ids import SeenIds
 
 LISTED = ("submissions", "judgements")
 HIDDEN = (401, 403, 404, 405, 410, 501)
 LISTING_TIMEOUT_S = 300.0
 LISTING_PAUSE_MAX_S = 300.0
+NAMED = 5
 
 log = structlog.get_logger()
 
@@ -89,6 +95,7 @@ class Reading:
         self._seen = SeenIds()
         self._awaited = SeenIds()
         self._awaited_count = 0
+        self._references = References()
         self._hidden: list[str] = []
         self._unlisted = ""  # why, if the collections could not be listed
         self._list_at = 0.0
@@ -109,12 +116,17 @@ class Reading:
         kind, data = str(said.get("type") or said.get("endpoint")), said["data"]
         if kind == "state" and isinstance(data, dict):
             self._ended = data.get("end_of_updates") is not None
-        elif kind in LISTED and not self.whole:
-            for object_id in _ids_in(said):
-                if (kind, object_id) in self._awaited and (kind, object_id) not in self._seen:
-                    self._awaited_count -= 1
-                self._seen.add(kind, object_id)
+        elif not self.whole and (kind in LISTED or kind in KINDS):
+            for object_id, state in _objects_in(said):
+                self._references.take(kind, object_id, state)
+                if kind in LISTED:
+                    self._take_listed(kind, object_id)
         return Line(text, said)
+
+    def _take_listed(self, kind: str, object_id: str) -> None:
+        if (kind, object_id) in self._awaited and (kind, object_id) not in self._seen:
+            self._awaited_count -= 1
+        self._seen.add(kind, object_id)
 
     def processed(self, line: Line) -> None:
         """Makes its token the one to go on after; where only some lines have one, it stays that of the last of them."""
@@ -128,13 +140,7 @@ class Reading:
         self._awaited, self._awaited_count, self._hidden, self._unlisted = SeenIds(), 0, [], ""
         for kind in LISTED:
             try:
-                async with asyncio.timeout(LISTING_TIMEOUT_S), aclosing(ids(client, f"{contest}/{kind}")) as listed:
-                    async for one in listed:
-                        if (kind, one) not in self._seen and (kind, one) not in self._awaited:
-                            self._awaited.add(kind, one)
-                            self._awaited_count += 1
-            except TimeoutError:
-                self._unlisted = f"{contest}/{kind} took too long"
+                await _list(client, f"{contest}/{kind}", partial(self._await, kind))
             except Refused as refused:
                 if refused.status in HIDDEN:
                     self._hidden.append(kind)
@@ -143,11 +149,16 @@ class Reading:
                 else:
                     raise
 
+    def _await(self, kind: str, object_id: str) -> None:
+        if (kind, object_id) not in self._seen and (kind, object_id) not in self._awaited:
+            self._awaited.add(kind, object_id)
+            self._awaited_count += 1
+
     async def at_pause(self, client: httpx.AsyncClient, contest: str, *, at_end: bool = False) -> list[Piece]:
         """What follows from a pause of the server; `at_end` of a response, that it ended."""
         found: list[Piece] = []
         if not self.whole and self.lines:
-            why_not = self._why_not_whole()
+            why_not = self._why_not_whole() or await self._why_not_resolved(client, contest)
             if why_not and not at_end and monotonic() >= self._list_at:
                 log.warning(
                     "the feed is not complete, so nothing is taken back", action="feed_not_whole", reason=why_not
@@ -157,10 +168,28 @@ class Reading:
                 await self.list_what_exists(client, contest)
             elif not why_not and (not at_end or not self._hidden or self._ended):
                 self.whole, self._seen, self._awaited = True, SeenIds(), SeenIds()
+                self._references = References()
                 found.append(Whole())
         if self.whole and self._ended:
             found.append(Ended())
         return found
+
+    async def _why_not_resolved(self, client: httpx.AsyncClient, contest: str) -> str:
+        """What sent objects refer to and is still to come; asked of the collections, since it may not exist at all."""
+        for kind, missing in self._references.missing.items():
+            existing: set[str] = set()
+            try:
+                await _list(client, f"{contest}/{kind}", existing.add)
+            except Refused as refused:
+                if refused.status not in HIDDEN:
+                    return str(refused)
+                if self._references.has_sent(kind):  # else this contest, or this login, has none of them
+                    existing = missing
+            if found := sorted(missing & existing):
+                more = f" and {len(found) - NAMED} more" if len(found) > NAMED else ""
+                named = ", ".join(cut(readable(one), 100) for one in found[:NAMED])
+                return f"it refers to {kind} that it has not sent: {named}{more}"
+        return ""
 
     def _why_not_whole(self) -> str:
         """What is missing; empty if nothing is."""
@@ -172,12 +201,22 @@ class Reading:
         return self._unlisted
 
 
-def _ids_in(said: dict[str, Any]) -> Iterator[str]:
-    """The ids of the objects that a line is about."""
+async def _list(client: httpx.AsyncClient, url: str, take: Callable[[str], None]) -> None:
+    """Hands over the ids of a collection. Raises Refused."""
+    try:
+        async with asyncio.timeout(LISTING_TIMEOUT_S), aclosing(ids(client, url)) as listed:
+            async for one in listed:
+                take(one)
+    except TimeoutError:
+        raise Refused(f"{url} took too long", httpx.codes.REQUEST_TIMEOUT) from None
+
+
+def _objects_in(said: dict[str, Any]) -> Iterator[tuple[str, Any]]:
+    """The objects that a line is about: their ids, and what it says of them."""
     data = said["data"]
     if isinstance(data, list):
-        yield from (str(one.get("id")) for one in data if isinstance(one, dict))
+        yield from ((str(one.get("id")), one) for one in data if isinstance(one, dict))
     elif isinstance(data, dict) and ("op" in said or said.get("id") is None):
-        yield str(data.get("id", said.get("id")))
+        yield str(data.get("id", said.get("id"))), data
     else:
-        yield str(said.get("id"))
+        yield str(said.get("id")), data

@@ -31,12 +31,14 @@ class Schedule(NamedTuple):
         duration = parse_relative_time(contest.get("duration"))
         if duration is not None and abs(duration) > LONGEST_CONTEST:
             duration = None
+        if start is not None and start > LATEST_TIME - LONGEST_CONTEST:  # nobody's contest, and no time to add to
+            start = None
         schedule = cls(start, duration, latest=datetime.now(UTC) + CLOCK_TOLERANCE)
         frozen = parse_time(state.get("frozen"))
         if frozen is None or state.get("thawed") is not None:
             return schedule
         before_end = parse_relative_time(contest.get("scoreboard_freeze_duration"))
-        if before_end is None or duration is None or before_end > duration:
+        if before_end is None or duration is None or not timedelta(0) <= before_end <= duration:
             return schedule._replace(frozen_since=frozen)
         planned = None if schedule.end is None else schedule.end - before_end
         if planned is not None and frozen < planned:  # by hand

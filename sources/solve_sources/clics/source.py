@@ -1,6 +1,6 @@
 """A contest as a source of events: goes over it beside a round of the ledger, a page at a time."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
 from itertools import islice
@@ -9,11 +9,13 @@ from typing import TypeVar
 from solve_projector.domain.rule import Verdict
 from solve_schemas.events import Event
 from solve_sources.clics.contest import Contest
+from solve_sources.clics.references import KINDS
 from solve_sources.clics.verdicts import Reading, Report, Said, Verdicts
 from solve_sources.reconciliation.ledger import Ledger
 from solve_sources.reconciliation.reconciling import Round
 
 PAGE = 1_000
+DECIDING = KINDS - {"groups"}  # without its group a team is one all the same
 Item = TypeVar("Item")
 
 
@@ -47,9 +49,11 @@ class ContestSource:
     def changes(self, ledger: Ledger, current: Round, *, at_rest: bool) -> Iterator[list[Event]]:
         """The events that changed submissions need, while there may be more to come.
 
-        Not `at_rest`, the feed may be in the middle of its past: then only what this run published is taken back.
+        Not `at_rest`, the feed may be in the middle of its past: then only what this run published is taken back. What
+        refers to an object that the feed has not named waits for it; at rest only if the feed names others of its kind.
         """
-        verdicts = self._verdicts(self._reading)
+        awaited = [kind for kind in DECIDING if self._contest.names(kind)] if at_rest else KINDS
+        verdicts = self._verdicts(self._reading, awaited)
         only_changed = not self._contest.all_changed
         if not only_changed:
             yield from self._registrations(verdicts, current)
@@ -60,8 +64,8 @@ class ContestSource:
         """The same contest, of which there may be more to come: what it does not name may be there all the same."""
         return ContestSource(self._contest, replace(self._reading, whole=False), self._name)
 
-    def _verdicts(self, reading: Reading) -> Verdicts:
-        return Verdicts(self._contest, reading, self._name)
+    def _verdicts(self, reading: Reading, awaited: Collection[str] = ()) -> Verdicts:
+        return Verdicts(self._contest, reading, self._name, awaited)
 
     def _registrations(self, verdicts: Verdicts, current: Round) -> Iterator[list[Event]]:
         for page in pages_of(verdicts.users(datetime.now(UTC))):

@@ -4,14 +4,15 @@ A submission's verdict is that of its latest finished judgement which stands. It
 and its problem are there.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from hashlib import blake2b
 from typing import NamedTuple
 
 from solve_schemas.events import TEXT_MAX_CHARS
-from solve_sources.clics.contest import Contest, Judgement, Submission
+from solve_sources.clics.contest import Contest
+from solve_sources.clics.objects import Judgement, Submission
 from solve_sources.clics.schedule import Schedule
 from solve_sources.errors import FeedError
 from solve_sources.reconciliation.wanted import WantedSolve, WantedUser
@@ -64,7 +65,8 @@ class Reading:
 class Said(NamedTuple):
     """What a contest says of a submission: its solve, if any; whether it is to be left as it stands.
 
-    One that is not `decided` may have a judgement that is still to come.
+    Held is what is frozen, or refers to something that is still to come. One that is not `decided` may have a judgement
+    that is.
     """
 
     submission_id: str
@@ -76,8 +78,12 @@ class Said(NamedTuple):
 class Verdicts:
     """Reads verdicts and users out of a contest; counts into a report."""
 
-    def __init__(self, contest: Contest, reading: Reading, name: str) -> None:
-        """Raises FeedError where neither the feed nor the reading names the contest; `name` is the feed's."""
+    def __init__(self, contest: Contest, reading: Reading, name: str, awaited: Collection[str] = ()) -> None:
+        """Raises FeedError where neither the feed nor the reading names the contest; `name` is the feed's.
+
+        Of the collections in `awaited` there may be more to come: what refers to an object of them that the feed has
+        not named stays as it stands.
+        """
         if contest.is_empty:
             raise FeedError(f"{name}: the feed is empty; get it again")
         contest_id = cleaned(reading.contest_id or contest.contest_id)
@@ -91,6 +97,7 @@ class Verdicts:
         self._contest = contest
         self._reading = reading
         self._schedule: Schedule = contest.schedule
+        self._awaited = awaited
         self._names_teams = reading.whole and contest.names("teams")
         self._names_problems = reading.whole and contest.names("problems")
         self.report = Report(contest_id)
@@ -101,6 +108,8 @@ class Verdicts:
         start = self._schedule.start or self._contest.earliest_submission() or now
         self.report.teams = self.report.hidden_teams = 0
         for team in self._contest.teams():
+            if not team.has_groups and "groups" in self._awaited:  # which may be hidden
+                continue
             self.report.teams += 1
             self.report.hidden_teams += team.hidden
             username = cleaned(team.name) or cleaned(team.id)
@@ -110,8 +119,9 @@ class Verdicts:
         """Of each submission what the contest says."""
         for submission in submissions:
             solve = self._solve_of(submission)
-            held = self._is_held(submission)
-            self.report.submissions_since_freeze += held
+            frozen = self._is_held(submission)
+            held = frozen or self._waits(submission)
+            self.report.submissions_since_freeze += frozen
             self.report.solved += solve is not None and not held
             decided = submission.gone or submission.was_judged
             yield Said(self._named(submission.id), solve, held, decided)
@@ -130,6 +140,16 @@ class Verdicts:
         if not self._reading.hold_frozen:
             return False
         return self._schedule.is_frozen(submission.submitted_at, submission.since_start)
+
+    def _waits(self, submission: Submission) -> bool:
+        known = {
+            "teams": submission.team_id is None or submission.has_team is not None,
+            "problems": submission.problem_id is None or submission.has_problem is not None,
+            "judgement-types": all(
+                not one.stands or one.type_id is None or one.solved is not None for one in submission.judgements
+            ),
+        }
+        return not submission.gone and any(not known.get(kind, True) for kind in self._awaited)
 
     def _solve_of(self, submission: Submission) -> WantedSolve | None:
         if submission.gone:
@@ -189,8 +209,9 @@ class Verdicts:
         return judgement.ended_at is not None
 
     def _named(self, object_id: str) -> str:
-        """Ids of two contests never collide."""
-        named = f"{self.report.contest_id}:{cleaned(object_id)}"
-        if len(named) < TEXT_MAX_CHARS:
+        """Ids of two contests never collide, nor two of one that are not an event's: too long, or unprintable."""
+        shown = cleaned(object_id)
+        named = f"{self.report.contest_id}:{shown}"
+        if len(named) < TEXT_MAX_CHARS and shown == object_id:
             return named
         return named[: TEXT_MAX_CHARS - 33] + "~" + blake2b(object_id.encode(), digest_size=16).hexdigest()

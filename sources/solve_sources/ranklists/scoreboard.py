@@ -84,7 +84,7 @@ def _start(reading: Reading, scoreboard: Scoreboard, state: State) -> datetime:
         now, spent = parse_time(scoreboard.time or ""), parse_relative_time(scoreboard.contest_time or "")
         if now is None or spent is None:
             reading.refuse("$.state.started", "the contest has no start, and there is nothing solved without one")
-        start = now - spent
+        start = reading.after("$.contest_time", now, -spent)
     return reading.moment("$.state.started", start)
 
 

@@ -6,12 +6,11 @@ not name any more.
 
 from collections.abc import Iterable, Iterator
 from datetime import datetime
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 from solve_projector.domain.rule import Registration, Removal, Verdict, beats
 from solve_sources.reconciliation.difference import KnownUser
-from solve_sources.reconciliation.scratch import as_time, in_microseconds, open_scratch
+from solve_sources.reconciliation.scratch import Scratch, as_time, in_microseconds
 
 TABLES = """
 CREATE TABLE verdicts (
@@ -32,24 +31,16 @@ OF_KEY = "WHERE submission_id = ? AND user_id = ? AND problem_id = ?"
 ROWS_AT_ONCE = 1_000
 
 
-class Ledger:
+class Ledger(Scratch):
     """The standing verdicts that concern a source, and its users; with a contest, of that alone."""
 
     def __init__(self, source: str, contest_id: str = "") -> None:
+        super().__init__(TABLES)
         self.source = source
         self.contest_id = contest_id
         self.user_prefix = f"{contest_id}:" if contest_id else ""
         self._round = 0
         self.changes = 0  # of what stands, since it was opened
-        self._database = open_scratch(TABLES)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, _kind: type[BaseException] | None, _error: BaseException | None, _trace: TracebackType | None
-    ) -> None:
-        self._database.close()
 
     def clear(self) -> None:
         """Forgets everything, before it is read anew."""

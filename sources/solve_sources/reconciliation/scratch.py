@@ -6,6 +6,7 @@ a crash, and is written to disk only once its cache is full.
 
 import sqlite3
 from datetime import UTC, datetime, timedelta
+from typing import Self
 
 CACHE_KIB = 64 * 1024
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -19,6 +20,23 @@ def open_scratch(script: str) -> sqlite3.Connection:
     database.executescript(script)
     database.execute("BEGIN")  # never ended: a commit a statement costs nearly half of the time
     return database
+
+
+class Scratch:
+    """Whatever is kept in such a database, until its `with` ends."""
+
+    def __init__(self, script: str) -> None:
+        self._database = open_scratch(script)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Forgets everything."""
+        self._database.close()
 
 
 def in_microseconds(time: datetime) -> int:

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import MAXYEAR, MINYEAR, UTC, date, datetime, tzinfo
 from decimal import Decimal
+from math import isfinite
 from typing import Any, TypeVar
 
 from pydantic import ConfigDict, ValidationError
@@ -195,8 +196,8 @@ def user_of(row: Row, rules: Rules, now: datetime) -> WantedUser:
 
 
 def _whole(value: Any) -> Any:
-    """A whole number of a decimal column as one; anything else as it is."""
-    is_whole = isinstance(value, Decimal) and value.is_finite() and value == value.to_integral_value()
+    """A whole number of a column of another kind of number as one; anything else as it is."""
+    is_whole = isinstance(value, Decimal | float) and isfinite(value) and value == int(value)
     return int(value) if is_whole else value
 
 
@@ -204,7 +205,7 @@ def value_text(value: Any) -> str:
     """A verdict's value as it is written in a mapping, whatever its type in the database."""
     if isinstance(value, bool):
         return str(value).lower()
-    if isinstance(value, Decimal | float) and value == int(value):
+    if isinstance(value, Decimal | float) and isfinite(value) and value == int(value):
         return str(int(value))
     return str(value).strip()  # char(n) is padded
 
@@ -221,6 +222,8 @@ def _truth(value: Any, what: str) -> bool:
         if word not in YES | NO:
             raise BadRow(f'{what} has "{value}" where yes or no is needed; give the values that count in a --mapping')
         return word in YES
+    if isinstance(value, float | Decimal) and not isfinite(value):  # which would be yes
+        raise BadRow(f"{what} has {value} where yes or no is needed; fix the row")
     return bool(value)
 
 

@@ -7,7 +7,7 @@ completed. A row without a time is before all others of its revision.
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
-from solve_sources.reconciliation.scratch import as_time, in_microseconds, open_scratch
+from solve_sources.reconciliation.scratch import Scratch, as_time, in_microseconds
 from solve_sources.reconciliation.wanted import WantedSolve
 
 TABLES = """
@@ -40,15 +40,11 @@ class Refusal(NamedTuple):
     revision: int = 0
 
 
-class Submissions:
+class Submissions(Scratch):
     """Which row of each submission stands."""
 
     def __init__(self) -> None:
-        self._database = open_scratch(TABLES)
-
-    def close(self) -> None:
-        """Forgets them."""
-        self._database.close()
+        super().__init__(TABLES)
 
     def add(self, solves: Iterable[WantedSolve], refusals: Iterable[Refusal]) -> None:
         """Keeps what stands of these and those before."""

@@ -89,3 +89,8 @@ def test_what_is_missing_is_said_with_its_place() -> None:
     assert "the teams of file.json: $[1].id: " in refusal(board(), **beside([{"id": "1"}, {"id": None}]))
     assert '$.rows[0].problems[0].time: "soon"' in refusal(board({**solved, "time": "soon"}), **beside())
     assert "is not between 1970 and now" in refusal(board({**solved, "time": 10**18}), **beside())
+
+
+def test_a_start_before_all_time_is_refused() -> None:
+    said = board(state={}, time="2024-04-18T16:48:59+02:00", contest_time="99999999:00:00")
+    assert "too far from the start" in refusal(said, **beside())
