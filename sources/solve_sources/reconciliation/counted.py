@@ -34,6 +34,7 @@ class Counted:
         self._connection = connection
         self._session = session
         self.ledger = ledger
+        self.dead_letters = 0  # events of the source that wait there, when it was loaded
         self._offsets: dict[int, int] = {}
 
     async def require_lock(self) -> None:
@@ -46,6 +47,7 @@ class Counted:
         async with self._session.transaction(isolation="repeatable_read", readonly=True):
             topic = self._connection.topic
             self._offsets = {row[0]: row[1] for row in await self._session.fetch(SQL["offsets"], topic)}
+            self.dead_letters = await self._session.fetchval(SQL["dead_letters"], self.ledger.source.encode())
             await self._load_verdicts()
             if prefix := self.ledger.user_prefix:
                 await self._load_users("between", prefix, _end_of(prefix))

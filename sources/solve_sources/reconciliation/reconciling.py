@@ -3,6 +3,7 @@
 A source is offered a page at a time. What it does not name by the end of a round is taken back, if it is whole.
 """
 
+import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
@@ -19,33 +20,37 @@ UNASKED_TAKEN_BACK = 10  # so few are taken back without a question, whatever sh
 OF_THIS_RUN = -1  # a partition that no record of the log has
 LOOKS = 5  # after the first one finds nothing more unless somebody else publishes as this source
 ASKED_SHARE = 10  # more than one in so many is asked
+KEPT = 10_000  # events that are kept until it is known whether to ask
 
 Publish = Callable[[list[Event]], Awaitable[object]]
 
 
 @dataclass(slots=True)
 class Reconciled:
-    """How many events a reconcile needs, or has published."""
+    """How many events a reconcile needs, or has published; and of the source's earlier ones, how many are refused."""
 
     registered: int = 0
     solved: int = 0
     taken_back: int = 0
+    dead_letters: int = 0
 
     @property
     def total(self) -> int:
-        """All of them."""
+        """All that were published."""
         return self.registered + self.solved + self.taken_back
 
     def people(self) -> list[str]:
-        """Two lines for people."""
+        """Two lines for people, and a third where events were refused."""
         said = f"published {self.total} events: {self.registered} registrations, {self.solved} solved"
-        return [said, f"taken back: {self.taken_back}"]
+        refused = f"dead letters of this source: {self.dead_letters}; see solve-projector dead-letters list"
+        return [said, f"taken back: {self.taken_back}", *([refused] if self.dead_letters else [])]
 
     def add_all(self, other: "Reconciled") -> None:
         """Counts what another one counted."""
         self.registered += other.registered
         self.solved += other.solved
         self.taken_back += other.taken_back
+        self.dead_letters = other.dead_letters
 
     def add(self, event: Event) -> None:
         """Counts one."""
@@ -134,20 +139,37 @@ async def reconcile(
     `pages` goes over the source once a call, beside a round of the ledger. Raises TooMuchTakenBack before anything is
     published, KeepsChanging, and what `publish` and the log's readers raise.
     """
-    ledger, done = counted.ledger, Reconciled()
+    ledger, done = counted.ledger, Reconciled(dead_letters=counted.dead_letters)
     await counted.require_lock()
     await counted.catch_up()
+    found = pages(Round(ledger, read_at))
     if not agreed and ledger.solved_of_source() > UNASKED_TAKEN_BACK:
-        require_few(total_of(pages(Round(ledger, read_at))), ledger, agreed)
+        found = await _few_or_again(found, lambda: pages(Round(ledger, read_at)), ledger)
     for _ in range(LOOKS):
         before = done.total
-        for page in pages(Round(ledger, read_at)):
+        for page in found:
             await publish_page(page, publish, ledger, done)
         if not await counted.catch_up():  # of what was published here the ledger knows
             return done
+        found = pages(Round(ledger, read_at))
     if done.total == before:  # whatever else changes, this source says nothing else
         return done
     raise KeepsChanging(said_of_another(ledger.source))
+
+
+async def _few_or_again(
+    found: Iterator[list[Event]], again: Callable[[], Iterator[list[Event]]], ledger: Ledger
+) -> Iterator[list[Event]]:
+    """The pages, once it is known that few are taken back; a source that needs much is gone over `again` for them."""
+    needed, kept = Reconciled(), []
+    for page in found:
+        for event in page:
+            needed.add(event)
+        if needed.total <= KEPT:
+            kept.append(page)
+        await asyncio.sleep(0)
+    require_few(needed, ledger, agreed=False)
+    return iter(kept) if needed.total <= KEPT else again()
 
 
 async def take_back_unnamed(counted: Counted, current: Round, publish: Publish, *, agreed: bool = False) -> int:
@@ -187,6 +209,7 @@ def total_of(pages: Iterable[list[Event]]) -> Reconciled:
 
 async def publish_page(page: list[Event], publish: Publish, ledger: Ledger, done: Reconciled) -> None:
     """Publishes a page, and counts it once the broker has it."""
+    await asyncio.sleep(0)  # of a large source most pages need nothing, and others are to go on meanwhile
     if page:
         await publish(page)
         fold_published(ledger, page)

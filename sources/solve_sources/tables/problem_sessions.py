@@ -37,6 +37,7 @@ class Imported:
     invalid: int = 0
     published: int = 0
     taken_back: int = 0
+    dead_letters: int = 0
     last_key: str | None = None
     bad_rows: list[str] = field(default_factory=list)
 
@@ -79,6 +80,7 @@ async def import_sessions(
     Raises SourceUnusable, ImportStopped, whose message says after which key to go on, and TooMuchTakenBack.
     """
     done.last_key = last_key = wanted.after
+    done.dead_letters = counted.dead_letters
     current = Round(counted.ledger, datetime.now(UTC))
 
     async def send(events: list[Event]) -> None:

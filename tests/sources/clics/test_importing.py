@@ -5,6 +5,7 @@ import json
 import random
 import sys
 from collections import Counter
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,12 +13,8 @@ import pytest
 
 from solve_projector.replay.replaying import ReplayOptions, replay
 from solve_schemas.events import SubmissionRevoked, SubmissionSolved, UserRegistered, UserRemoved
-from solve_sources.clics.contest import Contest
-from solve_sources.clics.feed import feed_changes
-from solve_sources.clics.importing import ContestImport, open_contest
-from solve_sources.clics.verdicts import Reading
-from solve_sources.reconciliation.reconciling import Reconciled
 from tests.sources.clics.feeds import contest, judged, line, written
+from tests.sources.clics.imports import imported
 from tests.sources.clics.made_feed import made_feed
 from tests.sources.clics.scoreboard import solved_pairs
 from tests.sources.commands import Ended, counts, solve_producer
@@ -30,17 +27,7 @@ FIRST = [*contest("t1", "t2"), *judged("s1", "t1", "a"), *judged("s2", "t2", "a"
 @pytest.fixture
 def importing(world: World):  # type: ignore[no-untyped-def]
     """Imports a feed of these lines, in this process; returns how many events were published, and taken back."""
-
-    async def run(lines: list[dict[str, Any]], source: str | None = None, **reading: Any) -> Reconciled:
-        with Contest() as contest:
-            for change in feed_changes([json.dumps(one).encode() for one in lines], "feed"):
-                contest.apply(change)
-            wanted = ContestImport("feed", Reading(**reading), source, agreed=True)
-            async with open_contest(contest, wanted, world.connection, world.settings) as counted:
-                await counted.reconcile()
-                return counted.published
-
-    return run
+    return partial(imported, world)
 
 
 @pytest.fixture

@@ -332,7 +332,7 @@ async def test_the_command_imports_and_warns_and_keeps_the_password(world: World
     done = await command(world, source, *words, "--json")
     assert json.loads(done.stdout) == {
         "users": 20, "solved": 200, "not_completed": 100, "invalid": 0, "published": 220, "taken_back": 0,
-        "last_key": "300",
+        "dead_letters": 0, "last_key": "300",
     }  # fmt: skip
     assert b"a later revocation has to name them so" in done.stderr
     assert await counts(world) == dict(await site.fetch(TRUTH))

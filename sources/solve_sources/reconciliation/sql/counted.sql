@@ -46,6 +46,10 @@ WHERE user_id = ANY ($1::text[])
 -- Removals of the users $1.
 SELECT user_id, removed_at, reason, erased_at FROM user_removals WHERE user_id = ANY ($1::text[])
 
+-- name: dead_letters
+-- How many open dead letters came as source $1 (its bytes).
+SELECT count(*) FROM dead_letters WHERE discarded_at IS NULL AND $1::bytea = ANY (header_values)
+
 -- name: lock_source
 -- One reconcile a source at a time, as long as this session lives.
 SELECT pg_try_advisory_lock(hashtextextended('solve-counts source ' || $1, 16))
