@@ -17,6 +17,7 @@ from solve_projector.settings import ProjectorSettings
 from solve_runtime.kafka_settings import KafkaConnection
 from solve_runtime.settings import Settings
 from solve_sources.clics.contest_api import ContestLogin
+from solve_sources.clics.settings import FollowSettings
 from solve_sources.outbox.settings import OutboxSettings
 from solve_sources.tables.settings import SourceSettings
 
@@ -30,6 +31,7 @@ SECTIONS: dict[str, type[Settings]] = {
     "`solve-producer relay`": OutboxSettings,
     "`solve-producer serve`, `tokens` and `callback-url`": GatewaySettings,
     "`solve-producer reconcile judge0`": Judge0Settings,
+    "`solve-producer follow`": FollowSettings,
     "A contest system that is followed": ContestLogin,
 }
 PLAIN = {str: "text", int: "whole number", float: "number", Path: "path", SecretStr: "secret"}

@@ -48,17 +48,21 @@ def follow_clics(
     from solve_sources.clics.following import Follower
     from solve_sources.clics.http_feed import ContestLogin, HttpFeed
     from solve_sources.clics.importing import ContestImport
+    from solve_sources.clics.settings import FollowSettings
+    from solve_sources.clics.telemetry import serving
     from solve_sources.clics.verdicts import Reading
 
     async def follow() -> None:
-        connection, settings = read_together(KafkaConnection.of_program, ProjectorSettings)
+        connection, settings, shown = read_together(KafkaConnection.of_program, ProjectorSettings, FollowSettings)
         configure_logs(settings.log_level, settings.log_format)
         feed = HttpFeed(url, ContestLogin())
         name = feed.place.url
         reading = Reading(contest_id, contest_time_only, hold_frozen=not ignore_freeze)
         with Contest() as contest:
             wanted = ContestImport(name, reading, source or name, yes)
-            await Follower(contest, wanted).follow(feed, connection, settings)
+            follower = Follower(contest, wanted, feed)
+            async with serving(shown, follower.telemetry):
+                await follower.follow(connection, settings)
 
     try:
         run_async(follow)

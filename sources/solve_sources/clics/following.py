@@ -23,12 +23,14 @@ from solve_sources.clics.feed import change_said
 from solve_sources.clics.feed_reading import Connected, Ended, Line, Piece, Quiet, Whole
 from solve_sources.clics.http_feed import HttpFeed
 from solve_sources.clics.importing import ContestImport, CountedContest, open_contest
+from solve_sources.clics.telemetry import FollowTelemetry
 from solve_sources.errors import SourceBusy
 
 RETRY_S = 1.0
 RETRY_MAX_S = 30.0
 STANDBY_S = 5.0
-UNAVAILABLE = (*DATABASE_ERRORS, BrokerUnreachable, DeliveryUncertain, DatabaseUnavailable, KafkaUnavailable)
+OF_KAFKA = (BrokerUnreachable, DeliveryUncertain, KafkaUnavailable)
+UNAVAILABLE = (*DATABASE_ERRORS, DatabaseUnavailable, *OF_KAFKA)
 
 log = structlog.get_logger()
 
@@ -36,22 +38,25 @@ log = structlog.get_logger()
 class Follower:
     """One contest, followed. `published` and `report` of `counted` say what was done since it was last opened."""
 
-    def __init__(self, contest: Contest, wanted: ContestImport) -> None:
+    def __init__(self, contest: Contest, wanted: ContestImport, feed: HttpFeed) -> None:
+        self.telemetry = FollowTelemetry(feed)
         self._contest = contest
         self._wanted = wanted
+        self._feed = feed
         self._whole = False
         self._starts_over = False
 
-    async def follow(self, feed: HttpFeed, connection: KafkaConnection, settings: ProjectorSettings) -> None:
+    async def follow(self, connection: KafkaConnection, settings: ProjectorSettings) -> None:
         """Until the feed ends. Raises TooMuchTakenBack, FeedError, and what no waiting can help."""
         retry_s, waited = RETRY_S, False
-        async with aclosing(feed.pieces()) as pieces:
+        async with aclosing(self._feed.pieces()) as pieces:
             ended = not await self._read_until_whole(pieces)
             while not ended:
                 try:
-                    async with open_contest(self._contest, self._wanted, connection, settings) as counted:
+                    registry = self.telemetry.registry
+                    async with open_contest(self._contest, self._wanted, connection, settings, registry) as counted:
                         if waited:  # nothing was read meanwhile, and the other one has published what came
-                            self._start_over(feed)
+                            self._start_over()
                         retry_s, waited = RETRY_S, False
                         await self._publish(pieces, counted)
                         ended = True
@@ -62,6 +67,7 @@ class Follower:
                     await asyncio.sleep(STANDBY_S)
                 except UNAVAILABLE as error:
                     _require_hope(error)
+                    self.telemetry.fails("kafka" if isinstance(error, OF_KAFKA) else "postgresql", error)
                     log.warning("comparing everything again", action="unavailable", reason=str(error))
                     await asyncio.sleep(retry_s)
                     retry_s = min(2 * retry_s, RETRY_MAX_S)
@@ -74,8 +80,8 @@ class Follower:
                 return True
         return False
 
-    def _start_over(self, feed: HttpFeed) -> None:
-        feed.start_over()
+    def _start_over(self) -> None:
+        self._feed.start_over()
         self._whole, self._starts_over = False, True
 
     async def _publish(self, pieces: AsyncGenerator[Piece, None], counted: CountedContest) -> None:
@@ -93,6 +99,7 @@ class Follower:
 
     async def _reconcile(self, counted: CountedContest) -> None:
         await counted.reconcile()
+        self.telemetry.compared()
         log.info(
             "everything is compared",
             action="reconciled", contest=counted.report.contest_id, solves=counted.report.solved,
@@ -107,6 +114,7 @@ class Follower:
             self._contest.apply(change_said(piece.said, self._wanted.name))
         elif isinstance(piece, Whole):
             self._whole = not self._starts_over  # else it is of the reading before
+            self.telemetry.complete = self.telemetry.complete or self._whole
 
 
 def _require_hope(error: BaseException) -> None:

@@ -50,12 +50,17 @@ class Patience:
 
 
 class HttpFeed:
-    """One contest's feed, to be iterated once. `counts` says what happened, for metrics."""
+    """One contest's feed, to be iterated once.
+
+    For metrics, `counts` says what happened, `problem` why it is not connected, and `said_at` when a line came last.
+    """
 
     def __init__(self, url: str, login: ContestLogin, patience: Patience | None = None) -> None:
         """Checks the URL: of a contest, of its event feed, or of an API with one contest. Raises FeedError."""
         self.place = place_of(url)
         self.counts: Counter[str] = Counter()
+        self.problem = "not connected yet"
+        self.said_at: float | None = None
         self._login = login
         self._patience = patience or Patience()
         self._reading = self._new_reading()
@@ -104,6 +109,7 @@ class HttpFeed:
             await reading.list_what_exists(client, url)
         async with answer_to(client, f"{url}/{FEED}", **self._parameters()) as response:
             self._server_errors = 0
+            self.problem = ""
             self.counts["resumed" if resumed else "whole"] += 1
             settled = monotonic()
             yield Connected(whole=not resumed)
@@ -135,6 +141,7 @@ class HttpFeed:
     def _taken(self, text: bytes) -> Line:
         line = self._reading.take(text)
         self._ever = True
+        self.said_at = monotonic()
         self.counts["lines"] += 1
         return line
 
@@ -143,6 +150,7 @@ class HttpFeed:
 
     def _pause_after(self, refused: Refused | None, *, resumed: bool) -> float:
         """Seconds until the next connection. Raises FeedError where there is to be none."""
+        self.problem = reason = str(refused or "the server ended the response")
         if refused is None and not resumed and self._reading.lines:
             if self._reading.resumes:  # all was sent; from here on as it comes
                 return 0.0
@@ -151,7 +159,6 @@ class HttpFeed:
             return 0.0
         if refused is not None:
             self._require_hope(refused)
-        reason = str(refused or "the server ended the response")
         longest_s = min(self._patience.pause_min_s * 2.0**self._failures, self._patience.pause_max_s)
         self._failures = min(self._failures + 1, 30)
         jitter = random.uniform(0.5, 1.0)  # noqa: S311 - spreads clients that lost the same server

@@ -8,6 +8,8 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from prometheus_client import CollectorRegistry
+
 from solve_producer.client import SolveProducer
 from solve_projector.settings import ProjectorSettings
 from solve_runtime.kafka_settings import KafkaConnection
@@ -88,15 +90,21 @@ class CountedContest:
 
 @asynccontextmanager
 async def open_contest(
-    contest: Contest, wanted: ContestImport, connection: KafkaConnection, settings: ProjectorSettings
+    contest: Contest,
+    wanted: ContestImport,
+    connection: KafkaConnection,
+    settings: ProjectorSettings,
+    registry: CollectorRegistry | None = None,
 ) -> AsyncIterator[CountedContest]:
-    """A contest whose id is known. Raises SourceBusy, and what PostgreSQL's and Kafka's clients raise when opened."""
+    """A contest whose id is known; what is published is counted in `registry`.
+
+    Raises SourceBusy, and what PostgreSQL's and Kafka's clients raise when opened."""
     contest_id = ContestSource(contest, wanted.reading, wanted.name).contest_id
     source = wanted.source or SOURCE.format(contest_id)
     # the lock outlives the producer, which still sends what is waiting when it is closed
     async with (
         open_counted(connection, settings, source, contest_id) as counted,
-        SolveProducer(connection, source=source) as producer,
+        SolveProducer(connection, source=source, registry=registry) as producer,
     ):
         await producer.connect()
         yield CountedContest(contest, counted, producer, wanted)

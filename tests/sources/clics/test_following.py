@@ -37,7 +37,8 @@ async def following(world: World, server: ContestServer) -> AsyncIterator[asynci
     with Contest() as contest:
         wanted = ContestImport("feed", Reading("demo", hold_frozen=True), "the judge")
         feed = HttpFeed(server.url, NOBODY, QUICK)
-        task = asyncio.create_task(Follower(contest, wanted).follow(feed, world.connection, world.settings))
+        follower = Follower(contest, wanted, feed)
+        task = asyncio.create_task(follower.follow(world.connection, world.settings))
         try:
             yield task
         finally:
@@ -45,12 +46,14 @@ async def following(world: World, server: ContestServer) -> AsyncIterator[asynci
 
 
 @asynccontextmanager
-async def followed_by_process(world: World, server: ContestServer) -> AsyncIterator[asyncio.subprocess.Process]:
+async def followed_by_process(
+    world: World, server: ContestServer, **environment: str
+) -> AsyncIterator[asyncio.subprocess.Process]:
     """A follower in a process of its own, killed on exit."""
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "solve_producer", "follow", "clics", server.url,
         "--source", "the judge", "--contest-id", "demo",
-        env=world.environment, stderr=asyncio.subprocess.DEVNULL,
+        env=world.environment | environment, stderr=asyncio.subprocess.DEVNULL,
     )  # fmt: skip
     try:
         yield process
