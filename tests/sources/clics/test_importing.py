@@ -13,6 +13,7 @@ import pytest
 
 from solve_projector.replay.replaying import ReplayOptions, replay
 from solve_schemas.events import SubmissionRevoked, SubmissionSolved, UserRegistered, UserRemoved
+from solve_sources.reconciliation import reconciling
 from tests.sources.clics.feeds import contest, judged, line, written
 from tests.sources.clics.imports import imported
 from tests.sources.clics.made_feed import made_feed
@@ -139,6 +140,19 @@ async def test_what_is_taken_back_is_counted_once_before_the_question(world: Wor
     assert len(shown.stdout.splitlines()) == 10
     done = await command([*team, *wrong])
     assert (done.status, done.stdout.splitlines()[-1]) == (0, "taken back: 10"), done.stderr
+
+
+@pytest.mark.parametrize("kept", [0, 10_000])
+async def test_few_are_taken_back_unasked_however_much_is_new(
+    world: World, importing, monkeypatch: pytest.MonkeyPatch, kept: int
+) -> None:  # type: ignore[no-untyped-def]
+    monkeypatch.setattr(reconciling, "KEPT", kept)
+    teams = contest(*(f"t{number}" for number in range(12)))
+    solves = [judged(f"s{number}", f"t{number % 12}", "abcde"[number // 12]) for number in range(60)]
+    for chosen, expected in ((solves[:30], (42, 0)), (solves[2:], (30, 2)), (solves[2:], (0, 0))):
+        done = await importing([*teams, *(one for solve in chosen for one in solve)], agreed=False)
+        assert (done.registered + done.solved, done.taken_back) == expected
+    assert sum((await counts(world)).values()) == 58
 
 
 async def test_a_hidden_team_is_unlisted_and_listed_again(world: World, importing) -> None:  # type: ignore[no-untyped-def]
