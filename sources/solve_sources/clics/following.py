@@ -18,6 +18,7 @@ from solve_projector.errors import DatabaseUnavailable, KafkaUnavailable
 from solve_projector.settings import ProjectorSettings
 from solve_projector.store.postgresql import DATABASE_ERRORS, Failure, classify
 from solve_runtime.kafka_settings import KafkaConnection
+from solve_runtime.text import cut, readable
 from solve_sources.clics.contest import Contest
 from solve_sources.clics.feed import change_said
 from solve_sources.clics.feed_reading import Connected, Ended, Line, Piece, Quiet, Whole
@@ -29,6 +30,7 @@ from solve_sources.errors import SourceBusy
 RETRY_S = 1.0
 RETRY_MAX_S = 30.0
 STANDBY_S = 5.0
+NAMED = 5
 OF_KAFKA = (BrokerUnreachable, DeliveryUncertain, KafkaUnavailable)
 UNAVAILABLE = (*DATABASE_ERRORS, DatabaseUnavailable, *OF_KAFKA)
 
@@ -93,7 +95,7 @@ class Follower:
             if isinstance(piece, Whole) and self._whole:
                 await self._reconcile(counted)
             elif isinstance(piece, Quiet) and self._whole and self._contest.has_changes():
-                await counted.settle(whole=True)
+                _warn_of(await counted.settle(whole=True))
             elif isinstance(piece, Ended):
                 return
 
@@ -103,7 +105,7 @@ class Follower:
         log.info(
             "everything is compared",
             action="reconciled", contest=counted.report.contest_id, solves=counted.report.solved,
-            **asdict(counted.published),
+            left_out=counted.report.left_out, **asdict(counted.published),
         )  # fmt: skip
 
     def _take(self, piece: Piece) -> None:
@@ -115,6 +117,15 @@ class Follower:
         elif isinstance(piece, Whole):
             self._whole = not self._starts_over  # else it is of the reading before
             self.telemetry.complete = self.telemetry.complete or self._whole
+
+
+def _warn_of(waited_for: set[str]) -> None:
+    if waited_for:
+        named = [cut(readable(one), 100) for one in sorted(waited_for)[:NAMED]]
+        log.warning(
+            "submissions wait for what the feed has not sent, and stay as they stand",
+            action="feed_refers_to_unknown", count=len(waited_for), named=named,
+        )  # fmt: skip
 
 
 def _require_hope(error: BaseException) -> None:

@@ -70,8 +70,10 @@ class CountedContest:
         self.published.add_all(done)
         self._contest.settled()
 
-    async def settle(self, *, whole: bool = False, at_rest: bool = True) -> None:
+    async def settle(self, *, whole: bool = False, at_rest: bool = True) -> set[str]:
         """Publishes what follows from the latest changes; `whole` once the feed has said everything.
+
+        Returns what changed submissions refer to and the feed has not named; they stay as they stand until it does.
 
         Not `at_rest`, the feed may be in the middle of its past: then only what this run published is taken back.
         """
@@ -80,6 +82,7 @@ class CountedContest:
         for page in source.changes(self._counted.ledger, self._round(), at_rest=at_rest):
             await publish_page(page, self._publish, self._counted.ledger, self.published)
         self._contest.settled()
+        return source.waited_for
 
     def _round(self) -> Round:
         return Round(self._counted.ledger, datetime.now(UTC))

@@ -28,6 +28,7 @@ class ContestSource:
         self._reading = reading
         self._name = name
         self.report = Report()
+        self.waited_for: set[str] = set()  # by the submissions of the last `changes`
 
     @property
     def contest_id(self) -> str:
@@ -59,6 +60,7 @@ class ContestSource:
             yield from self._registrations(verdicts, current)
         for page in pages_of(verdicts.said(self._contest.submissions(only_changed))):
             yield self._events(page, ledger, current, verdicts.frozen_since, at_rest=at_rest)
+        self.waited_for = verdicts.waited_for
 
     def unfinished(self) -> "ContestSource":
         """The same contest, of which there may be more to come: what it does not name may be there all the same."""

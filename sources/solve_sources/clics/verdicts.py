@@ -45,10 +45,15 @@ class Report:
     unknown_judgement_types: int = 0
     unusable_times: int = 0
 
+    @property
+    def left_out(self) -> dict[str, int]:
+        """What of it does not count or is to be known."""
+        counts = {name: value for name, value in asdict(self).items() if isinstance(value, int)}
+        return {name: value for name, value in counts.items() if value and name not in ALWAYS_SHOWN}
+
     def people(self) -> list[str]:
         """One line a count; things left out only if there are any."""
-        counts = {name: value for name, value in asdict(self).items() if isinstance(value, int)}
-        shown = {name: value for name, value in counts.items() if value or name in ALWAYS_SHOWN}
+        shown = {name: getattr(self, name) for name in ALWAYS_SHOWN} | self.left_out
         return [f"contest {self.contest_id}", *(f"{name.replace('_', ' ')}: {value}" for name, value in shown.items())]
 
 
@@ -98,6 +103,7 @@ class Verdicts:
         self._reading = reading
         self._schedule: Schedule = contest.schedule
         self._awaited = awaited
+        self.waited_for: set[str] = set()
         self._names_teams = reading.whole and contest.names("teams")
         self._names_problems = reading.whole and contest.names("problems")
         self.report = Report(contest_id)
@@ -142,14 +148,16 @@ class Verdicts:
         return self._schedule.is_frozen(submission.submitted_at, submission.since_start)
 
     def _waits(self, submission: Submission) -> bool:
-        known = {
-            "teams": submission.team_id is None or submission.has_team is not None,
-            "problems": submission.problem_id is None or submission.has_problem is not None,
-            "judgement-types": all(
-                not one.stands or one.type_id is None or one.solved is not None for one in submission.judgements
-            ),
-        }
-        return not submission.gone and any(not known.get(kind, True) for kind in self._awaited)
+        if submission.gone:
+            return False
+        unknown = [("teams", submission.team_id)] if submission.has_team is None else []
+        unknown += [("problems", submission.problem_id)] if submission.has_problem is None else []
+        unknown += [
+            ("judgement-types", one.type_id) for one in submission.judgements if one.stands and one.solved is None
+        ]
+        found = {f"{kind} {name}" for kind, name in unknown if name is not None and kind in self._awaited}
+        self.waited_for |= found
+        return bool(found)
 
     def _solve_of(self, submission: Submission) -> WantedSolve | None:
         if submission.gone:

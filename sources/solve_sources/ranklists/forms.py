@@ -14,6 +14,7 @@ from solve_sources.ranklists.srk import read_srk
 from solve_sources.ranklists.standings import Reading, Standings, decoded
 
 MAX_BYTES = 256 * 2**20
+GZIP = b"\x1f\x8b"
 UTF8_BOM = b"\xef\xbb\xbf"
 
 FORMS: dict[str, Callable[[Reading], Standings]] = {
@@ -71,4 +72,6 @@ def content(stream: BinaryIO, name: str, max_bytes: int = MAX_BYTES) -> bytes:
     data = stream.read(max_bytes + 1)
     if len(data) > max_bytes:
         raise StandingsUnusable(f"{name} has more than {max_bytes:,} bytes; a file of standings has fewer")
+    if data.startswith(GZIP):
+        raise StandingsUnusable(f"{name} is gzip; unpack it: gzip -dc FILE | solve-producer import standings -")
     return data.removeprefix(UTF8_BOM)

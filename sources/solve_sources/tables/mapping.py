@@ -97,7 +97,7 @@ def read_mapping(path: Path) -> Mapping:
     """The mapping of a file. Raises SourceUnusable, with what is wrong and where."""
     try:
         with path.open("rb") as file:
-            said = tomllib.loads(file.read(MAPPING_MAX_BYTES).decode())
+            said = tomllib.loads(file.read(MAPPING_MAX_BYTES).decode("utf-8-sig"))
         return Mapping.model_validate(said)
     except OSError as error:
         raise SourceUnusable(f"cannot read {path}: {error.strerror}; name a mapping file") from None

@@ -1,6 +1,7 @@
 """The command `follow clics`: after each cut the counts are the feed's own scoreboard, whatever is killed meanwhile."""
 
 import asyncio
+import json
 import os
 import random
 import sys
@@ -129,6 +130,29 @@ async def test_a_second_follower_takes_over_where_the_feed_is_by_then(world: Wor
             await cancel_and_wait([first])
             await until_held(world)
             await until_right(world, server, second)
+
+
+async def test_a_submission_before_its_team_waits_and_is_named(world: World, capfd: pytest.CaptureFixture[str]) -> None:
+    feed = made_feed(8, submissions=20)
+    ids = {"id": "late", "team_id": "newcomer", "problem_id": "p0"}
+    judged = {"id": "jl", "submission_id": "late", "judgement_type_id": "AC"}
+    time = "2026-05-02T14:00:00Z"
+    more = [
+        ("submissions", "late", ids | {"time": time}),
+        ("judgements", "jl", judged | {"start_time": time, "end_time": time}),
+        ("problems", "p0", {"id": "p0"}),
+        ("teams", "newcomer", {"id": "newcomer", "name": "New"}),
+    ]
+    feed += [json.dumps({"type": one[0], "id": one[1], "data": one[2], "token": one[1]}).encode() for one in more]
+    server = ContestServer(feed, upto=len(feed) - 4)
+    async with world.running(), server.serving(), following(world, server) as task:
+        await until_right(world, server, task)
+        await server.publish(3)
+        await until(lambda: "teams newcomer" in capfd.readouterr().out, "the log to name the team")
+        assert await world.value("SELECT count(*) FROM parked_events") == 0
+        await server.publish(1)
+        await until_right(world, server, task)
+    assert await world.value("SELECT problems_solved FROM users WHERE user_id = 'demo:newcomer'") == 1
 
 
 async def until_held(world: World) -> None:

@@ -50,6 +50,8 @@ def test_a_file_has_a_size_limit_and_may_begin_with_a_byte_order_mark() -> None:
     assert content(io.BytesIO(b"\xef\xbb\xbf{}"), "file", 5) == b"{}"
     with pytest.raises(StandingsUnusable, match="file has more than 5 bytes"):
         content(io.BytesIO(b"123456"), "file", 5)
+    with pytest.raises(StandingsUnusable, match="file is gzip; unpack it"):
+        content(io.BytesIO(b"\x1f\x8b\x08"), "file")
 
 
 def test_files_are_read_by_name(tmp_path: Path) -> None:

@@ -138,6 +138,12 @@ def test_what_is_wrong_in_a_mapping_is_said(tmp_path: Path, text: str, said: str
     assert said in str(refused.value), refused.value
 
 
+def test_a_mapping_may_begin_with_a_byte_order_mark(tmp_path: Path) -> None:
+    file = tmp_path / "attempts.toml"
+    file.write_bytes(b"\xef\xbb\xbf[attempts]\r\ntable = 'x'\r\n")
+    assert read_mapping(file).attempts.table == "x"
+
+
 def test_a_mapping_says_everything_once(tmp_path: Path) -> None:
     file = tmp_path / "attempts.toml"
     file.write_text(
