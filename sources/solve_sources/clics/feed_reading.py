@@ -15,7 +15,8 @@ whole too early takes back what stands. So three things, all of them:
 Collections are never read in place of the feed: they are not of one moment, and DOMjudge's leave out what its feed
 has, such as submissions after the end. One that this login may not read proves nothing: the feed must then have
 objects of it all the same, and the end of a response is no pause. What was listed and deleted before it was sent is
-found at a later pause, when they are listed again.
+found at a later pause, when they are listed again. What is referred to and may not be listed is waited for as well,
+until `end_of_updates`: by the specification the last event of a feed.
 """
 
 import asyncio
@@ -183,7 +184,7 @@ class Reading:
             except Refused as refused:
                 if refused.status not in HIDDEN:
                     return str(refused)
-                if self._references.has_sent(kind):  # else this contest, or this login, has none of them
+                if self._references.has_sent(kind) and not self._ended:  # else there are none of them, or no more
                     existing = missing
             if found := sorted(missing & existing):
                 more = f" and {len(found) - NAMED} more" if len(found) > NAMED else ""

@@ -99,3 +99,6 @@ async def test_a_hidden_collection_is_waited_for_only_where_the_feed_has_some_of
     none, some = (in_the_form_of("2023-06", [*REFERRING[:4], ("problems", one)]) for one in ([], [{"id": "b"}]))
     server.turns += [Turn(reordered=lambda _: some, then="end"), Turn(reordered=lambda _: none, then="end")]
     assert (await whole_after(server)).count(Connected(whole=True)) == 2
+    over = json.dumps({"type": "state", "id": None, "data": {"end_of_updates": "2024-01-01T16:00:00Z"}}).encode()
+    server.turns.append(Turn(reordered=lambda _: [*some, over], then="end"))
+    assert (await whole_after(server)).count(Connected(whole=True)) == 1
