@@ -13,5 +13,5 @@ class FollowSettings(Settings):
         "127.0.0.1", description="Address that serves `/metrics`, `/livez` and `/readyz` of `solve-producer follow`."
     )
     follow_metrics_port: int | None = Field(
-        None, ge=0, le=65_535, description="Its port, 9466 by convention; 0 is any free port, unset turns it off."
+        None, ge=0, le=65_535, description="Its port, 9467 by convention; 0 is any free port, unset turns it off."
     )
