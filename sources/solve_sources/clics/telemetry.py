@@ -12,7 +12,7 @@ from prometheus_client import CollectorRegistry
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from solve_projector.telemetry.http_server import serving_metrics
+from solve_runtime.metrics_server import serving_metrics
 from solve_runtime.tasks import cancel_and_wait
 from solve_sources.clics.http_feed import HttpFeed
 from solve_sources.clics.settings import FollowSettings
