@@ -6,7 +6,7 @@ READY := $(VENV)/.ready
 DEMO_EVENTS ?= 40000
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo examples follow test lint soak bench bench-replay bench-pages bench-gateway bench-scale bench-peers generate screenshots lock clean
+.PHONY: help install demo examples follow test lint soak bench bench-replay bench-pages bench-scale bench-peers generate screenshots lock clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
