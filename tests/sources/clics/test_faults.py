@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import httpx
 
@@ -24,7 +25,7 @@ from tests.sources.commands import counts, solve_producer
 from tests.waiting import until
 from tests.world import World
 
-KILLS = 1  # a phase
+TEAMS = 600
 OVER = {"started": "2026-05-02T09:00:00Z", "end_of_updates": "2026-05-02T16:00:00Z"}
 REFUSING = """
 CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$
@@ -34,10 +35,6 @@ END $$;
 CREATE TRIGGER refuse BEFORE INSERT OR UPDATE ON verdicts
     FOR EACH ROW WHEN (NEW.submission_id = 'cup:s1') EXECUTE FUNCTION refuse();
 """
-
-
-def scoreboard(lines: list[bytes]) -> Counter[str]:
-    return Counter(f"made:{team}" for team, _ in solved_pairs(lines))
 
 
 async def log_end(world: World) -> int:
@@ -60,27 +57,33 @@ async def imported_by_process(world: World, feed: Path) -> AsyncIterator[asyncio
         await process.wait()
 
 
+def large_feed(submissions: int, wrong: int) -> list[dict[str, Any]]:
+    """So many submissions of 600 teams, of which the first are wrong."""
+    lines = contest(*(f"t{team}" for team in range(TEAMS)))
+    for number in range(submissions):
+        verdict = "WA" if number < wrong else "AC"
+        lines += judged(f"s{number}", f"t{number % TEAMS}", "abcde"[number // TEAMS], verdict)
+    return lines
+
+
 async def test_an_import_killed_while_it_publishes_is_completed_by_the_next(world: World, tmp_path: Path) -> None:
-    chance, file = random.Random(), tmp_path / "feed.ndjson"
-    feed = made_feed(16, submissions=2_500)
-    for lines in (feed[: 2 * len(feed) // 3], feed):
-        file.write_bytes(b"\n".join(lines))
-        for _ in range(KILLS):
-            before = await log_end(world)
-            async with imported_by_process(world, file) as process:
+    chance = random.Random()
+    for lines in (large_feed(2_000, wrong=0), large_feed(3_000, wrong=900)):
+        file = Path(written(tmp_path / "feed.ndjson", lines))
+        before = await log_end(world)
+        async with imported_by_process(world, file) as process:
 
-                async def publishes(before: int = before, process: asyncio.subprocess.Process = process) -> bool:
-                    return process.returncode is not None or await log_end(world) > before
+            async def publishes(before: int = before, process: asyncio.subprocess.Process = process) -> bool:
+                return process.returncode is not None or await log_end(world) > before
 
-                await until(publishes, "the import to publish", poll_s=0.01)
-                await asyncio.sleep(chance.uniform(0, 0.1))
-        done = await solve_producer(world, "import", "clics", str(file), "--yes", "--json")
-        assert done.status == 0, done.stderr
-        assert await counts(world) == scoreboard(lines)
-        if lines is not feed:
-            assert await world.value("SELECT count(*) FROM verdicts WHERE NOT solved") == 0
-        again = await imported(world, [json.loads(text) for text in lines])
-        assert (again.total, again.dead_letters) == (0, 0)
+            await until(publishes, "the import to publish", poll_s=0.01)
+            await asyncio.sleep(chance.uniform(0, 0.05))
+        await imported(world, lines)
+        pairs = solved_pairs(json.dumps(one).encode() for one in lines)
+        assert await counts(world) == Counter(f"cup:{team}" for team, _ in pairs)
+        revoked = await world.value("SELECT count(*) FROM verdicts WHERE NOT solved")
+        assert revoked == sum(one["type"] == "judgements" and one["data"]["judgement_type_id"] == "WA" for one in lines)
+        assert (await imported(world, lines)).total == 0
 
 
 async def test_a_follower_goes_on_when_kafka_and_postgresql_restart_and_shows_it(
