@@ -144,6 +144,13 @@ def test_what_is_odd_and_decides_nothing_changes_nothing(odd: bytes) -> None:
         assert solved_by(convert([*BASE, odd, accepted], "feed", reading)) == {"c:t1": 1}
 
 
+def test_ids_that_are_too_long_for_an_event_stay_different() -> None:
+    lines = [CONTEST, *(line("teams", "x" * 300 + end, {"id": "x" * 300 + end}) for end in "ab")]
+    ids = [event.user_id for event in convert(lines, "f").events if isinstance(event, UserRegistered)]
+    assert [len(one) for one in ids] == [200, 200]
+    assert len(set(ids)) == 2
+
+
 def test_ids_with_control_characters_stay_different() -> None:
     lines = [CONTEST, *(line("teams", one, {"id": one}) for one in ("a b", "a\tb", "a\u0000b", "\ud800"))]
     ids = {event.user_id for event in convert(lines, "f").events if isinstance(event, UserRegistered)}

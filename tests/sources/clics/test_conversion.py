@@ -281,13 +281,6 @@ def test_the_same_ids_in_two_contests_never_collide() -> None:
     assert solved_by(Conversion([*one.events, *two.events], one.report)) == {"c:t1": 1, "d:t1": 1}
 
 
-def test_ids_that_are_too_long_for_an_event_stay_different() -> None:
-    lines = [CONTEST, *(line("teams", "x" * 300 + end, {"id": "x" * 300 + end}) for end in "ab")]
-    ids = [event.user_id for event in convert(lines, "f").events if isinstance(event, UserRegistered)]
-    assert [len(one) for one in ids] == [200, 200]
-    assert len(set(ids)) == 2
-
-
 states = st.tuples(st.sampled_from(["j1", "j2"]), st.sampled_from(["AC", "WA", None, "deleted"]), st.integers(0, 2))
 
 
