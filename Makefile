@@ -6,7 +6,7 @@ READY := $(VENV)/.ready
 DEMO_EVENTS ?= 40000
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo examples follow test lint soak bench bench-replay bench-pages bench-scale bench-peers generate screenshots lock clean
+.PHONY: help install demo examples follow test lint soak bench bench-replay bench-pages bench-gateway bench-scale bench-peers generate screenshots lock clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -54,6 +54,9 @@ bench-replay: $(READY) ## A replay of 2 million events beside live projection an
 
 bench-pages: $(READY) ## Pages and API beside a bare route, and the delay of a live update; needs wrk
 	@$(BIN)/python -m devstack run -- $(BIN)/python -m bench.pages
+
+bench-gateway: $(READY) ## Events over HTTP beside a bare route, one and 100 in a request; needs wrk
+	@$(BIN)/python -m devstack run -- $(BIN)/python -m bench.gateway
 
 bench-scale: $(READY) ## The read model with 1,000,000 users and 10 million verdicts beside its promises; writes bench-results/scale.json
 	@$(BIN)/python -m devstack run --shared-buffers 1GB -- $(BIN)/python -m bench.scale

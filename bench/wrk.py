@@ -30,10 +30,17 @@ def require_wrk() -> None:
 
 async def drive(server: Running, path: str, users: int, seconds: int) -> Answered:
     """Asks for a page of random users; any answer that is an error ends the bench."""
-    words = ["-t1", f"-c{CONNECTIONS}", f"-d{seconds}s", "-s", str(Path(__file__).with_name("wrk.lua")), server.url]
+    return await run_script(server, "wrk.lua", [str(users), path], seconds)
+
+
+async def run_script(
+    server: Running, script: str, arguments: list[str], seconds: int, connections: int = CONNECTIONS
+) -> Answered:
+    """Runs a script of wrk; any answer that is an error ends the bench."""
+    words = ["-t1", f"-c{connections}", f"-d{seconds}s", "-s", str(Path(__file__).with_name(script)), server.url]
     began = server.cpu_seconds()
     process = await asyncio.create_subprocess_exec(
-        "wrk", *words, "--", str(users), path, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE
+        "wrk", *words, "--", *arguments, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE
     )
     out, said = await process.communicate()
     cpu_s = server.cpu_seconds() - began
@@ -41,7 +48,7 @@ async def drive(server: Running, path: str, users: int, seconds: int) -> Answere
         raise SystemExit(f"wrk ended with {process.returncode}: {(out + said).decode()[-500:]}")
     found = json.loads(said)
     if found["failed"] or not found["requests"]:
-        raise SystemExit(f"{path}: {found['failed']} of {found['requests']} answers were errors\n{out.decode()}")
+        raise SystemExit(f"{script}: {found['failed']} of {found['requests']} answers were errors\n{out.decode()}")
     return Answered(
         found["requests"] / found["seconds"], found["p50_ms"], found["p99_ms"], cpu_s * 1000 / found["requests"]
     )

@@ -16,15 +16,17 @@ bearer = HTTPBearer(auto_error=False, description="A token made by `solve-produc
 log = structlog.get_logger()
 
 
-def gateway_of(request: Request) -> Gateway:
-    """The gateway of this process."""
+async def gateway_of(request: Request) -> Gateway:
+    """The gateway of this process. Dependencies are async: others cost a thread for each request."""
     found: Gateway = request.app.state.gateway
     return found
 
 
-def owner_of(request: Request, credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(bearer)]) -> Token:
+async def owner_of(
+    request: Request, credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(bearer)]
+) -> Token:
     """Whose token the request carries. Raises Problem."""
-    return owner_by(gateway_of(request), credentials.credentials if credentials else None)
+    return owner_by(await gateway_of(request), credentials.credentials if credentials else None)
 
 
 def owner_by(gateway: Gateway, raw: str | None) -> Token:
