@@ -81,7 +81,7 @@ def decode(value: bytes | None, headers: Headers, broker_timestamp_ms: int) -> E
     parsed = _parsed(value)
     fields = parsed if isinstance(parsed, dict) else {}
     if is_structured(fields, headers):
-        return _structured(fields, headers, broker_timestamp_ms)
+        return _structured(value, fields, headers, broker_timestamp_ms)
     model = foreign_format(value, parsed, headers) or model_of(fields, pairs_of(value, fields), headers)
     return model if isinstance(model, Rejected) else _validate(model, value, broker_timestamp_ms)
 
@@ -114,7 +114,7 @@ def decode_line(line: bytes, now: datetime) -> Event | Rejected:
     parsed, timestamp_ms = _parsed(line), int(now.timestamp() * 1000)
     fields = parsed if isinstance(parsed, dict) else {}
     if is_structured(fields, ()):
-        return _structured(fields, (), timestamp_ms)
+        return _structured(line, fields, (), timestamp_ms)
     model = foreign_format(line, parsed, ()) or model_inside(fields, pairs_of(line, fields))
     return model if isinstance(model, Rejected) else _validate(model, line, timestamp_ms)
 
@@ -127,7 +127,7 @@ def _parsed(value: bytes) -> object:
         return None
 
 
-def _structured(envelope: dict[str, Any], headers: Headers, broker_timestamp_ms: int) -> Event | Rejected:
+def _structured(text: bytes, envelope: dict[str, Any], headers: Headers, broker_timestamp_ms: int) -> Event | Rejected:
     """The event of a CloudEvent in structured mode (CloudEvents 1.0, JSON format): the type and the data inside."""
     data, named = _data(envelope), envelope.get("type")
     if not isinstance(named, str):
@@ -135,19 +135,21 @@ def _structured(envelope: dict[str, Any], headers: Headers, broker_timestamp_ms:
     if not isinstance(data, dict):
         return Rejected(Reason.INVALID_EVENT, "the CloudEvent's `data` must be one JSON object")
     value = json.dumps(data).encode()
-    beside = [(name, content) for name, content in envelope.items() if name not in ("type", "data", "data_base64")]
-    pairs = [*beside, *pairs_of(value, data)]
+    pairs = [*pairs_of(text, envelope), *pairs_of(_decoded(envelope), data)]
     model = model_of(data, pairs, [*headers, (TYPE_HEADER, named.encode("utf-8", "backslashreplace"))])
     return model if isinstance(model, Rejected) else _validate(model, value, broker_timestamp_ms)
 
 
 def _data(envelope: dict[str, Any]) -> object:
-    if "data_base64" not in envelope:
-        return envelope.get("data")
+    return _parsed(_decoded(envelope)) if "data_base64" in envelope else envelope.get("data")
+
+
+def _decoded(envelope: dict[str, Any]) -> bytes:
+    """The text of data in base64; empty where there is none."""
     try:
-        return from_json(b64decode(envelope["data_base64"], validate=True))
+        return b64decode(envelope.get("data_base64", ""), validate=True)
     except (ValueError, TypeError):
-        return None
+        return b""
 
 
 def _validate(model: type[Event], value: bytes, broker_timestamp_ms: int) -> Event | Rejected:

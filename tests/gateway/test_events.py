@@ -127,6 +127,10 @@ WRONG: dict[str, tuple[Any, dict[str, str], str, str | None]] = {
     "the same within an array": (
         b'[{"accepted":false,' + TYPED[1:-1] + b',"accepted":true}]', JSON, "type-mismatch", None,
     ),
+    "the same in a structured event": (
+        b'{"specversion":"1.0","id":"1","source":"x","type":"submission.solved.v1","data":{"accepted":false,'
+        + json.dumps(DATA).encode()[1:-1] + b',"accepted":true}}', STRUCTURED, "type-mismatch", None,
+    ),
     "a time to come": (DATA | {"judged_at": "2999-01-01T00:00:00Z"}, BINARY, "time-out-of-range", "judged_at"),
     "no source": (DATA, {k: v for k, v in BINARY.items() if k != "ce-source"}, "invalid-event", "ce-source"),
     "an empty id": (DATA, BINARY | {"ce-id": ""}, "invalid-event", "ce-id"),

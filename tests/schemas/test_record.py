@@ -2,6 +2,7 @@
 
 import json
 import re
+from base64 import b64encode
 from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
@@ -273,3 +274,23 @@ def test_the_source_of_a_structured_event_is_that_of_its_envelope(said: str, kep
 def test_a_field_of_a_plain_event_is_no_source() -> None:
     value = json.dumps(FIELDS | {"source": "judge", "data": 1}).encode()
     assert source_of(value, []) == ""
+
+
+@pytest.mark.parametrize("in_base64", [False, True])
+@pytest.mark.parametrize(
+    "twice", [b'"accepted":false,%b,"accepted":true', b'%b,"more":{"accepted":false,"accepted":true}']
+)
+def test_of_two_fields_of_one_name_in_a_structured_event_both_are_looked_at(twice: bytes, in_base64: bool) -> None:
+    data = b"{" + twice % FLAT.strip()[1:-1] + b"}"
+    said = b'"data_base64":"' + b64encode(data) + b'"' if in_base64 else b'"data":' + data
+    value = b'{"specversion":"1.0","type":"submission.solved.v1",' + said + b"}"
+    for found in (decode(value, [], NOW_MS), decode_line(value, NOW)):
+        assert isinstance(found, Rejected)
+        assert found.reason is Reason.TYPE_MISMATCH
+
+
+def test_a_structured_event_names_one_type() -> None:
+    types = '"type": "submission.revoked.v1", "type": "submission.solved.v1"'
+    found = decode(f'{{"specversion": "1.0", {types}, "data": {FLAT.decode()}}}'.encode(), [], NOW_MS)
+    assert isinstance(found, Rejected)
+    assert found.reason is Reason.TYPE_MISMATCH
