@@ -6,7 +6,7 @@ READY := $(VENV)/.ready
 DEMO_EVENTS ?= 40000
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo examples follow test lint soak bench bench-replay bench-pages bench-gateway bench-scale bench-peers generate screenshots lock clean
+.PHONY: help install demo examples follow test lint soak try-debezium bench bench-replay bench-pages bench-gateway bench-scale bench-outbox bench-peers generate screenshots lock clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -45,6 +45,9 @@ test: lint ## The linters, and the tests against a real Kafka, PostgreSQL and Va
 soak: $(READY) ## The long fault tests
 	$(BIN)/pytest -m soak -s
 
+try-debezium: $(READY) ## Debezium's connector on an outbox, as in docs/outbox.md; fetches Kafka Connect once
+	$(BIN)/pytest -m soak -n0 tests/sources/outbox/test_debezium.py
+
 bench: $(READY) ## Throughput beside the floor, latency, memory; then bench-replay; writes bench-results/*.json
 	@$(BIN)/python -m devstack run -- $(BIN)/python -m bench.throughput
 	@$(MAKE) --no-print-directory bench-replay
@@ -60,6 +63,9 @@ bench-gateway: $(READY) ## Events over HTTP beside a bare route, one and 100 in 
 
 bench-scale: $(READY) ## The read model with 1,000,000 users and 10 million verdicts beside its promises; writes bench-results/scale.json
 	@$(BIN)/python -m devstack run --shared-buffers 1GB -- $(BIN)/python -m bench.scale
+
+bench-outbox: $(READY) ## The relay of an outbox beside its floor, and from commit to count; writes bench-results/outbox.json
+	@$(BIN)/python -m devstack run -- $(BIN)/python -m bench.outbox
 
 bench-peers: $(READY) ## Alternatives in the same run; writes bench-results/peers.json
 	$(PYTHON) -m venv .venv-peers

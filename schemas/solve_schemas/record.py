@@ -53,19 +53,25 @@ def encode(event: Event, source: str = DEFAULT_SOURCE, traceparent: str | None =
     `traceparent` names the span under which it is published.
     """
     value = event.model_dump_json(exclude_none=True).encode()
-    type_name = event.type_name.encode()
+    return record_of(event.type_name.encode(), event.key, value, event.happened_at, source, traceparent)
+
+
+def record_of(
+    type_name: bytes, key: str, value: bytes, happened_at: datetime, source: str, traceparent: str | None = None
+) -> EncodedRecord:
+    """The record of an event whose JSON is there already, as `encode` writes it."""
     identity = blake2b(type_name + b"\n" + value, digest_size=16).hexdigest()
     headers = [
         ("ce_specversion", b"1.0"),
         ("ce_id", identity.encode()),
         (SOURCE_HEADER, source.encode()),
         ("ce_type", type_name),
-        ("ce_time", _plain(event.happened_at.astimezone(UTC)).encode()),
+        ("ce_time", _plain(happened_at.astimezone(UTC)).encode()),
         ("content-type", b"application/json"),
     ]
     if traceparent is not None:
         headers.append((TRACEPARENT, traceparent.encode()))
-    return EncodedRecord(event.key.encode(), value, headers)
+    return EncodedRecord(key.encode(), value, headers)
 
 
 def decode(value: bytes | None, headers: Headers, broker_timestamp_ms: int) -> Event | Rejected:

@@ -7,7 +7,7 @@ says nothing. Why a record is refused is said in one place, there. A property te
 import re
 from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 from msgspec import Meta, MsgspecError, Struct
 from msgspec.json import Decoder, Encoder
@@ -24,7 +24,7 @@ from solve_schemas.events import (
     UserRegistered,
     UserRemoved,
 )
-from solve_schemas.record import EARLIEST_TIME, decode, latest_time, source_of
+from solve_schemas.record import EARLIEST_TIME, EncodedRecord, decode, latest_time, record_of, source_of
 from solve_schemas.record_type import NO_HEADER, named_headers
 from solve_schemas.rejection import Rejected
 
@@ -55,6 +55,15 @@ class _Revoked(Struct, forbid_unknown_fields=True, omit_defaults=True, gc=False)
     judged_at: _Time
     revision: _Revision | None = None
     reason: _OptionalText | None = None
+
+
+class _Unplaced(NamedTuple):
+    """What is on no log yet."""
+
+    value: bytes | None
+    timestamp: int
+    partition: int = 0
+    offset: int = 0
 
 
 Fact = UserRegistered | UserRemoved | ProblemWithdrawn | ProblemRestored
@@ -90,6 +99,15 @@ def verdict_in(record: "LogRecord", event: SubmissionSolved | SubmissionRevoked)
     return verdict_of(event, record.partition, record.offset, source_of(record.value, record.headers))
 
 
+def verdict_record(type_name: bytes, value: bytes, timestamp_ms: int, source: str) -> EncodedRecord | None:
+    """The record of a verdict, as our client encodes its event; None where the typed decoder says nothing."""
+    typed_decoder = _TYPED_DECODERS.get(type_name)
+    if typed_decoder is None or _verdict(_Unplaced(value, timestamp_ms), typed_decoder, "") is None:
+        return None
+    event = typed_decoder(value)
+    return record_of(type_name, event.user_id, _encode(event), event.judged_at, source)
+
+
 def _typed(record: "LogRecord") -> Verdict | None:
     headers = record.headers
     type_index, source_index = named_headers(headers)
@@ -102,7 +120,7 @@ def _typed(record: "LogRecord") -> Verdict | None:
     return typed_decoder and _verdict(record, typed_decoder, kept_source(source) if is_kept else "")
 
 
-def _verdict(record: "LogRecord", typed_decoder: _TypedDecoder, source: str) -> Verdict | None:
+def _verdict(record: "LogRecord | _Unplaced", typed_decoder: _TypedDecoder, source: str) -> Verdict | None:
     value = record.value or b""
     try:
         event = typed_decoder(value)

@@ -68,11 +68,9 @@ def relay(
         connection, settings = read_together(KafkaConnection.of_program, OutboxSettings)
         configure_logs(settings.log_level, settings.log_format)
         telemetry = RelayTelemetry()
-        made = SolveProducer(
-            connection, source=source, delivery_timeout_s=DELIVERY_TIMEOUT_S, registry=telemetry.registry
-        )
+        made = SolveProducer(connection, delivery_timeout_s=DELIVERY_TIMEOUT_S, registry=telemetry.registry)
         async with serving(settings, telemetry), made as producer:
-            one = Relay(settings, producer, telemetry, keep=keep)
+            one = Relay(settings, producer, telemetry, source=source, keep=keep)
             await (one.run_once() if once else one.run(stopping_event()))
         return one.done
 

@@ -7,7 +7,7 @@ database is unavailable the rows wait in the table.
 
 import asyncio
 import random
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from time import monotonic, time
@@ -16,9 +16,10 @@ import structlog
 
 from solve_producer.client import SolveProducer
 from solve_producer.errors import ProducerError, RecordTooLarge
+from solve_projector.domain.decoding import verdict_record
 from solve_runtime.tasks import cancel_and_wait
-from solve_schemas.events import Event
-from solve_schemas.record import decode
+from solve_schemas.event_source import DEFAULT_SOURCE
+from solve_schemas.record import EncodedRecord, decode, encode
 from solve_schemas.record_type import TYPE_HEADER
 from solve_schemas.rejection import Reason, Rejected
 from solve_sources.errors import OutboxBusy, SourceUnusable
@@ -44,15 +45,22 @@ class Relayed:
 
 
 class Relay:
-    """One relay. `keep` marks what was published, instead of deleting it."""
+    """One relay; `source` names the judge in each event. `keep` marks what was published, instead of deleting it."""
 
     def __init__(
-        self, settings: OutboxSettings, producer: SolveProducer, telemetry: RelayTelemetry, *, keep: bool = False
+        self,
+        settings: OutboxSettings,
+        producer: SolveProducer,
+        telemetry: RelayTelemetry,
+        *,
+        source: str = DEFAULT_SOURCE,
+        keep: bool = False,
     ) -> None:
         self.done = Relayed()
         self._settings = settings
         self._producer = producer
         self._telemetry = telemetry
+        self._source = source
         self._keep = keep
         self._stopping = asyncio.Event()
         self._measure_at = 0.0
@@ -115,8 +123,8 @@ class Relay:
         async with outbox.batch(self._settings.outbox_batch_rows) as rows:
             if rows is None:
                 return None
-            events, refused = _decoded(rows)
-            too_large = await self._publish(events)
+            records, refused = _encoded(rows, self._source)
+            too_large = await self._publish(records)
             refused += too_large
             unpublished = {row.seq for row in refused}
             published = [row.seq for row in rows if row.seq not in unpublished]
@@ -124,18 +132,18 @@ class Relay:
         self._count(len(published), refused)
         return len(rows)
 
-    async def _publish(self, events: Sequence[tuple[int, Event]]) -> list[Refused]:
+    async def _publish(self, records: Sequence[tuple[int, EncodedRecord]]) -> list[Refused]:
         """Returns once the broker has all but those that it takes from nobody. Raises ProducerError."""
         try:
-            await self._producer.publish(event for _, event in events)
+            await self._producer.publish_records(_each(record for _, record in records))
         except RecordTooLarge:
-            return [refused async for refused in self._published_singly(events)]
+            return [refused async for refused in self._published_singly(records)]
         return []
 
-    async def _published_singly(self, events: Sequence[tuple[int, Event]]) -> AsyncIterator[Refused]:
-        for seq, event in events:
+    async def _published_singly(self, records: Sequence[tuple[int, EncodedRecord]]) -> AsyncIterator[Refused]:
+        for seq, record in records:
             try:
-                await self._producer.send(event)
+                await self._producer.publish_records(_each([record]))
             except RecordTooLarge as error:
                 yield Refused(seq, f"{Reason.TOO_LARGE}: {error}")
 
@@ -195,22 +203,33 @@ async def open_outbox(settings: OutboxSettings) -> Outbox:
     return await PostgreSqlOutbox.connect(address)
 
 
-def _decoded(rows: Sequence[Row]) -> tuple[list[tuple[int, Event]], list[Refused]]:
-    """The events of a batch, and the rows that are none: as the projector reads a record of that type and value."""
-    events: list[tuple[int, Event]] = []
+def _encoded(rows: Sequence[Row], source: str) -> tuple[list[tuple[int, EncodedRecord]], list[Refused]]:
+    """The records of a batch, and the rows that are no events: as the projector reads a record of that type and value.
+
+    Verdicts, the most of them, take the decoder that reads them without the models, in a fifth of the time.
+    """
+    records: list[tuple[int, EncodedRecord]] = []
     refused: list[Refused] = []
     now_ms = int(time() * 1000)
     for row in rows:
-        found = _event_of(row, now_ms)
+        found = _record_of(row, now_ms, source)
         if isinstance(found, Rejected):
             refused.append(Refused(row.seq, f"{found.reason}: {found.detail}"))
         else:
-            events.append((row.seq, found))
-    return events, refused
+            records.append((row.seq, found))
+    return records, refused
 
 
-def _event_of(row: Row, now_ms: int) -> Event | Rejected:
+def _record_of(row: Row, now_ms: int, source: str) -> EncodedRecord | Rejected:
     if row.payload is None:
         return Rejected(Reason.TOO_LARGE, f"the payload has more than {PAYLOAD_MAX_BYTES} bytes; no event has")
-    value, type_name = (text.encode("utf-8", "backslashreplace") for text in (row.payload, row.type))
-    return decode(value, [(TYPE_HEADER, type_name)], now_ms)
+    value, type_name = row.payload.encode("utf-8", "backslashreplace"), row.type.encode("utf-8", "backslashreplace")
+    if record := verdict_record(type_name, value, now_ms, source):
+        return record
+    found = decode(value, [(TYPE_HEADER, type_name)], now_ms)
+    return found if isinstance(found, Rejected) else encode(found, source)
+
+
+async def _each(records: Iterable[EncodedRecord]) -> AsyncIterator[EncodedRecord]:
+    for record in records:
+        yield record

@@ -53,6 +53,15 @@ def test_what_our_client_writes_takes_the_typed_decoder(event: Event, source: st
     assert decoding._typed(record) == (said if plain else None)
 
 
+@given(events, st.sampled_from([DEFAULT_SOURCE, "judge"]), st.sampled_from([None, (", ", ": ")]))
+def test_a_row_of_an_outbox_becomes_the_record_that_our_client_sends(event: Event, source: str, spaces: Any) -> None:
+    wanted = encode(event, source)
+    value = json.dumps(json.loads(wanted.value), separators=spaces or (",", ":"), ensure_ascii=False).encode()
+    said = decoding.verdict_record(event.type_name.encode(), value, NOON_2026_11_24, source)
+    plain = isinstance(event, SubmissionSolved | SubmissionRevoked) and b"\\" not in value
+    assert said == (wanted if plain else None)
+
+
 texts = st.text(max_size=5) | st.sampled_from(
     [
         "",

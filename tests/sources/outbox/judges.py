@@ -3,7 +3,7 @@
 import asyncio
 import random
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, suppress
 from typing import Any, ClassVar
 
@@ -26,7 +26,7 @@ INSERT = "INSERT INTO solve_outbox (aggregateid, type, payload) VALUES ('{}', '{
 
 def row_of(event: Event) -> str:
     """The statement that puts an event into the outbox."""
-    return INSERT.format(event.key, event.type_name, event.model_dump_json(exclude_none=True))
+    return INSERT.format(event.key, event.type_name, event.model_dump_json(exclude_none=True).replace("'", "''"))
 
 
 class Judge(ABC):
@@ -103,6 +103,21 @@ class Judge(ABC):
 
 class _Undone(Exception):
     pass
+
+
+def _statements_of(script: str) -> Iterator[str]:
+    """As MySQL's own client splits a script: at the end of a line, by what DELIMITER says."""
+    end, lines = ";", list[str]()
+    for line in script.splitlines():
+        if line.startswith("DELIMITER "):
+            end = line.split()[1]
+        elif not line.startswith("--"):
+            lines.append(line)
+            if line.endswith(end):
+                yield "\n".join(lines).removesuffix(end)
+                lines = []
+    if rest := "\n".join(lines).strip():
+        yield rest
 
 
 class PostgreSqlJudge(Judge):
@@ -182,8 +197,9 @@ class MySqlJudge(Judge):
             self._free.pop().close()
 
     async def apply(self, script: str) -> None:
-        lines = (line for line in script.splitlines() if not line.startswith("--"))
-        self.site.run("\n".join(lines))
+        with self.site.admin.cursor() as cursor:
+            for statement in _statements_of(script):
+                cursor.execute(statement)
 
     async def end_other_sessions(self) -> None:
         await self.close()

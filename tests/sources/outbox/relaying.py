@@ -9,6 +9,7 @@ from typing import Any
 from pydantic import SecretStr
 
 from solve_producer.client import SolveProducer
+from solve_schemas.event_source import DEFAULT_SOURCE
 from solve_sources.outbox.relay import Relay, Relayed
 from solve_sources.outbox.settings import OutboxSettings
 from solve_sources.outbox.telemetry import RelayTelemetry
@@ -22,10 +23,12 @@ def settings_of(judge: Judge, **changes: Any) -> OutboxSettings:
     return OutboxSettings(outbox_database_url=SecretStr(judge.url), **(fields | changes))
 
 
-async def relay_once(world: World, judge: Judge, *, keep: bool = False, **changes: Any) -> Relayed:
+async def relay_once(
+    world: World, judge: Judge, *, keep: bool = False, source: str = DEFAULT_SOURCE, **changes: Any
+) -> Relayed:
     """What `relay --once` did."""
     async with SolveProducer(world.connection) as producer:
-        relay = Relay(settings_of(judge, **changes), producer, RelayTelemetry(), keep=keep)
+        relay = Relay(settings_of(judge, **changes), producer, RelayTelemetry(), source=source, keep=keep)
         await relay.run_once()
     return relay.done
 

@@ -10,7 +10,7 @@ from solve_producer.client import SolveProducer
 from solve_producer.errors import RecordTooLarge
 from solve_sources.errors import OutboxBusy, SourceUnusable
 from solve_sources.outbox import mysql, postgresql
-from solve_sources.outbox.relay import open_outbox
+from solve_sources.outbox.relay import _each, open_outbox
 from solve_sources.outbox.table import Refused
 from tests.events import registered, solved
 from tests.producer.topics import records_of
@@ -34,10 +34,10 @@ class Gated:
     def __getattr__(self, name: str) -> Any:
         return getattr(self._producer, name)
 
-    async def publish(self, events: Any) -> int:
+    async def publish_records(self, records: Any) -> int:
         self.asked.set()
         await self.gate.wait()
-        return await self._producer.publish(events)
+        return await self._producer.publish_records(records)
 
 
 async def test_every_committed_verdict_counts_once_and_its_row_is_gone(world: World, judge: Judge) -> None:
@@ -95,13 +95,11 @@ async def test_bad_rows_are_set_aside_and_hold_up_nobody(world: World, judge: Ju
 
 async def test_what_the_broker_takes_from_nobody_is_set_aside(world: World, judge: Judge) -> None:
     class Choosy(Gated):
-        async def publish(self, events: Any) -> int:
-            raise RecordTooLarge("one of them")
-
-        async def send(self, event: Any) -> None:
-            if event.key == "wide":
-                raise RecordTooLarge("this one")
-            await self._producer.send(event)
+        async def publish_records(self, records: Any) -> int:
+            (record, *more) = [record async for record in records]
+            if more or record.key == b"wide":
+                raise RecordTooLarge("one of them" if more else "this one")
+            return await self._producer.publish_records(_each([record]))
 
     await judge.register("ada", "wide", "bob")
     async with SolveProducer(world.connection) as producer, relaying(judge, Choosy(producer)) as relay:

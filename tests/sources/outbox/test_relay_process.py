@@ -3,6 +3,7 @@
 import asyncio
 import random
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import asyncpg
 import httpx
@@ -10,6 +11,7 @@ import pytest_asyncio
 
 from devstack import Stack
 from devstack.ports import free_port
+from solve_sources.clics import conversion as clics
 from tests.events import solved
 from tests.mariadb import MariaDb, Site
 from tests.sources.commands import counts
@@ -53,6 +55,21 @@ async def test_a_relay_killed_at_random_moments_loses_nothing(world: World, judg
     assert process.returncode == 0, said
     assert b"outbox_stopped" in said
     assert await counts(world) == await judge.counts()
+
+
+async def test_the_world_finals_come_through_an_outbox_with_a_kill_on_the_way(
+    world: World, judge: Judge, wf47: Path
+) -> None:
+    with (wf47 / "event-feed.ndjson").open("rb") as feed:
+        events = clics.convert(feed, "wf47").events
+    await judge.add(*events)
+    before = await _first(judge)
+    async with relay_process(world, judge) as process:
+        await until(lambda: _moved(judge, before), "the relay to work", poll_s=0.01)
+        process.kill()
+    async with relay_process(world, judge, SOLVE_OUTBOX_BATCH_ROWS="1000"):
+        await until(lambda: _is_empty(judge), "the outbox to be empty")
+    assert sum((await counts(world)).values()) == 519
 
 
 async def test_rows_wait_while_kafka_or_the_database_is_unavailable(
