@@ -15,6 +15,7 @@ from solve_sources.tables.mapping import Mapping, read_mapping
 from solve_sources.tables.problem_sessions import Import
 from solve_sources.tables.settings import SourceSettings
 from tests.mariadb import Site
+from tests.sources.outbox import public_tables
 from tests.sources.tables.reading import said_by
 from tests.world import World
 
@@ -111,8 +112,56 @@ async def test_the_mapping_of_qingdaou(world: World) -> None:
     assert done.not_completed == 2
 
 
+CMS_ROWS = """
+INSERT INTO contests (name) VALUES ('day 1');
+INSERT INTO users (first_name, last_name, username) VALUES ('Ada', 'L.', 'ada'), ('', '', 'bot');
+INSERT INTO participations (contest_id, user_id, hidden) VALUES (1, 1, false), (1, 2, true);
+INSERT INTO tasks (contest_id, name) VALUES (1, 'a'), (1, 'b');
+INSERT INTO datasets (task_id) VALUES (1), (1), (2);
+UPDATE tasks SET active_dataset_id = 1 + id;
+INSERT INTO submissions (participation_id, task_id, language, official, "timestamp") VALUES
+    (1, 1, 'C++17', true, '2021-01-01'), (1, 1, NULL, true, '2021-01-01'), (1, 2, NULL, false, '2021-01-01'),
+    (2, 2, NULL, true, '2021-01-01'), (1, 2, NULL, true, '2021-01-01');
+INSERT INTO submission_results (submission_id, dataset_id, score) VALUES
+    (1, 1, 0), (1, 2, 100), (2, 1, 100), (2, 2, 99.5), (3, 3, 100), (4, 3, 100), (5, 3, NULL);
+"""
+
+
+async def test_the_mapping_of_cms(world: World) -> None:
+    async with world.database() as connection:
+        name = await connection.fetchval("SELECT current_database()")
+        await connection.execute("CREATE SCHEMA cms; SET search_path = cms;" + public_tables.CMS + CMS_ROWS)
+        await connection.execute(f'ALTER DATABASE "{name}" SET search_path = cms')
+    settings = SourceSettings(source_database_url=world.settings.database_url)
+    users, solves, done = await said_by(settings, mapped("cms"))
+    assert [(one.user_id, one.username) for one in users] == [("1", "Ada L."), ("2", "bot")]
+    sent = datetime(2021, 1, 1, tzinfo=UTC)
+    assert solves == [WantedSolve("1", "1", "1", sent, sent, "C++17", "1")]
+    assert done.not_completed == 4
+
+
+async def test_the_mapping_of_domjudge(site: Site) -> None:
+    site.run(public_tables.DOMJUDGE)
+    site.run(
+        "INSERT INTO contest (name) VALUES ('finals');\nINSERT INTO problem (name) VALUES ('a');\n"
+        "INSERT INTO language VALUES ('cpp', 'C++');\nINSERT INTO contestproblem VALUES (1, 1, 'A');\n"
+        "INSERT INTO team (name, display_name, enabled) VALUES ('ada', 'Ada', 1), ('bot', NULL, 0);\n"
+        "INSERT INTO submission (cid, teamid, probid, langid, submittime, valid) VALUES "
+        "(1, 1, 1, 'cpp', 1609459200.5, 1), "
+        "(1, 1, 1, 'cpp', 1609459200, 0), (1, 2, 1, 'cpp', 1609459200, 1), (1, 2, 1, 'cpp', 1609459200, 1);\n"
+        "INSERT INTO judging (cid, submitid, result, valid, endtime) VALUES "
+        "(1, 1, 'wrong-answer', 0, 1609459201), (1, 3, NULL, 1, 1), "
+        "(1, 1, 'correct', 1, 1609459203), (1, 2, 'correct', 1, 1609459203), (1, 3, 'correct', 0, 1)"
+    )
+    users, solves, done = await said_by(site.settings(), mapped("domjudge"))
+    assert [(one.user_id, one.username, one.listed) for one in users] == [("1", "Ada", True), ("2", "bot", False)]
+    sent = datetime(2021, 1, 1, microsecond=500_000, tzinfo=UTC)
+    assert solves == [WantedSolve("1", "1", "1", sent.replace(second=3, microsecond=0), sent, "cpp", "1")]
+    assert done.not_completed == 3
+
+
 def test_every_mapping_of_the_docs_is_tried_here() -> None:
-    assert sorted(file.stem for file in MAPPINGS.iterdir()) == ["dmoj", "hustoj", "qingdaou"]
+    assert sorted(file.stem for file in MAPPINGS.iterdir()) == ["cms", "dmoj", "domjudge", "hustoj", "qingdaou"]
 
 
 @pytest.mark.parametrize(
