@@ -18,12 +18,15 @@ from solve_gateway.settings import GatewaySettings
 from solve_projector.settings import ProjectorSettings
 from solve_runtime.kafka_settings import KafkaConnection
 from solve_schemas.topic import PARTITIONS, TOPIC
+from solve_sources.outbox.relay import FINISH_S
+from solve_sources.outbox.settings import OutboxSettings
 from tests.programs import program_of
 
 ROOT = Path(__file__).parents[2]
 DEPLOY = ROOT / "deploy"
 KUBERNETES = DEPLOY / "kubernetes"
 GATEWAY = KUBERNETES / "gateway"
+RELAY = KUBERNETES / "relay"  # a component of Kubernetes' own kinds
 SYSTEMD = DEPLOY / "systemd"
 COMPOSE = ROOT / "docker-compose.yml"
 # The oldest in which all that is used here is stable, and a newer one.
@@ -46,12 +49,17 @@ def named(kind: str, name: str, folder: Path = KUBERNETES) -> Manifest:
 def pod_specs() -> list[Manifest]:
     """Of everything that starts pods."""
     specs = []
-    for manifest in [*manifests(), *manifests(GATEWAY)]:
+    for manifest in [*manifests(), *manifests(GATEWAY), *manifests(RELAY)]:
         spec = manifest.get("spec", {})
         spec = spec.get("jobTemplate", manifest).get("spec", {})
         if "template" in spec:
             specs.append(spec["template"]["spec"])
     return specs
+
+
+def _environment(deployment: str, folder: Path = KUBERNETES) -> dict[str, str]:
+    (container,) = named("Deployment", deployment, folder)["spec"]["template"]["spec"]["containers"]
+    return {one["name"]: one["value"] for one in container["env"]}
 
 
 def services() -> dict[str, Any]:
@@ -80,13 +88,17 @@ def test_prometheus_scrapes_the_ports_that_compose_makes_the_programs_listen_on(
     projector, lag = services()["projector"], services()["lag"]
     assert discovery["names"] == ["projector"]
     assert discovery["port"] == projector["environment"]["SOLVE_METRICS_PORT"]
+    (relay,) = jobs["solve-relay"]["dns_sd_configs"]
+    assert str(relay["port"]) == _environment("solve-relay", RELAY)["SOLVE_OUTBOX_METRICS_PORT"]
     (target,) = jobs["solve-lag"]["static_configs"][0]["targets"]
     assert target == f"lag:{lag['command'][lag['command'].index('--port') + 1]}"
 
 
 @pytest.mark.parametrize("version", KUBERNETES_VERSIONS)
 @pytest.mark.parametrize(
-    "manifest", [*manifests(), *manifests(GATEWAY)], ids=lambda one: f"{one['kind']}-{one['metadata']['name']}"
+    "manifest",
+    [*manifests(), *manifests(GATEWAY), *manifests(RELAY)],
+    ids=lambda one: f"{one['kind']}-{one['metadata']['name']}",
 )
 def test_a_manifest_is_one_by_kubernetes_own_schema(manifest: Manifest, version: str) -> None:
     kubernetes_validate.validate(manifest, version, strict=True)
@@ -129,6 +141,27 @@ def test_a_projector_is_asked_where_it_answers_and_has_the_time_it_needs_to_leav
     }
     assert {probe["port"] for probe in probes.values()} == {"metrics"}
     assert spec["terminationGracePeriodSeconds"] >= 30
+
+
+def test_a_relay_is_asked_where_it_answers_and_has_the_time_that_a_batch_takes() -> None:
+    spec = named("Deployment", "solve-relay", RELAY)["spec"]["template"]["spec"]
+    (container,) = spec["containers"]
+    (port,) = container["ports"]
+    assert _environment("solve-relay", RELAY) == {
+        "SOLVE_OUTBOX_METRICS_HOST": "0.0.0.0",
+        "SOLVE_OUTBOX_METRICS_PORT": str(port["containerPort"]),
+    }
+    assert set(_environment("solve-relay", RELAY)) < set(OutboxSettings.variables().values())
+    probes = {name: container[f"{name}Probe"]["httpGet"] for name in ("startup", "liveness", "readiness")}
+    assert {name: probe["path"] for name, probe in probes.items()} == {
+        "startup": "/livez",
+        "liveness": "/livez",
+        "readiness": "/readyz",
+    }
+    assert {probe["port"] for probe in probes.values()} == {port["name"]}
+    assert spec["terminationGracePeriodSeconds"] >= 2 * FINISH_S
+    (secret,) = (one["secret"]["secretName"] for one in spec["volumes"] if "secret" in one)
+    assert secret == "solve-relay"  # with the judge's database, and not with ours
 
 
 def test_the_pages_are_asked_where_they_answer() -> None:
@@ -176,13 +209,15 @@ def test_the_gateway_is_asked_where_it_answers_and_knows_its_tokens() -> None:
 
 
 def test_nobody_reaches_a_port_but_the_ingress_and_prometheus_and_pods_reach_their_servers_alone() -> None:
-    policies = {one["metadata"]["name"]: one["spec"] for one in manifests() if one["kind"] == "NetworkPolicy"}
+    ours = manifests() + manifests(RELAY)
+    policies = {one["metadata"]["name"]: one["spec"] for one in ours if one["kind"] == "NetworkPolicy"}
     everything = policies.pop("nothing-by-default")
     assert everything == {"podSelector": {}, "policyTypes": ["Ingress", "Egress"]}
     servers = policies.pop("servers")
     assert servers["podSelector"] == {}
     ports = {port["port"] for rule in servers["egress"] for port in rule["ports"]}
     assert ports == {53, 5432, 6379, int(named("ConfigMap", "solve-counts")["data"]["KAFKA_BOOTSTRAP_SERVERS"][-4:])}
+    assert policies["relay"].pop("egress") == [{"ports": [{"port": 3306, "protocol": "TCP"}]}]
     let_in = {}
     for policy in policies.values():
         ((rule,), selector) = policy["ingress"], policy["podSelector"]
@@ -193,7 +228,7 @@ def test_nobody_reaches_a_port_but_the_ingress_and_prometheus_and_pods_reach_the
         let_in |= {(name, port["port"]): namespace for name in names}
     listening = {
         (one["metadata"]["name"], port["name"])
-        for one in manifests()
+        for one in ours
         if one["kind"] == "Deployment"
         for container in one["spec"]["template"]["spec"]["containers"]
         for port in container["ports"]
@@ -230,6 +265,7 @@ def test_scaling_goes_up_to_one_projector_a_partition_and_never_to_none() -> Non
 def test_monitors_give_the_job_names_that_the_rules_know() -> None:
     rules = (DEPLOY / "prometheus" / "alerts.yml").read_text()
     pods = [named("Deployment", "solve-projector"), named("Service", "solve-lag")]
+    pods.append(named("Deployment", "solve-relay", RELAY))
     for monitor, target in zip(manifests(KUBERNETES / "prometheus-operator"), pods, strict=True):
         job = target["metadata"]["labels"][monitor["spec"]["jobLabel"]]
         assert f'job="{job}"' in rules
