@@ -112,7 +112,7 @@ def test_every_manifest_is_in_its_kustomization() -> None:
 
 
 def test_pods_are_restricted_and_get_their_secrets_as_files() -> None:
-    assert len(pod_specs()) == 6
+    assert len(pod_specs()) == 7
     for spec in pod_specs():
         assert spec["securityContext"]["runAsNonRoot"]
         assert spec["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
