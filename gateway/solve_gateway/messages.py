@@ -5,9 +5,8 @@ made from its content, so that the same event has the same one on each road; the
 the specification does, and not kept.
 """
 
-import json
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
@@ -139,34 +138,6 @@ class Reader:
 def too_large() -> Refusal:
     """Of an event that cannot be one."""
     return Refusal(413, "too-large", f"an event may have {EVENT_MAX_BYTES} bytes; shorten its fields")
-
-
-def elements(body: bytes) -> Iterator[bytes]:
-    """The text of each element of a JSON array. Raises ValueError where it is none.
-
-    The text and not the value: of two fields of one name a parser keeps the last, and the first may say the opposite.
-    """
-    text = body.removeprefix(UTF8_BOM).decode()
-    scan, blank = json.JSONDecoder().raw_decode, json.decoder.WHITESPACE.match  # type: ignore[attr-defined]
-
-    def skip(position: int) -> int:
-        return int(blank(text, position).end())
-
-    position = skip(0)
-    if text[position : position + 1] != "[":
-        raise ValueError("no array")
-    position = skip(position + 1)
-    is_first = True
-    while text[position : position + 1] != "]":
-        if not is_first:
-            if text[position : position + 1] != ",":
-                raise ValueError("no comma")
-            position = skip(position + 1)
-        _, end = scan(text, position)
-        yield text[position:end].encode()
-        position, is_first = skip(end), False
-    if skip(position + 1) != len(text):
-        raise ValueError("more after the array")
 
 
 def _attributes(headers: Headers) -> dict[str, str] | Refusal:

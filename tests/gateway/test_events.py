@@ -11,6 +11,10 @@ import httpx
 import pytest
 
 from devstack.ports import free_port
+from solve_gateway.bodies import elements
+from solve_gateway.messages import EVENT_MAX_BYTES
+from solve_gateway.routes import events as events_route
+from solve_gateway.routes.events import _each, _read
 from solve_producer.client import SolveProducer
 from solve_runtime.kafka_settings import KafkaConnection
 from solve_schemas.record import encode, encode_line
@@ -115,6 +119,11 @@ WRONG: dict[str, tuple[Any, dict[str, str], str, str | None]] = {
     "a missing field": ({k: v for k, v in DATA.items() if k != "judged_at"}, BINARY, "invalid-event", "judged_at"),
     "an id that is a number": (DATA | {"user_id": 7, "type": "submission.solved.v1"}, JSON, "invalid-event", "user_id"),
     "no JSON": (b"{", JSON, "not-json", None),
+    "an array without an end": (b"[" + TYPED, JSON, "not-json", None),
+    "an array that ends as an object": (b"[" + TYPED + b"}", JSON, "not-json", None),
+    "an array of nothing and something": (b"[," + TYPED + b"]", JSON, "not-json", None),
+    "a comma too many": (b"[" + TYPED + b",]", JSON, "not-json", None),
+    "an element that is none": (b"[" + TYPED[:-1] + b"]]", JSON, "not-json", None),
     "no UTF-8": (b'{"type":"\xff"}', JSON, "not-json", None),
     "deep": (b"[" * 30_000, JSON, "not-json", None),
     "an array that goes on": (b"[] []", BATCH, "not-json", None),
@@ -215,6 +224,59 @@ async def test_a_request_that_is_too_large_is_not_read(judge: Judge, log: KafkaC
     assert (body["delivered"], len(body["results"])) == (2_000, 2_000)
 
 
+@pytest.mark.parametrize(
+    "element", [b"[" + b"[]," * 50_000 + b"[]]", b'"' + b'\\"' * 50_000 + b'"', b"{" + b" " * 70_000 + b"}"]
+)
+async def test_an_element_that_is_too_large_is_refused_alone(judge: Judge, element: bytes) -> None:
+    answer = await post(
+        judge, b"\xef\xbb\xbf [" + b" " * 70_000 + TYPED + b" ," + element + b"," + TYPED + b"\n]", JSON
+    )
+    assert [one["status"] for one in answer.json()["results"]] == [200, 413, 200], answer.text
+
+
+async def test_marks_within_strings_are_none_of_the_array(judge: Judge, log: KafkaConnection) -> None:
+    named = registered("u-marks", username='a],[{"\\"}')
+    line = encode_line(named).encode()
+    answer = await post(judge, b"[" + line + b"," + line + b"]", JSON)
+    assert answer.status_code == 200, answer.text
+    assert (await record_at(log, answer.json()["results"][1])).value == encode(named).value
+
+
+async def test_other_requests_are_let_in_while_one_is_read() -> None:
+    """Neither the scan of an array, nor events that wait for nobody because they are refused, stop the gateway."""
+    turns = 0
+
+    async def take_turns() -> None:
+        nonlocal turns
+        while True:
+            turns += 1
+            await asyncio.sleep(0)
+
+    others = asyncio.create_task(take_turns())
+    (one,) = [text async for text in elements(b"[[" + b"[]," * 100_000 + b"[]]]")]
+    assert len(one) == EVENT_MAX_BYTES + 1
+    assert turns > 100
+    turns = 0
+    many = [text async for text in _read(_each([b"{}"] * 10_000), len)]  # type: ignore[arg-type]
+    assert len(many) == 10_000
+    assert turns > 90
+    others.cancel()
+
+
+async def test_an_array_is_not_read_beyond_its_most_events(monkeypatch: pytest.MonkeyPatch, judge: Judge) -> None:
+    taken = 0
+
+    async def counted(body: bytes) -> AsyncIterator[bytes]:
+        nonlocal taken
+        async for one in elements(body):
+            taken += 1
+            yield one
+
+    monkeypatch.setattr(events_route, "elements", counted)
+    body = problem_of(await post(judge, b"[" + b"1," * 100_000 + b"1]", JSON), 413, "too-many-events")
+    assert (taken, "results" in body) == (2_001, False)
+
+
 async def test_lines_are_published_while_they_come(judge: Judge, log: KafkaConnection) -> None:
     before = len(await records_in(log))
     published = asyncio.Event()
@@ -243,6 +305,15 @@ async def test_who_sends_too_much_is_asked_to_wait(log: KafkaConnection, tmp_pat
         problem_of(answer, 429, "too-many-events")
         assert 1 <= int(answer.headers["retry-after"]) <= 4
         assert (await post(slow, TYPED, JSON)).status_code == 200
+        async with served.judge("refused") as refused:  # what is no event costs as much
+            problem_of(await post(refused, b"[" + b"1," * 50, BATCH), 400, "not-json")
+            problem_of(await post(refused, TYPED, JSON), 429, "too-many-events")
+        async with served.judge("one-by-one") as refused:
+            for _ in range(20):
+                answer = await post(refused, b"{" * 70_000, STRUCTURED)
+                if answer.status_code == 429:
+                    break
+            problem_of(answer, 429, "too-many-events")
 
 
 async def test_a_gateway_that_holds_enough_asks_to_come_again(log: KafkaConnection, tmp_path: Path) -> None:

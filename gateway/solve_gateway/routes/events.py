@@ -1,7 +1,8 @@
 """Route `POST /v1/events`: one event, or many, in each form of CloudEvents over HTTP and as plain JSON."""
 
+import asyncio
 import json
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable
 from datetime import UTC, datetime
 from typing import Any
 
@@ -9,9 +10,9 @@ from fastapi import APIRouter, Request, Response
 from starlette.datastructures import Headers
 
 from solve_gateway.accepting import Accepting, Read, too_many
-from solve_gateway.bodies import body_too_large, lines, whole
+from solve_gateway.bodies import body_too_large, elements, lines, whole
 from solve_gateway.gateway import Gateway
-from solve_gateway.messages import EVENT_MAX_BYTES, MEDIA_TYPES, Mode, Reader, elements, mode_of
+from solve_gateway.messages import EVENT_MAX_BYTES, MEDIA_TYPES, Mode, Reader, mode_of
 from solve_gateway.outcomes import RETRY_S, Outcome, Refusal, place_members, status_of, summary
 from solve_gateway.routes.callers import CurrentGateway, Owner
 from solve_gateway.routes.documents import EVENTS_BODY, EVENTS_RESPONSES
@@ -20,6 +21,8 @@ from solve_runtime.http.problem import Problem, problems
 
 # of a body that is read line by line, and of those that are one event
 HELD_AT_MOST = {Mode.LINES: 1024 * 1024, Mode.BINARY: EVENT_MAX_BYTES, Mode.STRUCTURED: EVENT_MAX_BYTES}
+# what is read without letting other requests in between; an event costs as much as these bytes, however short it is
+READ_AT_ONCE_BYTES, EVENT_COSTS_BYTES = 64 * 1024, 640
 RETRY_SOON = {"Retry-After": str(RETRY_S)}
 TITLES = {
     400: "The event is not valid",
@@ -54,15 +57,15 @@ async def publish(request: Request, gateway: CurrentGateway, owner: Owner) -> Re
             f"Send one of {', '.join(MEDIA_TYPES)}, in UTF-8 and not compressed.",
         )
     gateway.rate.require(owner.name)
+    gateway.rate.spend(owner.name, 1)  # also of what is refused
     with gateway.in_flight.held(_held(mode, headers, gateway)):
+        most, reader = gateway.settings.gateway_body_max_bytes, Reader(owner, datetime.now(UTC))
         if mode is Mode.LINES:
-            return await _many(gateway, owner, _lines(request, gateway, owner))
-        most = gateway.settings.gateway_body_max_bytes
+            return await _many(gateway, owner, _read(lines(request.stream(), most), reader.line))
         body = await whole(request.stream(), min(most, HELD_AT_MOST.get(mode, most)))
-        reader = Reader(owner, datetime.now(UTC))
         if mode is Mode.BATCH or (mode is Mode.PLAIN and body.lstrip().startswith(b"[")):
             read = reader.structured if mode is Mode.BATCH else reader.line
-            return await _many(gateway, owner, _each(map(read, _elements(body, gateway))))
+            return await _many(gateway, owner, _read(_each(await _elements(body, gateway, owner)), read))
         if mode is Mode.BINARY:
             return await _one(gateway, owner, reader.binary(body, headers.raw))
         return await _one(gateway, owner, reader.line(body) if mode is Mode.PLAIN else reader.structured(body))
@@ -81,38 +84,46 @@ def _held(mode: Mode, headers: Headers, gateway: Gateway) -> int:
     return min(size, HELD_AT_MOST.get(mode, size))
 
 
-def _elements(body: bytes, gateway: Gateway) -> list[bytes]:
+async def _elements(body: bytes, gateway: Gateway, owner: Token) -> list[bytes]:
     """The events of an array; nothing is published of one that is no array, or has too many."""
+    found: list[bytes] = []
     try:
-        found = list(elements(body))
-    except (ValueError, RecursionError):
+        async for one in elements(body):
+            if len(found) == gateway.settings.gateway_events_max:
+                gateway.rate.spend(owner.name, len(found))
+                raise too_many(gateway.settings.gateway_events_max)
+            found.append(one)
+    except ValueError:
+        gateway.rate.spend(owner.name, len(found))
         raise Problem(
             400,
             "not-json",
             "The request is not valid",
             "The body is not a JSON array of events; nothing was published.",
         ) from None
-    if len(found) > gateway.settings.gateway_events_max:
-        raise too_many(gateway.settings.gateway_events_max)
     return found
 
 
-async def _lines(request: Request, gateway: Gateway, owner: Token) -> AsyncIterator[Read]:
-    reader = Reader(owner, datetime.now(UTC))
-    async for line in lines(request.stream(), gateway.settings.gateway_body_max_bytes):
-        yield reader.line(line)
+async def _each(texts: Iterable[bytes]) -> AsyncIterator[bytes]:
+    for text in texts:
+        yield text
 
 
-async def _each(events: Iterable[Read]) -> AsyncIterator[Read]:
-    for one in events:
-        yield one
+async def _read(texts: AsyncIterable[bytes], read: Callable[[bytes], Read]) -> AsyncIterator[Read]:
+    """Each event; other requests are let in between, since a refused event waits for nobody."""
+    cost = 0
+    async for text in texts:
+        cost += EVENT_COSTS_BYTES + len(text)
+        if cost > READ_AT_ONCE_BYTES:
+            await asyncio.sleep(0)
+            cost = 0
+        yield read(text)
 
 
 async def _one(gateway: Gateway, owner: Token, event: Read) -> Response:
     accepting = Accepting(gateway.publisher, gateway.metrics, owner.name, 1)
     await accepting.take(event)
     await accepting.settle()
-    gateway.rate.spend(owner.name, 1)
     (outcome,) = accepting.outcomes
     if not isinstance(outcome, Refusal):
         return _json(200, {"topic": gateway.topic} | place_members(outcome))
@@ -129,7 +140,7 @@ async def _many(gateway: Gateway, owner: Token, events: AsyncIterator[Read]) -> 
         problem.more |= summary(gateway.topic, accepting.outcomes)
         raise
     finally:
-        gateway.rate.spend(owner.name, len(accepting.outcomes))
+        gateway.rate.spend(owner.name, max(0, len(accepting.outcomes) - 1))
     return _answer(gateway.topic, accepting.outcomes)
 
 
