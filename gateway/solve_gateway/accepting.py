@@ -13,7 +13,6 @@ from solve_runtime.http.problem import Problem
 from solve_schemas.record import EncodedRecord
 
 PUBLISHED_AT_ONCE = 500
-SERVER_ERROR = 500
 
 Read = EncodedRecord | Refusal
 
@@ -68,7 +67,7 @@ class Accepting:
         published = await self._publisher.publish([record for _, record in waiting], self._token)
         for (index, _), outcome in zip(waiting, published, strict=True):
             self.outcomes[index] = outcome
-            if isinstance(outcome, Refusal) and outcome.status >= SERVER_ERROR:
+            if isinstance(outcome, Refusal):
                 self._ended = outcome
 
 

@@ -11,13 +11,17 @@ from solve_producer.deliveries import Place
 from solve_producer.errors import DeliveryUncertain, ProducerError, RecordTooLarge
 from solve_schemas.record import EncodedRecord
 
-UNAVAILABLE = Refusal(503, "kafka-unavailable", "Kafka is unavailable, so nothing was published; send it again")
+UNAVAILABLE = Refusal(
+    503,
+    "kafka-unavailable",
+    "Kafka is unavailable, so it may be in the log or not; send it again: the same event counts once",
+)
 UNCONFIRMED = Refusal(
     503,
     "not-confirmed",
     "Kafka did not confirm it in time, so it may be in the log or not; send it again: the same event counts once",
 )
-TOO_LARGE = Refusal(413, "too-large", "the broker takes no record this large; shorten the event's fields")
+BATCH_TOO_LARGE = "the broker refuses a batch of events for its size; raise max.message.bytes of the topic"
 
 log = structlog.get_logger()
 
@@ -51,10 +55,15 @@ class Publisher:
         return [*places, *[refusal] * lost]
 
     def _refusal(self, error: ProducerError) -> Refusal:
-        """The error names servers and settings: it goes to the log alone."""
-        log.warning("events were not delivered", action="events_not_delivered", error=str(error))
+        """The error names servers and settings: it goes to the log alone.
+
+        Of what is too large the broker says so of a whole batch, in which the events of others are as well: none of
+        them is to blame, and a 413 would have a judge drop them.
+        """
         if isinstance(error, RecordTooLarge):
-            return TOO_LARGE
+            log.warning(BATCH_TOO_LARGE, action="events_not_delivered", error=str(error))
+            return UNCONFIRMED
+        log.warning("events were not delivered", action="events_not_delivered", error=str(error))
         return UNCONFIRMED if isinstance(error, DeliveryUncertain) else UNAVAILABLE
 
 
