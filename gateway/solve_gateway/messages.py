@@ -20,11 +20,11 @@ from solve_schemas.event_source import DEFAULT_SOURCE
 from solve_schemas.events import NO_CONTROL_CHARS, TEXT_MAX_CHARS, Event
 from solve_schemas.foreign_formats import is_structured
 from solve_schemas.record import EncodedRecord, decode, decode_line, encode
-from solve_schemas.rejection import Rejected
+from solve_schemas.rejection import Reason, Rejected
 
 EVENT_MAX_BYTES = 64 * 1024  # an event's fields have at most 200 characters each
 ATTRIBUTE_PREFIX = "ce-"
-REQUIRED = ("specversion", "id", "source", "type")
+REQUIRED = ("type", "specversion", "id", "source")
 SPECVERSION = "1.0"
 STRUCTURED_TYPE = "application/cloudevents+json"
 UTF8_BOM = b"\xef\xbb\xbf"
@@ -60,7 +60,7 @@ def mode_of(content_type: str, headers: Headers) -> Mode | None:
     charsets = [one.partition("=")[2].strip('"') for one in parameters if one.startswith("charset=")]
     if any(one not in {"utf-8", "utf8"} for one in charsets):
         return None
-    if mode is Mode.PLAIN and any(name in {b"ce-type", b"ce-specversion"} for name, _ in headers):
+    if mode is Mode.PLAIN and any(name.startswith(b"ce-") for name, _ in headers):
         return Mode.BINARY
     return mode
 
@@ -75,13 +75,20 @@ class Reader:
         self._own_source = token.sources[0] if token.sources else DEFAULT_SOURCE
 
     def line(self, text: bytes) -> EncodedRecord | Refusal:
-        """An event with its type inside, or a CloudEvent that is recognised by its own fields."""
+        """An event with its type inside, or a CloudEvent that is recognised by its own fields.
+
+        In an event file an event without a type is a solve. Here a type that was forgotten would be the wrong sign.
+        """
         if len(text) > EVENT_MAX_BYTES:
             return too_large()
         fields = _parsed(text)
         if isinstance(fields, dict) and is_structured(fields, ()):
             return self._structured(text, fields)
-        return self._record(decode_line(text, self._now), self._own_source)
+        said = decode_line(text, self._now)
+        is_foreign = isinstance(said, Rejected) and said.reason is Reason.FOREIGN_FORMAT  # which says more
+        if isinstance(fields, dict) and fields.get("type") is None and not is_foreign:
+            return bad_field("type", "is missing")
+        return self._record(said, self._own_source)
 
     def structured(self, text: bytes) -> EncodedRecord | Refusal:
         """A CloudEvent with its envelope inside."""
