@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from time import monotonic
 
-from solve_gateway.limits import EventRate, InFlight
+from solve_gateway.limits import EventRate, InFlight, InTurn
 from solve_gateway.publishing import Publisher
 from solve_gateway.settings import GatewaySettings
 from solve_gateway.spool import Spool
@@ -18,6 +18,7 @@ from solve_runtime.kafka_settings import KafkaConnection
 
 PROBE_S = 2.0
 PROBE_AGAIN_S = 1.0
+CALLBACKS_AT_ONCE = 4
 
 
 @dataclass(slots=True)
@@ -31,6 +32,7 @@ class Gateway:
     producer: SolveProducer
     publisher: Publisher
     in_flight: InFlight
+    callbacks: InTurn
     rate: EventRate
     spool: Spool | None
     _probing: asyncio.Lock = field(default_factory=asyncio.Lock)
@@ -70,6 +72,7 @@ async def open_gateway(
             producer,
             Publisher(producer, metrics),
             InFlight(settings.gateway_in_flight_bytes, metrics.hold),
+            InTurn(CALLBACKS_AT_ONCE, timeout_s),
             EventRate(settings.gateway_events_per_s),
             Spool(settings.gateway_spool_folder) if settings.gateway_spool_folder else None,
         )

@@ -20,6 +20,7 @@ import pytest
 import pytest_asyncio
 
 from devstack import Stack
+from devstack.ports import free_port
 from solve_gateway import judge0_callback_url
 from solve_gateway.errors import BadSignature, CallbackUnsignable
 from solve_gateway.judge0.signing import read_signed
@@ -29,7 +30,7 @@ from solve_schemas.record import encode
 from tests.api.served import problem_of
 from tests.events import at, revoked, solved
 from tests.gateway.reading import record_at, records_in
-from tests.gateway.serving import KEY, Served, gateway
+from tests.gateway.serving import KEY, NDJSON, Served, gateway, until_metric
 from tests.sources.commands import counts, solve_producer
 from tests.waiting import until
 from tests.world import World
@@ -164,6 +165,26 @@ async def test_a_callback_waits_for_kafka(breakable: World, stack: Stack, tmp_pa
         waiting = asyncio.create_task(client.put(path_of(), json=result(3)))
         await asyncio.to_thread(stack.kafka.start)
         assert (await waiting).status_code == 200
+
+
+async def test_a_callback_has_room_while_judges_load_what_they_have(log: KafkaConnection, tmp_path: Path) -> None:
+    go_on, port = asyncio.Event(), free_port()
+
+    async def body() -> AsyncIterator[bytes]:
+        yield b"\n"
+        await go_on.wait()
+
+    most = 1024 * 1024
+    async with (
+        gateway(log, tmp_path, gateway_in_flight_bytes=most, gateway_metrics_port=port) as served,
+        served.judge() as judge,
+        served.client() as client,
+    ):
+        loading = asyncio.create_task(judge.post("/v1/events", content=body(), headers=NDJSON))
+        await until_metric(port, "solve_gateway_in_flight_bytes", most)
+        assert (await client.put(path_of(), json=result(3))).status_code == 200
+        go_on.set()
+        assert (await loading).status_code == 200
 
 
 class _Judge0(BaseHTTPRequestHandler):

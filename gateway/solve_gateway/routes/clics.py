@@ -36,7 +36,7 @@ async def clics(
         raise Problem(404, "not-found", "No webhooks", "This gateway has no SOLVE_GATEWAY_SPOOL_FOLDER.")
     owner = owner_by(gateway, webhook_token)
     most = gateway.settings.gateway_body_max_bytes
-    with gateway.in_flight.held(most):
+    with gateway.in_flight.held(owner.name, most):
         body = await whole(request.stream(), most)
         try:
             await gateway.spool.add(owner.name, from_json(body))

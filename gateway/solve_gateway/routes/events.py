@@ -58,7 +58,7 @@ async def publish(request: Request, gateway: CurrentGateway, owner: Owner) -> Re
         )
     gateway.rate.require(owner.name)
     gateway.rate.spend(owner.name, 1)  # also of what is refused
-    with gateway.in_flight.held(_held(mode, headers, gateway)):
+    with gateway.in_flight.held(owner.name, _held(mode, headers, gateway)):
         most, reader = gateway.settings.gateway_body_max_bytes, Reader(owner, datetime.now(UTC))
         if mode is Mode.LINES:
             return await _many(gateway, owner, _read(lines(request.stream(), most), reader.line))

@@ -33,12 +33,12 @@ async def judge0(request: Request, signed: str, gateway: CurrentGateway) -> Resp
     """Publishes the verdict of a submission; the URL is made by `solve-producer callback-url judge0`.
 
     Judge0 tries again only where nothing answers within its 5 seconds, and takes any status for success. So this waits
-    for Kafka as long as for a delivery, and the sweep brings what was lost all the same.
+    for Kafka as long as for a delivery, and as long for its turn, whatever judges load meanwhile; and the sweep brings
+    what was lost all the same.
     """
     callback = _callback(gateway.settings.gateway_callback_key, signed)
-    length, most = request.headers.get("content-length", ""), gateway.settings.gateway_body_max_bytes
-    with gateway.in_flight.held(min(int(length), most) if length.isascii() and length.isdigit() else most):
-        body = await whole(request.stream(), most)
+    async with gateway.callbacks.held():
+        body = await whole(request.stream(), gateway.settings.gateway_body_max_bytes)
         try:
             event = verdict_of(callback, status_id_of(from_json(body)))
         except (ValueError, BadResult) as error:
