@@ -132,13 +132,13 @@ def _digest(raw: str) -> str:
 
 
 class KnownTokens:
-    """The tokens of a running gateway."""
+    """The tokens of a running gateway, for its event loop alone: two threads would keep what the other has replaced."""
 
     def __init__(self, path: Path) -> None:
         """Reads the file. Raises TokensUnusable."""
         self._path = path
+        self._seen = self._stamp()  # before it is read: what changes in between is read again
         self._tokens = read_tokens(path)
-        self._seen = self._stamp()
         self._check_at = monotonic() + CHECK_S
         self.problem: str | None = None
 

@@ -4,6 +4,7 @@ import json
 import stat
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import get_ident
 
 import pytest
 from typer.testing import CliRunner
@@ -11,7 +12,7 @@ from typer.testing import CliRunner
 from solve_gateway import tokens as module
 from solve_gateway.cli.tokens import app
 from solve_gateway.errors import TokenRefused, TokensUnusable
-from solve_gateway.tokens import KnownTokens, add_token, read_tokens, revoke_token
+from solve_gateway.tokens import KnownTokens, Token, add_token, read_tokens, revoke_token
 from tests.gateway.serving import JSON, Served
 from tests.gateway.test_events import TYPED
 from tests.waiting import until
@@ -117,6 +118,45 @@ def test_a_file_that_breaks_is_a_problem_until_it_is_restored(path: Path, monkey
         path.write_text(content)
         path.chmod(0o600)
         assert known.owner_of(raw)
+
+
+def test_a_token_that_is_revoked_while_the_file_is_read_is_refused(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """At the start too; the content was taken for that of the newer file."""
+    monkeypatch.setattr(module, "CHECK_S", 0)
+    raw = add_token(path, "a")
+    add_token(path, "b")
+    is_revoked = False
+
+    def read_and_revoke(path: Path) -> tuple[Token, ...]:
+        nonlocal is_revoked
+        found = read_tokens(path)
+        if not is_revoked:
+            is_revoked = True
+            monkeypatch.undo()
+            monkeypatch.setattr(module, "CHECK_S", 0)
+            revoke_token(path, "a")
+        return found
+
+    monkeypatch.setattr(module, "read_tokens", read_and_revoke)
+    known = KnownTokens(path)
+    assert is_revoked
+    assert known.owner_of(raw) is None
+
+
+async def test_tokens_are_checked_in_one_thread(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of two that read the file at once, one would keep what the other has replaced."""
+    threads = set[int]()
+    owner_of = KnownTokens.owner_of
+
+    def watched(self: KnownTokens, raw: str) -> Token | None:
+        threads.add(get_ident())
+        return owner_of(self, raw)
+
+    monkeypatch.setattr(KnownTokens, "owner_of", watched)
+    async with served.client(Authorization="Bearer x", **JSON) as client:
+        for path in ("/v1/events", "/v1/callbacks/clics"):
+            await client.post(path, content=TYPED, headers={"Webhook-Token": "x"})
+    assert threads == {get_ident()}
 
 
 async def test_a_running_gateway_learns_of_new_and_revoked_tokens(served: Served) -> None:

@@ -1,4 +1,7 @@
-"""Dependencies of routes: the gateway, and the owner of the token."""
+"""Dependencies of routes: the gateway, and the owner of the token.
+
+They are coroutines, since others are called in threads, where two of them would read the file of tokens at once.
+"""
 
 from typing import Annotated
 
@@ -17,16 +20,19 @@ log = structlog.get_logger()
 
 
 async def gateway_of(request: Request) -> Gateway:
-    """The gateway of this process. Dependencies are async: others cost a thread for each request."""
+    """The gateway of this process."""
     found: Gateway = request.app.state.gateway
     return found
 
 
+CurrentGateway = Annotated[Gateway, Depends(gateway_of)]
+
+
 async def owner_of(
-    request: Request, credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(bearer)]
+    gateway: CurrentGateway, credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(bearer)]
 ) -> Token:
     """Whose token the request carries. Raises Problem."""
-    return owner_by(await gateway_of(request), credentials.credentials if credentials else None)
+    return owner_by(gateway, credentials.credentials if credentials else None)
 
 
 def owner_by(gateway: Gateway, raw: str | None) -> Token:
@@ -52,5 +58,4 @@ def owner_by(gateway: Gateway, raw: str | None) -> Token:
     return owner
 
 
-CurrentGateway = Annotated[Gateway, Depends(gateway_of)]
 Owner = Annotated[Token, Depends(owner_of)]
