@@ -20,7 +20,7 @@ from solve_runtime.kafka_settings import KafkaConnection
 from solve_runtime.metrics_server import serving_metrics
 
 OWN_FILES = 100  # Kafka, metrics, and connections about to be refused
-GRACE_S = 3  # of an answer under way, beyond the time that Kafka has
+GRACE_S = 3  # of an answer under way, beyond the time that Kafka has: to be connected, and to confirm
 ADVICE = "set SOLVE_GATEWAY_HOST and SOLVE_GATEWAY_PORT, or --host and --port"
 METRICS_ADVICE = "set SOLVE_GATEWAY_METRICS_HOST and SOLVE_GATEWAY_METRICS_PORT to a free address"
 
@@ -48,10 +48,14 @@ async def opened(
     app = create_app(connection, settings, tokens, metrics)
     with closing(listening_socket(settings.gateway_host, settings.gateway_port, ADVICE)) as listening:
         address = address_of(settings.gateway_host, listening)
-        grace_s = ceil(settings.gateway_delivery_timeout_s) + GRACE_S
-        config = config_for(app, listening, _connections(settings), grace_s)
+        config = config_for(app, listening, _connections(settings), grace_s_of(settings))
         async with _metrics(settings, metrics):
             yield Server(config, lambda: on_ready(address))
+
+
+def grace_s_of(settings: GatewaySettings) -> int:
+    """How long a gateway that stops waits for answers under way."""
+    return ceil(2 * settings.gateway_delivery_timeout_s) + GRACE_S
 
 
 @asynccontextmanager

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import random
+import re
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -11,6 +12,8 @@ import pytest
 
 from devstack import Stack
 from devstack.ports import free_port
+from solve_gateway.process import grace_s_of
+from solve_gateway.settings import GatewaySettings
 from solve_gateway.tokens import add_token
 from solve_schemas.record import encode_line
 from tests.api.served import problem_of
@@ -23,6 +26,7 @@ from tests.sources.commands import solve_producer
 from tests.waiting import until
 from tests.world import World
 
+DEPLOY = Path(__file__).parents[2] / "deploy"
 KILLS = 3
 SENDERS = 4
 
@@ -153,6 +157,32 @@ async def test_metrics_count_what_became_of_events_and_requests(world: World, tm
         ("/livez", "200"): 1,
     }
     assert by_labels(series, "solve_gateway_in_flight_bytes") == {}
+
+
+async def test_a_client_that_left_is_no_error_of_ours(world: World, tmp_path: Path) -> None:
+    port = free_port()
+    async with gateway(world.connection, tmp_path, gateway_metrics_port=port) as served, served.client() as anybody:
+        raw = add_token(served.tokens_file, "leaves")
+        _, writer = await asyncio.open_connection(*_place(served.address))
+        head = f"POST /v1/events HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {raw}\r\nContent-Length: 900\r\n"
+        writer.write(f"{head}Content-Type: application/json\r\n\r\n{{".encode())
+        await until_metric(port, "solve_gateway_in_flight_requests", 1)
+        writer.close()
+        await until_metric(port, "solve_gateway_in_flight_requests", 0)
+        series = parsed((await anybody.get(f"http://127.0.0.1:{port}/metrics")).text)
+    assert by_labels(series, "solve_gateway_request_seconds_count") == {("/v1/events", "0"): 1}
+
+
+def test_whoever_starts_it_gives_it_the_time_that_its_last_answers_may_take() -> None:
+    settings = GatewaySettings(gateway_tokens_file=Path("x"))
+    unit = (DEPLOY / "systemd" / "solve-gateway.service").read_text()
+    manifest = (DEPLOY / "kubernetes" / "gateway" / "gateway.yaml").read_text()
+    given = [*re.findall(r"TimeoutStopSec=(\d+)", unit), *re.findall(r"terminationGracePeriodSeconds: (\d+)", manifest)]
+    assert len(given) == 2
+    # an answer waits until Kafka is connected and until it has confirmed; then the client closes in as long
+    timeout_s = settings.gateway_delivery_timeout_s
+    assert grace_s_of(settings) > 2 * timeout_s
+    assert min(map(int, given)) > grace_s_of(settings) + timeout_s
 
 
 @pytest.mark.parametrize(
