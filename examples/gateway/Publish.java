@@ -26,7 +26,7 @@ public class Publish {
                 if (status == 200) {
                     return answer.body();
                 }
-                if (status != 429 && status < 500) { // sending it again changes nothing
+                if (status != 408 && status != 429 && status < 500) { // sending it again changes nothing
                     throw new IllegalArgumentException(status + ": " + answer.body());
                 }
                 wait = answer.headers().firstValueAsLong("Retry-After").orElse(pause);

@@ -36,7 +36,8 @@ func publish(event map[string]string) (string, error) {
 			if answer.StatusCode == 200 {
 				return string(said), nil
 			}
-			if answer.StatusCode != 429 && answer.StatusCode < 500 { // sending it again changes nothing
+			if answer.StatusCode != 408 && answer.StatusCode != 429 && answer.StatusCode < 500 {
+				// sending it again changes nothing
 				return "", fmt.Errorf("%d: %s", answer.StatusCode, said)
 			}
 			if seconds, err := strconv.Atoi(answer.Header.Get("Retry-After")); err == nil {

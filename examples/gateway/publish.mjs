@@ -13,7 +13,7 @@ async function publish (event) {
       signal: AbortSignal.timeout(60_000)
     }).catch(() => null) // no answer: it may be in the log or not
     if (answer?.ok) return await answer.json()
-    if (answer && answer.status !== 429 && answer.status < 500) {
+    if (answer && ![408, 429].includes(answer.status) && answer.status < 500) {
       throw new Error(`${answer.status}: ${(await answer.json()).detail}`) // sending it again changes nothing
     }
     await sleep(1000 * (Number(answer?.headers.get('retry-after')) || pause))

@@ -25,7 +25,7 @@ function publish(array $event): array
         if ($said !== false && $status === 200) {
             return json_decode($said, true, flags: JSON_THROW_ON_ERROR);
         }
-        if ($said !== false && $status !== 429 && $status < 500) { // sending it again changes nothing
+        if ($said !== false && $status !== 408 && $status !== 429 && $status < 500) { // sending it again changes nothing
             throw new InvalidArgumentException("$status: $said");
         }
         sleep($retryAfter ?? $pause);

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Needs curl 7.76. It waits as long as Retry-After says on 429 and 503, and sends the same event again, which is safe.
+# Needs curl 7.76. On 408, 429 and 503 it sends the same event again, which is safe, once Retry-After has passed.
 set -eu
 
 send() {

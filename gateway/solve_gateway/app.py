@@ -18,8 +18,8 @@ from solve_runtime.kafka_settings import KafkaConnection
 
 DESCRIPTION = """Takes the events of judges and publishes them to the log.
 
-Errors are problem details (RFC 9457). 503 and 429 have `Retry-After`; sending an event again is always safe, because
-the same event counts once."""
+Errors are problem details (RFC 9457). 503 and 429 have `Retry-After`, and 408 is to be sent again as well;
+sending an event again is always safe, because the same event counts once."""
 
 
 def create_app(

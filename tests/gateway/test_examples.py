@@ -31,20 +31,21 @@ RUN: Mapping[str, tuple[str, str, tuple[str, ...]]] = {
     "Publish.java": ("default-jdk-headless", "javac", ("java",)),  # `java` alone may be a runtime
     "publish.go": ("golang-go", "go", ("go", "run")),
 }
+AGAIN = (408, 503, 429)
 NOT_RUN = {"publish.php"}
 SLOW = set() if os.environ.get("SOLVE_TEST_EXAMPLES") else {"publish.go"}  # whose first build takes a minute
 
 
 class _AsksToWait(BaseHTTPRequestHandler):
-    """Before a gateway: 503 to the first request, 429 to the second, then what the gateway says."""
+    """Before a gateway: an answer of each kind that asks to send again, then what the gateway says."""
 
     gateway: ClassVar[str]
     answers: ClassVar[list[int]]
 
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers["Content-Length"]))
-        if len(self.answers) < 2:
-            self.answer((503, 429)[len(self.answers)], b"{}")
+        if len(self.answers) < len(AGAIN):
+            self.answer(AGAIN[len(self.answers)], b"{}")
             return
         kept = {name: self.headers[name] for name in ("Authorization", "Content-Type")}
         found = httpx.post(f"{self.gateway}{self.path}", content=body, headers=kept)
@@ -53,7 +54,7 @@ class _AsksToWait(BaseHTTPRequestHandler):
     def answer(self, status: int, body: bytes) -> None:
         self.answers.append(status)
         self.send_response(status)
-        if status != 200:
+        if status in {429, 503}:
             self.send_header("Retry-After", "1")
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
@@ -90,7 +91,7 @@ async def test_an_example_waits_as_it_is_asked_to_and_makes_the_count_one(
             where = {"GATEWAY_URL": address, "GATEWAY_TOKEN": add_token(served.tokens_file, "example")}
             done = await run([*words, str(EXAMPLES / name)], tmp_path, where)
             assert done.returncode == 0, done.stderr
-    assert answers == [503, 429, 200, 200]
+    assert answers == [*AGAIN, 200, 200]
     totals = await world.run_once()
     assert (totals.dead_letters, await world.value("SELECT problems_solved FROM users WHERE user_id = '1'")) == (0, 1)
 

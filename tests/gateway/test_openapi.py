@@ -29,7 +29,7 @@ async def test_every_route_is_there_with_its_errors(judge: httpx.AsyncClient) ->
     assert {(path, method) for path, methods in found["paths"].items() for method in methods} == ROUTES
     publish = found["paths"]["/v1/events"]["post"]
     assert publish["responses"].keys() == {
-        *("200", "207", "400", "401", "403", "413", "415", "429", "431", "503")
+        *("200", "207", "400", "401", "403", "408", "413", "415", "429", "431", "503")
     }  # fmt: skip
     assert publish["security"] == [{"HTTPBearer": []}]
     assert "ProblemDetails" in found["components"]["schemas"]

@@ -159,6 +159,21 @@ async def test_metrics_count_what_became_of_events_and_requests(world: World, tm
     assert by_labels(series, "solve_gateway_in_flight_bytes") == {}
 
 
+async def test_a_body_that_stalls_is_to_be_sent_again_as_the_page_says(world: World, tmp_path: Path) -> None:
+    """What came of it before is published, and the answer has no `results`."""
+    async with gateway(world.connection, tmp_path, gateway_body_timeout_s=0.5) as served:
+        raw = add_token(served.tokens_file, "stalls")
+        reader, writer = await asyncio.open_connection(*_place(served.address))
+        head = f"POST /v1/events HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {raw}\r\nContent-Length: 900\r\n"
+        writer.write(f"{head}Content-Type: application/x-ndjson\r\n\r\n".encode() + event(1) + b"\n")
+        answer = await reader.read()
+        writer.close()
+    assert answer.startswith(b"HTTP/1.1 408 ")
+    assert b"results" not in answer
+    assert len(await records_in(world.connection)) == 1
+    assert "\n| 408 |" in (DEPLOY.parent / "docs" / "gateway.md").read_text()
+
+
 async def test_a_client_that_left_is_no_error_of_ours(world: World, tmp_path: Path) -> None:
     port = free_port()
     async with gateway(world.connection, tmp_path, gateway_metrics_port=port) as served, served.client() as anybody:

@@ -38,7 +38,7 @@ router = APIRouter()
     "/v1/events",
     summary="Publish events",
     operation_id="publish_events",
-    responses=EVENTS_RESPONSES | problems(401, 403, 413, 415, 429, 503),
+    responses=EVENTS_RESPONSES | problems(401, 403, 408, 413, 415, 429, 503),
     openapi_extra=EVENTS_BODY,
 )
 async def publish(request: Request, gateway: CurrentGateway, owner: Owner) -> Response:
