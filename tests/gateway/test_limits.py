@@ -1,4 +1,4 @@
-"""What is held at once: by all, by one token, and callbacks in turn."""
+"""The limits of what is held at once, by all and by one token, and callbacks that wait for their turn."""
 
 import asyncio
 from contextlib import ExitStack
