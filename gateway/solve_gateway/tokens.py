@@ -12,6 +12,7 @@ import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
+from enum import StrEnum
 from hashlib import sha256
 from hmac import compare_digest
 from pathlib import Path
@@ -33,6 +34,13 @@ MADE_BY = "solve-producer tokens add NAME"
 log = structlog.get_logger()
 
 
+class Use(StrEnum):
+    """What a token is for. A webhook's is given to a foreign system, which must not publish with it."""
+
+    EVENTS = "events"
+    CLICS = "clics"
+
+
 class Token(BaseModel):
     """A token without its secret. Without `sources` it may write as any."""
 
@@ -40,6 +48,7 @@ class Token(BaseModel):
 
     name: str
     sha256: str = Field(pattern="^[0-9a-f]{64}$")
+    use: Use = Use.EVENTS
     sources: tuple[str, ...] = ()
     created_at: datetime
 
@@ -67,19 +76,20 @@ def read_tokens(path: Path) -> tuple[Token, ...]:
         raise TokensUnusable(f"{path} is no file of tokens; check SOLVE_GATEWAY_TOKENS_FILE, or restore it") from None
 
 
-def add_token(path: Path, name: str, sources: tuple[str, ...] = ()) -> str:
+def add_token(path: Path, name: str, sources: tuple[str, ...] = (), use: Use = Use.EVENTS) -> str:
     """Makes a token and returns it, which cannot be done again. Raises TokenRefused, TokensUnusable."""
     if not NAME.fullmatch(name):
         raise TokenRefused("a token's name has 1 to 64 letters, digits, dots, _ or -; name the judge that will use it")
     if any(not one or len(one) > TEXT_MAX_CHARS or not SOURCE.fullmatch(one) for one in sources):
         raise TokenRefused(f"a source has 1 to {TEXT_MAX_CHARS} characters, and no control characters")
+    if sources and use is not Use.EVENTS:
+        raise TokenRefused(f"a token for {use} publishes no events, so it has no source; leave --source out")
     with _changing(path) as tokens:
         if any(one.name == name for one in tokens):
             raise TokenRefused(f"there is a token {name} already; revoke it first, or choose another name")
         raw = PREFIX + secrets.token_urlsafe(TOKEN_BYTES)
-        tokens.append(
-            Token(name=name, sha256=_digest(raw), sources=sources, created_at=datetime.now(UTC).replace(microsecond=0))
-        )
+        now = datetime.now(UTC).replace(microsecond=0)
+        tokens.append(Token(name=name, sha256=_digest(raw), use=use, sources=sources, created_at=now))
     return raw
 
 

@@ -10,10 +10,12 @@ import httpx
 import pytest
 
 from solve_gateway.spool import Spool
-from solve_gateway.tokens import add_token
+from solve_gateway.tokens import Use, add_token
 from solve_runtime.kafka_settings import KafkaConnection
 from tests.api.served import problem_of
-from tests.gateway.serving import Served, gateway
+from tests.gateway.reading import records_in
+from tests.gateway.serving import JSON, Served, gateway
+from tests.gateway.test_events import TYPED
 from tests.sources.clics.feeds import contest, judged
 from tests.sources.commands import counts
 from tests.waiting import until
@@ -29,7 +31,7 @@ def callback(*said: dict[str, Any], contest_id: str = "cup") -> dict[str, Any]:
 async def test_notifications_are_kept_for_a_follower_in_a_pipe(world: World, tmp_path: Path) -> None:
     said = [*contest("t"), *judged("1", "t", "a"), *judged("2", "t", "b", "WA"), *judged("3", "t", "c")]
     async with gateway(world.connection, tmp_path, gateway_spool_folder=tmp_path) as served:
-        raw = add_token(served.tokens_file, "ccs")
+        raw = add_token(served.tokens_file, "ccs", use=Use.CLICS)
         spool = tmp_path / "ccs~cup.ndjson"
         async with served.client(**{"Webhook-Token": raw}) as ccs:
             assert (await ccs.post(PATH, json=callback(*said[:6]))).status_code == 204
@@ -77,6 +79,21 @@ async def test_who_has_no_token_leaves_nothing(log: KafkaConnection, tmp_path: P
         problem_of(await client.post(PATH, json=callback()), 404, "not-found")
 
 
+async def test_a_token_of_a_webhook_publishes_nothing_and_one_of_a_judge_forges_no_feed(
+    log: KafkaConnection, tmp_path: Path
+) -> None:
+    async with gateway(log, tmp_path, gateway_spool_folder=tmp_path) as served:
+        webhook, judge = add_token(served.tokens_file, "ccs", use=Use.CLICS), add_token(served.tokens_file, "judge")
+        before = len(await records_in(log))
+        async with served.client(Authorization=f"Bearer {webhook}", **JSON) as client:
+            problem = problem_of(await client.post("/v1/events", content=TYPED), 403, "token-for-other-use")
+            assert "for clics" in problem["detail"]
+        async with served.client(**{"Webhook-Token": judge}) as client:
+            problem_of(await client.post(PATH, json=callback(*contest("t"))), 403, "token-for-other-use")
+        assert len(await records_in(log)) == before
+        assert list(tmp_path.glob("*.ndjson")) == []
+
+
 @pytest.mark.parametrize(
     ("body", "said"),
     [
@@ -93,7 +110,7 @@ async def test_what_is_no_notification_is_refused_whole(
     folder = tmp_path / "spool"
     folder.mkdir()
     async with gateway(log, tmp_path, gateway_spool_folder=folder) as served:
-        raw = add_token(served.tokens_file, "ccs")
+        raw = add_token(served.tokens_file, "ccs", use=Use.CLICS)
         async with httpx.AsyncClient(base_url=served.address) as client:
             answer = await client.post(PATH, content=body, headers={"Webhook-Token": raw})
             assert said in problem_of(answer, 400, "notification-invalid")["detail"]

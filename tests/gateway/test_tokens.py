@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 from solve_gateway import tokens as module
 from solve_gateway.cli.tokens import app
 from solve_gateway.errors import TokenRefused, TokensUnusable
-from solve_gateway.tokens import KnownTokens, Token, add_token, read_tokens, revoke_token
+from solve_gateway.tokens import KnownTokens, Token, Use, add_token, read_tokens, revoke_token
 from tests.gateway.serving import JSON, Served
 from tests.gateway.test_events import TYPED
 from tests.waiting import until
@@ -48,6 +48,20 @@ def test_commands_make_list_and_revoke_tokens(path: Path) -> None:
     with pytest.raises(TokenRefused, match="no token main"):
         command(path, "revoke", "main")
     assert [one.name for one in read_tokens(path)] == ["other"]
+
+
+def test_a_token_is_for_one_use_and_for_events_where_the_file_does_not_say(path: Path) -> None:
+    command(path, "add", "judge")
+    assert json.loads(command(path, "add", "ccs", "--for", "clics", "--json"))["use"] == "clics"
+    assert [one["use"] for one in json.loads(command(path, "list", "--json"))] == ["events", "clics"]
+    assert "clics" in command(path, "list")
+    with pytest.raises(TokenRefused, match="leave --source out"):
+        command(path, "add", "other", "--for", "clics", "--source", "x")
+    older = json.loads(path.read_text())
+    for one in older["tokens"]:
+        del one["use"]
+    path.write_text(json.dumps(older))
+    assert {one.use for one in read_tokens(path)} == {Use.EVENTS}
 
 
 def test_a_token_is_known_by_its_text_alone(path: Path) -> None:

@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from solve_gateway.settings import TokenSettings
-from solve_gateway.tokens import add_token, read_tokens, revoke_token
+from solve_gateway.tokens import Use, add_token, read_tokens, revoke_token
 from solve_runtime.console import Json, command_group, print_json, print_lines, print_table, say, table, whole
 
 app = command_group("Tokens of judges that send events over HTTP.")
@@ -19,6 +19,12 @@ def add(
         list[str] | None,
         typer.Option("--source", help="It may write as this source alone (CloudEvents `source`); several are allowed."),
     ] = None,
+    use: Annotated[
+        Use,
+        typer.Option(
+            "--for", help="`events` publishes at /v1/events; `clics` is for a contest system's webhook alone."
+        ),
+    ] = Use.EVENTS,
     as_json: Json = False,
 ) -> None:
     """Make a token.
@@ -29,10 +35,10 @@ def add(
     Example: solve-producer tokens add main-judge --source /judges/main
     """
     settings = TokenSettings()
-    raw = add_token(settings.gateway_tokens_file, name, tuple(sources or ()))
+    raw = add_token(settings.gateway_tokens_file, name, tuple(sources or ()), use)
     if not as_json:
         print_lines("keep it secret; it is not shown again", to_errors=True)
-    say({"name": name, "token": raw, "sources": sources or []}, raw, as_json)
+    say({"name": name, "token": raw, "use": use, "sources": sources or []}, raw, as_json)
 
 
 @app.command("list")
@@ -45,9 +51,10 @@ def list_tokens(as_json: Json = False) -> None:
     if as_json:
         print_json([one.model_dump(mode="json", exclude={"sha256"}) for one in found])
         return
-    shown = table(whole("name"), "sources", "created (UTC)")
+    shown = table(whole("name"), "for", "sources", "created (UTC)")
     for one in found:
-        shown.add_row(one.name, ", ".join(one.sources) or "any", f"{one.created_at:%Y-%m-%d %H:%M:%S}")
+        sources = ", ".join(one.sources) or ("any" if one.use is Use.EVENTS else "none")
+        shown.add_row(one.name, one.use, sources, f"{one.created_at:%Y-%m-%d %H:%M:%S}")
     print_table(shown)
 
 

@@ -11,7 +11,7 @@ from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
 from solve_gateway.errors import TokensUnusable
 from solve_gateway.gateway import Gateway
-from solve_gateway.tokens import Token
+from solve_gateway.tokens import Token, Use
 from solve_runtime.http.problem import RETRY_LATER, Problem
 
 bearer = HTTPBearer(auto_error=False, description="A token made by `solve-producer tokens add NAME`.")
@@ -32,11 +32,11 @@ async def owner_of(
     gateway: CurrentGateway, credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(bearer)]
 ) -> Token:
     """Whose token the request carries. Raises Problem."""
-    return owner_by(gateway, credentials.credentials if credentials else None)
+    return owner_by(gateway, credentials.credentials if credentials else None, Use.EVENTS)
 
 
-def owner_by(gateway: Gateway, raw: str | None) -> Token:
-    """Whose token this is. Raises Problem."""
+def owner_by(gateway: Gateway, raw: str | None, use: Use) -> Token:
+    """Whose token this is, which has to be for this use. Raises Problem."""
     try:
         owner = gateway.tokens.owner_of(raw) if raw else None
     except TokensUnusable:
@@ -54,6 +54,13 @@ def owner_by(gateway: Gateway, raw: str | None) -> Token:
             "A token is needed",
             "Send a token of this gateway as `Authorization: Bearer …`; it may have been revoked.",
             headers={"WWW-Authenticate": 'Bearer realm="solve-counts"'},
+        )
+    if owner.use is not use:
+        raise Problem(
+            403,
+            "token-for-other-use",
+            "The token may not do this",
+            f"This token is for {owner.use}, and not for {use}; make one with: solve-producer tokens add NAME --for {use}.",
         )
     return owner
 

@@ -9,6 +9,7 @@ from pydantic_core import from_json
 from solve_gateway.bodies import whole
 from solve_gateway.errors import BadNotification
 from solve_gateway.routes.callers import CurrentGateway, owner_by
+from solve_gateway.tokens import Use
 from solve_runtime.http.problem import RETRY_LATER, Problem, problems, sentence
 
 router = APIRouter()
@@ -21,7 +22,7 @@ log = structlog.get_logger()
     summary="A contest system's webhook",
     operation_id="clics_callback",
     status_code=204,
-    responses=problems(401, 404, 413, 503),
+    responses=problems(401, 403, 404, 413, 503),
 )
 async def clics(
     request: Request,
@@ -34,7 +35,7 @@ async def clics(
     """
     if gateway.spool is None:
         raise Problem(404, "not-found", "No webhooks", "This gateway has no SOLVE_GATEWAY_SPOOL_FOLDER.")
-    owner = owner_by(gateway, webhook_token)
+    owner = owner_by(gateway, webhook_token, Use.CLICS)
     most = gateway.settings.gateway_body_max_bytes
     with gateway.in_flight.held(owner.name, most):
         body = await whole(request.stream(), most)
