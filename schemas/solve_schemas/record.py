@@ -170,12 +170,17 @@ def _validate(model: type[Event], value: bytes, broker_timestamp_ms: int) -> Eve
 
 def out_of_range(event: Event, broker_timestamp_ms: int) -> str | None:
     """Which time of an event cannot be of a record with this timestamp, in a sentence; None where all can."""
-    latest = latest_time(broker_timestamp_ms)
-    times = {event.time_name: event.happened_at}
-    if isinstance(event, SubmissionSolved) and event.submitted_at is not None:
+    times: dict[str, datetime | None] = {event.time_name: event.happened_at}
+    if isinstance(event, SubmissionSolved):
         times["submitted_at"] = event.submitted_at
+    return time_out_of_range(times, broker_timestamp_ms)
+
+
+def time_out_of_range(times: dict[str, datetime | None], broker_timestamp_ms: int) -> str | None:
+    """The first of these times, by name, that no event of a record with this timestamp can have, in a sentence."""
+    latest = latest_time(broker_timestamp_ms)
     for name, time in times.items():
-        if not EARLIEST_TIME <= time <= latest:
+        if time is not None and not EARLIEST_TIME <= time <= latest:
             stamp = _plain(latest - CLOCK_TOLERANCE)
             return f"`{name}` must be between 1970 and one day after the broker's {stamp}, and is {_plain(time)}"
     return None

@@ -8,6 +8,7 @@ import json
 from base64 import b64encode, urlsafe_b64encode
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
@@ -23,7 +24,8 @@ from devstack import Stack
 from devstack.ports import free_port
 from solve_gateway import judge0_callback_url
 from solve_gateway.errors import BadSignature, CallbackUnsignable
-from solve_gateway.judge0.signing import read_signed
+from solve_gateway.judge0.signing import Callback, read_signed, signed
+from solve_gateway.judge0.sweep import Swept, handed_in
 from solve_producer.client import SolveProducer
 from solve_runtime.kafka_settings import KafkaConnection
 from solve_schemas.record import encode
@@ -122,6 +124,22 @@ async def test_a_url_that_is_not_ours_is_refused(judge0: httpx.AsyncClient, log:
 )
 async def test_a_body_that_is_no_result_is_refused(judge0: httpx.AsyncClient, body: bytes, said: str) -> None:
     assert said in problem_of(await judge0.put(path_of(), content=body), 400, "result-invalid")["detail"]
+
+
+@pytest.mark.parametrize("name", ["asked_at", "submitted_at"])
+async def test_a_time_that_would_be_a_dead_letter_is_refused_before_a_200(
+    judge0: httpx.AsyncClient, log: KafkaConnection, name: str
+) -> None:
+    before, tomorrow = len(await records_in(log)), datetime.now(UTC) + timedelta(days=1, minutes=5)
+    with pytest.raises(CallbackUnsignable, match=f"`{name}` must be between 1970 and one day"):
+        path_of(**{name: tomorrow})
+    made = Callback.model_validate(WHOSE | {name: tomorrow})
+    path = f"/v1/callbacks/judge0/{signed(KEY, made)}"  # of an earlier version, or of a clock that was wrong
+    assert f"`{name}`" in problem_of(await judge0.put(path, json=result(3)), 400, "time-out-of-range")["detail"]
+    swept = Swept()
+    assert list(handed_in([json.dumps({"token": "t", "callback_url": path}).encode()], KEY, swept)) == []
+    assert f"1: `{name}`" in swept.bad_lines[0]
+    assert len(await records_in(log)) == before
 
 
 async def test_without_a_key_there_are_no_callbacks(log: KafkaConnection, tmp_path: Path) -> None:

@@ -18,6 +18,7 @@ from solve_gateway.settings import KEY_MIN_CHARS
 from solve_schemas.event_source import DEFAULT_SOURCE
 from solve_schemas.events import Id, OptionalId, OptionalText, Revision, Text, Time
 from solve_schemas.messages import message_of
+from solve_schemas.record import time_out_of_range
 
 PATH = "/v1/callbacks/judge0/"
 PURPOSE = b"solve-counts judge0 callback v1\n"  # so that no other signature of this key is one of these
@@ -55,7 +56,8 @@ def judge0_callback_url(  # noqa: PLR0913 - what the URL carries, by name
 ) -> str:
     """The `callback_url` of one submission to Judge0; make it anew for each judging. Raises CallbackUnsignable.
 
-    `key` is SOLVE_GATEWAY_CALLBACK_KEY, `base_url` the gateway's address; `asked_at` is now if not given.
+    `key` is SOLVE_GATEWAY_CALLBACK_KEY, `base_url` the gateway's address; `asked_at` is now if not given. Give Judge0
+    `expected_output` as well: without it *Accepted* says only that the program ran, and would count as a solve.
     """
     if len(key) < KEY_MIN_CHARS:
         raise CallbackUnsignable(f"the key has fewer than {KEY_MIN_CHARS} characters; take SOLVE_GATEWAY_CALLBACK_KEY")
@@ -69,7 +71,15 @@ def judge0_callback_url(  # noqa: PLR0913 - what the URL carries, by name
         )  # fmt: skip
     except ValidationError as error:
         raise CallbackUnsignable(message_of(error)) from None
+    if refused := time_refused(callback):
+        raise CallbackUnsignable(refused)
     return base_url.rstrip("/") + PATH + signed(key, callback)
+
+
+def time_refused(callback: Callback) -> str | None:
+    """Which of its times would make a dead letter of an event published now, in a sentence; None where none does."""
+    times = {"asked_at": callback.asked_at, "submitted_at": callback.submitted_at}
+    return time_out_of_range(times, int(datetime.now(UTC).timestamp() * 1000))
 
 
 def signed(key: str, callback: Callback) -> str:

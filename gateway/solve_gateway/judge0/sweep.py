@@ -14,7 +14,7 @@ import httpx
 from pydantic_core import from_json
 
 from solve_gateway.errors import BadResult, BadSignature, SweepFailed
-from solve_gateway.judge0.signing import PATH, Callback, read_signed
+from solve_gateway.judge0.signing import PATH, Callback, read_signed, time_refused
 from solve_gateway.judge0.verdicts import INTERNAL_ERROR, WAITING, status_id_of, verdict_of
 from solve_gateway.settings import Judge0Settings
 from solve_producer.client import SolveProducer
@@ -51,7 +51,11 @@ def handed_in(lines: Iterable[bytes], key: str, swept: Swept) -> Iterator[Handed
         try:
             said = from_json(line)
             (token,) = TOKEN.fullmatch(said["token"]).groups()  # type: ignore[union-attr]  # caught below
-            yield Handed(token, read_signed(key, str(said["callback_url"]).rpartition(PATH)[2]))
+            callback = read_signed(key, str(said["callback_url"]).rpartition(PATH)[2])
+            if refused := time_refused(callback):
+                swept.bad_lines.append(f"{number}: {refused}")
+            else:
+                yield Handed(token, callback)
         except BadSignature as error:
             swept.bad_lines.append(f"{number}: {error}")
         except (ValueError, KeyError, TypeError, AttributeError):

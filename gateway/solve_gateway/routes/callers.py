@@ -60,7 +60,7 @@ def owner_by(gateway: Gateway, raw: str | None, use: Use) -> Token:
             403,
             "token-for-other-use",
             "The token may not do this",
-            f"This token is for {owner.use}, and not for {use}; make one with: solve-producer tokens add NAME --for {use}.",
+            f"This token is for {owner.use}; make one with: solve-producer tokens add NAME --for {use}.",
         )
     return owner
 

@@ -9,7 +9,7 @@ from pydantic_core import from_json
 
 from solve_gateway.bodies import whole
 from solve_gateway.errors import BadResult, BadSignature
-from solve_gateway.judge0.signing import Callback, read_signed
+from solve_gateway.judge0.signing import Callback, read_signed, time_refused
 from solve_gateway.judge0.verdicts import status_id_of, verdict_of
 from solve_gateway.outcomes import RETRY_S, Refusal, place_members
 from solve_gateway.routes.callers import CurrentGateway
@@ -60,6 +60,9 @@ def _callback(key: SecretStr | None, signed: str) -> Callback:
     if key is None:
         raise Problem(404, "not-found", "No callbacks", "This gateway has no SOLVE_GATEWAY_CALLBACK_KEY.")
     try:
-        return read_signed(key.get_secret_value(), signed)
+        callback = read_signed(key.get_secret_value(), signed)
     except BadSignature as error:
         raise Problem(403, "signature-wrong", "The URL is not signed", sentence(str(error))) from None
+    if refused := time_refused(callback):  # it would be a dead letter behind a 200
+        raise Problem(400, "time-out-of-range", "The callback's time is none", sentence(refused))
+    return callback
