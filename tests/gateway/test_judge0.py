@@ -33,7 +33,7 @@ from tests.api.served import problem_of
 from tests.events import at, revoked, solved
 from tests.gateway.reading import record_at, records_in
 from tests.gateway.serving import KEY, NDJSON, Served, gateway, until_metric
-from tests.sources.commands import counts, solve_producer
+from tests.sources.commands import Ended, counts, solve_producer
 from tests.waiting import until
 from tests.world import World
 
@@ -138,7 +138,8 @@ async def test_a_time_that_would_be_a_dead_letter_is_refused_before_a_200(
     assert f"`{name}`" in problem_of(await judge0.put(path, json=result(3)), 400, "time-out-of-range")["detail"]
     swept = Swept()
     assert list(handed_in([json.dumps({"token": "t", "callback_url": path}).encode()], KEY, swept)) == []
-    assert f"1: `{name}`" in swept.bad_lines[0]
+    assert swept.bad_lines == 1
+    assert f"1: `{name}`" in swept.named[0]
     assert len(await records_in(log)) == before
 
 
@@ -210,17 +211,29 @@ class _Judge0(BaseHTTPRequestHandler):
 
     results: dict[str, int]
     seen: list[tuple[str, str | None]]
+    refusals: list[int]  # answered first
+    batch_max = 20
+    answers_as: dict[str, str]  # the token in the answer, where it is another
+    without_expected_output: set[str]
+
+    def submission(self, token: str) -> dict[str, Any] | None:
+        if token not in self.results:
+            return None
+        expected = None if token in self.without_expected_output else "Mwo="
+        shown = self.answers_as.get(token, token)
+        return {"token": shown, "status": {"id": self.results[token]}, "expected_output": expected}
 
     def do_GET(self) -> None:
         parts = urlsplit(self.path)
         query = parse_qs(parts.query)
         self.seen.append((parts.path, self.headers["X-Auth-Token"]))
         tokens = query["tokens"][0].split(",")
-        assert query["fields"] == ["token,status"]
+        assert query["fields"] == ["token,status,expected_output"]
         status = 200 if self.headers["X-Auth-Token"] == "secret" else 401
-        found = [{"token": one, "status": {"id": self.results[one]}} if one in self.results else None for one in tokens]
-        body = json.dumps({"submissions": found}).encode() if status == 200 and len(tokens) <= 20 else b"{}"
-        self.send_response(status if len(tokens) <= 20 else 400)
+        status = 400 if len(tokens) > self.batch_max else self.refusals.pop(0) if self.refusals else status
+        body = json.dumps({"submissions": [self.submission(one) for one in tokens]}).encode()
+        self.send_response(status)
+        self.send_header("Retry-After", "0")
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         self.wfile.write(body)
@@ -230,8 +243,11 @@ class _Judge0(BaseHTTPRequestHandler):
 
 
 @contextmanager
-def judge0_with(results: dict[str, int]) -> Iterator[tuple[str, list[tuple[str, str | None]]]]:
-    handler = type("Handler", (_Judge0,), {"results": results, "seen": []})
+def judge0_with(results: dict[str, int], **changes: Any) -> Iterator[tuple[str, list[tuple[str, str | None]]]]:
+    fields: dict[str, Any] = {
+        "results": results, "seen": [], "refusals": [], "answers_as": {}, "without_expected_output": set()
+    }  # fmt: skip
+    handler = type("Handler", (_Judge0,), fields | changes)
     server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
     Thread(target=server.serve_forever, daemon=True).start()
     try:
@@ -267,8 +283,10 @@ async def test_a_sweep_publishes_what_callbacks_did_not_bring(world: World, tmp_
             ended = await solve_producer(world, "reconcile", "judge0", str(file), "--json", **environment)
             assert ended.status == 1, ended.stderr
             assert json.loads(ended.stdout) == {
-                "published": 41, "waiting": 2, "failed_in_judge0": 1, "unknown": 1, "bad_lines": 3
+                "published": 41, "waiting": 2, "failed_in_judge0": 1, "unknown": 1, "unknown_status": 0,
+                "not_compared": 0, "bad_lines": 3,
             }  # fmt: skip
+            assert f"{file}:1: Judge0 has no such submission" in ended.stderr
             assert f"{file}:47: " in ended.stderr
         assert set(seen) == {("/api/submissions/batch", "secret")}
         ended = await solve_producer(world, "reconcile", "judge0", str(file), **(environment | {"JUDGE0_TOKEN": "x"}))
@@ -277,6 +295,53 @@ async def test_a_sweep_publishes_what_callbacks_did_not_bring(world: World, tmp_
     ended = await solve_producer(world, "reconcile", "judge0", str(file), **environment)
     assert "Judge0 does not answer" in ended.stderr
     assert await counts(world) == {"ada": 20, "bob": 20}
+
+
+async def swept_with(world: World, folder: Path, tokens: int, *words: str, **changes: Any) -> Ended:
+    """A sweep of submissions that were accepted, unless Judge0 is changed."""
+    file = folder / "handed-out.ndjson"
+    named = [f"t-{number}" for number in range(tokens)]
+    file.write_text(
+        "".join(json.dumps({"token": one, "callback_url": path_of(submission_id=one)}) + "\n" for one in named)
+    )
+    with judge0_with(dict.fromkeys(named, 3) | changes.pop("results", {}), **changes) as (url, _):
+        environment = {"SOLVE_GATEWAY_CALLBACK_KEY": KEY, "JUDGE0_URL": url, "JUDGE0_TOKEN": "secret"}
+        return await solve_producer(world, "reconcile", "judge0", str(file), "--json", *words, **environment)
+
+
+async def test_a_sweep_goes_on_past_what_brings_no_verdict_and_names_it(world: World, tmp_path: Path) -> None:
+    ended = await swept_with(
+        world, tmp_path, 25, results={"t-2": 15}, without_expected_output={"t-3"}, refusals=[429, 503, 500]
+    )
+    assert ended.status == 1, ended.stderr
+    found = json.loads(ended.stdout)
+    assert (found["published"], found["unknown_status"], found["not_compared"]) == (23, 1, 1)
+    assert ":3: `status.id` is 15" in ended.stderr
+    assert ":4: it has no `expected_output`" in ended.stderr
+    assert {json.loads(one.value)["submission_id"] for one in await records_in(world.connection)} == {
+        f"t-{number}" for number in range(25) if number not in (2, 3)
+    }
+
+
+async def test_a_sweep_asks_no_longer_than_judge0_may_need(world: World, tmp_path: Path) -> None:
+    ended = await swept_with(world, tmp_path, 1, refusals=[503] * 20)
+    assert (ended.status, ended.stdout) == (1, "")
+    assert "Judge0 answers 503" in ended.stderr
+
+
+async def test_a_smaller_batch_is_an_option(world: World, tmp_path: Path) -> None:
+    ended = await swept_with(world, tmp_path, 7, batch_max=3)
+    assert ended.status == 1
+    assert "--batch" in ended.stderr
+    ended = await swept_with(world, tmp_path, 7, "--batch", "3", batch_max=3)
+    assert (ended.status, json.loads(ended.stdout)["published"]) == (0, 7), ended.stderr
+
+
+async def test_no_answer_for_another_submission_is_published(world: World, tmp_path: Path) -> None:
+    ended = await swept_with(world, tmp_path, 2, answers_as={"t-0": "t-1", "t-1": "t-0"})
+    assert (ended.status, ended.stdout) == (1, "")
+    assert "for other submissions" in ended.stderr
+    assert await records_in(world.connection) == []
 
 
 async def test_a_callback_and_the_sweep_give_one_event(world: World, tmp_path: Path) -> None:

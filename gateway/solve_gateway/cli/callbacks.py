@@ -50,7 +50,8 @@ def judge0_url(
 ) -> None:
     """Make the `callback_url` of a submission to Judge0.
 
-    It is signed with SOLVE_GATEWAY_CALLBACK_KEY. Make it anew for each judging.
+    It is signed with SOLVE_GATEWAY_CALLBACK_KEY. Make it anew for each judging. Give Judge0 `expected_output` as well:
+    without it, Accepted says only that the program ran, and would count as a solve.
 
     Example: solve-producer callback-url judge0 --submission 4711 --user ada --problem two-sum
     """
@@ -73,17 +74,25 @@ def reconcile_judge0(
     file: Annotated[
         str, typer.Argument(metavar="FILE|-", help='NDJSON: {"token": …, "callback_url": …} for each submission.')
     ],
+    at_once: Annotated[
+        int,
+        typer.Option(
+            "--batch", min=1, max=1_000, help="Submissions asked for at once: Judge0's MAX_SUBMISSION_BATCH_SIZE."
+        ),
+    ] = 20,
     as_json: Json = False,
 ) -> None:
     """Ask Judge0 for the results of submissions, and publish them.
 
     For callbacks that were lost. The events are those of the callbacks, so it is harmless to repeat. Judge0 is at
-    JUDGE0_URL. It exits with 1 where a line could not be used.
+    JUDGE0_URL. Lines that bring no verdict are named, and then it exits with 1: bad ones, submissions that Judge0 does
+    not have (any more), or has with a status that is not known or without `expected_output`.
 
     Example: solve-producer reconcile judge0 handed-out.ndjson
     """
-    if not find_spec("httpx"):
+    if not all(map(find_spec, ("httpx", "tenacity"))):
         raise GatewayMissing("needs the extra `gateway`; install it: pip install 'solve-counts[gateway]'")
+    from solve_gateway.judge0.asking import connected_to
     from solve_gateway.judge0.sweep import Swept, handed_in, sweep
 
     connection, callbacks, judge0 = read_together(KafkaConnection.of_program, CallbackSettings, Judge0Settings)
@@ -93,12 +102,12 @@ def reconcile_judge0(
 
     async def work() -> None:
         with open_events(file) as lines:
-            async with connected_producer(connection) as producer:
-                await sweep(handed_in(lines, key, swept), judge0, producer, swept)
+            async with connected_producer(connection) as producer, connected_to(judge0) as asked:
+                await sweep(handed_in(lines, key, swept), asked, producer, swept, at_once)
 
     run_async(work)
-    show_bad_lines([f"{file}:{line}" for line in swept.bad_lines])
-    counts = asdict(swept) | {"bad_lines": len(swept.bad_lines)}
+    counts = asdict(swept)
+    show_bad_lines([f"{file}:{line}" for line in counts.pop("named")])
     print_summary(counts, as_json)
-    if swept.bad_lines:
+    if swept.named:
         raise typer.Exit(1)

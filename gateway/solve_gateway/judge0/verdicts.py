@@ -2,6 +2,9 @@
 
 A token of Judge0 is judged once, and its callback has no time. So the verdict's time is that of asking: a callback, the
 same again and the sweep give one and the same event, and of two judgings the one that was asked for later stands.
+
+Of a submission without `expected_output`, Accepted says only that it ran (`determine_status` in Judge0's
+`app/jobs/isolate_job.rb`). A callback does not say whether there was one, so the judge has to give it; the sweep asks.
 """
 
 from typing import Any
