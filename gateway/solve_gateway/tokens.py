@@ -27,6 +27,7 @@ from solve_schemas.events import NO_CONTROL_CHARS, TEXT_MAX_CHARS
 PREFIX = "scg_"  # lets repository scanners find a leaked token
 TOKEN_BYTES = 32
 CHECK_S = 1.0
+KEPT_MODE = 0o640
 NAME = re.compile(r"[A-Za-z0-9._-]{1,64}")
 SOURCE = re.compile(NO_CONTROL_CHARS)
 MADE_BY = "solve-producer tokens add NAME"
@@ -128,6 +129,7 @@ def _replace(path: Path, text: str) -> None:
             with suppress(PermissionError, FileNotFoundError):  # it stays readable for whom it was given to
                 before = path.stat()
                 os.fchown(file.fileno(), before.st_uid, before.st_gid)
+                os.fchmod(file.fileno(), before.st_mode & KEPT_MODE)  # where the owner is kept alone
             file.write(text + "\n")
             file.flush()
             os.fsync(file.fileno())

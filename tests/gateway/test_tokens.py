@@ -106,6 +106,15 @@ def test_a_file_that_is_none_lets_nobody_in(path: Path, content: str) -> None:
     assert path.read_text(encoding="latin-1") == content
 
 
+@pytest.mark.parametrize(("before", "after"), [(0o640, 0o640), (0o600, 0o600), (0o644, 0o640)])
+def test_whoever_could_read_the_file_still_can(path: Path, before: int, after: int) -> None:
+    add_token(path, "a")
+    path.chmod(before)
+    for change in (lambda: add_token(path, "b"), lambda: revoke_token(path, "a")):
+        change()
+        assert stat.S_IMODE(path.stat().st_mode) == after
+
+
 def test_a_file_that_others_may_write_is_refused(path: Path) -> None:
     add_token(path, "a")
     path.chmod(0o620)
