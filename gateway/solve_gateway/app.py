@@ -11,6 +11,7 @@ from solve_gateway.gateway import open_gateway
 from solve_gateway.observing import Observed, add_problem_answers
 from solve_gateway.routes import clics, events, health, judge0
 from solve_gateway.settings import GatewaySettings
+from solve_gateway.spool import Spool
 from solve_gateway.telemetry import GatewayMetrics
 from solve_gateway.tokens import KnownTokens
 from solve_runtime.http.problem import ProblemDetails
@@ -25,11 +26,13 @@ sending an event again is always safe, because the same event counts once."""
 def create_app(
     connection: KafkaConnection, settings: GatewaySettings, tokens: KnownTokens, metrics: GatewayMetrics
 ) -> FastAPI:
-    """The application; it is connected to Kafka during its lifespan."""
+    """The application; it is connected to Kafka during its lifespan. Raises SpoolUnusable."""
+    folder = settings.gateway_spool_folder
+    spool = Spool(folder, settings.gateway_spool_max_bytes, settings.gateway_spool_files_max) if folder else None
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        async with open_gateway(connection, settings, tokens, metrics) as gateway:
+        async with open_gateway(connection, settings, tokens, metrics, spool) as gateway:
             app.state.gateway = gateway
             yield
 

@@ -31,5 +31,13 @@ class BadResult(ProducerError):
     """What is said to be a result of Judge0 is none; the message names the field."""
 
 
+class SpoolUnusable(ProducerError):
+    """The folder for notifications of contest systems is not there, or may not be written."""
+
+
+class SpoolFull(ProducerError):
+    """No more notifications are kept until somebody removes files of contests that are over."""
+
+
 class BadNotification(ProducerError):
     """What is said to be a callback of a contest system is none; the message names the field."""

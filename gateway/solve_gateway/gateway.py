@@ -47,7 +47,8 @@ class Gateway:
                 self._kafka_problem = await self._ask_kafka()
                 self._probed_at = monotonic()
         tokens_problem = "the file of tokens cannot be used" if self.tokens.problem else ""
-        return [one for one in (self._kafka_problem, tokens_problem) if one]
+        spool_problem = await asyncio.to_thread(self.spool.problem) if self.spool else ""
+        return [one for one in (self._kafka_problem, tokens_problem, spool_problem) if one]
 
     async def _ask_kafka(self) -> str:
         try:
@@ -59,7 +60,11 @@ class Gateway:
 
 @asynccontextmanager
 async def open_gateway(
-    connection: KafkaConnection, settings: GatewaySettings, tokens: KnownTokens, metrics: GatewayMetrics
+    connection: KafkaConnection,
+    settings: GatewaySettings,
+    tokens: KnownTokens,
+    metrics: GatewayMetrics,
+    spool: Spool | None,
 ) -> AsyncIterator[Gateway]:
     """Begins to connect, in the background; on exit, sends what is still waiting."""
     timeout_s = settings.gateway_delivery_timeout_s
@@ -74,5 +79,5 @@ async def open_gateway(
             InFlight(settings.gateway_in_flight_bytes, metrics.hold),
             InTurn(CALLBACKS_AT_ONCE, timeout_s),
             EventRate(settings.gateway_events_per_s),
-            Spool(settings.gateway_spool_folder) if settings.gateway_spool_folder else None,
+            spool,
         )

@@ -73,6 +73,12 @@ class GatewaySettings(TokenSettings, CallbackSettings):
     gateway_spool_folder: Path | None = Field(
         None, description="Folder for notifications of contest systems (CLICS webhooks); without it none are taken."
     )
+    gateway_spool_max_bytes: int = Field(
+        1024**3, ge=1024 * 1024, le=1024**4, description="Bytes of notifications that are kept in it; then 503."
+    )
+    gateway_spool_files_max: int = Field(
+        1_000, ge=1, le=10_000, description="Files in it, one for each contest and token; then a new contest gets 503."
+    )
     gateway_connections_max: int = Field(500, ge=2, le=100_000, description="Open connections per process.")
     gateway_head_timeout_s: float = Field(
         20, gt=0, le=600, description="Seconds in which the head of a request has to arrive."

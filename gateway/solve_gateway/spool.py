@@ -9,31 +9,50 @@ import asyncio
 import json
 import os
 import re
-from collections import defaultdict
 from pathlib import Path
 from typing import Any
 
-from solve_gateway.errors import BadNotification
+from solve_gateway.errors import BadNotification, SpoolFull, SpoolUnusable
 
 CONTEST_ID = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,35}")  # as the specification has ids
 TAIL_BYTES = 64 * 1024
+SUFFIX = ".ndjson"
+ADVICE = "remove those of contests that are over"
 
 
 class Spool:
-    """The files in one folder; a contest's lines are written one after the other."""
+    """The files in one folder, bounded in number and in all; callbacks are written one after the other."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, max_bytes: int, files_max: int) -> None:
+        """Raises SpoolUnusable."""
         self._folder = folder
-        self._locks: defaultdict[Path, asyncio.Lock] = defaultdict(asyncio.Lock)
+        self._max_bytes = max_bytes
+        self._files_max = files_max
+        self._lock = asyncio.Lock()
+        if problem := self.problem():
+            raise SpoolUnusable(f"{problem}: {folder}; make it, or check SOLVE_GATEWAY_SPOOL_FOLDER")
+
+    def problem(self) -> str:
+        """Why nothing can be kept; empty where it can."""
+        usable = self._folder.is_dir() and os.access(self._folder, os.R_OK | os.W_OK | os.X_OK)
+        return "" if usable else "the folder for notifications is not there, or may not be written"
 
     async def add(self, name: str, said: Any) -> int:
-        """Writes the notifications of a callback; returns how many. Raises BadNotification, OSError."""
+        """Writes the notifications of a callback; returns how many. Raises BadNotification, SpoolFull, OSError."""
         contest_id, notifications = _checked(said)
-        path = self._folder / f"{name}~{contest_id}.ndjson"
+        path = self._folder / f"{name}~{contest_id}{SUFFIX}"
         lines = "".join(json.dumps(one, ensure_ascii=True, separators=(",", ":")) + "\n" for one in notifications)
-        async with self._locks[path]:
-            await asyncio.to_thread(_append, path, lines.encode())
+        async with self._lock:
+            await asyncio.to_thread(self._append, path, lines.encode())
         return len(notifications)
+
+    def _append(self, path: Path, lines: bytes) -> None:
+        sizes = {one.name: one.stat().st_size for one in os.scandir(self._folder) if one.name.endswith(SUFFIX)}
+        if path.name not in sizes and len(sizes) >= self._files_max:
+            raise SpoolFull(f"there are {len(sizes)} files in {self._folder} (SOLVE_GATEWAY_SPOOL_FILES_MAX); {ADVICE}")
+        if sum(sizes.values()) + len(lines) > self._max_bytes:
+            raise SpoolFull(f"{self._folder} is as large as it may be (SOLVE_GATEWAY_SPOOL_MAX_BYTES); {ADVICE}")
+        _append(path, lines)
 
 
 def _checked(said: Any) -> tuple[str, list[dict[str, Any]]]:
@@ -60,6 +79,11 @@ def _append(path: Path, lines: bytes) -> None:
         os.fsync(file)
     finally:
         os.close(file)
+    folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(folder)  # else a crash may take a new file away, whole lines and all
+    finally:
+        os.close(folder)
 
 
 def _end_of_lines(file: int, size: int) -> int:

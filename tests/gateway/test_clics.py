@@ -1,6 +1,7 @@
 """Webhooks of contest systems (CLICS 2026-01): kept in order, read by what follows a feed in a pipe, and never lost."""
 
 import json
+import os
 import sys
 from asyncio import create_subprocess_exec, subprocess
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import Any
 import httpx
 import pytest
 
+from solve_gateway.errors import SpoolUnusable
 from solve_gateway.spool import Spool
 from solve_gateway.tokens import Use, add_token
 from solve_runtime.kafka_settings import KafkaConnection
@@ -61,6 +63,10 @@ async def test_notifications_are_kept_for_a_follower_in_a_pipe(world: World, tmp
                 tail.kill()
                 await tail.wait()
     assert list(map(json.loads, lines_of(spool))) == said
+
+
+def spool_in(folder: Path, max_bytes: int = 1024**3, files_max: int = 2) -> Spool:
+    return Spool(folder, max_bytes, files_max)
 
 
 def kept_in(folder: Path) -> set[str]:
@@ -121,13 +127,48 @@ async def test_what_is_no_notification_is_refused_whole(
             folder.rmdir()
             answer = await client.post(PATH, json=callback({"type": "x", "data": 1}), headers={"Webhook-Token": raw})
             problem_of(answer, 503, "spool-unwritable")
+            (missing,) = (await client.get("/readyz")).json()["missing"]
+            assert "the folder for notifications" in missing
 
 
 @pytest.mark.parametrize("left", [b"", b'{"type":"te', b'{"a":1}\n{"type":"te' + b"x" * 200_000])
 async def test_what_a_crash_left_of_a_line_is_cut_off(tmp_path: Path, left: bytes) -> None:
     path = tmp_path / "ccs~cup.ndjson"
     path.write_bytes(left)
-    assert await Spool(tmp_path).add("ccs", callback({"type": "x", "id": "é", "data": None})) == 1
+    assert await spool_in(tmp_path).add("ccs", callback({"type": "x", "id": "é", "data": None})) == 1
     *before, last = lines_of(path)
     assert before == ([b'{"a":1}\n'] if b"\n" in left else [])
     assert json.loads(last) == {"type": "x", "id": "é", "data": None}
+
+
+async def test_a_folder_that_is_full_takes_no_more_and_loses_nothing(log: KafkaConnection, tmp_path: Path) -> None:
+    said = callback({"type": "x", "id": "1", "data": "y" * 600_000})
+    async with gateway(
+        log, tmp_path, gateway_spool_folder=tmp_path, gateway_spool_max_bytes=1024 * 1024, gateway_spool_files_max=1
+    ) as served:
+        raw = add_token(served.tokens_file, "ccs", use=Use.CLICS)
+        async with served.client(**{"Webhook-Token": raw}) as ccs:
+            assert (await ccs.post(PATH, json=said)).status_code == 204
+            for refused in (said, callback(contest_id="other")):
+                problem_of(await ccs.post(PATH, json=refused), 503, "spool-full")
+    assert kept_in(tmp_path) == {"ccs~cup.ndjson"}
+    assert len(lines_of(tmp_path / "ccs~cup.ndjson")) == 1
+
+
+async def test_a_file_is_in_its_folder_before_it_is_acknowledged(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    synced, sync = [], os.fsync
+
+    def seen(file: int) -> None:
+        synced.append(Path(f"/proc/self/fd/{file}").readlink())
+        sync(file)
+
+    monkeypatch.setattr(os, "fsync", seen)
+    await spool_in(tmp_path).add("ccs", callback({"type": "x", "id": "1", "data": None}))
+    assert synced == [tmp_path / "ccs~cup.ndjson", tmp_path]
+
+
+def test_a_folder_that_is_not_there_is_an_error_at_the_start(tmp_path: Path) -> None:
+    with pytest.raises(SpoolUnusable, match="SOLVE_GATEWAY_SPOOL_FOLDER"):
+        spool_in(tmp_path / "nowhere")

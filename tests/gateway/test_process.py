@@ -204,6 +204,7 @@ def test_whoever_starts_it_gives_it_the_time_that_its_last_answers_may_take() ->
     ("changes", "said"),
     [
         ({"SOLVE_GATEWAY_TOKENS_FILE": "/nowhere/tokens"}, "solve-producer tokens add NAME"),
+        ({"SOLVE_GATEWAY_SPOOL_FOLDER": "/nowhere/spool"}, "check SOLVE_GATEWAY_SPOOL_FOLDER"),
         ({"SOLVE_GATEWAY_PORT": "1", "SOLVE_GATEWAY_HOST": "192.0.2.1"}, "SOLVE_GATEWAY_PORT, or --host"),
     ],
 )

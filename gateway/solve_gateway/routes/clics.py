@@ -7,7 +7,7 @@ from fastapi import APIRouter, Header, Request, Response
 from pydantic_core import from_json
 
 from solve_gateway.bodies import whole
-from solve_gateway.errors import BadNotification
+from solve_gateway.errors import BadNotification, SpoolFull
 from solve_gateway.routes.callers import CurrentGateway, owner_by
 from solve_gateway.tokens import Use
 from solve_runtime.http.problem import RETRY_LATER, Problem, problems, sentence
@@ -44,6 +44,10 @@ async def clics(
         except (ValueError, BadNotification) as error:
             said = str(error) if isinstance(error, BadNotification) else "the body is not JSON"
             raise Problem(400, "notification-invalid", "This is no notification", sentence(said)) from None
+        except SpoolFull as error:
+            log.warning(str(error), action="spool_full")
+            said = "The gateway keeps as many notifications as it may; its log says what to do."
+            raise Problem(503, "spool-full", "Not kept", said, headers=RETRY_LATER) from None
         except OSError as error:
             log.warning("a notification could not be kept", action="spool_unwritable", error=str(error))
             raise Problem(

@@ -22,7 +22,7 @@ async def livez() -> dict[str, bool]:
     responses={503: {"description": "Not now; `missing` says why"}},
 )
 async def readyz(gateway: CurrentGateway) -> Response:
-    """For load balancers: the brokers have the topic, and the tokens can be read."""
+    """For load balancers: the brokers have the topic, the tokens can be read, and notifications kept."""
     missing = await gateway.missing()
     said = json.dumps({"ready": not missing, "missing": missing})
     return Response(said, 503 if missing else 200, media_type="application/json")
