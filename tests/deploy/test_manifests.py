@@ -48,13 +48,13 @@ def named(kind: str, name: str, folder: Path = KUBERNETES) -> Manifest:
 
 def pod_specs() -> list[Manifest]:
     """Of everything that starts pods."""
-    specs = []
-    for manifest in [*manifests(), *manifests(GATEWAY), *manifests(RELAY)]:
-        spec = manifest.get("spec", {})
-        spec = spec.get("jobTemplate", manifest).get("spec", {})
-        if "template" in spec:
-            specs.append(spec["template"]["spec"])
-    return specs
+    return [pod["spec"] for pod in pods([*manifests(), *manifests(GATEWAY), *manifests(RELAY)])]
+
+
+def pods(found: list[Manifest]) -> list[Manifest]:
+    """The templates of pods in these."""
+    specs = [one.get("spec", {}).get("jobTemplate", one).get("spec", {}) for one in found]
+    return [spec["template"] for spec in specs if "template" in spec]
 
 
 def _environment(deployment: str, folder: Path = KUBERNETES) -> dict[str, str]:
@@ -208,16 +208,28 @@ def test_the_gateway_is_asked_where_it_answers_and_knows_its_tokens() -> None:
     assert let_in == {("http", "ingress-nginx"), ("metrics", "monitoring")}
 
 
+def test_who_takes_requests_of_judges_has_no_password_of_a_database() -> None:
+    spec = named("Deployment", "solve-gateway", GATEWAY)["spec"]["template"]["spec"]
+    secrets = {one["secret"]["secretName"] for one in spec["volumes"] if "secret" in one}
+    assert secrets == {"solve-gateway", "solve-gateway-tokens"}
+
+
 def test_nobody_reaches_a_port_but_the_ingress_and_prometheus_and_pods_reach_their_servers_alone() -> None:
     ours = manifests() + manifests(RELAY)
     policies = {one["metadata"]["name"]: one["spec"] for one in ours if one["kind"] == "NetworkPolicy"}
     everything = policies.pop("nothing-by-default")
     assert everything == {"podSelector": {}, "policyTypes": ["Ingress", "Egress"]}
-    servers = policies.pop("servers")
-    assert servers["podSelector"] == {}
-    ports = {port["port"] for rule in servers["egress"] for port in rule["ports"]}
-    assert ports == {53, 5432, 6379, int(named("ConfigMap", "solve-counts")["data"]["KAFKA_BOOTSTRAP_SERVERS"][-4:])}
-    assert policies["relay"].pop("egress") == [{"ports": [{"port": 3306, "protocol": "TCP"}]}]
+    log, stores = policies.pop("log"), policies.pop("stores")
+    assert log["podSelector"] == {}
+    ports = {port["port"] for rule in log["egress"] for port in rule["ports"]}
+    assert ports == {53, int(named("ConfigMap", "solve-counts")["data"]["KAFKA_BOOTSTRAP_SERVERS"][-4:])}
+    assert {port["port"] for rule in stores["egress"] for port in rule["ports"]} == {5432, 6379}
+    (term,) = stores["podSelector"]["matchExpressions"]
+    assert (term["operator"], set(term["values"])) == (
+        "In",
+        {pod["metadata"]["labels"][term["key"]] for pod in pods(manifests())},
+    )
+    assert {port["port"] for rule in policies["relay"].pop("egress") for port in rule["ports"]} == {3306, 5432}
     let_in = {}
     for policy in policies.values():
         ((rule,), selector) = policy["ingress"], policy["podSelector"]
