@@ -81,7 +81,7 @@ def _append(path: Path, lines: bytes) -> None:
         os.close(file)
     folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
     try:
-        os.fsync(folder)  # else a crash may take a new file away, whole lines and all
+        os.fsync(folder)  # else a new file may not outlive a crash
     finally:
         os.close(folder)
 

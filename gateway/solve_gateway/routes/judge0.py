@@ -63,6 +63,6 @@ def _callback(key: SecretStr | None, signed: str) -> Callback:
         callback = read_signed(key.get_secret_value(), signed)
     except BadSignature as error:
         raise Problem(403, "signature-wrong", "The URL is not signed", sentence(str(error))) from None
-    if refused := time_refused(callback):  # it would be a dead letter behind a 200
+    if refused := time_refused(callback):  # answered with 200, it would be a dead letter
         raise Problem(400, "time-out-of-range", "The callback's time is none", sentence(refused))
     return callback
