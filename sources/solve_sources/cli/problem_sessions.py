@@ -101,6 +101,12 @@ def import_problem_sessions(
     run_async(lambda: _import(wanted, source, done, dry_run=dry_run))
     show_bad_lines(done.bad_rows)
     counts = {name: value for name, value in asdict(done).items() if name != "bad_rows"}
+    if done.of_others:
+        print_lines(
+            f"solve-producer: {done.of_others} of these solves are counted as {done.other_source or 'no source'}; "
+            "what is gone there is taken back only by an import with that --source",
+            to_errors=True,
+        )
     if not dry_run:
         print_summary(counts, as_json)
     if done.invalid:

@@ -63,9 +63,14 @@ class Reconciled:
 
 
 class Round:
-    """One run over a source, beside the ledger of what was counted from it."""
+    """One run over a source, beside the ledger of what was counted from it.
+
+    `of_others` says how many of its solves stand as another source's already, and `other` names one of those.
+    """
 
     def __init__(self, ledger: Ledger, read_at: datetime) -> None:
+        self.of_others = 0
+        self.other = ""
         self._ledger = ledger
         self._read_at = read_at
         ledger.start_round()
@@ -82,9 +87,13 @@ class Round:
         for solve in solves:
             key = solve[:3]
             named.append(key)
-            event = solve_event(solve, self._ledger.find(key), self._ledger.source, self._read_at)
+            standing = self._ledger.find(key)
+            event = solve_event(solve, standing, self._ledger.source, self._read_at)
             if event is not None:
                 events.append(event)
+            elif standing and standing.solved and standing.source != self._ledger.source:
+                self.of_others += 1
+                self.other = standing.source
         self._ledger.mark(named)
         return events
 

@@ -29,8 +29,12 @@ BAD_ROWS_KEPT = 1_000
 
 @dataclass(slots=True)
 class Imported:
-    """What an import did; `last_key` is the last attempt that the broker has confirmed."""
+    """What an import did; `last_key` is the last attempt that the broker has confirmed.
 
+    `of_others` solves were counted before as another source's, such as `other_source`, and stay that one's.
+    """
+
+    source: str = ""
     users: int = 0
     solved: int = 0
     not_completed: int = 0
@@ -38,6 +42,8 @@ class Imported:
     published: int = 0
     taken_back: int = 0
     dead_letters: int = 0
+    of_others: int = 0
+    other_source: str = ""
     last_key: str | None = None
     bad_rows: list[str] = field(default_factory=list)
 
@@ -80,6 +86,7 @@ async def import_sessions(
     Raises SourceUnusable, ImportStopped, whose message says after which key to go on, and TooMuchTakenBack.
     """
     done.last_key = last_key = wanted.after
+    done.source = counted.ledger.source
     done.dead_letters = counted.dead_letters
     current = Round(counted.ledger, datetime.now(UTC))
 
@@ -109,6 +116,7 @@ async def import_sessions(
         for page in submissions.solved():
             await offer(page)
         done.last_key = last_key
+        done.of_others, done.other_source = current.of_others, current.other
     except ProducerError as error:
         raise ImportStopped(f"{error}; {where_to_go_on(done)}") from error
     finally:

@@ -331,11 +331,16 @@ async def test_the_command_imports_and_warns_and_keeps_the_password(world: World
     assert json.loads(done.stdout.splitlines()[-1])["submission_id"].startswith("session-")
     done = await command(world, source, *words, "--json")
     assert json.loads(done.stdout) == {
+        "source": f"/tables/{urlsplit(source).netloc.partition('@')[2]}{urlsplit(source).path}/site.problem_sessions",
         "users": 20, "solved": 200, "not_completed": 100, "invalid": 0, "published": 220, "taken_back": 0,
-        "dead_letters": 0, "last_key": "300",
+        "dead_letters": 0, "of_others": 0, "other_source": "", "last_key": "300",
     }  # fmt: skip
     assert b"a later revocation has to name them so" in done.stderr
     assert await counts(world) == dict(await site.fetch(TRUTH))
+    renamed = await command(world, source, *words, "--source", "/another", "--json")
+    said = json.loads(renamed.stdout)
+    assert (said["source"], said["of_others"], said["published"]) == ("/another", 200, 0)
+    assert f"200 of these solves are counted as {said['other_source']}".encode() in renamed.stderr
     unreachable = urlsplit(source)._replace(netloc="someone:hunter2@127.0.0.1:1").geturl()
     done = await command(world, unreachable, *words)
     assert (done.returncode, done.stderr.count(b"\n")) == (1, 2), done.stderr
