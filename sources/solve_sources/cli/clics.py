@@ -112,5 +112,7 @@ def _summarize(counted: "CountedContest", as_json: bool) -> None:
     published = counted.published
     if as_json:
         print_json({"published": published.total, **asdict(published), **asdict(counted.report)})
-        return
-    print_lines(*counted.report.people(), *published.people())
+    else:
+        print_lines(*counted.report.people(), *published.people())
+    if counted.report.undecided_judgements:
+        raise typer.Exit(1)

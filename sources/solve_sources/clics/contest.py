@@ -12,7 +12,7 @@ from typing import Any
 from solve_runtime.text import readable
 from solve_sources.clics.columns import COLUMNS_OF, judgement_columns, submission_columns, text_of
 from solve_sources.clics.feed import FeedChange
-from solve_sources.clics.objects import JUDGED, Submission, Team, judgement_of, submission_of
+from solve_sources.clics.objects import JUDGED, ORPHANS, Submission, Team, judgement_of, submission_of
 from solve_sources.clics.schedule import Schedule
 from solve_sources.errors import FeedError
 from solve_sources.reconciliation.scratch import Scratch, as_time, storable
@@ -51,11 +51,12 @@ class Contest(Scratch):
     def __init__(self) -> None:
         super().__init__(TABLES)
         self._contest: dict[str, Any] = {}
-        self._is_deleted = False
         self._state: dict[str, Any] = {}
         self._changes = 0
         self._named: set[str] = set()
+        self._listed: set[str] = set()
         self.contest_id = ""
+        self.is_deleted = False
         self.all_changed = False  # something that every verdict may depend on
 
     def apply(self, change: FeedChange) -> None:
@@ -73,6 +74,7 @@ class Contest(Scratch):
         elif change.type in TABLE_OF:
             self._named.add(change.type)
             if isinstance(change.state, list):
+                self._listed.add(change.type)
                 self._replace_all(change.type, change.state)
             elif change.id is not None:
                 self._apply_one(change.type, change.id, change.state)
@@ -82,8 +84,9 @@ class Contest(Scratch):
         for table in TABLE_OF.values():
             self._database.execute(f"UPDATE {table} SET gone = 1")  # noqa: S608 - one of ours
         self._database.execute("INSERT OR REPLACE INTO judgement_types VALUES ('AC', 1, 0)")
-        self._contest, self._state, self._is_deleted = {}, {}, False
+        self._contest, self._state, self.is_deleted = {}, {}, False
         self._named.clear()
+        self._listed.clear()
         self.all_changed = True
 
     @property
@@ -112,15 +115,23 @@ class Contest(Scratch):
 
     def submissions(self, only_changed: bool = False) -> Iterator[Submission]:
         """All of them by id, also deleted ones, or those that changed since `settled`."""
-        where = "WHERE submissions.id IN (SELECT id FROM changed)" if only_changed else ""
-        rows = self._database.execute(f"{JUDGED} {where} ORDER BY submissions.id, judgements.change")
+        return self._judged("submissions", "WHERE submissions.id IN (SELECT id FROM changed)" if only_changed else "")
+
+    def orphans(self) -> Iterator[Submission]:
+        """Those of which the feed has judgements and nothing else, by id."""
+        return self._judged(ORPHANS)
+
+    def _judged(self, which: str, where: str = "") -> Iterator[Submission]:
+        rows = self._database.execute(
+            f"{JUDGED.format(submissions=which)} {where} ORDER BY submissions.id, judgements.change"
+        )
         schedule = self.schedule
         current: Submission | None = None
         for row in rows:
             if current is None or current.id != row[0]:
                 if current is not None:
                     yield current
-                current = submission_of(row, schedule, self._is_deleted)
+                current = submission_of(row, schedule, self.is_deleted)
             if row[10] is not None:
                 current.judgements.append(judgement_of(row, schedule))
         if current is not None:
@@ -135,6 +146,14 @@ class Contest(Scratch):
         """Whether the feed says what a collection has, if only that it is empty."""
         return what in self._named
 
+    def lists(self, what: str) -> bool:
+        """Whether the feed gave a collection as a whole, so that what it does not name is gone."""
+        return what in self._listed
+
+    def gone(self, what: str) -> dict[str, bool]:
+        """Of each object of a collection that the feed names, whether it is gone."""
+        return {one: bool(gone) for one, gone in self._database.execute(f"SELECT id, gone FROM {TABLE_OF[what]}")}  # noqa: S608
+
     def count(self, what: str) -> int:
         """How many of a collection stand."""
         found = self._database.execute(f"SELECT count(*) FROM {TABLE_OF[what]} WHERE NOT gone")  # noqa: S608
@@ -145,6 +164,11 @@ class Contest(Scratch):
         found = self._database.execute(
             "SELECT count(*) FROM judgements WHERE NOT gone AND submission_id NOT IN (SELECT id FROM submissions)"
         )
+        return int(found.fetchone()[0])
+
+    def deleted_judgements_of_nobody(self) -> int:
+        """Those of which the feed says nothing but that they are deleted."""
+        found = self._database.execute("SELECT count(*) FROM judgements WHERE gone AND submission_id IS NULL")
         return int(found.fetchone()[0])
 
     def has_changes(self) -> bool:
@@ -166,7 +190,7 @@ class Contest(Scratch):
         if isinstance(said, list):  # of the collection of contests
             self._require_one_contest(*(item.get("id") for item in said if isinstance(item, dict)))
             said = said[-1] if said and isinstance(said[-1], dict) else None
-        self._is_deleted = said is None
+        self.is_deleted = said is None
         if said is not None:
             self._require_one_contest(said.get("id") or change.id)
             self._contest = said

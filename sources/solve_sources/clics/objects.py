@@ -19,12 +19,21 @@ SELECT
     judgements.id, judgements.type_id, judgements.start_time, judgements.start_contest_time, judgements.end_time,
     judgements.end_contest_time, judgements.stands, judgements.change,
     coalesce(judgement_types.solved AND NOT judgement_types.gone, -1)
-FROM submissions
+FROM {submissions}
 LEFT JOIN teams ON teams.id = submissions.team_id
 LEFT JOIN problems ON problems.id = submissions.problem_id
 LEFT JOIN judgements ON judgements.submission_id = submissions.id AND NOT judgements.gone
 LEFT JOIN judgement_types ON judgement_types.id = judgements.type_id
 """
+
+# named by judgements alone
+ORPHANS = """(
+    SELECT DISTINCT
+        submission_id AS id, NULL AS team_id, NULL AS problem_id, NULL AS language_id, NULL AS time,
+        NULL AS contest_time, 0 AS gone
+    FROM judgements
+    WHERE submission_id IS NOT NULL AND submission_id NOT IN (SELECT id FROM submissions)
+) AS submissions"""
 
 
 class Team(NamedTuple):

@@ -6,9 +6,9 @@ from datetime import UTC, datetime
 from itertools import islice
 from typing import TypeVar
 
-from solve_projector.domain.rule import Verdict
 from solve_schemas.events import Event
 from solve_sources.clics.contest import Contest
+from solve_sources.clics.partial import Unnamed, is_since
 from solve_sources.clics.references import KINDS
 from solve_sources.clics.verdicts import Reading, Report, Said, Verdicts
 from solve_sources.reconciliation.ledger import Ledger
@@ -43,7 +43,13 @@ class ContestSource:
             yield self._events(page, ledger, current, verdicts.frozen_since)
         if self._reading.whole:
             for missing in ledger.unmarked():
-                yield current.revoke(one for one in missing if not _is_since(one, verdicts.frozen_since))
+                yield current.revoke(one for one in missing if not is_since(one, verdicts.frozen_since))
+        else:
+            unnamed = Unnamed(self._contest, verdicts, ledger)
+            for orphans in pages_of(self._contest.orphans()):
+                yield [event for one in orphans for event in unnamed.rejudged(one, current)]
+            for missing in ledger.unmarked():
+                yield current.revoke(one for one in missing if unnamed.is_gone(one))
         verdicts.count_all()
         self.report = verdicts.report
 
@@ -76,16 +82,17 @@ class ContestSource:
     def _events(
         self, page: list[Said], ledger: Ledger, current: Round, frozen_since: datetime | None, *, at_rest: bool = True
     ) -> list[Event]:
+        is_all_of_it = self._reading.whole or self._contest.lists("judgements")
         events = current.offer(one.solve for one in page if one.solve and not one.held)
         revoke = current.revoke if at_rest else current.revoke_own
         for one in page:
             standing = ledger.of_submission(one.submission_id)
             current.spare(verdict.key for verdict in standing)
-            if not one.held and (one.decided or self._reading.whole):
+            if not one.held and (one.decided or is_all_of_it):
                 events += revoke(
                     verdict
                     for verdict in standing
-                    if (not one.solve or verdict.key != one.solve[:3]) and not _is_since(verdict, frozen_since)
+                    if (not one.solve or verdict.key != one.solve[:3]) and not is_since(verdict, frozen_since)
                 )
         return events
 
@@ -95,7 +102,3 @@ def pages_of(items: Iterable[Item]) -> Iterator[list[Item]]:
     iterator = iter(items)
     while page := list(islice(iterator, PAGE)):
         yield page
-
-
-def _is_since(standing: Verdict, moment: datetime | None) -> bool:
-    return moment is not None and standing.submitted_at is not None and standing.submitted_at >= moment

@@ -21,6 +21,12 @@ from solve_sources.text import cleaned
 NEVER = datetime.min.replace(tzinfo=UTC)
 CONTEST_ID_MAX_CHARS = 100
 ALWAYS_SHOWN = ("teams", "submissions", "judgements", "solved")
+WHAT_TO_DO = {
+    "undecided_judgements": (
+        "; their submissions are not in the feed, and what was counted does not say what they change: give the "
+        "submissions with all of their judgements too, or the whole feed without --partial"
+    )
+}
 
 
 @dataclass(slots=True)
@@ -40,6 +46,7 @@ class Report:
     submissions_after_end: int = 0
     submissions_since_freeze: int = 0
     orphan_judgements: int = 0
+    undecided_judgements: int = 0
     judgements_that_do_not_stand: int = 0
     unfinished_judgements: int = 0
     unknown_judgement_types: int = 0
@@ -54,7 +61,8 @@ class Report:
     def people(self) -> list[str]:
         """One line a count; things left out only if there are any."""
         shown = {name: getattr(self, name) for name in ALWAYS_SHOWN} | self.left_out
-        return [f"contest {self.contest_id}", *(f"{name.replace('_', ' ')}: {value}" for name, value in shown.items())]
+        lines = [f"{name.replace('_', ' ')}: {value}{WHAT_TO_DO.get(name, '')}" for name, value in shown.items()]
+        return [f"contest {self.contest_id}", *lines]
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,8 +112,8 @@ class Verdicts:
         self._schedule: Schedule = contest.schedule
         self._awaited = awaited
         self.waited_for: set[str] = set()
-        self._names_teams = reading.whole and contest.names("teams")
-        self._names_problems = reading.whole and contest.names("problems")
+        self._names_teams = contest.names("teams") if reading.whole else contest.lists("teams")
+        self._names_problems = contest.names("problems") if reading.whole else contest.lists("problems")
         self.report = Report(contest_id)
 
     def users(self, now: datetime) -> Iterator[WantedUser]:
@@ -119,7 +127,7 @@ class Verdicts:
             self.report.teams += 1
             self.report.hidden_teams += team.hidden
             username = cleaned(team.name) or cleaned(team.id)
-            yield WantedUser(self._named(team.id), username, min(start, now), not team.hidden)
+            yield WantedUser(self.named(team.id), username, min(start, now), not team.hidden)
 
     def said(self, submissions: Iterable[Submission]) -> Iterator[Said]:
         """Of each submission what the contest says."""
@@ -129,8 +137,15 @@ class Verdicts:
             held = frozen or self._waits(submission)
             self.report.submissions_since_freeze += frozen
             self.report.solved += solve is not None and not held
-            decided = submission.gone or submission.was_judged
-            yield Said(self._named(submission.id), solve, held, decided)
+            removed = submission.gone or submission.has_team is False or submission.has_problem is False
+            decided = removed or submission.was_judged
+            yield Said(self.named(submission.id), solve, held, decided)
+
+    def latest(self, submission: Submission) -> Judgement | None:
+        """Its latest finished judgement that stands, which decides."""
+        finished = [judgement for judgement in submission.judgements if self._counts(judgement)]
+        # ties go to the one that came later in the feed
+        return max(finished, key=lambda judgement: (judgement.started_at or NEVER, judgement.change), default=None)
 
     def count_all(self) -> None:
         """Fills in what counting the whole contest finds."""
@@ -162,17 +177,13 @@ class Verdicts:
     def _solve_of(self, submission: Submission) -> WantedSolve | None:
         if submission.gone:
             return None
-        finished = [judgement for judgement in submission.judgements if self._counts(judgement)]
-        if not self._takes_part(submission) or not finished:
-            return None
-        # ties go to the one that came later in the feed
-        latest = max(finished, key=lambda judgement: (judgement.started_at or NEVER, judgement.change))
-        if not latest.solved or latest.ended_at is None:
+        latest = self.latest(submission)
+        if not self._takes_part(submission) or latest is None or not latest.solved or latest.ended_at is None:
             return None
         return WantedSolve(
-            self._named(str(submission.team_id)),
-            self._named(str(submission.problem_id)),
-            self._named(submission.id),
+            self.named(str(submission.team_id)),
+            self.named(str(submission.problem_id)),
+            self.named(submission.id),
             latest.ended_at,
             submission.submitted_at or latest.ended_at,
             cleaned(submission.language_id or ""),
@@ -216,8 +227,8 @@ class Verdicts:
         report.unusable_times += judgement.ended_at is None
         return judgement.ended_at is not None
 
-    def _named(self, object_id: str) -> str:
-        """Ids of two contests never collide, nor two of one that are not an event's: too long, or unprintable."""
+    def named(self, object_id: str) -> str:
+        """An object's id in events. Those of two contests never collide, nor two that are too long or unprintable."""
         shown = cleaned(object_id)
         named = f"{self.report.contest_id}:{shown}"
         if len(named) < TEXT_MAX_CHARS and shown == object_id:

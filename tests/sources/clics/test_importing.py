@@ -14,7 +14,7 @@ import pytest
 from solve_projector.replay.replaying import ReplayOptions, replay
 from solve_schemas.events import SubmissionRevoked, SubmissionSolved, UserRegistered, UserRemoved
 from solve_sources.reconciliation import reconciling
-from tests.sources.clics.feeds import contest, judged, line, written
+from tests.sources.clics.feeds import TYPES, contest, judged, line, written
 from tests.sources.clics.imports import imported
 from tests.sources.clics.made_feed import made_feed
 from tests.sources.clics.scoreboard import solved_pairs
@@ -240,3 +240,51 @@ async def test_standard_input_is_followed_as_it_comes(world: World) -> None:
     out, error = await process.communicate()
     assert process.returncode == 0, error.decode()
     assert json.loads(out)["submissions"] == 2
+
+
+HEAD = [line("contest", None, {"id": "cup"}), line("judgement-types", None, TYPES)]
+
+
+def rejudged(submission: str, verdict: str, minute: int, **more: Any) -> dict[str, Any]:
+    """A judgement of its own id."""
+    end = f"2026-05-02T09:{minute:02}:30Z"
+    said = {"submission_id": submission, "judgement_type_id": verdict, "start_time": end, "end_time": end}
+    return line("judgements", f"j7-{submission}", {"id": f"j7-{submission}", **said, **more})
+
+
+async def test_a_partial_feed_takes_back_what_was_rejudged_though_it_has_no_submission(world: World, importing) -> None:  # type: ignore[no-untyped-def]
+    await importing(FIRST)
+    done = await importing([*HEAD, rejudged("s2", "WA", 30), rejudged("s1", "AC", 30)], whole=False)
+    assert (done.taken_back, done.solved) == (1, 0)
+    assert await counts(world) == {"cup:t1": 2}
+
+
+async def test_what_a_partial_feed_leaves_undecided_is_counted_with_what_to_do(world: World, command) -> None:  # type: ignore[no-untyped-def]
+    assert (await command(FIRST)).status == 0
+    whose = rejudged("s9", "AC", 30)
+    whether_later = rejudged("s2", "WA", 1)
+    whether_another_stands = rejudged("s1", "AC", 30, valid=False)
+    of_what = line("judgements", "j-s3", None)
+    done = await command([*HEAD, whose, whether_later, whether_another_stands, of_what], "--partial")
+    assert done.status == 1
+    assert "undecided judgements: 4; their submissions are not in the feed" in done.stdout
+    assert "or the whole feed" in done.stdout
+    assert await counts(world) == {"cup:t1": 2, "cup:t2": 1}
+
+
+async def test_a_partial_feed_takes_back_what_it_says_is_gone(world: World, importing) -> None:  # type: ignore[no-untyped-def]
+    for gone, left in (
+        ([line("problems", "a", None)], {"cup:t1": 1}),
+        ([line("teams", "t2", None)], {"cup:t1": 2}),
+        ([line("problems", None, [{"id": "a"}])], {"cup:t1": 1, "cup:t2": 1}),
+        ([line("teams", None, [{"id": "t2", "name": "Team t2"}])], {"cup:t2": 1}),
+        ([line("submissions", None, [])], {}),
+        ([line("judgements", None, [rejudged("s2", "AC", 30)["data"]])], {"cup:t2": 1}),
+        ([line("contest", None, None)], {}),
+        ([line("teams", "t2", None), rejudged("s2", "AC", 30)], {"cup:t1": 2}),
+        ([line("problems", "a", None), judged("s1", "t1", "a")[0]], {"cup:t1": 1}),
+    ):
+        await importing(FIRST)
+        await importing([*HEAD, *gone], whole=False)
+        assert await counts(world) == left, gone
+        assert (await importing([*HEAD, *gone], whole=False)).total == 0
