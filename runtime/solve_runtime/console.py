@@ -169,15 +169,15 @@ def _on_signals(react: Callable[[], object]) -> None:
         asyncio.get_running_loop().add_signal_handler(number, react)
 
 
-def print_json(value: Any) -> None:
+def print_json(value: Any, *, to_errors: bool = False) -> None:
     """One line of JSON in ASCII: text may hold surrogates, or characters that steer a terminal."""
-    print_json_line(json.dumps(value, default=_plain, ensure_ascii=False))
-    sys.stdout.flush()
+    print_json_line(json.dumps(value, default=_plain, ensure_ascii=False), to_errors=to_errors)
+    (sys.stderr if to_errors else sys.stdout).flush()
 
 
-def print_json_line(line: str) -> None:
+def print_json_line(line: str, *, to_errors: bool = False) -> None:
     """A line that is JSON already."""
-    print(ascii_json(line))
+    print(ascii_json(line), file=sys.stderr if to_errors else sys.stdout)
 
 
 def print_lines(*lines: str, to_errors: bool = False) -> None:

@@ -15,9 +15,10 @@ def show_bad_lines(bad: list[str]) -> None:
         print_lines(f"… and {len(bad) - BAD_LINES_SHOWN} more", to_errors=True)
 
 
-def print_summary(counts: dict[str, Any], as_json: bool) -> None:
-    """One line, for people or for scripts."""
+def print_summary(counts: dict[str, Any], as_json: bool, *, dry_run: bool = False) -> None:
+    """One line, for people or for scripts; of a dry run on standard error, beside the events."""
     if as_json:
-        print_json(counts)
+        print_json(counts, to_errors=dry_run)
     else:
-        print_lines(", ".join(f"{name} {value}" for name, value in counts.items()))
+        said = ", ".join(f"{name} {value}" for name, value in counts.items())
+        print_lines(f"would be: {said}" if dry_run else said, to_errors=dry_run)

@@ -11,6 +11,7 @@ from solve_runtime.console import Json, print_json, print_json_line, print_lines
 from solve_runtime.kafka_settings import KafkaConnection
 from solve_runtime.settings import read_together
 from solve_sources.tables.settings import require_clients
+from solve_sources.text import input_name
 
 if TYPE_CHECKING:
     from solve_sources.clics.contest import Contest
@@ -55,24 +56,25 @@ def import_clics(
     from solve_sources.clics.verdicts import Reading
 
     reading = Reading(contest_id, contest_time_only, respect_freeze, whole=not partial)
-    wanted = ContestImport(file, reading, source, yes)
+    wanted = ContestImport(input_name(file), reading, source, yes)
     with Contest() as contest:
         if file == STANDARD_INPUT and not dry_run:
             print_lines(FOLLOWING, to_errors=True)
-            _summarize(run_async(lambda: _follow(contest, wanted)), as_json)
+            _finish(run_async(lambda: _follow(contest, wanted)), as_json)
             return
         _read(contest, file)
         if dry_run:
-            run_async(lambda: _print(contest, wanted))
+            run_async(lambda: _print(contest, wanted, as_json))
         else:
-            _summarize(run_async(lambda: _publish(contest, wanted)), as_json)
+            _finish(run_async(lambda: _publish(contest, wanted)), as_json)
 
 
 def _read(contest: "Contest", file: str) -> None:
     from solve_sources.clics.feed import feed_changes, feed_lines
 
     with closing(open_events(file)) as stream, progress_bar("reading", 0) as bar:
-        for change in feed_changes(feed_lines(stream, file), file):
+        name = input_name(file)
+        for change in feed_changes(feed_lines(stream, name), name):
             contest.apply(change)
             bar(1)
 
@@ -97,7 +99,7 @@ async def _publish(contest: "Contest", wanted: "ContestImport") -> "CountedConte
     return counted
 
 
-async def _print(contest: "Contest", wanted: "ContestImport") -> None:
+async def _print(contest: "Contest", wanted: "ContestImport", as_json: bool) -> None:
     from solve_projector.settings import ProjectorSettings
     from solve_schemas.record import encode_line
     from solve_sources.clics.importing import open_contest
@@ -106,13 +108,26 @@ async def _print(contest: "Contest", wanted: "ContestImport") -> None:
     async with open_contest(contest, wanted, connection, settings) as counted:
         for event in counted.needed():
             print_json_line(encode_line(event))
+        _summarize(counted, as_json, dry_run=True)
+        counted.require_few()
+    _require_decided(counted)
 
 
-def _summarize(counted: "CountedContest", as_json: bool) -> None:
+def _finish(counted: "CountedContest", as_json: bool) -> None:
+    _summarize(counted, as_json)
+    _require_decided(counted)
+
+
+def _summarize(counted: "CountedContest", as_json: bool, *, dry_run: bool = False) -> None:
     published = counted.published
     if as_json:
-        print_json({"published": published.total, **asdict(published), **asdict(counted.report)})
+        found = {"published": published.total, **asdict(published), **asdict(counted.report)}
+        print_json(found, to_errors=dry_run)
     else:
-        print_lines(*counted.report.people(), *published.people())
+        lines = published.people("would be " if dry_run else "")
+        print_lines(*counted.report.people(), *lines, to_errors=dry_run)
+
+
+def _require_decided(counted: "CountedContest") -> None:
     if counted.report.undecided_judgements:
         raise typer.Exit(1)

@@ -15,7 +15,7 @@ from solve_runtime.kafka_settings import KafkaConnection
 from solve_runtime.settings import read_together
 from solve_schemas.events import Event
 from solve_schemas.record import encode_line
-from solve_sources.errors import SourceUnusable
+from solve_sources.errors import SourceUnusable, TooMuchTakenBack
 from solve_sources.tables.mapping import Sessions, Users, moment_of, read_mapping, zone_of
 from solve_sources.tables.sessions import MADE_ID, TimeRules
 from solve_sources.tables.settings import SourceSettings, require_clients
@@ -98,17 +98,13 @@ def import_problem_sessions(
     if not wanted.sessions.submission_id and not wanted.sessions.query:
         _report_made_ids()
     done = Imported()
-    run_async(lambda: _import(wanted, source, done, dry_run=dry_run))
+    refusal = run_async(lambda: _import(wanted, source, done, dry_run=dry_run))
     show_bad_lines(done.bad_rows)
     counts = {name: value for name, value in asdict(done).items() if name != "bad_rows"}
-    if done.of_others:
-        print_lines(
-            f"solve-producer: {done.of_others} of these solves are counted as {done.other_source or 'no source'}; "
-            "what is gone there is taken back only by an import with that --source",
-            to_errors=True,
-        )
-    if not dry_run:
-        print_summary(counts, as_json)
+    _report_other_source(done)
+    print_summary(counts, as_json, dry_run=dry_run)
+    if refusal and not yes:
+        raise refusal
     if done.invalid:
         raise typer.Exit(1)
 
@@ -131,9 +127,20 @@ def _report_made_ids() -> None:
     )
 
 
-async def _import(wanted: "Import", source: str | None, done: "Imported", *, dry_run: bool) -> None:
+def _report_other_source(done: "Imported") -> None:
+    if done.of_others:
+        print_lines(
+            f"solve-producer: {done.of_others} of these solves are counted as {done.other_source or 'no source'}; "
+            "what is gone there is taken back only by an import with that --source",
+            to_errors=True,
+        )
+
+
+async def _import(wanted: "Import", source: str | None, done: "Imported", *, dry_run: bool) -> TooMuchTakenBack | None:
+    """Returns what a dry run is to be refused with, once it has shown everything."""
     from solve_projector.settings import ProjectorSettings
     from solve_sources.reconciliation.counted import open_counted
+    from solve_sources.reconciliation.reconciling import refusal_of
     from solve_sources.tables.problem_sessions import import_sessions, source_of, where_to_go_on
 
     connection, settings, origin = read_together(KafkaConnection.of_program, ProjectorSettings, SourceSettings)
@@ -153,6 +160,8 @@ async def _import(wanted: "Import", source: str | None, done: "Imported", *, dry
             except asyncio.CancelledError:
                 print_lines(f"solve-producer: {where_to_go_on(done)}", to_errors=True)
                 raise
+        ledger = counted.ledger
+        return refusal_of(done.taken_back, ledger.solved_of_source() + done.taken_back, name) if dry_run else None
 
 
 async def _show(events: list[Event]) -> None:

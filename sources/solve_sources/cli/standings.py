@@ -12,6 +12,8 @@ from solve_runtime.settings import read_together
 from solve_sources.tables.settings import require_clients
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from solve_sources.ranklists.importing import Extent
     from solve_sources.ranklists.standings import Standings
     from solve_sources.reconciliation.reconciling import Reconciled
@@ -62,25 +64,34 @@ def import_standings(
     default = moment_of(default_time, "--default-time") if default_time else None
     extent = Extent(not partial, respect_freeze)
     standings = read_file(file, form, contest_id=contest_id, teams=teams, default_time=default)
-    done = run_async(lambda: _import(standings, source, extent, agreed=yes, dry_run=dry_run))
-    if dry_run:
-        return
-    if as_json:
-        print_json({"published": done.total, **asdict(done), "report": asdict(standings.report)})
-    else:
-        print_lines(*standings.report.people(), *done.people())
+
+    def summarize(done: "Reconciled") -> None:
+        if as_json:
+            found = {"published": done.total, **asdict(done), "report": asdict(standings.report)}
+            print_json(found, to_errors=dry_run)
+        else:
+            lines = done.people("would be " if dry_run else "")
+            print_lines(*standings.report.people(), *lines, to_errors=dry_run)
+
+    run_async(lambda: _import(standings, source, extent, summarize, agreed=yes, dry_run=dry_run))
 
 
 async def _import(
-    standings: "Standings", source: str | None, extent: "Extent", *, agreed: bool, dry_run: bool
-) -> "Reconciled | None":
+    standings: "Standings",
+    source: str | None,
+    extent: "Extent",
+    summarize: "Callable[[Reconciled], None]",
+    *,
+    agreed: bool,
+    dry_run: bool,
+) -> None:
     from datetime import UTC, datetime
 
     from solve_projector.settings import ProjectorSettings
     from solve_schemas.record import encode_line
     from solve_sources.ranklists.importing import import_standings, needed, source_of
     from solve_sources.reconciliation.counted import open_counted
-    from solve_sources.reconciliation.reconciling import Round
+    from solve_sources.reconciliation.reconciling import Reconciled, Round, require_few
 
     connection, settings = read_together(KafkaConnection.of_program, ProjectorSettings)
     name = source or source_of(standings)
@@ -89,8 +100,12 @@ async def _import(
         connected_producer(connection, name) as producer,
     ):
         if not dry_run:
-            return await import_standings(standings, counted, producer.publish, extent, agreed=agreed)
+            summarize(await import_standings(standings, counted, producer.publish, extent, agreed=agreed))
+            return
+        would = Reconciled(dead_letters=counted.dead_letters)
         for page in needed(standings, counted, Round(counted.ledger, datetime.now(UTC)), extent):
             for event in page:
                 print_json_line(encode_line(event))
-    return None
+                would.add(event)
+        summarize(would)
+        require_few(would.taken_back, counted.ledger, agreed=agreed)

@@ -18,7 +18,7 @@ from solve_sources.clics.contest import Contest
 from solve_sources.clics.source import ContestSource
 from solve_sources.clics.verdicts import Reading, Report
 from solve_sources.reconciliation.counted import Counted, open_counted
-from solve_sources.reconciliation.reconciling import Reconciled, Round, publish_page, reconcile
+from solve_sources.reconciliation.reconciling import Reconciled, Round, publish_page, reconcile, require_few
 
 SOURCE = "/clics/{}"
 
@@ -51,9 +51,16 @@ class CountedContest:
         return self._whole.report
 
     def needed(self) -> Iterator[Event]:
-        """The events that `reconcile` would publish now."""
+        """The events that `reconcile` would publish now; `published` counts them."""
+        self.published = Reconciled(dead_letters=self._counted.dead_letters)
         for page in self._whole.pages(self._counted.ledger, self._round()):
-            yield from page
+            for event in page:
+                self.published.add(event)
+                yield event
+
+    def require_few(self) -> None:
+        """After `needed`. Raises TooMuchTakenBack where `reconcile` would."""
+        require_few(self.published.taken_back, self._counted.ledger, agreed=self._agreed)
 
     async def reconcile(self) -> None:
         """Publishes what is missing, once the feed has said everything.

@@ -39,11 +39,11 @@ class Reconciled:
         """All that were published."""
         return self.registered + self.solved + self.taken_back
 
-    def people(self) -> list[str]:
-        """Two lines for people, and a third where events were refused."""
-        said = f"published {self.total} events: {self.registered} registrations, {self.solved} solved"
+    def people(self, would: str = "") -> list[str]:
+        """Two lines for people, and a third where events were refused; `would` be done, or was."""
+        said = f"{would}published {self.total} events: {self.registered} registrations, {self.solved} solved"
         refused = f"dead letters of this source: {self.dead_letters}; see solve-projector dead-letters list"
-        return [said, f"taken back: {self.taken_back}", *([refused] if self.dead_letters else [])]
+        return [said, f"{would}taken back: {self.taken_back}", *([refused] if self.dead_letters else [])]
 
     def add_all(self, other: "Reconciled") -> None:
         """Counts what another one counted."""
@@ -123,13 +123,19 @@ def fold_published(ledger: Ledger, events: Iterable[Event]) -> None:
             ledger.fold(verdict_of(event, OF_THIS_RUN, 0, ledger.source), named=True)
 
 
-def require_few(needed: Reconciled, ledger: Ledger, agreed: bool) -> None:
+def require_few(taken_back: int, ledger: Ledger, *, agreed: bool) -> None:
     """Raises TooMuchTakenBack where a tenth of what stands of the source would go, and nobody said yes."""
-    standing = ledger.solved_of_source()
-    if agreed or needed.taken_back <= max(UNASKED_TAKEN_BACK, standing // ASKED_SHARE):
-        return
-    raise TooMuchTakenBack(
-        f"{needed.taken_back} of the {standing} solves counted from {ledger.source} would be taken back, which is more "
+    refusal = None if agreed else refusal_of(taken_back, ledger.solved_of_source(), ledger.source)
+    if refusal:
+        raise refusal
+
+
+def refusal_of(taken_back: int, standing: int, source: str) -> TooMuchTakenBack | None:
+    """The error where so many of what stands are too many to be taken back unasked."""
+    if taken_back <= max(UNASKED_TAKEN_BACK, standing // ASKED_SHARE):
+        return None
+    return TooMuchTakenBack(
+        f"{taken_back} of the {standing} solves counted from {source} would be taken back, which is more "
         "than a tenth; none was. See which with --dry-run; then say --yes, or --partial if this is not all of the "
         "source"
     )
@@ -177,7 +183,7 @@ async def _few_or_again(
         if needed.total <= KEPT:
             kept.append(page)
         await asyncio.sleep(0)
-    require_few(needed, ledger, agreed=False)
+    require_few(needed.taken_back, ledger, agreed=False)
     return iter(kept) if needed.total <= KEPT else again()
 
 
@@ -187,7 +193,7 @@ async def take_back_unnamed(counted: Counted, current: Round, publish: Publish, 
     Raises TooMuchTakenBack, KeepsChanging, and what `publish` and the log's readers raise.
     """
     ledger, total = counted.ledger, 0
-    require_few(total_of(current.revoke(page) for page in ledger.unmarked()), ledger, agreed)
+    require_few(total_of(current.revoke(page) for page in ledger.unmarked()).taken_back, ledger, agreed=agreed)
     for _ in range(LOOKS):
         await counted.catch_up()
         before = total

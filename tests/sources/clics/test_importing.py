@@ -126,6 +126,12 @@ async def test_more_than_a_tenth_is_taken_back_only_after_a_yes(world: World, co
     revoked = [json.loads(one) for one in shown.stdout.splitlines()]
     assert {one["type"] for one in revoked} == {SubmissionRevoked.type_name}
     assert len(revoked) == 30
+    assert shown.status == 1
+    assert "would be published 30 events: 0 registrations, 0 solved\nwould be taken back: 30\n" in shown.stderr
+    assert "30 of the 60 solves counted from /clics/cup would be taken back" in shown.stderr
+    agreed = await command(few, "--dry-run", "--yes", "--json")
+    assert (agreed.status, len(agreed.stdout.splitlines())) == (0, 30)
+    assert json.loads(agreed.stderr.splitlines()[-1])["taken_back"] == 30
     assert sum((await counts(world)).values()) == 60
     assert (await command(few, "--yes")).status == 0
     assert sum((await counts(world)).values()) == 30

@@ -52,6 +52,7 @@ async def test_what_later_standings_do_not_say_is_taken_back(world: World, impor
         "submission.solved.v1",
         "submission.revoked.v1",
     ]
+    assert shown.stderr.splitlines()[-1] == "would be taken back: 1"
 
 
 async def test_frozen_results_are_hidden_and_not_taken_back(world: World, importing) -> None:  # type: ignore[no-untyped-def]

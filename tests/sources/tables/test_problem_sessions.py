@@ -328,6 +328,7 @@ async def test_the_command_imports_and_warns_and_keeps_the_password(world: World
     done = await command(world, source, *words, "--dry-run")
     assert done.returncode == 0, done.stderr
     assert len(done.stdout.splitlines()) == 220
+    assert b"would be: users 20, solved 200," in done.stderr
     assert json.loads(done.stdout.splitlines()[-1])["submission_id"].startswith("session-")
     done = await command(world, source, *words, "--json")
     assert json.loads(done.stdout) == {
