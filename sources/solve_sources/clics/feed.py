@@ -62,6 +62,10 @@ def change_of(line: bytes, where: str) -> FeedChange | None:
     try:
         said = json.loads(line)
     except (ValueError, RecursionError) as error:
+        if not line.endswith(b"\n"):
+            raise FeedError(
+                f"{where}: the feed ends in the middle of this line, so it was cut; get it again"
+            ) from error
         raise FeedError(f"{where}: not JSON: {error}; correct the line, or get the feed again") from error
     return change_said(said, where)
 

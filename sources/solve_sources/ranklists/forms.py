@@ -12,6 +12,7 @@ from solve_sources.ranklists.codeforces import read_standings, read_status
 from solve_sources.ranklists.scoreboard import read_scoreboard
 from solve_sources.ranklists.srk import read_srk
 from solve_sources.ranklists.standings import Reading, Standings, decoded
+from solve_sources.text import input_name
 
 MAX_BYTES = 256 * 2**20
 GZIP = b"\x1f\x8b"
@@ -38,12 +39,12 @@ def read_file(
     Raises StandingsUnusable, UnreadableFile and InputUnusable.
     """
     said = None if teams is None else _content(teams)
-    return read(Reading(_content(file), file, contest_id, default_time, said, datetime.now(UTC)), form)
+    return read(Reading(_content(file), input_name(file), contest_id, default_time, said, datetime.now(UTC)), form)
 
 
 def _content(file: str) -> bytes:
     with open_events(file) as stream:
-        return content(stream, file)
+        return content(stream, input_name(file))
 
 
 def read(reading: Reading, form: str | None = None) -> Standings:

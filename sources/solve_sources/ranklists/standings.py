@@ -24,6 +24,7 @@ Model = TypeVar("Model")
 
 LATEST = timedelta(days=1)  # a later time is no event's
 SECONDS_MAX = 10**11
+TRUNCATED = "Input data was truncated"  # as msgspec says it
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,7 +152,8 @@ def decoded(reading: Reading, data: bytes | Raw, model: type[Model], place: str 
         return decode(data, type=model)
     except (MsgspecError, UnicodeDecodeError, RecursionError) as error:
         said, _, inner = str(error).partition(" - at `$")
-        raise StandingsUnusable(f"{reading.name}: {place}{inner.rstrip('`')}: {said}") from None
+        do = "the file was cut; get it again" if said == TRUNCATED else "correct the file, or get it again"
+        raise StandingsUnusable(f"{reading.name}: {place}{inner.rstrip('`')}: {said}; {do}") from None
 
 
 def each(reading: Reading, parts: Iterable[Raw], model: type[Model], place: str) -> Iterable[tuple[str, Model]]:

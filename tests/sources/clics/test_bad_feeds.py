@@ -1,5 +1,7 @@
 """Feeds that are wrong, odd or cut: refused with the line, or read as they are meant, and nothing lost unseen."""
 
+import subprocess
+import sys
 from io import BytesIO
 from typing import Any
 
@@ -179,5 +181,14 @@ def test_a_file_may_begin_with_a_byte_order_mark() -> None:
 
 def test_a_last_line_that_was_cut_is_named() -> None:
     cut = b"\n".join(BASE)[:-20]
-    with pytest.raises(FeedError, match="f:5: not JSON"):
+    with pytest.raises(FeedError, match="f:5: the feed ends in the middle of this line, so it was cut; get it again"):
         list(feed_changes(feed_lines(BytesIO(cut), "f"), "f"))
+
+
+def test_standard_input_is_named_as_such() -> None:
+    for words, given in ((("clics", "-", "--dry-run"), CONTEST[:-9]), (("standings", "-"), b"{")):
+        arguments = [sys.executable, "-m", "solve_producer", "import", *words]
+        done = subprocess.run(arguments, input=given, capture_output=True, check=False)
+        assert done.returncode == 1
+        assert b"solve-producer: standard input:" in done.stderr
+        assert b"it was cut; get it again" in done.stderr or b"the file was cut; get it again" in done.stderr

@@ -46,6 +46,11 @@ def test_a_file_that_was_cut_or_spoilt_never_breaks(place: int, instead: bytes) 
         standings_of(WHOLE[:place] + instead + WHOLE[place + 1 :], contest_id="demo")
 
 
+def test_a_file_that_was_cut_says_what_to_do() -> None:
+    assert refusal(WHOLE[:-20]).endswith("file.json: $: Input data was truncated; the file was cut; get it again")
+    assert refusal(b'{"rows": x}').endswith("; correct the file, or get it again")
+
+
 def test_a_file_has_a_size_limit_and_may_begin_with_a_byte_order_mark() -> None:
     assert content(io.BytesIO(b"\xef\xbb\xbf{}"), "file", 5) == b"{}"
     with pytest.raises(StandingsUnusable, match="file has more than 5 bytes"):
