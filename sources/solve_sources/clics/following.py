@@ -105,7 +105,8 @@ class Follower:
         log.info(
             "everything is compared",
             action="reconciled", contest=counted.report.contest_id, solves=counted.report.solved,
-            left_out=counted.report.left_out, **asdict(counted.published),
+            left_out=counted.report.left_out, first_unusable_time=counted.report.first_unusable_time,
+            **asdict(counted.published),
         )  # fmt: skip
 
     def _take(self, piece: Piece) -> None:

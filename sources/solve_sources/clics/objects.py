@@ -54,6 +54,8 @@ class Judgement(NamedTuple):
     stands: bool
     change: int
     solved: bool | None
+    id: str
+    unusable_end: str  # why, if it has a type and no time at which it ended
 
 
 class Submission(NamedTuple):
@@ -70,32 +72,38 @@ class Submission(NamedTuple):
     has_team: bool | None
     has_problem: bool | None
     judgements: list[Judgement]
+    unusable_time: str  # why, if it has no time
 
 
 def submission_of(row: sqlite3.Row, schedule: Schedule, contest_is_deleted: bool) -> Submission:
     """From a row of `JUDGED`; its judgements are still to be added."""
+    submitted_at = schedule.moment(row[4], row[5])
     return Submission(
         row[0],
         row[1],
         row[2],
         row[3],
-        submitted_at=schedule.moment(row[4], row[5]),
+        submitted_at=submitted_at,
         since_start=None if row[5] is None else row[5] * TICK,
         gone=bool(row[6]) or contest_is_deleted,
         was_judged=bool(row[7]),
         has_team=None if row[8] < 0 else not row[8],
         has_problem=None if row[9] < 0 else not row[9],
         judgements=[],
+        unusable_time="" if submitted_at else schedule.why_unusable(row[4], row[5]),
     )
 
 
 def judgement_of(row: sqlite3.Row, schedule: Schedule) -> Judgement:
     """From a row of `JUDGED` that has one."""
+    ended_at = schedule.moment(row[14], row[15])
     return Judgement(
         type_id=row[11],
         started_at=schedule.moment(row[12], row[13]),
-        ended_at=schedule.moment(row[14], row[15]),
+        ended_at=ended_at,
         stands=bool(row[16]),
         change=row[17],
         solved=None if row[18] < 0 else bool(row[18]),
+        id=row[10],
+        unusable_end="" if ended_at else schedule.why_unusable(row[14], row[15]),
     )

@@ -66,16 +66,25 @@ class Schedule(NamedTuple):
 
     def moment(self, absolute: int | None, relative: int | None) -> datetime | None:
         """A time that is given as such, or as one since the start; None where no event can have it."""
+        time = self._said(absolute, relative)
+        return time if time is not None and as_time(0) <= time <= self.latest else None
+
+    def why_unusable(self, absolute: int | None, relative: int | None) -> str:
+        """What is wrong with a time of which there is no `moment`."""
+        time = self._said(absolute, relative)
+        if time is None:
+            return "missing, or none that can be read"
+        return f"{time.isoformat()}, which is {'in the future' if time > self.latest else 'before 1970'}"
+
+    def _said(self, absolute: int | None, relative: int | None) -> datetime | None:
         if absolute is not None:
-            time = as_time(absolute)
-        elif relative is None or self.start is None:
+            return as_time(absolute)
+        if relative is None or self.start is None:
             return None
-        else:
-            try:
-                time = self.start + relative * TICK
-            except OverflowError:
-                return None
-        return time if as_time(0) <= time <= self.latest else None
+        try:
+            return self.start + relative * TICK
+        except OverflowError:
+            return None
 
 
 def _is_since(

@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from hashlib import blake2b
 from typing import NamedTuple
 
+from solve_runtime.text import cut, readable
 from solve_schemas.events import TEXT_MAX_CHARS
 from solve_sources.clics.contest import Contest
 from solve_sources.clics.objects import Judgement, Submission
@@ -51,6 +52,7 @@ class Report:
     unfinished_judgements: int = 0
     unknown_judgement_types: int = 0
     unusable_times: int = 0
+    first_unusable_time: str = ""
 
     @property
     def left_out(self) -> dict[str, int]:
@@ -58,10 +60,16 @@ class Report:
         counts = {name: value for name, value in asdict(self).items() if isinstance(value, int)}
         return {name: value for name, value in counts.items() if value and name not in ALWAYS_SHOWN}
 
+    def add_unusable_time(self, what: str, why: str) -> None:
+        """Counts one; an object is named as the feed does."""
+        self.unusable_times += 1
+        self.first_unusable_time = self.first_unusable_time or f"{cut(readable(what), 100)} {why}"
+
     def people(self) -> list[str]:
         """One line a count; things left out only if there are any."""
         shown = {name: getattr(self, name) for name in ALWAYS_SHOWN} | self.left_out
-        lines = [f"{name.replace('_', ' ')}: {value}{WHAT_TO_DO.get(name, '')}" for name, value in shown.items()]
+        more = WHAT_TO_DO | {"unusable_times": f"; the first: {self.first_unusable_time}"}
+        lines = [f"{name.replace('_', ' ')}: {value}{more.get(name, '')}" for name, value in shown.items()]
         return [f"contest {self.contest_id}", *lines]
 
 
@@ -193,7 +201,8 @@ class Verdicts:
     def _takes_part(self, submission: Submission) -> bool:
         report = self.report
         report.submissions += 1
-        report.unusable_times += submission.submitted_at is None
+        if submission.submitted_at is None:
+            report.add_unusable_time(f"submission {submission.id}", f"has a time that is {submission.unusable_time}")
         if submission.team_id is None or submission.problem_id is None:
             report.submissions_without_team += 1
             return False
@@ -224,7 +233,8 @@ class Verdicts:
             report.unfinished_judgements += 1
             return False
         report.unknown_judgement_types += judgement.solved is None
-        report.unusable_times += judgement.ended_at is None
+        if judgement.ended_at is None:
+            report.add_unusable_time(f"judgement {judgement.id}", f"has an end that is {judgement.unusable_end}")
         return judgement.ended_at is not None
 
     def named(self, object_id: str) -> str:

@@ -26,14 +26,17 @@ def test_what_cannot_count_is_reported_and_no_error() -> None:
         ),
         judgement("j1", None, None),
         judgement("j2", "??", "2024-01-01T10:06:00Z"),
-        judgement("j3", "AC", "0001-01-01T00:00:00Z"),
+        judgement("j3", "AC", "9001-01-01T00:00:00Z"),
+        judgement("j4", "AC", "0001-01-01T00:00:00Z"),
         line("clarifications", "x", {"id": "x"}),
         b"",
     )
     report = conversion.report
     assert solved_by(conversion) == {}
     assert (report.submissions_without_team, report.submissions_of_unknown_teams, report.orphan_judgements) == (1, 1, 1)
-    assert (report.unfinished_judgements, report.unknown_judgement_types, report.unusable_times) == (1, 1, 1)
+    assert (report.unfinished_judgements, report.unknown_judgement_types, report.unusable_times) == (1, 1, 2)
+    first = "judgement j3 has an end that is 9001-01-01T00:00:00+00:00, which is in the future"
+    assert f"unusable times: 2; the first: {first}" in report.people()
 
 
 BAD_LINES = [
