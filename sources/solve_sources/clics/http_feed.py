@@ -18,7 +18,16 @@ from time import monotonic
 import httpx
 import structlog
 
-from solve_sources.clics.contest_api import FEED, ContestLogin, Refused, answer_to, client_of, only_contest, place_of
+from solve_sources.clics.contest_api import (
+    EXAMPLE,
+    FEED,
+    ContestLogin,
+    Refused,
+    answer_to,
+    client_of,
+    only_contest,
+    place_of,
+)
 from solve_sources.clics.feed_reading import Connected, Ended, Line, Piece, Quiet, Reading, Whole
 from solve_sources.clics.http_lines import lines_and_lulls
 from solve_sources.errors import FeedError
@@ -65,6 +74,7 @@ class HttpFeed:
         self._patience = patience or Patience()
         self._reading = self._new_reading()
         self._ever = False  # whether a line of a feed was ever read
+        self._warned = False
         self._options = {"types": TYPES, "stream": "false"}
         self._failures = 0
         self._server_errors = 0
@@ -164,17 +174,30 @@ class HttpFeed:
         jitter = random.uniform(0.5, 1.0)  # noqa: S311 - spreads clients that lost the same server
         pause_s = max(longest_s * jitter, refused.retry_after_s if refused else 0.0)
         self.counts["lost" if refused else "closed"] += 1
+        self._warn_of_url()
         log.warning(
             "connecting to the contest's feed again",
             action="feed_lost", url=self.place.url, reason=reason, pause_s=round(pause_s, 1),
         )  # fmt: skip
         return pause_s
 
+    def _warn_of_url(self) -> None:
+        """Once, where nothing was read yet: a server that is away and a wrong URL look the same."""
+        if self._ever or self._warned:
+            return
+        self._warned = True
+        asked = f"{self.place.url}/{FEED}" if self.place.contest else f"{self.place.base}/contests"
+        log.warning(
+            f"nothing was read yet; if the server is there, check the URL ({EXAMPLE}): a wrong one looks the same",
+            action="feed_never_read", asked=asked,
+        )  # fmt: skip
+
     def _asks_for_less(self, refused: Refused, *, resumed: bool) -> bool:
         """Whether the next request leaves out what the server does not take in this one."""
         self._server_errors += resumed and refused.status >= httpx.codes.INTERNAL_SERVER_ERROR
         if resumed and (refused.status in TOKEN_UNKNOWN or self._server_errors >= SERVER_ERRORS_MAX):
-            log.warning("reading the feed from its beginning", action="feed_token_unknown", reason=str(refused))
+            self.problem = reason = _why_token_unknown(f"{self.place.url}/{FEED}", refused.status)
+            log.warning("reading the feed from its beginning", action="feed_token_unknown", reason=reason)
             self.counts["token_unknown"] += 1
             self._server_errors = 0
             self.start_over()
@@ -189,3 +212,9 @@ class HttpFeed:
         self._bad_lines[refused.line] += bool(refused.line)
         if (refused.definite and not self._ever) or self._bad_lines[refused.line] >= SAME_LINE_MAX:
             raise FeedError(str(refused))
+
+
+def _why_token_unknown(url: str, status: int) -> str:
+    if status in TOKEN_UNKNOWN:
+        return f"{url} answers HTTP {status} to the last token, so it does not know it any more"
+    return f"{url} answers HTTP {status} to the last token each time, {SERVER_ERRORS_MAX} times in a row"

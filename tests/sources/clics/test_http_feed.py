@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
+from structlog.testing import capture_logs
 
 from solve_sources.clics.http_feed import TYPES, Connected, Ended, HttpFeed, Line, Piece, Quiet, Whole
 from solve_sources.errors import FeedError
@@ -152,16 +153,33 @@ def _without_token(text: bytes) -> dict[str, Any]:
 async def test_a_token_that_the_server_no_longer_takes_leads_to_a_whole_reading(
     server: ContestServer, refusals: list[int]
 ) -> None:
-    async with following(server.url) as follower:
-        await follower.until_whole()
-        server.lines = server.lines[:4] + server.lines[7:]  # another history: one submission is gone
-        server.upto = len(server.lines)
-        server.turns += [Turn(status=status) for status in refusals]
-        await server.cut()
-        await follower.until_whole(2)
+    with capture_logs() as logs:
+        async with following(server.url) as follower:
+            await follower.until_whole()
+            server.lines = server.lines[:4] + server.lines[7:]  # another history: one submission is gone
+            server.upto = len(server.lines)
+            server.turns += [Turn(status=status) for status in refusals]
+            await server.cut()
+            await follower.until_whole(2)
+    (reason,) = (one["reason"] for one in logs if one["action"] == "feed_token_unknown")
+    assert f"/event-feed answers HTTP {refusals[0]} to the last token" in reason
+    assert "no contest API" not in reason
     assert follower.truths[1] == server.state()
     assert follower.connections() == [True, True]
     assert follower.feed.counts["token_unknown"] == 1
+
+
+async def test_where_nothing_was_ever_read_the_url_that_was_asked_is_named_once(server: ContestServer) -> None:
+    server.turns += [Turn(status=503)] * 3
+    with capture_logs() as logs:
+        async with following(server.url) as follower:
+            await follower.until_whole()
+            await server.cut()
+            await follower.until(lambda: len(follower.connections()) == 2, "another connection")
+    assert len([one for one in logs if one["action"] == "feed_lost"]) == 4
+    (warning,) = (one for one in logs if one["action"] == "feed_never_read")
+    assert warning["asked"] == f"{server.url}/event-feed"
+    assert "a wrong one looks the same" in warning["event"]
 
 
 async def test_a_server_that_forgot_the_token_is_read_from_the_beginning(server: ContestServer) -> None:
