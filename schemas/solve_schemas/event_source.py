@@ -12,6 +12,13 @@ DEFAULT_SOURCE = "solve-counts"
 SOURCE_HEADER = "ce_source"
 _MAX_BYTES = 4 * TEXT_MAX_CHARS  # of UTF-8, so that no large header is remembered below
 _is_plain = re.compile(NO_CONTROL_CHARS).fullmatch
+# RFC 3986's characters, and those beyond ASCII that RFC 3987 adds
+_has_uri_characters = re.compile(r"""(?:[^\s\x00-\x20\x7f-\x9f\ud800-\udfff<>"{}|\\^`%]|%[0-9A-Fa-f]{2})+""").fullmatch
+
+
+def is_uri_reference(said: str) -> bool:
+    """Whether it may be a `source`, as CloudEvents has it; asked of people, not of what is in the log."""
+    return len(said) <= TEXT_MAX_CHARS and _has_uri_characters(said) is not None
 
 
 def kept_source(said: bytes | None) -> str:

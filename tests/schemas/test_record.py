@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from solve_schemas.event_source import is_uri_reference
 from solve_schemas.events import (
     EVENT_MODELS,
     REVISION_MAX,
@@ -294,3 +295,10 @@ def test_a_structured_event_names_one_type() -> None:
     found = decode(f'{{"specversion": "1.0", {types}, "data": {FLAT.decode()}}}'.encode(), [], NOW_MS)
     assert isinstance(found, Rejected)
     assert found.reason is Reason.TYPE_MISMATCH
+
+
+def test_a_source_is_a_uri_reference() -> None:
+    for good in ("/clics/cup", "https://judge.example/ü?a=b#c", "urn:uuid:1", "solve-counts", "/a%20b", "../x"):
+        assert is_uri_reference(good)
+    for bad in ("", "a b", " a", "a\n", "a\tb", "a\u00a0b", "a\x00", "a\x85", "\ud800", "100%", "<a>", 'a"', "x" * 201):
+        assert not is_uri_reference(bad)

@@ -12,6 +12,7 @@ from solve_gateway.judge0.signing import judge0_callback_url
 from solve_gateway.settings import CallbackSettings, Judge0Settings
 from solve_producer.cli.event_file import open_events
 from solve_producer.cli.publishing import connected_producer
+from solve_producer.cli.source_option import checked_source
 from solve_producer.cli.summary import print_summary, show_bad_lines
 from solve_runtime.console import Json, command_group, run_async, say
 from solve_runtime.kafka_settings import KafkaConnection
@@ -44,7 +45,9 @@ def judge0_url(
     ] = None,
     contest: Annotated[str | None, typer.Option(help="The id of the contest.")] = None,
     language: Annotated[str | None, typer.Option(help="The programming language.")] = None,
-    source: Annotated[str, typer.Option(help="The name of the judge (CloudEvents `source`).")] = DEFAULT_SOURCE,
+    source: Annotated[
+        str, typer.Option(callback=checked_source, help="The name of the judge (CloudEvents `source`).")
+    ] = DEFAULT_SOURCE,
     url: Annotated[str | None, typer.Option("--url", help="Overrides SOLVE_GATEWAY_URL.")] = None,
     as_json: Json = False,
 ) -> None:

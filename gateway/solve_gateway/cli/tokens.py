@@ -6,6 +6,7 @@ import typer
 
 from solve_gateway.settings import TokenSettings
 from solve_gateway.tokens import Use, add_token, read_tokens, revoke_token
+from solve_producer.cli.source_option import checked_sources
 from solve_runtime.console import Json, command_group, print_json, print_lines, print_table, say, table, whole
 
 app = command_group("Tokens of judges that send events over HTTP.")
@@ -17,7 +18,11 @@ def add(
     name: Name,
     sources: Annotated[
         list[str] | None,
-        typer.Option("--source", help="It may write as this source alone (CloudEvents `source`); several are allowed."),
+        typer.Option(
+            "--source",
+            callback=checked_sources,
+            help="It may write as this source alone (CloudEvents `source`); several are allowed.",
+        ),
     ] = None,
     use: Annotated[
         Use,

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from solve_producer.cli.event_file import STANDARD_INPUT, open_events
+from solve_producer.cli.source_option import checked_source
 from solve_runtime.console import Json, print_json, print_json_line, print_lines, progress_bar, run_async
 from solve_runtime.kafka_settings import KafkaConnection
 from solve_runtime.settings import read_together
@@ -25,7 +26,10 @@ def import_clics(
     contest_id: Annotated[str | None, typer.Option(help="Where the feed does not name its contest.")] = None,
     source: Annotated[
         str | None,
-        typer.Option(help="The name under which the contest is counted; by default /clics/ and its id."),
+        typer.Option(
+            callback=checked_source,
+            help="The name under which the contest is counted; by default /clics/ and its id.",
+        ),
     ] = None,
     partial: Annotated[
         bool, typer.Option("--partial", help="The feed is not all of the contest: what it does not name stays.")

@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from solve_producer.cli.source_option import checked_source
 from solve_runtime.console import command_group, print_lines, run_async
 from solve_runtime.kafka_settings import KafkaConnection
 from solve_runtime.logs import configure_logs
@@ -24,7 +25,8 @@ def follow_clics(
     url: Annotated[str, typer.Argument(help="Of the contest in its API: https://HOST/api/contests/ID")],
     contest_id: Annotated[str | None, typer.Option(help="In place of the contest's own id.")] = None,
     source: Annotated[
-        str | None, typer.Option(help="The name under which the contest is counted; by default its URL.")
+        str | None,
+        typer.Option(callback=checked_source, help="The name under which the contest is counted; by default its URL."),
     ] = None,
     contest_time_only: Annotated[
         bool, typer.Option("--contest-time-only", help="Leave out submissions before the start or after the end.")

@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from solve_producer.cli.source_option import checked_source
 from solve_producer.cli.summary import print_summary
 from solve_runtime.console import Json, command_group, print_lines, run_async, stopping_event
 from solve_runtime.kafka_settings import KafkaConnection
@@ -43,7 +44,8 @@ def relay(
     once: Annotated[bool, typer.Option("--once", help="End after what is in the table now.")] = False,
     keep: Annotated[bool, typer.Option("--keep", help="Mark rows as published, instead of deleting them.")] = False,
     source: Annotated[
-        str, typer.Option(help="The name of the judge in each event (CloudEvents `source`).")
+        str,
+        typer.Option(callback=checked_source, help="The name of the judge in each event (CloudEvents `source`)."),
     ] = DEFAULT_SOURCE,
     as_json: Json = False,
 ) -> None:

@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 import typer
 
 from solve_producer.cli.publishing import connected_producer
+from solve_producer.cli.source_option import checked_source
 from solve_producer.cli.summary import print_summary, show_bad_lines
 from solve_runtime.console import Json, print_json_line, print_lines, progress_bar, run_async
 from solve_runtime.kafka_settings import KafkaConnection
@@ -58,7 +59,10 @@ def import_problem_sessions(
     ] = False,
     source: Annotated[
         str | None,
-        typer.Option(help="The name under which the table is counted; by default where it is and its name."),
+        typer.Option(
+            callback=checked_source,
+            help="The name under which the table is counted; by default where it is and its name.",
+        ),
     ] = None,
     partial: Annotated[
         bool, typer.Option("--partial", help="It is not all of the table: what it does not name stays.")

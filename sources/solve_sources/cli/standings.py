@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from solve_producer.cli.publishing import connected_producer
+from solve_producer.cli.source_option import checked_source
 from solve_runtime.console import Json, print_json, print_json_line, print_lines, run_async
 from solve_runtime.kafka_settings import KafkaConnection
 from solve_runtime.settings import read_together
@@ -32,7 +33,10 @@ def import_standings(
     ] = None,
     source: Annotated[
         str | None,
-        typer.Option(help="The name under which the contest is counted; by default /standings/ and its id."),
+        typer.Option(
+            callback=checked_source,
+            help="The name under which the contest is counted; by default /standings/ and its id.",
+        ),
     ] = None,
     partial: Annotated[
         bool, typer.Option("--partial", help="It is not all of the contest: what it does not name stays.")

@@ -256,3 +256,23 @@ async def test_a_closed_stream_is_not_taken_for_another_one(world: World, closed
     assert said.decode() == (
         "" if "2>" in closed else "solve-producer: standard input is closed; give the command a file or a pipe\n"
     )
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["import", "clics", "-"],
+        ["import", "standings", "-"],
+        ["import", "problem-sessions"],
+        ["follow", "clics", "http://127.0.0.1:1/api/contests/cup"],
+        ["relay", "--once"],
+        ["callback-url", "judge0", "--submission", "1", "--user", "u", "--problem", "p"],
+        ["tokens", "add", "judge"],
+    ],
+)
+def test_a_source_that_is_no_uri_reference_is_refused_in_one_line(words: list[str]) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "solve_producer", *words, "--source", "a b"], capture_output=True, check=False
+    )
+    assert (done.returncode != 0, done.stdout, done.stderr.count(b"\n")) == (True, b"", 1), done
+    assert b'--source "a b" is no URI-reference; write 1 to 200 characters without spaces' in done.stderr

@@ -36,7 +36,7 @@ WHERE locktype = 'advisory' AND granted AND objid <> 0 AND datname = current_dat
 async def following(world: World, server: ContestServer) -> AsyncIterator[asyncio.Task[None]]:
     """A follower in this process."""
     with Contest() as contest:
-        wanted = ContestImport("feed", Reading("demo", hold_frozen=True), "the judge")
+        wanted = ContestImport("feed", Reading("demo", hold_frozen=True), "/the/judge")
         feed = HttpFeed(server.url, NOBODY, QUICK)
         follower = Follower(contest, wanted, feed)
         task = asyncio.create_task(follower.follow(world.connection, world.settings))
@@ -53,7 +53,7 @@ async def followed_by_process(
     """A follower in a process of its own, killed on exit."""
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "solve_producer", "follow", "clics", server.url,
-        "--source", "the judge", "--contest-id", "demo",
+        "--source", "/the/judge", "--contest-id", "demo",
         env=world.environment | environment, stderr=asyncio.subprocess.DEVNULL,
     )  # fmt: skip
     try:
