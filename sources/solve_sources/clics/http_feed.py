@@ -182,13 +182,13 @@ class HttpFeed:
         return pause_s
 
     def _warn_of_url(self) -> None:
-        """Once, where nothing was read yet: a server that is away and a wrong URL look the same."""
+        """Once, where nothing was read yet: an unavailable server and a wrong URL are alike."""
         if self._ever or self._warned:
             return
         self._warned = True
         asked = f"{self.place.url}/{FEED}" if self.place.contest else f"{self.place.base}/contests"
         log.warning(
-            f"nothing was read yet; if the server is there, check the URL ({EXAMPLE}): a wrong one looks the same",
+            f"nothing was read yet; if the server is there, check the URL ({EXAMPLE}): a wrong URL gives the same",
             action="feed_never_read", asked=asked,
         )  # fmt: skip
 

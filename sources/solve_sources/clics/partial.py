@@ -1,4 +1,4 @@
-"""What a partial feed says of submissions that it does not have: what was counted knows whose they are.
+"""Rejudgings and removals in a partial feed, of submissions that it does not have: what was counted knows whose.
 
 Only what follows for certain is taken back. The rest is counted as undecided, for a person to give more of the feed.
 """

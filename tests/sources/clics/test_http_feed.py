@@ -179,7 +179,7 @@ async def test_where_nothing_was_ever_read_the_url_that_was_asked_is_named_once(
     assert len([one for one in logs if one["action"] == "feed_lost"]) == 4
     (warning,) = (one for one in logs if one["action"] == "feed_never_read")
     assert warning["asked"] == f"{server.url}/event-feed"
-    assert "a wrong one looks the same" in warning["event"]
+    assert "a wrong URL gives the same" in warning["event"]
 
 
 async def test_a_server_that_forgot_the_token_is_read_from_the_beginning(server: ContestServer) -> None:
