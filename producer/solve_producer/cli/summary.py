@@ -16,9 +16,9 @@ def show_bad_lines(bad: list[str]) -> None:
 
 
 def print_summary(counts: dict[str, Any], as_json: bool, *, dry_run: bool = False) -> None:
-    """One line, for people or for scripts; of a dry run on standard error, beside the events."""
+    """One line, for people without what is None, or for scripts; of a dry run on standard error, beside the events."""
     if as_json:
         print_json(counts, to_errors=dry_run)
     else:
-        said = ", ".join(f"{name} {value}" for name, value in counts.items())
+        said = ", ".join(f"{name} {value}" for name, value in counts.items() if value is not None)
         print_lines(f"would be: {said}" if dry_run else said, to_errors=dry_run)

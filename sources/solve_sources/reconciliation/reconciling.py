@@ -70,7 +70,7 @@ class Round:
 
     def __init__(self, ledger: Ledger, read_at: datetime) -> None:
         self.of_others = 0
-        self.other = ""
+        self.other: str | None = None
         self._ledger = ledger
         self._read_at = read_at
         ledger.start_round()

@@ -43,7 +43,7 @@ class Imported:
     taken_back: int = 0
     dead_letters: int = 0
     of_others: int = 0
-    other_source: str = ""
+    other_source: str | None = None
     last_key: str | None = None
     bad_rows: list[str] = field(default_factory=list)
 

@@ -328,13 +328,14 @@ async def test_the_command_imports_and_warns_and_keeps_the_password(world: World
     done = await command(world, source, *words, "--dry-run")
     assert done.returncode == 0, done.stderr
     assert len(done.stdout.splitlines()) == 220
-    assert b"would be: users 20, solved 200," in done.stderr
+    assert b"would be: source /tables/" in done.stderr
+    assert b"users 20, solved 200," in done.stderr
     assert json.loads(done.stdout.splitlines()[-1])["submission_id"].startswith("session-")
     done = await command(world, source, *words, "--json")
     assert json.loads(done.stdout) == {
         "source": f"/tables/{urlsplit(source).netloc.partition('@')[2]}{urlsplit(source).path}/site.problem_sessions",
         "users": 20, "solved": 200, "not_completed": 100, "invalid": 0, "published": 220, "taken_back": 0,
-        "dead_letters": 0, "of_others": 0, "other_source": "", "last_key": "300",
+        "dead_letters": 0, "of_others": 0, "other_source": None, "last_key": "300",
     }  # fmt: skip
     assert b"a later revocation has to name them so" in done.stderr
     assert await counts(world) == dict(await site.fetch(TRUTH))
