@@ -112,7 +112,7 @@ LAST_DAY = datetime(2026, 5, 18, tzinfo=UTC)
 KEPT = (datetime(2026, 1, 1, tzinfo=UTC), datetime(2026, 1, 1, 0, 0, 7, tzinfo=UTC))
 SOME = [f"user {number}" for number in range(1, 26)]
 PAGES: dict[str, tuple[str, str, list[Any]]] = {
-    "profile": ("solve_api.profiles", "profile", ["user 7", "UTC", 20]),
+    "profile": ("solve_api.profiles", "profile", ["user 7", "UTC", 20, None]),
     "solves_of": ("solve_api.profiles", "profile", ["user 7", LAST_DAY, "problem 1", 20]),
     "users_named": ("solve_api.profiles", "search", ["name 7", 20]),
     "users_exactly": ("solve_api.profiles", "search", ["name 7", 20]),

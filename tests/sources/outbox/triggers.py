@@ -76,9 +76,9 @@ class Triggered:
                 last[which] = event["revision"]
 
     async def _all_applied(self) -> bool:
-        return bool(
-            await self.world.value("SELECT coalesce(sum(next_offset), 0) FROM partition_offsets") == self.published
-        )
+        """Of a problem that is withdrawn or restored, the people it touches are counted anew afterwards."""
+        applied = await self.world.value("SELECT coalesce(sum(next_offset), 0) FROM partition_offsets")
+        return applied == self.published and not await self.world.value("SELECT count(*) FROM problem_recounts")
 
     def _mapped(self) -> tuple[Import, SourceSettings]:
         said = read_mapping(DOCS / "mappings" / f"{self.name}.toml")
