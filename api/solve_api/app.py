@@ -21,7 +21,8 @@ from solve_api.pages import add_pages, problem_page
 from solve_api.routes import events, facts, health, leaderboard, operations, repairs, sessions, users
 from solve_api.settings import ApiSettings
 from solve_api.stores import Stores, open_stores
-from solve_runtime.http.problem import ProblemDetails, problems
+from solve_runtime.http.openapi import with_problems
+from solve_runtime.http.problem import problems
 from solve_runtime.http.request_ids import noted
 from solve_runtime.kafka_settings import KafkaConnection
 
@@ -65,7 +66,7 @@ def create_app(connection: KafkaConnection, settings: ApiSettings, opening: Open
     add_pages(app)
     add_error_handlers(app, problem_page)
     _add_middleware(app, settings)
-    _complete_openapi(app)
+    app.openapi = with_problems(app.openapi, _complete)  # type: ignore[method-assign]
     return app
 
 
@@ -90,23 +91,7 @@ def _add_middleware(app: FastAPI, settings: ApiSettings) -> None:
     app.add_middleware(LastResort, headers=headers_of)
 
 
-def _complete_openapi(app: FastAPI) -> None:
-    """Makes problem details one schema, in place of FastAPI's own for 422, and adds 413 wherever a body is read."""
-    generate = app.openapi
-
-    def openapi() -> dict[str, Any]:
-        if app.openapi_schema:
-            return app.openapi_schema
-        document = generate()
-        schemas = document.setdefault("components", {}).setdefault("schemas", {})
-        schemas["ProblemDetails"] = ProblemDetails.model_json_schema(ref_template="#/components/schemas/{model}")
-        for unused in ("HTTPValidationError", "ValidationError"):
-            schemas.pop(unused, None)
-        for methods in document["paths"].values():
-            for method, operation in methods.items():
-                if method in TAKES_BODY:
-                    operation["responses"] |= {str(status): response for status, response in problems(413).items()}
-        app.openapi_schema = document
-        return document
-
-    app.openapi = openapi  # type: ignore[method-assign]
+def _complete(method: str, operation: dict[str, Any]) -> None:
+    """Adds 413 wherever a body is read."""
+    if method in TAKES_BODY:
+        operation["responses"] |= {str(status): response for status, response in problems(413).items()}

@@ -14,7 +14,7 @@ from solve_gateway.settings import GatewaySettings
 from solve_gateway.spool import Spool
 from solve_gateway.telemetry import GatewayMetrics
 from solve_gateway.tokens import KnownTokens
-from solve_runtime.http.problem import ProblemDetails
+from solve_runtime.http.openapi import with_problems
 from solve_runtime.kafka_settings import KafkaConnection
 
 DESCRIPTION = """Takes the events of judges and publishes them to the log.
@@ -50,26 +50,10 @@ def create_app(
         app.include_router(part.router)
     add_problem_answers(app, metrics)
     app.add_middleware(Observed, metrics=metrics)
-    _complete_openapi(app)
+    app.openapi = with_problems(app.openapi, _complete)  # type: ignore[method-assign]
     return app
 
 
-def _complete_openapi(app: FastAPI) -> None:
-    """Adds the schema of problem details, in place of FastAPI's own for 422, which no route answers."""
-    generate = app.openapi
-
-    def openapi() -> dict[str, Any]:
-        if app.openapi_schema:
-            return app.openapi_schema
-        document = generate()
-        schemas = document.setdefault("components", {}).setdefault("schemas", {})
-        schemas["ProblemDetails"] = ProblemDetails.model_json_schema(ref_template="#/components/schemas/{model}")
-        for unused in ("HTTPValidationError", "ValidationError"):
-            schemas.pop(unused, None)
-        for methods in document["paths"].values():
-            for operation in methods.values():
-                operation["responses"].pop("422", None)
-        app.openapi_schema = document
-        return document
-
-    app.openapi = openapi  # type: ignore[method-assign]
+def _complete(_method: str, operation: dict[str, Any]) -> None:
+    """Leaves out 422, which no route answers."""
+    operation["responses"].pop("422", None)
