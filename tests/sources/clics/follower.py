@@ -9,6 +9,7 @@ from typing import Any
 
 from solve_runtime.tasks import cancel_and_wait
 from solve_sources.clics.http_feed import Connected, ContestLogin, HttpFeed, Line, Patience, Piece, Whole
+from tests.sources.clics.contest_server import ContestServer
 from tests.waiting import until
 
 QUICK = Patience(
@@ -106,3 +107,11 @@ async def following(url: str, login: ContestLogin = NOBODY, patience: Patience =
         yield follower
     finally:
         await cancel_and_wait([follower.task])
+
+
+def listings(server: ContestServer) -> list[str]:
+    """How often the judgements were listed, as the paths that were asked."""
+    return [one.path for one in server.requests if one.path.endswith("/judgements")]
+
+
+LINES = feed_lines()
